@@ -1,0 +1,48 @@
+"""The ``fer-prep`` program: options, one library call, print.
+
+Commands live in one module per kind. They import the library inside the command body, and nowhere else in the
+project is that done: ``--help`` and ``doctor`` must work where OpenCV or MediaPipe cannot even be imported.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fer_prep import __version__
+from fer_prep.console import FerGroup, console
+
+app = typer.Typer(
+    name="fer-prep",
+    cls=FerGroup,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Raw 3D facial-expression datasets → registered RGB-D → one HDF5 dataset with subject-disjoint folds.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"fer-prep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the whole program; commands follow."""
+
+
+def main() -> None:
+    """Entry point of the ``fer-prep`` script."""
+    app()
+
+
+# importing a command module registers its commands
+from fer_prep.cli import dataset_commands, prepare_commands, raw_commands  # noqa: E402, F401

@@ -1,0 +1,5 @@
+"""fer-prep commands: raw."""
+
+from __future__ import annotations
+
+from fer_prep.cli import app  # noqa: F401

@@ -1,0 +1,45 @@
+"""Metric depth ↔ the stored ``uint16`` (design §3.4): 0 is *no data* and only that, larger is farther."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNIT_MM: Final = 0.01
+"""One step of the stored depth."""
+
+RANGE_MM: Final = (np.iinfo(np.uint16).max - 1) * UNIT_MM
+"""How far behind the nearest point depth can be stored: 655.34 mm."""
+
+
+def encode_depth(z_mm: NDArray[np.floating], valid: NDArray[np.bool_]) -> tuple[NDArray[np.uint16], float]:
+    """Encode heights toward the camera; return the raster and ``depth_offset_mm`` (z of stored value 1).
+
+    ``z_mm`` (H, W) in mm, +z toward the camera; ``valid`` (H, W). The reference lies less than one unit in front
+    of the nearest valid point. Points more than ``RANGE_MM`` behind it (a wall behind a head) become no data.
+    The offset is NaN where nothing is valid.
+    """
+    encoded = np.zeros(z_mm.shape, np.uint16)
+    valid = valid & np.isfinite(z_mm)
+    if not valid.any():
+        return encoded, float("nan")
+    heights = z_mm[valid].astype(np.float64)
+    # float32 is what files keep of the offset: encode against that very number, rounded to the front.
+    offset = np.float32(np.ceil(heights.max() / UNIT_MM) * UNIT_MM)
+    if offset < heights.max():
+        offset = np.nextafter(offset, np.float32(np.inf), dtype=np.float32)
+    steps = 1 + np.rint((np.float64(offset) - heights) / UNIT_MM)
+    encoded[valid] = np.where(steps <= np.iinfo(np.uint16).max, steps, 0).astype(np.uint16)
+    return encoded, float(offset)
+
+
+def decode_depth(
+    encoded: NDArray[np.uint16], depth_offset_mm: float, *, unit_mm: float = UNIT_MM
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Return heights toward the camera (H, W) float32 in mm (NaN = no data) and the mask of valid pixels."""
+    valid = encoded > 0
+    z_mm = np.full(encoded.shape, np.nan, np.float32)
+    z_mm[valid] = depth_offset_mm - (encoded[valid].astype(np.float64) - 1) * unit_mm
+    return z_mm, valid

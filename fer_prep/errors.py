@@ -1,0 +1,92 @@
+"""Every error a user can meet, as one tree.
+
+::
+
+    FerError                     base: what was expected, what was found, in which file
+    ├── UsageError               options that contradict each other, a wrong folder, a missing extra
+    ├── FormatError              bytes that are not the format they claim to be (one file)
+    ├── SampleError              one sample cannot be prepared: it is rejected, the batch goes on
+    ├── PreparedFolderError      a prepared folder that is half done, foreign, or busy
+    ├── DatasetFileError         an HDF5 file that is not a (whole) fer-rgbd dataset
+    └── FoldsError               a fold manifest that is malformed or made for other data
+
+A command that ends with one of these prints its one or two lines and exits with code 2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class FerError(Exception):
+    """What went wrong in ``path``: ``expected`` against ``found``, and optionally what to do (``hint``).
+
+    >>> print(UsageError("no such folder", path="data/raw", hint="run fer-prep sample-data"))
+    data/raw: no such folder
+    run fer-prep sample-data
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        path: Path | str | None = None,
+        expected: str = "",
+        found: str = "",
+        hint: str = "",
+    ) -> None:
+        self.path = None if path is None else Path(path)
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+        self.message = message or f"expected {expected}; found {found}"
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path is not None else ""
+        return f"{where}{self.message}" + (f"\n{self.hint}" if self.hint else "")
+
+
+class UsageError(FerError):
+    """Options or places that cannot work as given."""
+
+
+class FormatError(FerError):
+    """Bytes that are not the format they claim to be; always carries ``expected`` and ``found``."""
+
+    def __init__(self, *, expected: str, found: str, path: Path | str | None = None, hint: str = "") -> None:
+        super().__init__(path=path, expected=expected, found=found, hint=hint)
+
+    def within(self, path: Path | str) -> FormatError:
+        """The same error with the file named: readers of bytes do not know where the bytes came from."""
+        return FormatError(path=path, expected=self.expected, found=self.found, hint=self.hint)
+
+
+class SampleError(FerError):
+    """One sample cannot be prepared; ``stage`` says where on the way (list, read, landmarks, render …)."""
+
+    def __init__(
+        self, *, stage: str, expected: str, found: str, path: Path | str | None = None, hint: str = ""
+    ) -> None:
+        super().__init__(path=path, expected=expected, found=found, hint=hint)
+        self.stage = stage
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild_sample_error, (self.stage, self.expected, self.found, self.path, self.hint)
+
+
+def _rebuild_sample_error(stage: str, expected: str, found: str, path: Path | None, hint: str) -> SampleError:
+    """Unpickle a SampleError that crossed a process boundary (keyword-only arguments need help)."""
+    return SampleError(stage=stage, expected=expected, found=found, path=path, hint=hint)
+
+
+class PreparedFolderError(FerError):
+    """A prepared folder that cannot be used as it is."""
+
+
+class DatasetFileError(FerError):
+    """An HDF5 file that is not a whole, readable fer-rgbd dataset."""
+
+
+class FoldsError(FerError):
+    """A fold manifest that is malformed, leaks, or belongs to other data."""

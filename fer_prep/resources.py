@@ -1,0 +1,26 @@
+"""Where the files of ``manifests/`` are: beside the package in a checkout, inside it when installed as a wheel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fer_prep.errors import UsageError
+
+
+def manifests_folder() -> Path:
+    """The folder that holds dataset manifests, label policies, protocols and experiments."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "manifests", package.parent / "manifests"):
+        if folder.is_dir():
+            return folder
+    raise UsageError("the manifests folder is missing from this installation", path=package, hint="reinstall fer-rgbd")
+
+
+def manifest_file(kind: str, name: str, *, suffix: str = ".toml") -> Path:
+    """The file ``manifests/<kind>/<name><suffix>``; an unknown name is an error that lists the known ones."""
+    folder = manifests_folder() / kind if kind else manifests_folder()
+    path = folder / f"{name}{suffix}"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob(f"*{suffix}"))) or "none"
+        raise UsageError(f"no {kind or 'dataset'} called {name!r}; known: {known}")
+    return path

@@ -1,0 +1,147 @@
+"""The two central types: a Sample says what a recording is, a Frame holds its pixels. And the Scene between them.
+
+Conventions, everywhere in this package:
+
+- pixel coordinates are (x, y) with y down and *continuous*: pixel k spans [k, k + 1), its centre is k + 0.5;
+- metric coordinates are millimetres, +x to the right of the picture, +y up, +z toward the camera;
+- left and right are the subject's: the left eye is on the right of the picture;
+- roll is ``atan2(dy, dx)`` from the subject's right to left eye in pixels, so positive = clockwise in the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Point = NDArray[np.float64]
+"""(2,) float64: x, y in continuous pixel coordinates."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """One labelled recording of a raw dataset; no pixels.
+
+    ``subject`` is the only key splits may group by: ``bu3dfe:F0001``, never a bare number.
+    ``files`` maps a role (``mesh``, ``texture``, ``rgb``, ``depth``, ``landmarks`` …) to a path;
+    ``source_file`` names the main one, relative to the raw root, with forward slashes.
+    """
+
+    id: str
+    dataset: str
+    subject: str
+    emotion: str
+    label_source: str
+    source_file: str
+    files: Mapping[str, Path]
+    action_unit: str = ""
+    gender: str = ""
+    ethnicity: str = ""
+    intensity: int = 0
+    """1–4, or 0 where the dataset has none."""
+
+    @property
+    def name(self) -> str:
+        """The native base name: the id without its dataset; also the file stem in a prepared folder."""
+        return self.id.split("/", 1)[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """One recording or file that did not become a sample: one row of ``rejected.csv``."""
+
+    source_file: str
+    sample_id: str
+    stage: str
+    expected: str
+    found: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """What a source found in a raw tree, ordered by sample id.
+
+    ``left_out`` are recordings that the dataset has but the label policy does not use (poses, occlusions …):
+    they are counted and shown with their reason, but they are not failures.
+    """
+
+    samples: tuple[Sample, ...]
+    rejected: tuple[Rejection, ...] = ()
+    left_out: tuple[Rejection, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Frame:
+    """One picture and its geometry on the same rays, first row on top."""
+
+    rgb: NDArray[np.uint8]
+    """(H, W, 3) sRGB."""
+    z_mm: NDArray[np.float32]
+    """(H, W) height toward the camera in mm (for a perspective camera: minus the distance along its axis);
+    NaN where ``valid`` is false."""
+    valid: NDArray[np.bool_]
+    """(H, W) true where there is geometry."""
+    mm_per_pixel: float = float("nan")
+    """Pixel size of an orthographic view; NaN for a perspective camera."""
+    origin_mm: tuple[float, float] = (float("nan"), float("nan"))
+    """Metric x, y at the centre of pixel (0, 0) of an orthographic view."""
+    filled_pixels: int = 0
+    """How many valid pixels were interpolated over small holes instead of measured."""
+
+
+class Scene(Protocol):
+    """A loaded recording that can be looked at through any raster, with one resampling from source to pixels.
+
+    It has a *scene raster*: the picture as recorded (photographs) or a frontal orthographic view (meshes).
+    """
+
+    @property
+    def raster_size(self) -> tuple[int, int]:
+        """Width and height of the scene raster in pixels."""
+        ...
+
+    @property
+    def landmarks(self) -> Mapping[str, Point]:
+        """The dataset's own landmarks in scene-raster pixels, under the names of ``faces.landmarks``; may be empty."""
+        ...
+
+    @property
+    def rgb_source(self) -> str:
+        """Where the colour comes from: ``picture``, ``texture`` or ``photo``."""
+        ...
+
+    @property
+    def registration_residual_px(self) -> float:
+        """Root-mean-square colour-to-geometry misfit in scene-raster pixels: 0 where exact by construction."""
+        ...
+
+    def picture(self) -> NDArray[np.uint8]:
+        """(H, W, 3) sRGB of the scene raster, for face detection."""
+        ...
+
+    def depth_centre(self) -> Point | None:
+        """Centroid of the valid geometry in scene-raster pixels, to choose among several faces."""
+        ...
+
+    def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
+        """See the scene through a ``size`` × ``size`` raster.
+
+        ``matrix`` (2, 3) maps scene-raster pixels to output pixels (a similarity: rotation, scale, shift).
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landmarks:
+    """Named points of one face, in scene-raster pixels, and how they were come by."""
+
+    points: Mapping[str, Point]
+    found_by: str
+    """``dataset``, ``file``, or the back end and attempt: ``mediapipe as-is``, ``mediapipe rotated+30`` …"""
+    faces_found: int = 1
+    extra: Mapping[str, Point] = field(default_factory=dict)
