@@ -44,5 +44,9 @@ def main() -> None:
     app()
 
 
-# importing a command module registers its commands
-from fer_prep.cli import dataset_commands, prepare_commands, raw_commands  # noqa: E402, F401
+# importing a command module registers its commands, in the order of the pipeline
+from fer_prep.cli import sample_data_command  # noqa: E402, F401, I001
+from fer_prep.cli import prepare_commands  # noqa: E402, F401
+from fer_prep.cli import map_aus_command  # noqa: E402, F401
+from fer_prep.cli import dataset_commands  # noqa: E402, F401
+from fer_prep.cli import doctor_command  # noqa: E402, F401

@@ -1,4 +1,4 @@
-"""fer-prep commands: raw."""
+"""The fer-prep command doctor."""
 
 from __future__ import annotations
 
