@@ -12,7 +12,9 @@ class Progress(Protocol):
 
     def __call__(
         self, description: str, *, total: int, unit: str = "samples"
-    ) -> AbstractContextManager[Callable[[int], None]]: ...
+    ) -> AbstractContextManager[Callable[[int], None]]:
+        """Open the stage ``description`` of ``total`` steps."""
+        ...
 
 
 @contextmanager
