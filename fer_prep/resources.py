@@ -24,3 +24,14 @@ def manifest_file(kind: str, name: str, *, suffix: str = ".toml") -> Path:
         known = ", ".join(sorted(p.stem for p in folder.glob(f"*{suffix}"))) or "none"
         raise UsageError(f"no {kind or 'dataset'} called {name!r}; known: {known}")
     return path
+
+
+def tested_versions() -> dict[str, str]:
+    """Package name → the exact version this release was tested with (from ``constraints.txt``)."""
+    package = Path(__file__).resolve().parent
+    for path in (package / "constraints.txt", package.parent / "constraints.txt"):
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8").splitlines()
+            pins = (line.split("==") for line in lines if "==" in line and not line.startswith("#"))
+            return {name.strip().lower(): version.strip() for name, version in pins}
+    return {}
