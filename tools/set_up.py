@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -26,10 +27,12 @@ BROWSER_PACKAGES = "chromium chromium-driver"
 
 
 def say(text: str) -> None:
+    """One line about what is being done."""
     print(f"set-up: {text}", flush=True)
 
 
-def stop(text: str) -> None:
+def stop(text: str) -> NoReturn:
+    """End with what is wrong and what to type."""
     sys.exit(f"set-up: {text}")
 
 
@@ -51,7 +54,6 @@ def find_python() -> str:
         if path and version_of(path) in {(3, 11), (3, 12)}:
             return path
     stop(f"Python 3.11 or 3.12 is needed (MediaPipe has no wheel for others); tried {', '.join(candidates)}")
-    raise AssertionError  # not reached
 
 
 def install_packages(line: str, *, why: str, required: bool) -> None:
@@ -120,6 +122,7 @@ def provide_environment() -> None:
 
 
 def main() -> None:
+    """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only say what is missing; exit 1 if anything is")
     parser.add_argument("--browser", action="store_true", help="also provide the browser of the page tests")
