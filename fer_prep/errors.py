@@ -46,6 +46,16 @@ class FerError(Exception):
         where = f"{self.path}: " if self.path is not None else ""
         return f"{where}{self.message}" + (f"\n{self.hint}" if self.hint else "")
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Errors cross process boundaries, and pickle cannot call constructors with keyword-only arguments."""
+        return _rebuild, (type(self), self.__dict__.copy())
+
+
+def _rebuild(kind: type[FerError], state: dict[str, object]) -> FerError:
+    error = kind.__new__(kind, state["message"])
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(FerError):
     """Options or places that cannot work as given."""
@@ -70,14 +80,6 @@ class SampleError(FerError):
     ) -> None:
         super().__init__(path=path, expected=expected, found=found, hint=hint)
         self.stage = stage
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild_sample_error, (self.stage, self.expected, self.found, self.path, self.hint)
-
-
-def _rebuild_sample_error(stage: str, expected: str, found: str, path: Path | None, hint: str) -> SampleError:
-    """Unpickle a SampleError that crossed a process boundary (keyword-only arguments need help)."""
-    return SampleError(stage=stage, expected=expected, found=found, path=path, hint=hint)
 
 
 class PreparedFolderError(FerError):
