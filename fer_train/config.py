@@ -1,0 +1,239 @@
+"""Every setting of a training run, with its meaning; contradictions are refused when a ``Config`` is made.
+
+A run stores its resolved settings as ``config.toml``. Settings of ``[machine]`` change how fast a run goes, the
+others change what is computed: only the others must be the same when a run is resumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from fer_prep.errors import UsageError
+
+Modality = Literal["rgbd", "rgb", "depth"]
+Fusion = Literal["attention", "sum", "concat", "attention-1d"]
+LossName = Literal["ce", "hinge", "ce+center", "ce+island", "focal"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """What is read from the dataset."""
+
+    image_size: int = 260
+    """Side of the network's input in pixels; the stored rasters are resized to it once."""
+    equalise_luma: bool = False
+    """Equalise the histogram of the luma, as the thesis's author did under the name illumination normalisation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """The two-stream network."""
+
+    backbone: str = "tf_efficientnet_b2"
+    """Any timm model that returns feature maps, by its timm name."""
+    modality: Modality = "rgbd"
+    """Both streams, or one alone (thesis, Table 3.6)."""
+    fusion: Fusion = "attention"
+    """How the streams meet: averaged attention masks on the RGB features (thesis), or a baseline (Table 3.7)."""
+    aggregation: Literal["encoder", "average"] = "encoder"
+    """What turns the fused map into one vector: a transformer encoder (thesis) or average pooling (Table 3.7)."""
+    spatial_attention: Literal["lanet", "cbam"] = "lanet"
+    """Where each stream looks: local attention nets (thesis) or CBAM's spatial half."""
+    attention_maps: int = 4
+    """S, the number of spatial attentions a stream."""
+    token_width: int = 768
+    """Width of the tokens the encoder sees."""
+    encoder_depth: int = 4
+    """Layers of the transformer encoder."""
+    encoder_heads: int = 8
+    """Attention heads a layer; must divide token_width."""
+    mlp_width: int = 3072
+    """Hidden width inside the encoder layers and of the classifying MLP."""
+    dropout: float = 0.1
+    """Dropout in encoder and MLP."""
+    depth_channels: Literal[1, 3] = 3
+    """Depth repeated to three channels (thesis), or one channel with an adapted stem."""
+    pretrained: bool = False
+    """Start from timm's own weights, which timm fetches or takes from its cache."""
+    weights: str = ""
+    """A local file with backbone weights (state dict or safetensors), such as HSEmotion's VGGFace2 EfficientNet-B2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossSettings:
+    """The loss and its weights; a setting that the chosen loss does not have is not used."""
+
+    name: LossName = "ce+island"
+    """``ce``, ``hinge`` (eq. 2.14), ``ce+center`` (2.15), ``ce+island`` (2.19), ``focal`` (2.22) of the thesis."""
+    class_weights: Literal["balanced", "none"] = "balanced"
+    """``balanced`` weighs a class by the inverse of its frequency in the training fold."""
+    label_smoothing: float = 0.0
+    """Share of the target spread over all classes; cross-entropy losses only."""
+    center_weight: float = 0.01
+    """λ, the weight of the center or island term against cross-entropy."""
+    center_rate: float = 0.5
+    """α, how far a center moves toward its class at each step (Wen et al. 2016, eq. 4)."""
+    island_weight: float = 10.0
+    """λ₁, the weight of the pairwise term inside the island loss (Cai et al. 2018)."""
+    focal_gamma: float = 2.0
+    """γ, how strongly easy samples are played down; 0 is cross-entropy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimiserSettings:
+    """AdamW and the One-Cycle schedule."""
+
+    backbone_rate: float = 1e-4
+    """Highest learning rate of the backbones."""
+    fusion_rate: float = 1e-3
+    """Highest learning rate of everything behind the backbones."""
+    floor_rate: float = 1e-6
+    """Learning rate at the very end, of both groups."""
+    warm_up: float = 0.3
+    """Share of the steps during which the rate rises."""
+    start_divisor: float = 25.0
+    """The rate starts at its highest value divided by this."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay of the weight matrices; biases and normalisation layers have none."""
+    clip_norm: float = 1.0
+    """Gradients are scaled down to this total norm; 0 leaves them alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSettings:
+    """The loop."""
+
+    epochs: int = 10
+    """Passes over the training fold."""
+    batch_size: int = 128
+    """Samples an optimiser step."""
+    micro_batch_size: int = 32
+    """Samples that pass through the network at once; their gradients are accumulated to one optimiser step."""
+    validations_per_epoch: int = 10
+    """How often the whole validation fold is looked at during an epoch."""
+    seed: int = 42
+    """Seeds weights, order, augmentation and dropout; every fold adds its number."""
+    ema_decay: float = 0.0
+    """Validate and keep an exponential moving average of the weights with this decay; 0 is off."""
+    inner_split: float = 0.0
+    """Share of the training fold's subjects held out to decide when to stop; 0 is none."""
+    early_stop: int = 0
+    """Stop after so many validations of the inner split without a lower loss; 0 is off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSettings:
+    """Drawn per sample from (seed, epoch, sample), the same geometry for both modalities; never on validation."""
+
+    rotation_degrees: float = 10.0
+    """Rotation is uniform within ± this."""
+    scale: float = 0.0
+    """Zoom is uniform within 1 ± this."""
+    translation: float = 0.0
+    """Shift is uniform within ± this share of the side."""
+    flip: float = 0.5
+    """Probability of mirroring left and right."""
+    brightness: float = 0.2
+    """Colour jitter, RGB only: brightness factor within 1 ± this."""
+    contrast: float = 0.2
+    """Contrast factor within 1 ± this."""
+    saturation: float = 0.2
+    """Saturation factor within 1 ± this."""
+    erasing: float = 0.25
+    """Probability of erasing one random rectangle in both modalities."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings:
+    """How this machine goes about it; may change between a run and its resumption."""
+
+    device: str = "auto"
+    """``auto``, ``cpu``, ``cuda`` or ``mps``."""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """``auto`` is bfloat16 autocast on GPUs that have it, float32 elsewhere."""
+    threads: int = 0
+    """CPU threads of PyTorch; 0 leaves its own choice."""
+    compile: bool = False
+    """Compile the network with torch.compile: pays from some thousand steps on."""
+    deterministic: bool = False
+    """Only deterministic kernels: slower on GPUs, the same numbers every time."""
+    checkpoint_seconds: float = 30.0
+    """Write ``last.ckpt`` when so much time has passed since the last one; 0 writes it after every step."""
+    validation_batch_size: int = 256
+    """Samples at once where no gradients are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a run, resolved."""
+
+    name: str = "thesis"
+    """Names the run folder."""
+    data: DataSettings = field(default_factory=DataSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    loss: LossSettings = field(default_factory=LossSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    machine: MachineSettings = field(default_factory=MachineSettings)
+
+    def __post_init__(self) -> None:
+        for broken, message in self._contradictions():
+            if broken:
+                raise UsageError(message)
+
+    def _contradictions(self) -> list[tuple[bool, str]]:
+        """Every rule as (is it broken, what to say)."""
+        model, training, optimiser = self.model, self.training, self.optimiser
+        shares = {
+            "model.dropout": model.dropout,
+            "loss.label_smoothing": self.loss.label_smoothing,
+            "optimiser.warm_up": optimiser.warm_up,
+            "training.ema_decay": training.ema_decay,
+            "augmentation.flip": self.augmentation.flip,
+            "augmentation.erasing": self.augmentation.erasing,
+        }
+        counts = {
+            "data.image_size": self.data.image_size,
+            "model.attention_maps": model.attention_maps,
+            "model.token_width": model.token_width,
+            "model.encoder_depth": model.encoder_depth,
+            "model.encoder_heads": model.encoder_heads,
+            "training.epochs": training.epochs,
+            "training.batch_size": training.batch_size,
+            "training.micro_batch_size": training.micro_batch_size,
+            "training.validations_per_epoch": training.validations_per_epoch,
+            "machine.validation_batch_size": self.machine.validation_batch_size,
+        }
+        lowest_peak = min(optimiser.backbone_rate, optimiser.fusion_rate)
+        return [
+            *((not 0 <= v <= 1, f"{key} = {v}: expected a share between 0 and 1") for key, v in shares.items()),
+            *((v < 1, f"{key} = {v}: expected 1 or more") for key, v in counts.items()),
+            (
+                training.micro_batch_size > training.batch_size,
+                f"training.micro_batch_size = {training.micro_batch_size} is larger than "
+                f"training.batch_size = {training.batch_size}",
+            ),
+            (
+                model.token_width % model.encoder_heads != 0,
+                f"model.encoder_heads = {model.encoder_heads} does not divide model.token_width = {model.token_width}",
+            ),
+            (
+                bool(model.weights) and model.pretrained,
+                "model.weights and model.pretrained contradict each other: weights come from the file or from timm",
+            ),
+            (
+                optimiser.floor_rate > lowest_peak,
+                f"optimiser.floor_rate = {optimiser.floor_rate} is above the highest rate {lowest_peak}",
+            ),
+            (
+                training.early_stop > 0 and training.inner_split == 0,
+                "training.early_stop needs training.inner_split: stopping on the reported fold would choose its "
+                "best epoch; hold out a share of the training subjects, for example training.inner_split=0.15",
+            ),
+            (
+                not 0 <= training.inner_split <= 0.5,
+                f"training.inner_split = {training.inner_split}: expected a share between 0 and 0.5",
+            ),
+        ]
