@@ -22,11 +22,12 @@ cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 rm -rf "$root/root/fer-rgbd"
 git clone --quiet --no-hardlinks "$here" "$root/root/fer-rgbd"
 
-unmount() { umount "$root/proc" "$root/dev/shm" "$root/dev" 2>/dev/null || true; }
+unmount() { umount "$root/proc" "$root/dev/pts" "$root/dev/shm" "$root/dev" 2>/dev/null || true; }
 trap unmount EXIT
 mount -t proc proc "$root/proc"
 mount --bind /dev "$root/dev"
-mount -t tmpfs tmpfs "$root/dev/shm" 2>/dev/null || true
+mount -t tmpfs tmpfs "$root/dev/shm"
+mount -t devpts devpts "$root/dev/pts"
 
 pass=$(env | grep -E '^(PIP_|SSL_CERT|REQUESTS_CA|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy)' || true)
 # shellcheck disable=SC2086

@@ -36,7 +36,7 @@ def test_six_class_sets_are_dense_and_in_the_same_order():
 
 
 def test_an_unknown_emotion_names_the_legal_ones():
-    with pytest.raises(ValueError, match="contempt.*legal: anger, disgust"):
+    with pytest.raises(ValueError, match=r"contempt.*legal: anger, disgust"):
         label_of("contempt")
 
 

@@ -61,7 +61,7 @@ def install_packages(line: str, *, why: str, required: bool) -> None:
     may = os.geteuid() == 0 and shutil.which("apt-get") is not None
     if may:
         say(f"{why}: {line}")
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "DEBCONF_NOWARNINGS": "yes"}
         subprocess.run(["apt-get", "update", "-qq"], env=quiet, check=False)
         if subprocess.run([*line.split(), "-qq"], env=quiet, check=False, stdout=subprocess.DEVNULL).returncode == 0:
             return
