@@ -1,0 +1,111 @@
+"""The rules that keep the tree readable: imports go one way, and nothing heavy loads before it is needed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Lower layers first. A module may import its own layer and those below it.
+LAYERS = (
+    ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "progress", "resources",
+     "landmark_names", "check_report", "system_libraries", "atomic_files", "folder_lock", "engine", "worker_process",
+     "console",
+     "action_units"),
+    ("formats", "geometry", "faces"),
+    ("sources",),
+    ("prepared_folder", "global_file", "global_writer", "group_splitter", "folds", "fold_protocols", "shards",
+     "sample_data"),
+    ("prepare", "prepare_sample", "merge", "import_folder"),
+    ("check", "check_raw", "statistics", "browse", "data_card", "export", "doctor"),
+    ("cli",),
+)  # fmt: skip
+
+FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "console", "progress", "resources", "digests",
+                 "depth_encoding"}  # fmt: skip
+HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn")
+
+
+def own_imports(path: Path) -> set[str]:
+    """Dotted names of this project's modules that a file imports, wherever in the file."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return {name for name in names if name.split(".")[0] in ("fer_prep", "fer_train")}
+
+
+def part_of(dotted: str) -> str:
+    """``fer_prep.formats.bnt`` → ``formats``; '' for the package itself."""
+    pieces = dotted.split(".")
+    return pieces[1] if len(pieces) > 1 and pieces[1] != "__version__" else ""
+
+
+def layer_of(part: str) -> int | None:
+    """The layer of a module; a module that splits off another (``folds_x``) belongs to the layer of its stem."""
+    for level, parts in enumerate(LAYERS):
+        if part in parts:
+            return level
+    stems = [(len(name), level) for level, parts in enumerate(LAYERS) for name in parts if part.startswith(name + "_")]
+    return max(stems)[1] if stems else None
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "fer_prep").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_fer_prep_imports_go_one_way(path):
+    part = part_of(".".join(path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+    if part == "__init__":
+        return
+    level = layer_of(part)
+    assert level is not None, f"{part} has no layer: give it one in LAYERS"
+    for name in own_imports(path):
+        assert name.startswith("fer_prep"), f"fer_prep must not import {name}"
+        if part_of(name):
+            below = layer_of(part_of(name))
+            assert below is not None, name
+            assert below <= level, f"{part} (layer {level}) imports {name} (layer {below})"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "fer_train").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_fer_train_takes_only_the_contract_from_fer_prep(path):
+    taken = {part_of(name) for name in own_imports(path) if name.startswith("fer_prep")} - {""}
+    assert taken <= FROM_FER_PREP
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import fer_prep",
+        "import fer_train",
+        "from fer_prep.cli import app; app(['--help'], standalone_mode=False)",
+        "from fer_prep.cli import app; app(['merge', '--help'], standalone_mode=False)",
+        "from fer_train.cli import app; app(['--help'], standalone_mode=False)",
+        "from fer_train.cli import app; app(['kfold', '--help'], standalone_mode=False)",
+    ],
+)
+def test_nothing_heavy_is_imported_for_help(statement):
+    code = f"import sys, json\n{statement}\nprint('\\n' + json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stderr.strip().splitlines()[-1]))
+    assert not loaded & set(HEAVY)
+
+
+def test_fer_train_runs_without_the_preparation_libraries():
+    """A GPU box gets the HDF5 file, not the raw data, and has none of fer-prep's heavy dependencies."""
+    absent = ["mediapipe", "open3d", "pyrender", "trimesh", "cv2", "embreex"]
+    modules = sorted(
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in (ROOT / "fer_train").rglob("*.py")
+    )
+    code = (
+        f"import sys\nfor name in {absent}: sys.modules[name] = None\n"
+        f"import importlib\nfor name in {modules}: importlib.import_module(name)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
