@@ -29,7 +29,8 @@ mount --bind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/dev/shm"
 mount -t devpts devpts "$root/dev/pts"
 
-pass=$(env | grep -E '^(PIP_|SSL_CERT|REQUESTS_CA|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy)' || true)
+# a folder of local wheels does not exist in there
+pass=$(env | grep -v '^PIP_FIND_LINKS' | grep -E '^(PIP_|SSL_CERT|REQUESTS_CA|HTTPS?_PROXY|NO_PROXY|https?_proxy|no_proxy)' || true)
 # shellcheck disable=SC2086
 env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 $pass \
     chroot "$root" sh -c 'cd /root/fer-rgbd && "$@"' sh "$@"

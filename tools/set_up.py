@@ -114,6 +114,8 @@ def provide_environment() -> None:
             )
     say("installing fer-rgbd and its tested dependencies (a few minutes, about 7 GB)")
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    # Debian's pip 23.0 builds PyOpenGL the legacy way and warns at length
+    subprocess.run([*pip, "--upgrade", "pip"], check=False)
     constraints = ["-c", str(ROOT / "constraints.txt")]
     done = subprocess.run([*pip, *constraints, "-e", f"{ROOT}[dev]"], check=False)
     if done.returncode != 0:
