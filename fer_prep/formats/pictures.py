@@ -1,0 +1,153 @@
+"""Pictures: PNG, BMP and JPEG bytes ↔ arrays, first row on top.
+
+Sizes and check sums are verified before a decoder sees the bytes: decoders hand back half a picture where a file is
+cut off, and allocate whatever a header claims.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.errors import FormatError
+
+MAX_PIXELS: Final = 40_000_000
+"""No picture of a face dataset comes near this; a header that claims more is damaged."""
+
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_GREY: Final = 0
+_EXPECTED: Final = "a PNG, BMP or JPEG picture"
+# JPEG markers that carry the picture's size: SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC)
+_JPEG_SIZE_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+
+class PictureHeader(NamedTuple):
+    """What a picture says about itself before it is decoded."""
+
+    kind: str
+    """``png``, ``bmp`` or ``jpeg``."""
+    width: int
+    height: int
+    bits: int
+    """Bits per channel."""
+    grey: bool
+    """True for a single channel without palette or alpha (known for PNG only)."""
+
+
+def read_rgb(data: bytes) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 sRGB of a PNG, BMP or JPEG; grey becomes three equal channels, alpha is dropped.
+
+    An orientation tag is not applied: depth beside the picture is stored in the unrotated raster.
+    """
+    read_header(data)
+    bgr = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+
+
+def read_depth_png(data: bytes) -> NDArray[np.uint16]:
+    """(H, W) uint16 of a 16-bit single-channel PNG."""
+    header = read_header(data)
+    if header.kind != "png" or header.bits != 16 or not header.grey:
+        channels = "single-channel" if header.grey else "colour"
+        raise FormatError(expected="a 16-bit single-channel PNG", found=f"{header.bits}-bit {channels} {header.kind}")
+    return _decode(data, cv2.IMREAD_UNCHANGED)  # type: ignore[return-value]
+
+
+def png_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, compression: int = 3) -> bytes:
+    """PNG of (H, W, 3) uint8 sRGB, (H, W) uint8 or (H, W) uint16; the same array gives the same bytes."""
+    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise FormatError(expected="(H, W[, 3]) uint8 or uint16", found=f"{pixels.shape} {pixels.dtype}")
+    image = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
+    _, encoded = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    return encoded.tobytes()
+
+
+def bmp_bytes(rgb: NDArray[np.uint8]) -> bytes:
+    """24-bit BMP of (H, W, 3) uint8 sRGB."""
+    _, encoded = cv2.imencode(".bmp", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    return encoded.tobytes()
+
+
+def read_header(data: bytes) -> PictureHeader:
+    """Kind and size of a whole, undamaged picture; raises FormatError where it is cut off or damaged."""
+    if data.startswith(_PNG_SIGNATURE):
+        header = _png_header(data)
+    elif data.startswith(b"BM"):
+        header = _bmp_header(data)
+    elif data.startswith(b"\xff\xd8"):
+        header = _jpeg_header(data)
+    else:
+        raise FormatError(expected=_EXPECTED, found=f"bytes {data[:8]!r}" if data else "an empty file")
+    if not 0 < header.width * header.height <= MAX_PIXELS or min(header.width, header.height) < 0:
+        raise FormatError(
+            expected=f"a picture of 1 to {MAX_PIXELS} pixels", found=f"a header of {header.width} × {header.height}"
+        )
+    return header
+
+
+def _decode(data: bytes, flags: int) -> NDArray:
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise FormatError(expected=_EXPECTED, found=f"bytes OpenCV refuses: {error.err}") from None
+    if image is None:
+        raise FormatError(expected=_EXPECTED, found="damaged picture data")
+    return image
+
+
+def _png_header(data: bytes) -> PictureHeader:
+    """Walk the chunks (PNG specification §5): every check sum right, IHDR first, IEND last."""
+    position, header = len(_PNG_SIGNATURE), None
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        end = position + 12 + length
+        if end > len(data):
+            break
+        (check_sum,) = struct.unpack_from(">I", data, end - 4)
+        if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != check_sum:
+            raise FormatError(expected="an undamaged PNG", found=f"a wrong check sum at byte {position}")
+        if header is None:
+            if kind != b"IHDR" or length != 13:
+                break
+            width, height, bits, colour = struct.unpack_from(">IIBB", data, position + 8)
+            header = PictureHeader("png", width, height, bits, colour == _PNG_GREY)
+        elif kind == b"IEND":
+            return header
+        position = end
+    raise FormatError(expected="a whole PNG", found=f"a PNG that breaks off in the chunk at byte {position}")
+
+
+def _bmp_header(data: bytes) -> PictureHeader:
+    """BITMAPFILEHEADER and BITMAPINFOHEADER; a negative height means that the top row comes first."""
+    if len(data) < 54:
+        raise FormatError(expected="a BMP header of 54 bytes", found=f"{len(data)} bytes")
+    pixels_at, header_size, width, height, _, bits = struct.unpack_from("<10xIIiiHH", data)
+    if header_size < 40 or width <= 0 or height == 0 or bits not in (1, 4, 8, 16, 24, 32):
+        raise FormatError(
+            expected="a BMP of 1 to 32 bits", found=f"a header of {width} × {height} pixels, {bits} bits"
+        )
+    (compression,) = struct.unpack_from("<30xI", data)
+    needed = pixels_at + (width * bits + 31) // 32 * 4 * abs(height)
+    if compression == 0 and len(data) < needed:
+        raise FormatError(expected=f"a BMP of {needed} bytes, as its header says", found=f"{len(data)} bytes")
+    return PictureHeader("bmp", width, abs(height), 8, False)
+
+
+def _jpeg_header(data: bytes) -> PictureHeader:
+    """Walk the marker segments (ITU T.81 annex B) up to the frame header; the end marker must be there."""
+    position = 2
+    while position + 10 <= len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in _JPEG_SIZE_MARKERS:
+            bits, height, width, channels = struct.unpack_from(">BHHB", data, position + 4)
+            if b"\xff\xd9" not in data[-64:]:
+                raise FormatError(expected="a whole JPEG", found="a JPEG without its end marker")
+            return PictureHeader("jpeg", width, height, bits, channels == 1)
+        (length,) = struct.unpack_from(">H", data, position + 2)
+        position += 1 if marker == 0xFF else 2 + max(length, 2)
+    raise FormatError(expected="a JPEG with a frame header", found=f"none up to byte {position}")

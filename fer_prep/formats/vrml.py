@@ -1,0 +1,222 @@
+"""``.wrl``: triangle meshes with texture coordinates from VRML 1.0 and 2.0 files.
+
+What is kept: the vertices in the order of the file (other files address them by number), the faces as triangles, the
+texture coordinates of their corners, the name of the texture. Several shapes become one mesh, in the order of the
+file. Faces of more than three corners are cut into fans; faces of fewer, and triangles that use a vertex twice, have
+no area and are left out. The header line is not relied on: re-exports lose or garble it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.errors import FormatError
+from fer_prep.formats.number_text import NotANumber, parse_decimals, parse_integers
+from fer_prep.formats.vrml_nodes import Document, Node, parse_document
+
+_COORDINATES: Final = (b"Coordinate", b"Coordinate3")
+_TEXTURE_COORDINATES: Final = (b"TextureCoordinate", b"TextureCoordinate2")
+_TEXTURES: Final = {b"ImageTexture": b"url", b"Texture2": b"filename"}
+_MAX_VISITS: Final = 200_000
+"""``USE`` inside ``USE`` could name more nodes than there are atoms; a face scan has a dozen."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VrmlMesh:
+    """A triangle mesh as the file has it."""
+
+    vertices: NDArray[np.float64]
+    """(V, 3) x, y, z in file order and file units."""
+    faces: NDArray[np.int32]
+    """(F, 3) vertex numbers."""
+    uv_corners: NDArray[np.float32] | None
+    """(F, 3, 2) texture coordinates of every corner: u from the left, v from the *bottom* of the texture, in
+    fractions of its size, possibly outside 0…1 (the texture repeats). None where there are none."""
+    texture_url: str | None
+    """The texture's file name as written, or None."""
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a face set inherits from the nodes before it (VRML 1.0) or around it (VRML 2.0)."""
+
+    points: Node | None = None
+    texture_points: Node | None = None
+    texture_url: str | None = None
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One face set: its own vertices, faces and corners."""
+
+    points: Node
+    vertices: NDArray[np.float64]
+    faces: NDArray[np.int32]
+    uv_corners: NDArray[np.float32] | None
+    texture_url: str | None
+
+
+def read_vrml(data: bytes) -> VrmlMesh:
+    """Read every indexed face set of a VRML file as one mesh."""
+    document = parse_document(data)
+    pieces = [_read_face_set(node, state) for node, state in _face_sets(document)]
+    pieces = [piece for piece in pieces if len(piece.faces)]
+    if not pieces:
+        raise FormatError(
+            expected="an IndexedFaceSet with coordinates and faces", found="a file without any faces", hint=""
+        )
+    return _joined(pieces)
+
+
+def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
+    """Every IndexedFaceSet with what it inherits, in document order."""
+    waiting: list[tuple[Node, _State]] = [(document.root, _State())]
+    visits = 0
+    while waiting:
+        node, state = waiting.pop()
+        visits += 1
+        if visits > _MAX_VISITS:
+            raise FormatError(expected=f"at most {_MAX_VISITS} nodes", found="more of them")
+        following: list[tuple[Node, _State]] = []
+        for child in node.children:
+            state = _inherited(child, state, document)
+            if child.kind == b"IndexedFaceSet":
+                # its own coordinates are its children in VRML 2.0
+                own = state
+                for grandchild in child.children:
+                    own = _inherited(grandchild, own, document)
+                following.append((child, own))
+            elif child.children and child is not node:
+                following.append((child, state))
+        waiting.extend(reversed(following))
+        if node.kind == b"IndexedFaceSet":
+            yield node, state
+
+
+def _inherited(node: Node, state: _State, document: Document) -> _State:
+    if node.kind in _COORDINATES:
+        return replace(state, points=node)
+    if node.kind in _TEXTURE_COORDINATES:
+        return replace(state, texture_points=node)
+    if node.kind in _TEXTURES:
+        return replace(state, texture_url=document.text_field(node, _TEXTURES[node.kind]))
+    if node.kind == b"Appearance" and (texture := node.child(*_TEXTURES)):
+        return _inherited(texture, state, document)
+    return state
+
+
+def _read_face_set(node: Node, state: _State) -> _Piece:
+    if state.points is None:
+        raise FormatError(expected="coordinates for the IndexedFaceSet", found="none")
+    vertices = _table(state.points, b"point", columns=3)
+    corners = _integers(node, b"coordIndex")
+    _check_range(corners, limit=len(vertices), what="coordIndex")
+    triangles = _triangle_slots(corners)
+    uv_corners = _uv_corners(node, state, corners, triangles)
+    faces = corners[triangles].astype(np.int32)
+    solid = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
+    return _Piece(
+        state.points, vertices, faces[solid], None if uv_corners is None else uv_corners[solid], state.texture_url
+    )
+
+
+def _triangle_slots(corners: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(F, 3) positions *in the index list* of the corners of every triangle; −1 ends a polygon."""
+    if corners.size and corners[-1] != -1:
+        corners = np.append(corners, -1)
+    ends = np.flatnonzero(corners < 0)
+    starts = np.concatenate(([0], ends[:-1] + 1)) if ends.size else ends
+    fans = np.maximum(ends - starts - 2, 0)
+    first = np.repeat(starts, fans)
+    within = np.arange(fans.sum()) - np.repeat(np.cumsum(fans) - fans, fans)
+    return np.stack([first, first + within + 1, first + within + 2], axis=1)
+
+
+def _uv_corners(
+    node: Node, state: _State, corners: NDArray[np.int64], triangles: NDArray[np.int64]
+) -> NDArray[np.float32] | None:
+    """Texture coordinates of the triangles' corners; without an index of their own they follow the vertices."""
+    if state.texture_points is None:
+        return None
+    points = _table(state.texture_points, b"point", columns=2)
+    if not len(points):
+        return None
+    index = _integers(node, b"texCoordIndex", b"textureCoordIndex")
+    if np.all(index < 0):
+        index = corners
+    elif index[-1:].tolist() == [-1] and corners[-1] != -1:
+        index = index[:-1]
+    elif corners[-1] == -1 and index[-1] != -1:
+        index = np.append(index, -1)
+    if index.shape != corners.shape or np.any((index < 0) != (corners < 0)):
+        raise FormatError(
+            expected=f"texture indices for the {corners.size} entries of coordIndex, with the same faces",
+            found=f"{index.size} entries with other faces",
+        )
+    _check_range(index, limit=len(points), what="texCoordIndex")
+    return points[index[triangles]].astype(np.float32)
+
+
+def _integers(node: Node, *names: bytes) -> NDArray[np.int64]:
+    """The first of these index fields that is there; empty where none is."""
+    for name in names:
+        if name in node.arrays:
+            try:
+                return parse_integers(node.arrays[name])
+            except NotANumber as error:
+                raise FormatError(expected=f"integers in {name.decode()}", found=repr(error.token)) from None
+    return np.empty(0, np.int64)
+
+
+def _table(node: Node, name: bytes, *, columns: int) -> NDArray[np.float64]:
+    """The points of a coordinate node as (n, columns)."""
+    what = f"{columns} finite numbers for every point of {node.kind.decode()}"
+    try:
+        values = parse_decimals(node.arrays.get(name, b""))
+    except NotANumber as error:
+        raise FormatError(expected=what, found=repr(error.token)) from None
+    if values.size % columns:
+        raise FormatError(expected=what, found=f"{values.size} numbers")
+    if not np.isfinite(values).all():
+        raise FormatError(expected=what, found=f"an infinite number in point {int(np.argmin(np.isfinite(values))) // columns}")
+    return values.reshape(-1, columns)
+
+
+def _check_range(index: NDArray[np.int64], *, limit: int, what: str) -> None:
+    wrong = (index < -1) | (index >= limit)
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise FormatError(
+            expected=f"numbers from 0 to {limit - 1} (or -1) in {what}", found=f"{index[at]} as entry {at}"
+        )
+
+
+def _joined(pieces: list[_Piece]) -> VrmlMesh:
+    """One mesh of all face sets; sets that share their coordinates share the vertices.
+
+    Texture coordinates are kept where all sets have them for one and the same texture: one picture cannot colour
+    a mesh that wants two.
+    """
+    offsets: dict[int, int] = {}
+    vertices: list[NDArray[np.float64]] = []
+    for piece in pieces:
+        if id(piece.points) not in offsets:
+            offsets[id(piece.points)] = sum(map(len, vertices))
+            vertices.append(piece.vertices)
+    urls = {piece.texture_url for piece in pieces}
+    corners = [piece.uv_corners for piece in pieces if piece.uv_corners is not None]
+    textured = len(corners) == len(pieces) and len(urls) == 1
+    mesh = VrmlMesh(
+        vertices=np.concatenate(vertices),
+        faces=np.concatenate([piece.faces + np.int32(offsets[id(piece.points)]) for piece in pieces]),
+        uv_corners=np.concatenate(corners) if textured else None,
+        texture_url=next((piece.texture_url for piece in pieces if piece.texture_url), None),
+    )
+    if not np.ptp(mesh.vertices[mesh.faces.ravel()], axis=0).any():
+        raise FormatError(expected="a surface", found=f"{len(mesh.faces)} faces that all lie in one point")
+    return mesh

@@ -1,0 +1,180 @@
+"""VRML text → a tree of nodes, for both versions of the language.
+
+VRML 2.0 (ISO/IEC 14772) writes ``field Node { … }``, VRML 1.0 writes ``Node { … }`` one after another; both are read
+as the same tree: a node has words (its plain fields), arrays (the text between ``[`` and ``]``, not yet parsed) and
+children. Nothing here is recursive and every limit is checked, so that no bytes can make it hang or run out of stack.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from fer_prep.errors import FormatError
+
+MAX_BYTES: Final = 64 << 20
+"""A face scan has a few megabytes; a larger file is something else."""
+_MAX_BRACKETS: Final = 100_000
+_MAX_STRINGS: Final = 10_000
+_MAX_WORDS: Final = 500_000
+
+_STRING_OR_COMMENT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|#[^\n]*+', re.DOTALL)
+_BRACKET: Final = re.compile(rb"[\[\]{}]")
+_STRING_MARK: Final = b"\x01"
+"""Takes the place of a quoted string in the text, followed by its number: legal in no VRML word."""
+
+
+@dataclass(eq=False)
+class Node:
+    """One VRML node."""
+
+    kind: bytes
+    """Its type: ``Shape``, ``Coordinate`` …"""
+    words: list[bytes] = field(default_factory=list)
+    """Everything between its braces that is neither an array nor a child, in order."""
+    arrays: dict[bytes, bytes] = field(default_factory=dict)
+    """Field name → text between the brackets."""
+    children: list[Node] = field(default_factory=list)
+    """Nodes inside it, in order; ``USE`` puts the same node in several places."""
+
+    def child(self, *kinds: bytes) -> Node | None:
+        """The first child of one of these types."""
+        return next((node for node in self.children if node.kind in kinds), None)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A parsed file."""
+
+    root: Node
+    strings: tuple[bytes, ...]
+    """The quoted strings that marks in the text stand for."""
+
+    def text_field(self, node: Node, name: bytes) -> str | None:
+        """The (first) string of a field such as ``url "a.bmp"`` or ``url [ "a.bmp" ]``; unquoted words count too."""
+        if name in node.arrays:
+            words = node.arrays[name].replace(b",", b" ").split()
+        elif name in node.words:
+            words = node.words[node.words.index(name) + 1 :]
+        else:
+            return None
+        if not words:
+            return None
+        mark = words[0]
+        text = self.strings[int(mark[1:])] if mark.startswith(_STRING_MARK) else mark
+        return text.decode("utf-8", errors="replace")
+
+
+def parse_document(data: bytes) -> Document:
+    """Parse VRML 1.0 or 2.0 text with any line ends, byte-order mark or none, comments anywhere."""
+    if len(data) > MAX_BYTES:
+        raise FormatError(expected=f"a VRML file of at most {MAX_BYTES >> 20} MiB", found=f"{len(data)} bytes")
+    if data.startswith(b"\x1f\x8b"):
+        raise FormatError(expected="VRML text", found="gzip-compressed bytes", hint="unpack it with gunzip")
+    text, strings = _without_strings_and_comments(data.removeprefix(b"\xef\xbb\xbf"))
+    return Document(_Parser(text).parse(), strings)
+
+
+def _without_strings_and_comments(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
+    """Replace comments by a blank and strings by marks, so that brackets left in the text are brackets."""
+    text = data.replace(b"\r", b"\n") if b"\r" in data else data
+    if _STRING_MARK in text or b"\0" in text:
+        raise FormatError(expected="VRML text", found="control characters")
+    strings: list[bytes] = []
+
+    def replacement(match: re.Match[bytes]) -> bytes:
+        found = match[0]
+        if found[:1] == b"#":
+            return b" "
+        if len(found) < 2 or found[-1:] != b'"':
+            raise FormatError(expected="a closing quotation mark", found=f"a string without one at byte {match.start()}")
+        strings.append(found[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\"))
+        if len(strings) > _MAX_STRINGS:
+            raise FormatError(expected=f"at most {_MAX_STRINGS} strings", found="more of them")
+        return b" %b%d " % (_STRING_MARK, len(strings) - 1)
+
+    return _STRING_OR_COMMENT.sub(replacement, text), tuple(strings)
+
+
+class _Parser:
+    """Walks the brackets of a text; the words between them belong to the node that is open."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.root = Node(b"")
+        self.open: list[tuple[Node | None, int]] = [(self.root, 0)]
+        self.named: dict[bytes, Node] = {}
+        self.words_left = _MAX_WORDS
+
+    def parse(self) -> Node:
+        position = 0
+        brackets = 0
+        array_from = -1
+        for match in _BRACKET.finditer(self.text):
+            brackets += 1
+            if brackets > _MAX_BRACKETS:
+                raise FormatError(expected=f"at most {_MAX_BRACKETS} brackets", found="more of them")
+            bracket, start = match[0], match.start()
+            if array_from >= 0 and bracket == b"]":
+                self._close_array(self.text[array_from:start])
+                array_from = -1
+            else:
+                if array_from >= 0:
+                    # not an array of values but a list of nodes: `children [ Shape {`
+                    self.open.append((None, array_from))
+                    array_from = -1
+                self._take_words(self.text[position:start])
+                if bracket == b"[":
+                    array_from = match.end()
+                elif bracket == b"{":
+                    self._open_node(start)
+                else:
+                    self._close(bracket, start)
+            position = match.end()
+        if array_from >= 0 or len(self.open) > 1:
+            raise FormatError(expected="every bracket closed", found=f"the end of the file inside {self._innermost()}")
+        return self.root
+
+    def _current(self) -> Node:
+        return next(node for node, _ in reversed(self.open) if node is not None)
+
+    def _innermost(self) -> str:
+        kind = self._current().kind.decode("latin-1")[:40]
+        return f"a {kind!r} node" if kind else "a list"
+
+    def _take_words(self, text: bytes) -> None:
+        words = text.replace(b",", b" ").split()
+        self.words_left -= len(words)
+        if self.words_left < 0:
+            raise FormatError(expected="numbers inside brackets", found=f"more than {_MAX_WORDS} words outside them")
+        node = self._current()
+        node.words.extend(words)
+        for keyword, name in zip(words, words[1:], strict=False):
+            if keyword == b"USE" and name in self.named:
+                node.children.append(self.named[name])
+
+    def _open_node(self, start: int) -> None:
+        parent = self._current()
+        if not parent.words:
+            raise FormatError(expected="a node type before '{'", found=f"none at byte {start}")
+        node = Node(parent.words.pop())
+        if len(parent.words) >= 2 and parent.words[-2] == b"DEF":
+            self.named[parent.words[-1]] = node
+            del parent.words[-2:]
+        parent.children.append(node)
+        self.open.append((node, start))
+
+    def _close(self, bracket: bytes, start: int) -> None:
+        node, _ = self.open[-1]
+        if len(self.open) == 1 or (node is None) != (bracket == b"]"):
+            raise FormatError(
+                expected="brackets that match", found=f"{bracket.decode()!r} at byte {start} inside {self._innermost()}"
+            )
+        self.open.pop()
+
+    def _close_array(self, text: bytes) -> None:
+        node = self._current()
+        if node.words:
+            # a field given twice: the last one counts, as in a dictionary
+            node.arrays[node.words.pop()] = text
