@@ -7,6 +7,7 @@
     ├── FormatError              bytes that are not the format they claim to be (one file)
     ├── SampleError              one sample cannot be prepared: it is rejected, the batch goes on
     ├── PreparedFolderError      a prepared folder that is half done, foreign, or busy
+    ├── EngineError              worker processes that cannot start, or all of which die
     ├── DatasetFileError         an HDF5 file that is not a (whole) fer-rgbd dataset
     └── FoldsError               a fold manifest that is malformed or made for other data
 
@@ -84,6 +85,10 @@ class SampleError(FerError):
 
 class PreparedFolderError(FerError):
     """A prepared folder that cannot be used as it is."""
+
+
+class EngineError(FerError):
+    """Worker processes that cannot start on this machine, or all of which die."""
 
 
 class DatasetFileError(FerError):

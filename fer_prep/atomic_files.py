@@ -1,0 +1,67 @@
+"""Files that are either whole or absent: written under a temporary name, flushed to the disk, then renamed.
+
+A killed process leaves at most files named ``.<name>.<token>.part``, which ``remove_leftovers`` recognises.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+LEFTOVERS: Final = ".*.part"
+"""Glob pattern of the temporary names."""
+
+
+def stage_file(path: Path, *, content: bytes | str) -> Path:
+    """Write ``content`` durably beside ``path`` under a temporary name and return that name.
+
+    Raises OSError (naming ``path``) where the disk is full or the folder is not writable; then nothing is left behind.
+    """
+    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    data = content.encode() if isinstance(content, str) else content
+    try:
+        with staged.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    return staged
+
+
+def publish_file(staged: Path, *, path: Path) -> None:
+    """Give a staged file its final name, replacing what was there, in one step."""
+    staged.replace(path)
+
+
+def write_atomically(path: Path, *, content: bytes | str) -> None:
+    """Write a whole file or nothing: after a kill or a full disk, ``path`` holds its old content or the new one."""
+    staged = stage_file(path, content=content)
+    publish_file(staged, path=path)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make renames in ``folder`` survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete the temporary files that killed runs left in ``folder``; return how many there were.
+
+    Call it only while no other process writes there (``folder_lock``).
+    """
+    leftovers = list(folder.glob(LEFTOVERS)) if folder.is_dir() else []
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
+    return len(leftovers)
