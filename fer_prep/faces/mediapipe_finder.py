@@ -1,0 +1,108 @@
+"""Landmarks by MediaPipe's face mesh, searched for in several ways, in scene-raster pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.faces.face_search import Detector, find_faces
+from fer_prep.faces.mediapipe_models import task_detector, wheel_detector
+from fer_prep.landmark_names import (
+    CHIN,
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    MOUTH_LEFT,
+    MOUTH_RIGHT,
+    NOSE_TIP,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+    eye_centres,
+)
+from fer_prep.sample import Landmarks, Point, Sample, Scene
+
+MESH_INDEX: Final[Mapping[str, int]] = {
+    RIGHT_EYE_OUTER: 33,
+    RIGHT_EYE_INNER: 133,
+    LEFT_EYE_INNER: 362,
+    LEFT_EYE_OUTER: 263,
+    NOSE_TIP: 1,
+    MOUTH_RIGHT: 61,
+    MOUTH_LEFT: 291,
+    CHIN: 152,
+}
+"""Vertices of MediaPipe's canonical face mesh; right and left are the subject's."""
+
+# FACEMESH_FACE_OVAL as one closed walk from the top of the forehead, clockwise in the picture
+FACE_OVAL: Final = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+
+OVAL_PREFIX: Final = "face_oval_"
+"""``Landmarks.extra`` holds the oval as ``face_oval_00``, ``face_oval_01`` … in walking order."""
+
+SMALLEST_EYE_DISTANCE_PX: Final = 6.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediapipeFinder:
+    """Finds the face nearest the centre of the depth; ``task_file`` replaces the models of the wheel."""
+
+    task_file: Path | None = None
+
+    def find(self, scene: Scene, *, sample: Sample) -> Landmarks | None:
+        """The landmarks of one face, or None where no attempt shows one."""
+        del sample  # the picture says it all
+        detect: Detector = wheel_detector() if self.task_file is None else task_detector(self.task_file)
+        width, height = scene.raster_size
+        centre = scene.depth_centre()
+        if centre is None:
+            centre = np.array([width / 2, height / 2])
+        found = find_faces(
+            scene.picture(), detect=detect, plausible=lambda mesh: _is_face(mesh, (width, height)), centre=centre
+        )
+        if found is None:
+            return None
+        attempt, meshes = found
+        mesh = min(meshes, key=lambda mesh: float(np.hypot(*(_middle(mesh) - centre))))
+        back_end = "mediapipe" if self.task_file is None else "task"
+        return Landmarks(
+            points=_named(mesh),
+            found_by=f"{back_end} {attempt}",
+            faces_found=len(meshes),
+            extra={f"{OVAL_PREFIX}{k:02d}": mesh[vertex] for k, vertex in enumerate(FACE_OVAL)},
+        )
+
+
+def _named(mesh: NDArray[np.float64]) -> dict[str, Point]:
+    return {name: mesh[vertex] for name, vertex in MESH_INDEX.items()}
+
+
+def _middle(mesh: NDArray[np.float64]) -> Point:
+    """Centre of the face oval."""
+    return mesh[list(FACE_OVAL)].mean(axis=0)
+
+
+def _is_face(mesh: NDArray[np.float64], raster_size: tuple[int, int]) -> bool:
+    """Whether a mesh can be a face of this picture: in it, large enough, not mirrored or collapsed.
+
+    MediaPipe reports no confidence, and padded or turned pictures invite false finds.
+    """
+    points = _named(mesh)
+    eyes = eye_centres(points)
+    if eyes is None or not np.isfinite(mesh).all():
+        return False
+    left, right = eyes
+    across = left - right
+    eye_distance_px = float(np.hypot(*across))
+    middle = (left + right) / 2
+    if eye_distance_px < SMALLEST_EYE_DISTANCE_PX or not (middle >= 0).all() or not (middle < raster_size).all():
+        return False
+    mouth = (points[MOUTH_LEFT] + points[MOUTH_RIGHT]) / 2 - middle
+    below = (across[0] * mouth[1] - across[1] * mouth[0]) / eye_distance_px
+    return below > 0.3 * eye_distance_px

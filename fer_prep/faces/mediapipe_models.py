@@ -1,0 +1,145 @@
+"""MediaPipe's face mesh as a plain function from picture to points: one detector per process, and quiet.
+
+Two back ends: ``mp.solutions.face_mesh`` with the models inside the wheel (no download), and the Tasks API with a
+``face_landmarker.task`` file that the user has. Both run in static-image mode, where nothing is carried over from one
+picture to the next, so that order and number of workers do not matter.
+
+Processes must be started by *spawn*: one forked after MediaPipe was used corrupts its memory and hangs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.errors import UsageError
+from fer_prep.faces.face_search import Detector
+
+MAX_FACES: Final = 4
+MIN_CONFIDENCE: Final = 0.5
+
+_one_at_a_time = threading.Lock()
+
+
+@cache
+def wheel_detector() -> Detector:
+    """The face mesh with attention (478 points) of the installed wheel, loaded once per process."""
+    return _guarded(_load_wheel)
+
+
+@cache
+def task_detector(task_file: Path) -> Detector:
+    """The face landmarker of a ``.task`` file, loaded once per process."""
+    return _guarded(lambda: _load_task(task_file))
+
+
+def _guarded(load: Any) -> Detector:
+    """Load lazily and quietly; refuse to run in a process that was forked after loading."""
+    state: dict[str, Any] = {}
+
+    def detect(picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        with _one_at_a_time:
+            if not state:
+                with quiet_stderr():
+                    detector = load()
+                    # the first call still announces delegates and feedback managers on stderr
+                    detector(np.zeros((64, 64, 3), np.uint8))
+                state.update(detector=detector, process=os.getpid())
+            if state["process"] != os.getpid():
+                raise RuntimeError("MediaPipe was used before this process was forked: start workers by spawn")
+            return state["detector"](picture)
+
+    return detect
+
+
+def _load_wheel() -> Detector:
+    mediapipe = _import_mediapipe()
+    if not hasattr(mediapipe, "solutions"):
+        raise UsageError(
+            f"mediapipe {mediapipe.__version__} carries no face models",
+            hint='pip install "mediapipe==0.10.14", or give a model: --landmarks task --task-file face_landmarker.task',
+        )
+    mesh = mediapipe.solutions.face_mesh.FaceMesh(
+        static_image_mode=True,
+        max_num_faces=MAX_FACES,
+        refine_landmarks=True,
+        min_detection_confidence=MIN_CONFIDENCE,
+    )
+
+    def detect(picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        faces = mesh.process(picture).multi_face_landmarks or []
+        return [_in_pixels(face.landmark, picture.shape) for face in faces]
+
+    return detect
+
+
+def _load_task(task_file: Path) -> Detector:
+    mediapipe = _import_mediapipe()
+    vision = mediapipe.tasks.vision
+    try:
+        landmarker = vision.FaceLandmarker.create_from_options(
+            vision.FaceLandmarkerOptions(
+                base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=task_file.read_bytes()),
+                running_mode=vision.RunningMode.IMAGE,
+                num_faces=MAX_FACES,
+                min_face_detection_confidence=MIN_CONFIDENCE,
+            )
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(f"expected a MediaPipe face_landmarker.task bundle; found {reason}", path=task_file) from error
+
+    def detect(picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture)
+        return [_in_pixels(face, picture.shape) for face in landmarker.detect(image).face_landmarks]
+
+    return detect
+
+
+def _import_mediapipe() -> Any:
+    """Import MediaPipe with its logging turned down; a missing package is a UsageError that names the cure."""
+    os.environ.setdefault("GLOG_minloglevel", "3")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", message=r".*SymbolDatabase\.GetPrototype", category=UserWarning)
+    try:
+        import mediapipe
+    except ImportError as error:
+        raise UsageError(
+            f"MediaPipe cannot be imported: {error}",
+            hint="run `fer-prep doctor`, or use --landmarks dataset, file or none",
+        ) from error
+    return mediapipe
+
+
+def _in_pixels(landmarks: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Normalised MediaPipe points → (n, 2) continuous pixels (0 and 1 are the picture's outer edges)."""
+    return np.array([(point.x * shape[1], point.y * shape[0]) for point in landmarks], np.float64)
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what native libraries write to file descriptor 2; show it after all if the block raises."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held_back:
+        os.dup2(held_back.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held_back.seek(0)
+            os.write(kept, held_back.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
