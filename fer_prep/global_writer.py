@@ -1,0 +1,152 @@
+"""Write a ``fer-rgbd`` dataset, one sample at a time, so that equal inputs give equal bytes.
+
+Bytes are reproducible because nothing in the file knows the time, the machine or the order of threads: no object
+times, the oldest file layout, fixed-length text, one chunk a sample, written in row order.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep import __version__
+from fer_prep.depth_encoding import UNIT_MM
+from fer_prep.digests import data_digest, pixel_digest
+from fer_prep.errors import UsageError
+from fer_prep.global_schema import FORMAT, FORMAT_VERSION, STATISTICS
+from fer_prep.samples_table import COLUMNS, Column, column_array
+
+CREATED_BY: Final = f"fer-prep {__version__}"
+
+
+def pixel_statistics(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> dict[str, Any]:
+    """The exact sums of one sample, by the names of ``global_schema.STATISTICS``.
+
+    ``rgb`` (H, W, 3), ``depth`` (H, W) stored values. Depth 0 adds nothing, so its sums need no mask.
+    """
+    valid = (depth > 0).reshape(-1)
+    # float64 dot products are exact here (all sums < 2⁵³) and much faster than integer ones
+    colours = rgb.reshape(-1, 3).astype(np.float64)
+    weights = valid.astype(np.float64)
+    squares = colours * colours
+    depths = depth.reshape(-1).astype(np.float64)
+    values = {
+        "pixels": depth.size,
+        "valid_pixels": np.count_nonzero(valid),
+        "rgb_sum": colours.sum(axis=0),
+        "rgb_sum_of_squares": squares.sum(axis=0),
+        "rgb_valid_sum": weights @ colours,
+        "rgb_valid_sum_of_squares": weights @ squares,
+        "depth_sum": depths.sum(),
+        "depth_sum_of_squares": depths @ depths,
+    }
+    return {name: np.asarray(value).astype(np.uint64) for name, value in values.items()}
+
+
+class GlobalWriter:
+    """Writes the rows of one file in order; ``finish`` completes it. Memory does not grow with the pixels.
+
+    ``n`` samples of ``size`` × ``size``; ``compression`` is None or the keywords of ``h5py.create_dataset``.
+    The file must be renamed into place by the caller: until ``finish`` it is not a dataset.
+    """
+
+    def __init__(
+        self, path: Path, *, n: int, size: int, classes: Sequence[str], compression: Mapping[str, Any] | None = None
+    ) -> None:
+        if n == 0:
+            raise UsageError("there is nothing to write: no sample is left", path=path)
+        self.path = path
+        self.n = n
+        self.classes = tuple(classes)
+        self._rows: list[Mapping[str, Any]] = []
+        self._statistics = {name: np.zeros((n, *shape), np.uint64) for name, shape in STATISTICS.items()}
+        self._file = h5py.File(path, "w", libver="earliest", track_order=False)
+        self._direct = compression is None
+        options: dict[str, Any] = {"track_times": False, **(compression or {})}
+        shape = (n, size, size)
+        self._rgb = self._file.create_dataset("rgb", (*shape, 3), "u1", chunks=(1, size, size, 3), **options)
+        self._depth = self._file.create_dataset("depth", shape, "<u2", chunks=(1, size, size), **options)
+
+    def append(self, row: Mapping[str, Any], rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str:
+        """Store the next sample (label already an index into ``classes``); return the digest of its pixels."""
+        index = len(self._rows)
+        digest = pixel_digest(rgb, depth)
+        if self._direct:
+            # an uncompressed chunk is the pixels themselves: no conversion, no chunk cache
+            self._rgb.id.write_direct_chunk((index, 0, 0, 0), np.ascontiguousarray(rgb, np.uint8))
+            self._depth.id.write_direct_chunk((index, 0, 0), np.ascontiguousarray(depth, "<u2"))
+        else:
+            self._rgb[index] = rgb
+            self._depth[index] = depth
+        for name, value in pixel_statistics(rgb, depth).items():
+            self._statistics[name][index] = value
+        self._rows.append({**row, "digest": digest})
+        return digest
+
+    def finish(self, *, settings: Mapping[str, Any]) -> str:
+        """Write tables and attributes, close and sync the file; return the digest of the data."""
+        if len(self._rows) != self.n:
+            raise UsageError(f"{self.n} samples were announced, {len(self._rows)} written", path=self.path)
+        write_tables(self._file, self._rows, self._statistics)
+        digest = write_attributes(self._file, self._rows, classes=self.classes, settings=settings)
+        self._file.close()
+        sync(self.path)
+        return digest
+
+    def abandon(self) -> None:
+        """Close and remove the unfinished file."""
+        if self._file:
+            self._file.close()
+        self.path.unlink(missing_ok=True)
+
+
+def write_tables(
+    root: h5py.File, rows: Sequence[Mapping[str, Any]], statistics: Mapping[str, NDArray[np.uint64]]
+) -> None:
+    """Write ``/samples`` and ``/statistics``."""
+    samples = root.create_group("samples")
+    for column in COLUMNS:
+        _write_column(samples, column, rows)
+    group = root.create_group("statistics")
+    for name in STATISTICS:
+        group.create_dataset(name, data=statistics[name], track_times=False)
+
+
+def _write_column(samples: h5py.Group, column: Column, rows: Sequence[Mapping[str, Any]]) -> None:
+    if column.kind != "str":
+        samples.create_dataset(column.name, data=column_array(column, rows), track_times=False)
+        return
+    texts = [str(row[column.name]).encode() for row in rows]
+    # fixed length: smaller and faster than variable-length text, and every tool reads it
+    length = max(1, *(len(text) for text in texts)) if texts else 1
+    kind = h5py.string_dtype("utf-8", length)
+    samples.create_dataset(column.name, data=np.array(texts, dtype=kind), dtype=kind, track_times=False)
+
+
+def write_attributes(
+    root: h5py.File, rows: Iterable[Mapping[str, Any]], *, classes: Sequence[str], settings: Mapping[str, Any]
+) -> str:
+    """Write the root attributes; return the dataset digest."""
+    rows = list(rows)
+    digest = data_digest((row["digest"] for row in rows), (row["label"] for row in rows))
+    root.attrs["format"] = FORMAT
+    root.attrs["format_version"] = FORMAT_VERSION
+    root.attrs["classes"] = list(classes)
+    root.attrs["depth_unit_mm"] = UNIT_MM
+    root.attrs["created_by"] = CREATED_BY
+    root.attrs["settings"] = json.dumps(settings, sort_keys=True)
+    root.attrs["digest"] = digest
+    return digest
+
+
+def sync(path: Path) -> None:
+    """Force a written file to the disk, so that a rename after it can be trusted."""
+    with path.open("rb") as stream:
+        os.fsync(stream.fileno())

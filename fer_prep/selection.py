@@ -1,0 +1,173 @@
+"""Which samples of a table take part: by class, dataset, intensity, label source, and in what numbers.
+
+The same options work when merging and when making folds, and what was chosen is recorded in the file it shaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.emotions import CLASS_SETS, EMOTIONS, LABEL_SOURCES
+from fer_prep.errors import UsageError
+
+SELECTING_COLUMNS = ("id", "subject", "dataset", "intensity", "label_source")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """A choice of samples; the default takes all. Numbers are drawn with ``seed``, from ids in sorted order."""
+
+    classes: tuple[str, ...] = EMOTIONS
+    """In label order; a sample of another class is left out."""
+    datasets: tuple[str, ...] = ()
+    """Names such as ``bu3dfe``; empty takes all."""
+    intensity: tuple[int, int] | None = None
+    """Least and greatest; samples without an intensity (0) stay: neutral faces and other datasets have none."""
+    label_sources: tuple[str, ...] = ()
+    """``posed``, ``elicited``, ``action-unit``; empty takes all."""
+    subjects: int = 0
+    """How many subjects to draw; 0 takes all."""
+    neutrals_per_subject: Mapping[str, int] = field(default_factory=dict)
+    """Dataset (or ``*``) → how many neutral samples of each subject stay: the first ones by id."""
+    max_per_class: int = 0
+    """Draw at most so many samples of each class; 0 takes all."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = set(self.classes) - set(EMOTIONS)
+        if unknown or len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
+            raise UsageError(f"classes must be at least two different ones of {', '.join(EMOTIONS)}")
+        if list(self.classes) != [name for name in EMOTIONS if name in self.classes]:
+            raise UsageError(f"classes must be in label order: {', '.join(EMOTIONS)}")
+        if set(self.label_sources) - set(LABEL_SOURCES):
+            raise UsageError(f"label sources must be among {', '.join(LABEL_SOURCES)}")
+        if self.intensity is not None and not 1 <= self.intensity[0] <= self.intensity[1] <= 4:
+            raise UsageError("intensity must be a range within 1-4, such as 3-4")
+        if min(self.max_per_class, self.subjects, *self.neutrals_per_subject.values(), 0) < 0:
+            raise UsageError("numbers of samples or subjects to keep cannot be negative")
+
+    def recorded(self) -> dict[str, Any]:
+        """The settings that differ from the default, JSON-able; empty where everything is taken."""
+        chosen = {key: value for key, value in asdict(self).items() if value != getattr(Selection(), key)}
+        if not {"subjects", "max_per_class"} & set(chosen):
+            chosen.pop("seed", None)  # nothing is drawn
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()}
+
+    def replaced_by(self, settings: Mapping[str, Any]) -> Selection:
+        """This selection with some settings replaced, as read from TOML or JSON; unknown names are refused."""
+        known = {f.name for f in fields(self)}
+        if set(settings) - known:
+            raise UsageError(
+                f"unknown selection setting {sorted(set(settings) - known)[0]!r}; legal: {', '.join(sorted(known))}"
+            )
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values |= {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+        return Selection(**values)
+
+    def rows(self, columns: Mapping[str, np.ndarray], *, emotions: np.ndarray) -> NDArray[np.int64]:
+        """Row numbers that are chosen, ascending.
+
+        ``columns`` holds ``SELECTING_COLUMNS``, (N,) each; ``emotions`` (N,) is every row's emotion name.
+        """
+        known = set(columns["dataset"].tolist())
+        if set(self.datasets) - known:
+            raise UsageError(
+                f"no samples of {', '.join(sorted(set(self.datasets) - known))}; there are: {', '.join(sorted(known))}"
+            )
+        keep = np.isin(emotions, self.classes)
+        if self.datasets:
+            keep &= np.isin(columns["dataset"], self.datasets)
+        if self.intensity is not None:
+            intensity = columns["intensity"].astype(int)
+            keep &= (intensity == 0) | ((intensity >= self.intensity[0]) & (intensity <= self.intensity[1]))
+        if self.label_sources:
+            keep &= np.isin(columns["label_source"], self.label_sources)
+        rows = np.flatnonzero(keep)
+        rows = rows[np.argsort(columns["id"][rows], kind="stable")]
+        rng = np.random.default_rng(self.seed)
+        rows = self._draw_subjects(rows, columns, rng)
+        rows = self._limit_neutrals(rows, columns, emotions)
+        return np.sort(self._limit_classes(rows, emotions, rng))
+
+    def _draw_subjects(
+        self, rows: NDArray[np.int64], columns: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        subjects = np.unique(columns["subject"][rows])
+        if not self.subjects:
+            return rows
+        if len(subjects) < self.subjects:
+            raise UsageError(f"{self.subjects} subjects are wanted; there are {len(subjects)}")
+        drawn = rng.permutation(subjects)[: self.subjects]
+        return rows[np.isin(columns["subject"][rows], drawn)]
+
+    def _limit_neutrals(
+        self, rows: NDArray[np.int64], columns: Mapping[str, np.ndarray], emotions: np.ndarray
+    ) -> NDArray[np.int64]:
+        kept, seen = [], dict[str, int]()
+        for row in rows:
+            limits = self.neutrals_per_subject
+            limit = limits.get(str(columns["dataset"][row]), limits.get("*"))
+            if limit is not None and emotions[row] == "neutral":
+                subject = str(columns["subject"][row])
+                seen[subject] = seen.get(subject, 0) + 1
+                if seen[subject] > limit:
+                    continue
+            kept.append(row)
+        return np.array(kept, np.int64)
+
+    def _limit_classes(
+        self, rows: NDArray[np.int64], emotions: np.ndarray, rng: np.random.Generator
+    ) -> NDArray[np.int64]:
+        if not self.max_per_class:
+            return rows
+        kept = [rng.permutation(rows[emotions[rows] == name])[: self.max_per_class] for name in self.classes]
+        return np.concatenate(kept)
+
+
+def parse_classes(text: str) -> tuple[str, ...]:
+    """``--classes``: a class-set name, or emotion names with commas between.
+
+    >>> parse_classes("happiness,anger")
+    ('anger', 'happiness')
+    """
+    if text in CLASS_SETS:
+        return CLASS_SETS[text]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if set(names) - set(EMOTIONS):
+        raise UsageError(
+            f"--classes {text!r}: expected {', '.join(CLASS_SETS)}, or, with commas between, "
+            f"some of {', '.join(EMOTIONS)}"
+        )
+    return tuple(name for name in EMOTIONS if name in names)
+
+
+def parse_intensity(text: str) -> tuple[int, int]:
+    """``--intensity``: one level or a range.
+
+    >>> parse_intensity("3-4")
+    (3, 4)
+    """
+    low, _, high = text.partition("-")
+    if not (low.strip().isdigit() and (high or low).strip().isdigit()):
+        raise UsageError(f"--intensity {text!r}: expected a level such as 4 or a range such as 3-4")
+    return int(low), int(high or low)
+
+
+def parse_neutrals(text: str) -> dict[str, int]:
+    """``--neutrals-per-subject``: a number for all datasets, or ``dataset=number`` with commas between.
+
+    >>> parse_neutrals("bosphorus=1")
+    {'bosphorus': 1}
+    """
+    limits = {}
+    for part in text.split(","):
+        dataset, _, number = part.rpartition("=")
+        if not number.strip().isdigit():
+            raise UsageError(f"--neutrals-per-subject {text!r}: expected a number, or dataset=number")
+        limits[dataset.strip() or "*"] = int(number)
+    return limits

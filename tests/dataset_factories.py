@@ -1,0 +1,101 @@
+"""Makers of small datasets for tests: tables in memory, HDF5 files, prepared folders. All from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from fer_prep.digests import data_digest, settings_digest
+from fer_prep.emotions import EMOTIONS, label_of
+from fer_prep.global_writer import GlobalWriter
+from fer_prep.samples_table import Row
+
+NAN = float("nan")
+
+
+def make_row(dataset: str, subject: str, emotion: str, number: int = 0, **changes) -> Row:
+    """One row of a samples table, plausible in every column; the digest is not yet that of any pixels."""
+    label_source = "elicited" if dataset in ("cald3r", "mend3s") else "posed"
+    row = {
+        "id": f"{dataset}/{subject}_{emotion}_{number}",
+        "subject": f"{dataset}:{subject}",
+        "dataset": dataset,
+        "source_file": f"{subject}/{emotion}_{number}.png",
+        "label": label_of(emotion),
+        "label_source": label_source,
+        "action_unit": "",
+        "gender": subject[0] if subject[0] in "FM" else "",
+        "ethnicity": "",
+        "intensity": 1 + number % 4 if dataset == "bu3dfe" and emotion != "neutral" else 0,
+        "roll_degrees": 1.5,
+        "left_eye": (20.0, 12.0),
+        "right_eye": (12.0, 12.0),
+        "depth_offset_mm": 55.25,
+        "mm_per_pixel": 5.0,
+        "origin_mm": (-80.0, 80.0),
+        "digest": settings_digest({"of": [dataset, subject, emotion, number]}),
+        "nose_tip": (16.0, 18.0),
+        "mouth_left": (19.0, 24.0),
+        "mouth_right": (13.0, 24.0),
+        "landmarks_from": "dataset",
+        "faces_found": 1,
+        "rgb_source": "picture",
+        "registration_residual_px": 0.0,
+        "filled_pixels": 0,
+    }
+    return {**row, **changes}
+
+
+def make_rows(subjects: dict[str, int], *, emotions=EMOTIONS, repeats: int = 1) -> list[Row]:
+    """Rows of ``dataset → number of subjects``, each subject with each emotion ``repeats`` times, sorted by id."""
+    rows = [
+        make_row(dataset, f"{'FM'[subject % 2]}{subject:03d}", emotion, number)
+        for dataset, count in subjects.items()
+        for subject in range(count)
+        for emotion in emotions
+        for number in range(repeats)
+    ]
+    return sorted(rows, key=lambda row: row["id"])
+
+
+def make_pixels(index: int, *, size: int = 32) -> tuple[np.ndarray, np.ndarray]:
+    """RGB (size, size, 3) and depth (size, size) of sample ``index``: noise with a hole at the rim."""
+    rng = np.random.default_rng(index)
+    rgb = rng.integers(0, 256, (size, size, 3), dtype=np.uint8)
+    depth = rng.integers(1, 20_000, (size, size), dtype=np.uint16)
+    depth[:, : 1 + index % 3] = 0
+    return rgb, depth
+
+
+def write_global(path: Path, rows: list[Row], *, classes=EMOTIONS, size: int = 32, compression=None) -> Path:
+    """A dataset of ``make_pixels`` for each row, written by the real writer."""
+    writer = GlobalWriter(path, n=len(rows), size=size, classes=classes, compression=compression)
+    for index, row in enumerate(rows):
+        writer.append(row, *make_pixels(index, size=size))
+    writer.finish(settings={"made_by": "tests"})
+    return path
+
+
+@dataclass
+class FoldTable:
+    """A table in memory with the members that folds need, without any pixels."""
+
+    rows: list[Row]
+    classes: tuple[str, ...] = EMOTIONS
+    digest: str = field(init=False)
+
+    def __post_init__(self):
+        self.digest = data_digest((row["digest"] for row in self.rows), (row["label"] for row in self.rows))
+
+    @property
+    def ids(self):
+        return self.column("id")
+
+    @property
+    def labels(self):
+        return self.column("label").astype(np.int64)
+
+    def column(self, name):
+        return np.array([row[name] for row in self.rows])
