@@ -1,0 +1,72 @@
+"""What every loss is: logits, features and labels in, one float32 scalar out; computed outside autocast."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from fer_prep.errors import UsageError
+
+
+class ExpressionLoss(nn.Module, ABC):
+    """A loss over a batch: subclasses give the formula, this checks shapes and keeps the arithmetic in float32."""
+
+    class_weights: Tensor | None
+
+    def __init__(self, *, classes: int, class_weights: Tensor | None = None) -> None:
+        super().__init__()
+        if class_weights is not None and (class_weights.shape != (classes,) or not bool((class_weights > 0).all())):
+            raise UsageError(f"expected {classes} positive class weights; found {class_weights.tolist()}")
+        self.classes = classes
+        # not part of the state: they follow from the training fold; a checkpoint of another must not bring its own
+        self.register_buffer(
+            "class_weights", None if class_weights is None else class_weights.float(), persistent=False
+        )
+
+    def forward(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """``logits`` (B, K), ``features`` (B, D) of any float type, ``labels`` (B,) int64 → scalar float32."""
+        if logits.shape != (len(labels), self.classes) or len(features) != len(labels):
+            raise ValueError(
+                f"expected logits ({len(labels)}, {self.classes}) and as many features; "
+                f"found {tuple(logits.shape)} and {tuple(features.shape)}"
+            )
+        with float32_arithmetic(logits):
+            return self.compute(logits.float(), features.float(), labels)
+
+    @abstractmethod
+    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """The formula, all in float32: (B, K), (B, D), (B,) → scalar."""
+
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """Learn from a batch what is not learned by gradient (class centers); call once per optimiser step."""
+
+    def weight_of(self, labels: Tensor) -> Tensor:
+        """(B,) class weight of each sample; ones where classes are not weighted."""
+        if self.class_weights is None:
+            return torch.ones(len(labels), device=labels.device)
+        return self.class_weights[labels]
+
+
+@contextmanager
+def float32_arithmetic(like: Tensor) -> Iterator[None]:
+    """Switch autocast off on the device of ``like``: squared distances of a thousand features overflow float16."""
+    with torch.autocast(like.device.type, enabled=False):
+        yield
+
+
+def balanced_class_weights(labels: Tensor, *, classes: int) -> Tensor:
+    """Weights N / (K · N_k), (K,) float32: each class counts the same; a class without samples is a UsageError.
+
+    King and Zeng, "Logistic regression in rare events data" (2001); the mean weight over the samples is 1.
+    """
+    counts = torch.bincount(labels.cpu(), minlength=classes)
+    if len(counts) > classes or not bool(counts.all()):
+        raise UsageError(
+            f"expected training samples of each of {classes} classes; found {counts.tolist()}",
+            hint="choose another class set, or a fold manifest in which every fold has every class",
+        )
+    return (counts.sum() / (classes * counts.double())).float()

@@ -1,0 +1,46 @@
+"""Cross-entropy + center loss."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from fer_train.losses.base import ExpressionLoss
+from fer_train.losses.class_centers import ClassCenters
+from fer_train.losses.cross_entropy import CrossEntropyLoss
+
+
+@final
+class CenterLoss(ExpressionLoss):
+    """L = L_CE + λ · ½ · mean ‖xᵢ − c_{yᵢ}‖², x the features; thesis 2.15–2.18.
+
+    Wen et al., ECCV 2016, eq. 5. The gradient reaches the features only; the centers c move by ``update``.
+    λ = 0 is cross-entropy.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        feature_width: int,
+        class_weights: Tensor | None = None,
+        center_weight: float = 0.01,
+        alpha: float = 0.5,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__(classes=classes)
+        self.cross_entropy = CrossEntropyLoss(
+            classes=classes, class_weights=class_weights, label_smoothing=label_smoothing
+        )
+        self.class_centers = ClassCenters(classes=classes, feature_width=feature_width, alpha=alpha)
+        self.center_weight = center_weight
+
+    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """(B, K), (B, D), (B,) → scalar."""
+        distance = self.class_centers.half_squared_distance(features, labels)
+        return self.cross_entropy.compute(logits, features, labels) + self.center_weight * distance
+
+    def update(self, features: Tensor, labels: Tensor) -> None:
+        """Move the centers toward the batch's features, (B, D) and (B,)."""
+        self.class_centers.step(self.class_centers.attraction(features, labels))

@@ -1,0 +1,56 @@
+"""The class centers of center loss and island loss: a buffer, moved by the paper's rule, equal on all processes."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor, distributed, nn
+
+from fer_prep.errors import UsageError
+from fer_train.losses.base import float32_arithmetic
+
+
+@final
+class ClassCenters(nn.Module):
+    """``centers`` (K, D) float32, saved and resumed with the state dict; they start at the origin.
+
+    Wen et al., "A discriminative feature learning approach for deep face recognition", ECCV 2016, eq. 4 (thesis 2.17)::
+
+        Δc_k = Σᵢ [yᵢ = k] (c_k − xᵢ) / (1 + Σᵢ [yᵢ = k])        c_k ← c_k − α Δc_k
+
+    The sums run over the batch on all processes. A class that is not in the batch stays where it is.
+    """
+
+    centers: Tensor
+
+    def __init__(self, *, classes: int, feature_width: int, alpha: float) -> None:
+        super().__init__()
+        if not 0.0 < alpha <= 1.0:
+            raise UsageError(f"the centers' rate alpha must be in (0, 1]; found {alpha}")
+        self.alpha = alpha
+        self.register_buffer("centers", torch.zeros(classes, feature_width))
+
+    def half_squared_distance(self, features: Tensor, labels: Tensor) -> Tensor:
+        """½ · mean ‖xᵢ − c_{yᵢ}‖², features (B, D) float32 → scalar (Wen eq. 2, thesis 2.15, over the batch size).
+
+        The thesis's 2.15 lacks the square; Wen's sum becomes a mean so that λ does not depend on the batch size.
+        """
+        return 0.5 * (features - self.centers[labels]).square().sum(dim=1).mean()
+
+    @torch.no_grad()
+    def attraction(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Δc (K, D) of eq. 4 for features (B, D) of any float type and labels (B,)."""
+        with float32_arithmetic(features):
+            # as a product with the one-hot labels: index_add_ is not deterministic on GPUs
+            member = nn.functional.one_hot(labels, len(self.centers)).T.float()  # (K, B)
+            sums = torch.cat([member @ features.detach().float(), member.sum(dim=1, keepdim=True)], dim=1)  # (K, D + 1)
+            if distributed.is_available() and distributed.is_initialized():
+                distributed.all_reduce(sums)
+            total, count = sums[:, :-1], sums[:, -1:]
+            return (count * self.centers - total) / (1 + count)
+
+    @torch.no_grad()
+    def step(self, delta: Tensor) -> None:
+        """c ← c − α Δc, ``delta`` (K, D)."""
+        self.centers.sub_(self.alpha * delta)

@@ -1,0 +1,34 @@
+"""Squared multi-class hinge loss."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from fer_prep.errors import UsageError
+from fer_train.losses.base import ExpressionLoss
+
+
+@final
+class SquaredHingeLoss(ExpressionLoss):
+    """L = Σᵢ w_{yᵢ} Σ_{j ≠ yᵢ} max(0, m − s_{yᵢ} + sⱼ)² / Σᵢ w_{yᵢ}, s the logits, m the margin.
+
+    Thesis 2.14: the hinge of Weston and Watkins (1999), squared as by Tang, "Deep learning using linear support vector
+    machines" (2013). PyTorch's ``multi_margin_loss(p=2)`` divides by K besides.
+    """
+
+    def __init__(self, *, classes: int, class_weights: Tensor | None = None, margin: float = 1.0) -> None:
+        super().__init__(classes=classes, class_weights=class_weights)
+        if margin <= 0:
+            raise UsageError(f"the hinge's margin must be positive; found {margin}")
+        self.margin = margin
+
+    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+        """(B, K), (B, D), (B,) → scalar."""
+        own = logits.gather(1, labels[:, None])  # (B, 1)
+        violations = (self.margin - own + logits).clamp(min=0).square()  # (B, K)
+        # the sample's own class violates its margin by exactly m: take it out
+        others = violations.scatter(1, labels[:, None], 0.0).sum(dim=1)  # (B,)
+        weights = self.weight_of(labels)
+        return (weights * others).sum() / weights.sum()

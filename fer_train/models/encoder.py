@@ -1,0 +1,69 @@
+"""From a fused feature map to one vector a picture: a small vision transformer, or the plain average (Table 3.7).
+
+The transformer is Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, eq. 1–4, over the places of the
+feature map instead of over patches: learned positional embedding, class token, pre-norm layers, final LayerNorm.
+"""
+
+from __future__ import annotations
+
+from typing import Final, final
+
+import torch
+from torch import Tensor, nn
+
+from fer_prep.errors import UsageError
+
+AGGREGATIONS: Final = ("encoder", "average")
+
+
+@final
+class TokenEncoder(nn.Module):
+    """Tokens (B, T, D) → class token after ``depth`` transformer layers and a LayerNorm (B, D)."""
+
+    def __init__(self, *, tokens: int, width: int, depth: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if width % heads:
+            raise UsageError(f"token_width must be a multiple of encoder_heads; found {width} and {heads}")
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(torch.zeros(1, 1 + tokens, width))
+        nn.init.trunc_normal_(self.class_token, std=0.02)
+        nn.init.trunc_normal_(self.positions, std=0.02)
+        self.dropout = nn.Dropout(dropout)
+        # layers are built one by one: nn.TransformerEncoder copies the first, so all would start with equal weights
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(
+                width, heads, 4 * width, dropout=dropout, activation="gelu", batch_first=True, norm_first=True
+            )
+            for _ in range(depth)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T, D) → (B, D)."""
+        class_token = self.class_token.expand(len(tokens), -1, -1)  # (B, 1, D)
+        sequence = self.dropout(torch.cat([class_token, tokens], dim=1) + self.positions)  # (B, 1 + T, D)
+        for layer in self.layers:
+            sequence = layer(sequence)
+        return self.norm(sequence[:, 0])
+
+
+@final
+class TokenAverage(nn.Module):
+    """Tokens (B, T, D) → their mean under a LayerNorm (B, D); knows nothing of where a token lies."""
+
+    def __init__(self, *, width: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(B, T, D) → (B, D)."""
+        return self.norm(tokens.mean(dim=1))
+
+
+def make_aggregation(name: str, *, tokens: int, width: int, depth: int, heads: int, dropout: float) -> nn.Module:
+    """Build ``encoder`` or ``average``; an unknown name is a UsageError."""
+    if name == "encoder":
+        return TokenEncoder(tokens=tokens, width=width, depth=depth, heads=heads, dropout=dropout)
+    if name == "average":
+        return TokenAverage(width=width)
+    raise UsageError(f"unknown aggregation {name!r}; legal: {', '.join(AGGREGATIONS)}")

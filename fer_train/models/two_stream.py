@@ -1,0 +1,146 @@
+"""The thesis's network (§3.3): two backbones, spatial attention, fusion, transformer encoder, two-layer MLP.
+
+::
+
+    RGB ──── Backbone ── F_rgb (B, C, h, w) ─┬─ S masks, max ── M_rgb ──┐
+                                             │                          ├─ mean ── · F_rgb ── 1×1 conv ─┐
+    depth ── Backbone ── F_depth ────────────┴─ S masks, max ── M_depth ┘                               │
+                          logits (B, K) ── MLP ── features (B, D) ── encoder ── tokens (B, h·w, D) ─────┘
+
+With one modality only its stream is built; the ablations of Tables 3.6 and 3.7 are arguments.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple, final
+
+from torch import Tensor, nn
+
+from fer_prep.errors import UsageError
+from fer_train.models.backbone import Backbone
+from fer_train.models.encoder import make_aggregation
+from fer_train.models.fusion import make_fusion
+
+MODALITIES: Final[dict[str, tuple[str, ...]]] = {"rgbd": ("rgb", "depth"), "rgb": ("rgb",), "depth": ("depth",)}
+"""Modality → its streams, in order."""
+
+
+class NetworkOutput(NamedTuple):
+    """What the network says about a batch."""
+
+    logits: Tensor
+    """(B, K)."""
+    features: Tensor
+    """(B, D): the encoder's output, what the MLP classifies and what center and island loss shape."""
+    masks: dict[str, Tensor]
+    """Stream → (B, 1, h, w) in (0, 1); (B, C, 1, 1) for the fusion ``attention-1d``."""
+
+
+@final
+class TwoStreamNetwork(nn.Module):
+    """RGB and depth pictures → class logits; see the module's picture.
+
+    ``classes`` K; ``image_size`` pixels of the square pictures; ``backbone`` a timm name; ``token_width`` D;
+    ``attention_maps`` S attentions a stream, ``attention_reduction`` their channel squeeze; ``mlp_width`` the hidden
+    width of the head; ``dropout`` in encoder and head; ``drop_path`` stochastic depth in the backbones.
+    """
+
+    def __init__(
+        self,
+        *,
+        classes: int,
+        image_size: int,
+        backbone: str = "efficientnet_b2",
+        modality: str = "rgbd",
+        fusion: str = "attention",
+        aggregation: str = "encoder",
+        spatial_attention: str = "lanet",
+        attention_maps: int = 4,
+        attention_reduction: int = 16,
+        token_width: int = 256,
+        encoder_depth: int = 4,
+        encoder_heads: int = 8,
+        mlp_width: int = 256,
+        dropout: float = 0.1,
+        drop_path: float = 0.0,
+        depth_channels: int = 3,
+        pretrained: bool = False,
+    ) -> None:
+        super().__init__()
+        _check(modality=modality, depth_channels=depth_channels, classes=classes, dropout=dropout)
+        self.classes, self.image_size, self.modality = classes, image_size, modality
+        self.depth_channels = depth_channels
+        self.feature_width = token_width
+        channels = {"rgb": 3, "depth": depth_channels}
+        settings: dict[str, Any] = {"image_size": image_size, "drop_path": drop_path, "pretrained": pretrained}
+        self.backbones = nn.ModuleDict(
+            {stream: Backbone(backbone, in_channels=channels[stream], **settings) for stream in MODALITIES[modality]}
+        )
+        first = self.backbone(MODALITIES[modality][0])
+        self.grid = first.grid
+        self.fusion = make_fusion(
+            fusion,
+            streams=MODALITIES[modality],
+            channels=first.channels,
+            spatial_attention=spatial_attention,
+            attention_maps=attention_maps,
+            reduction=attention_reduction,
+        )
+        self.to_tokens = nn.Conv2d(self.fusion.out_channels, token_width, kernel_size=1)
+        self.aggregation = make_aggregation(
+            aggregation,
+            tokens=first.grid[0] * first.grid[1],
+            width=token_width,
+            depth=encoder_depth,
+            heads=encoder_heads,
+            dropout=dropout,
+        )
+        self.head = nn.Sequential(
+            nn.Linear(token_width, mlp_width), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_width, classes)
+        )
+
+    def forward(self, rgb: Tensor | None, depth: Tensor | None) -> NetworkOutput:
+        """Normalised ``rgb`` (B, 3, H, W) and ``depth`` (B, depth_channels, H, W) → NetworkOutput.
+
+        A picture of a modality that this network does not use may be None.
+        """
+        pictures = {"rgb": rgb, "depth": depth}
+        features = {name: backbone(self._checked(name, pictures[name])) for name, backbone in self.backbones.items()}
+        fused, masks = self.fusion(features)  # (B, C, h, w)
+        tokens = self.to_tokens(fused).flatten(2).transpose(1, 2)  # (B, h·w, D)
+        vector = self.aggregation(tokens)  # (B, D)
+        return NetworkOutput(logits=self.head(vector), features=vector, masks=masks)
+
+    def backbone(self, stream: str) -> Backbone:
+        """The backbone of ``rgb`` or ``depth``, for loading weights and for explaining."""
+        backbone = self.backbones[stream]
+        if not isinstance(backbone, Backbone):
+            raise TypeError(f"expected a Backbone, found {type(backbone).__name__}")
+        return backbone
+
+    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
+        """Parameters by learning rate: ``backbone`` (usually pretrained) and ``fusion`` (all that is new)."""
+        backbone = list(self.backbones.parameters())
+        known = {id(parameter) for parameter in backbone}
+        return {"backbone": backbone, "fusion": [p for p in self.parameters() if id(p) not in known]}
+
+    def _checked(self, stream: str, picture: Tensor | None) -> Tensor:
+        expected = (3 if stream == "rgb" else self.depth_channels, self.image_size, self.image_size)
+        if picture is None:
+            raise UsageError(f"this network was built for {self.modality!r} and needs a {stream} picture")
+        if tuple(picture.shape[1:]) != expected:
+            raise UsageError(
+                f"expected {stream} pictures of (channels, height, width) {expected}; found {tuple(picture.shape[1:])}"
+            )
+        return picture
+
+
+def _check(*, modality: str, depth_channels: int, classes: int, dropout: float) -> None:
+    if modality not in MODALITIES:
+        raise UsageError(f"unknown modality {modality!r}; legal: {', '.join(MODALITIES)}")
+    if depth_channels not in (1, 3):
+        raise UsageError(f"depth_channels must be 1 or 3; found {depth_channels}")
+    if classes < 2:
+        raise UsageError(f"a classifier needs at least two classes; found {classes}")
+    if not 0.0 <= dropout < 1.0:
+        raise UsageError(f"dropout must be in [0, 1); found {dropout}")
