@@ -31,6 +31,13 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(stream, _hasher).hexdigest()
 
 
+def bytes_digest(data: bytes) -> str:
+    """Digest of bytes in memory: what ``file_digest`` says once they are written."""
+    hasher = _hasher()
+    hasher.update(data)
+    return hasher.hexdigest()
+
+
 def settings_digest(settings: Mapping[str, Any]) -> str:
     """Digest of a JSON-able mapping, independent of key order."""
     hasher = _hasher()

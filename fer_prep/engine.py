@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -39,7 +39,7 @@ class Engine(Protocol):
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
-    ) -> Iterator[tuple[Item, Result | WorkerDied]]:
+    ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
         """Yield one pair per item as they finish; ``items`` is read as work is handed out, not all at once.
 
         Closing the iterator (or an exception on the way) stops all work at once.
@@ -53,7 +53,7 @@ class InProcessEngine:
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
-    ) -> Iterator[tuple[Item, Result | WorkerDied]]:
+    ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
         """Yield each item with its result, in order."""
         for item in items:
             yield item, function(item)
@@ -72,7 +72,7 @@ class ProcessEngine:
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
-    ) -> Iterator[tuple[Item, Result | WorkerDied]]:
+    ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
         """Yield pairs as they finish. In flight at any time: at most ``workers · (threads + 1)`` items."""
         pool = _Pool(function=function, size=self.workers, threads=self.threads)
         try:

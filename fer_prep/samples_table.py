@@ -82,6 +82,16 @@ def row_from_text(cells: Mapping[str, str]) -> Row:
     return {column.name: column.from_text(cells[column.name]) for column in COLUMNS}
 
 
+def cells_to_text(row: Mapping[str, Any]) -> dict[str, str]:
+    """The CSV cells, by name, of those columns that ``row`` has."""
+    return {column.name: column.to_text(row[column.name]) for column in COLUMNS if column.name in row}
+
+
+def cells_from_text(cells: Mapping[str, str]) -> Row:
+    """The typed values of those columns that ``cells`` has: what ``cells_to_text`` was given."""
+    return {column.name: column.from_text(cells[column.name]) for column in COLUMNS if column.name in cells}
+
+
 def column_array(column: Column, rows: Iterable[Mapping[str, Any]]) -> np.ndarray:
     """All values of one column: (N,) or (N, width); strings as an object array."""
     values = [row[column.name] for row in rows]

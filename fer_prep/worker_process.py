@@ -21,7 +21,7 @@ from typing import Any, Final
 
 _CONTEXT: Final = get_context("spawn")
 
-_SINGLE_THREADED: Final = dict.fromkeys(
+_SINGLE_THREADED: Final[dict[str, str]] = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"
 )
 """Libraries read these when they are loaded. One thread each: the workers are the parallelism, and sums come out
