@@ -33,9 +33,7 @@ def read_lm2(data: bytes) -> LandmarkTable:
     labels = lines[start + 1 : start + 1 + count]
     heading = start + 1 + count
     if heading >= len(lines) or "coordinates" not in lines[heading].lower():
-        raise FormatError(
-            expected=f"'2D Image coordinates:' after {count} labels", found=_shown(lines, heading)
-        )
+        raise FormatError(expected=f"'2D Image coordinates:' after {count} labels", found=_shown(lines, heading))
     return _table(labels, lines[heading + 1 :], announced=count, width=2)
 
 

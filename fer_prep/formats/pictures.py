@@ -128,9 +128,7 @@ def _bmp_header(data: bytes) -> PictureHeader:
         raise FormatError(expected="a BMP header of 54 bytes", found=f"{len(data)} bytes")
     pixels_at, header_size, width, height, _, bits = struct.unpack_from("<10xIIiiHH", data)
     if header_size < 40 or width <= 0 or height == 0 or bits not in (1, 4, 8, 16, 24, 32):
-        raise FormatError(
-            expected="a BMP of 1 to 32 bits", found=f"a header of {width} × {height} pixels, {bits} bits"
-        )
+        raise FormatError(expected="a BMP of 1 to 32 bits", found=f"a header of {width} × {height} pixels, {bits} bits")
     (compression,) = struct.unpack_from("<30xI", data)
     needed = pixels_at + (width * bits + 31) // 32 * 4 * abs(height)
     if compression == 0 and len(data) < needed:

@@ -183,7 +183,9 @@ def _table(node: Node, name: bytes, *, columns: int) -> NDArray[np.float64]:
     if values.size % columns:
         raise FormatError(expected=what, found=f"{values.size} numbers")
     if not np.isfinite(values).all():
-        raise FormatError(expected=what, found=f"an infinite number in point {int(np.argmin(np.isfinite(values))) // columns}")
+        raise FormatError(
+            expected=what, found=f"an infinite number in point {int(np.argmin(np.isfinite(values))) // columns}"
+        )
     return values.reshape(-1, columns)
 
 

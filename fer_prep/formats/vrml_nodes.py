@@ -88,7 +88,9 @@ def _without_strings_and_comments(data: bytes) -> tuple[bytes, tuple[bytes, ...]
         if found[:1] == b"#":
             return b" "
         if len(found) < 2 or found[-1:] != b'"':
-            raise FormatError(expected="a closing quotation mark", found=f"a string without one at byte {match.start()}")
+            raise FormatError(
+                expected="a closing quotation mark", found=f"a string without one at byte {match.start()}"
+            )
         strings.append(found[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\"))
         if len(strings) > _MAX_STRINGS:
             raise FormatError(expected=f"at most {_MAX_STRINGS} strings", found="more of them")

@@ -1,0 +1,77 @@
+"""FACS score tables as text: one scan a line, its name first, then action units with intensities.
+
+::
+
+    scan, codes
+    bs000_UFAU_1_0   1:C 2:B 4:D
+    bs000_LFAU_12_0, 12D, 25B
+
+Names and codes are separated by blanks, tabs, commas or semicolons; a code is a number with an optional intensity
+A–E (``12``, ``12D``, ``12:D``), ``L`` or ``R`` in front or behind for a unilateral action (``L12C``, ``12L:C``) and
+``+`` between codes (``1+4+15``). Lines whose first word is no scan name are headers or remarks.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from fer_prep.errors import FormatError
+
+_MAX_BYTES: Final = 16 << 20
+_SCAN: Final = re.compile(r"([a-z]{1,8}\d{1,6}(?:_[A-Za-z0-9]+)+)(?:\.\w{1,8})?", re.IGNORECASE)
+_CODE: Final = re.compile(r"(?P<before>[LR]?)(?P<number>\d{1,2})(?P<after>[LR]?):?(?P<intensity>[A-E]?)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacsCode:
+    """One scored action unit."""
+
+    number: int
+    intensity: str = ""
+    """``A`` (trace) to ``E`` (maximum); empty where it was not scored."""
+    unilateral: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number}{'/one side' if self.unilateral else ''}{self.intensity}"
+
+
+FacsScores = dict[str, tuple[FacsCode, ...]]
+"""Scan name as written (without file ending) → its codes."""
+
+
+def read_facs_scores(data: bytes) -> FacsScores:
+    """Read a score table; raises FormatError where a scan has an illegal code, or where there is no scan at all."""
+    if len(data) > _MAX_BYTES:
+        raise FormatError(expected="a table of FACS scores", found=f"{len(data)} bytes")
+    scores: FacsScores = {}
+    for number, line in enumerate(data.decode("utf-8-sig", errors="replace").splitlines(), start=1):
+        words = re.split(r"[\s,;+\"']+", line.strip(" \t\"',;"))
+        match = _SCAN.fullmatch(words[0])
+        if match:
+            scores[match[1]] = _codes([word for word in words[1:] if word], number)
+    if not scores:
+        raise FormatError(expected="lines such as 'bs000_UFAU_1_0 1:C 2:B'", found=f"{_first_line(data)} and none such")
+    return scores
+
+
+def _codes(words: list[str], line: int) -> tuple[FacsCode, ...]:
+    codes = []
+    for word in words:
+        match = _CODE.fullmatch(word)
+        if match is None:
+            raise FormatError(expected="action units such as 12, 12D or 12:D", found=f"line {line}: {word[:40]!r}")
+        codes.append(
+            FacsCode(
+                number=int(match["number"]),
+                intensity=match["intensity"].upper(),
+                unilateral=bool(match["before"] or match["after"]),
+            )
+        )
+    return tuple(codes)
+
+
+def _first_line(data: bytes) -> str:
+    lines = data[:200].splitlines()
+    return repr(lines[0][:60].decode("utf-8", errors="replace")) if lines else "an empty file"

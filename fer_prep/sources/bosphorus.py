@@ -1,0 +1,246 @@
+"""Bosphorus: posed emotions, action units, poses and occlusions as structured range scans with registered pictures.
+
+Tree (the subject folders may lie deeper, under any names)::
+
+    bs000/ … bs104/
+        bs000_E_HAPPY_0.bnt      range grid: x, y, z in mm and the picture coordinates of every point
+        bs000_E_HAPPY_0.png      the picture
+        bs000_E_HAPPY_0.lm2      landmarks in the picture
+        bs000_E_HAPPY_0.lm3      landmarks on the scan
+
+Names: subject, class, code, repetition from 0. Classes: N neutral; E emotion; LFAU, UFAU, CAU action units of the
+lower face, the upper face, and combined; YR, PR, CR head poses; O occlusions; IGN to be ignored. 105 subjects, 4666
+scans, with many subjects missing emotions and some scans missing files. Neutrals and emotions are labels of their own;
+action units become emotions by a policy (``action_units``); the rest is left out. Licence: research only, on
+application; see ``manifests/bosphorus.toml``.
+
+Reference: A. Savran, N. Alyüz, H. Dibeklioğlu, O. Çeliktutan, B. Gökberk, B. Sankur, L. Akarun, "Bosphorus database
+for 3D face analysis", BIOID 2008.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+from fer_prep.action_units import DEFAULT_POLICY, Decision, Policy, load_policy
+from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
+from fer_prep.sources.raw_tree import (
+    RawTree,
+    name_of,
+    refuse_foreign_tree,
+    rejected,
+    tree_warnings,
+    walk_tree,
+    without_duplicates,
+)
+
+TREE: Final = "subject folders bs000 … bs104 with files such as bs000/bs000_E_HAPPY_0.bnt"
+NAME: Final = "bs{3 digits}_{N|E|LFAU|UFAU|CAU|YR|PR|CR|O|IGN}_{code}_{repetition}"
+
+EMOTION_CODES: Final = {
+    "ANGER": "anger",
+    "DISGUST": "disgust",
+    "FEAR": "fear",
+    "HAPPY": "happiness",
+    "SADNESS": "sadness",
+    "SURPRISE": "surprise",
+}
+ACTION_UNIT_CLASSES: Final = ("LFAU", "UFAU", "CAU")
+LEFT_OUT_CLASSES: Final = {
+    "YR": "head turned (yaw)",
+    "PR": "head tilted (pitch)",
+    "CR": "head turned and tilted",
+    "O": "face occluded",
+    "IGN": "marked to be ignored",
+}
+
+_NAME: Final = re.compile(
+    r"(?P<subject>bs\d{3})_(?:(?P<class>N|E|LFAU|UFAU|YR|PR|CR|O|IGN)_(?P<code>[A-Z0-9+-]+)"
+    r"|(?P<combined>CAU)_(?P<codes>[A-Z0-9+_-]+))_(?P<repetition>\d{1,3})\.(?P<suffix>bnt|png|bmp|jpe?g|lm2|lm3)",
+    re.IGNORECASE,
+)
+_OURS: Final = (".bnt", ".png", ".bmp", ".jpg", ".jpeg", ".lm2", ".lm3")
+_ROLES: Final = {"bnt": "grid", "lm2": "landmarks_2d", "lm3": "landmarks_3d"}
+_SUFFIXES: Final = {"grid": "bnt", "rgb": "png", "landmarks_2d": "lm2", "landmarks_3d": "lm3"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Scan:
+    """What a file name says."""
+
+    subject: str
+    kind: str
+    """The class: ``N``, ``E``, ``LFAU`` …"""
+    code: str
+    repetition: str
+
+    @property
+    def token(self) -> str:
+        """Class and code: ``LFAU_12``."""
+        return f"{self.kind}_{self.code}"
+
+    @property
+    def name(self) -> str:
+        """The native base name."""
+        return f"{self.subject}_{self.token}_{self.repetition}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bosphorus:
+    """The source of Bosphorus."""
+
+    policy: str = DEFAULT_POLICY
+    """A policy of ``manifests/policies`` or a file of that kind."""
+    require_landmarks: bool = True
+    """Reject scans without their ``.lm2`` and ``.lm3`` instead of looking for landmarks in the picture."""
+
+    @property
+    def dataset(self) -> str:
+        """``bosphorus``."""
+        return "bosphorus"
+
+    @cached_property
+    def rules(self) -> Policy:
+        """The policy, read once."""
+        return load_policy(self.policy)
+
+    def settings(self) -> Mapping[str, Any]:
+        """The options that change pixels or labels; of the policy, its rules rather than its place."""
+        return {
+            "policy": self.rules.name,
+            "policy_digest": self.rules.digest,
+            "require_landmarks": self.require_landmarks,
+        }
+
+    def list_samples(self, root: Path) -> Listing:
+        """Group the files of every scan by name, decide its category; incomplete or misnamed ones are rejected."""
+        tree = walk_tree(root, title="Bosphorus", expected=TREE)
+        scans, rejections = _scans(tree)
+        if not scans:
+            refuse_foreign_tree(tree, title="Bosphorus", expected=TREE)
+        facs = find_facs_scores(tree)
+        samples: list[Sample] = []
+        left_out: list[Rejection] = []
+        for (folder, scan), files in scans.items():
+            decision = self.decide(scan.kind, scan.code, name=scan.name, facs=facs)
+            if decision is None:
+                rejections.append(_unknown_code(scan, files))
+            elif not decision.emotion:
+                left_out.append(_left_out(scan, files, decision))
+            elif missing := self._missing(folder, scan, files):
+                rejections.append(missing)
+            else:
+                samples.append(_sample(root, scan, files, decision))
+        kept, duplicates = without_duplicates(samples)
+        return Listing(
+            samples=tuple(kept),
+            rejected=(*rejections, *duplicates),
+            left_out=tuple(sorted(left_out, key=lambda row: row.sample_id)),
+            warnings=(*facs.warnings, *tree_warnings(tree)),
+        )
+
+    def decide(self, kind: str, code: str, *, name: str = "", facs: FacsFiles | None = None) -> Decision | None:
+        """The category of a scan of this class and code; None where the class has no such code."""
+        if kind == "N":
+            return Decision(emotion="neutral", reason="neutral scan", strength="posed", source="the dataset")
+        if kind == "E":
+            if code not in EMOTION_CODES:
+                return None
+            return Decision(emotion=EMOTION_CODES[code], reason="posed emotion", strength="posed", source="the dataset")
+        if kind in LEFT_OUT_CLASSES:
+            return Decision(emotion="", reason=LEFT_OUT_CLASSES[kind])
+        scores = facs.scores.get(name.upper()) if facs else None
+        return self.rules.decide(f"{kind}_{code}", facs_codes=scores)
+
+    def _missing(self, folder: str, scan: _Scan, files: dict[str, str]) -> Rejection | None:
+        needed = ["grid", "rgb"] + (["landmarks_2d", "landmarks_3d"] if self.require_landmarks else [])
+        missing = [f"{folder}/{scan.name}.{_SUFFIXES[role]}".lstrip("/") for role in needed if role not in files]
+        if not missing:
+            return None
+        return rejected(
+            _main_file(files),
+            sample_id=f"bosphorus/{scan.name}",
+            expected=" and ".join(missing),
+            found="no such file" + ("s" if len(missing) > 1 else ""),
+        )
+
+    def load(self, sample: Sample) -> Scene:
+        """Read grid, picture and landmarks of one scan."""
+        from fer_prep.sources.bosphorus_scene import load_scene
+
+        return load_scene(sample)
+
+
+def _scans(tree: RawTree) -> tuple[dict[tuple[str, _Scan], dict[str, str]], list[Rejection]]:
+    """(folder, scan) → role → relative path; rejections for wrong names."""
+    scans: dict[tuple[str, _Scan], dict[str, str]] = defaultdict(dict)
+    rejections: list[Rejection] = []
+    for path in tree.with_suffix(*_OURS):
+        match = _NAME.fullmatch(name_of(path))
+        if match is None:
+            if not _is_documentation(path):
+                rejections.append(rejected(path, expected=f"a name like {NAME}", found=name_of(path)))
+            continue
+        scan = _Scan(
+            subject=match["subject"].lower(),
+            kind=(match["class"] or match["combined"]).upper(),
+            code=(match["code"] or match["codes"]).upper(),
+            repetition=match["repetition"],
+        )
+        role = _ROLES.get(match["suffix"].lower(), "rgb")
+        files = scans[path.rpartition("/")[0], scan]
+        # a picture re-encoded beside the original .png does not take its place
+        if role not in files or path.lower().endswith(".png"):
+            files[role] = path
+    return dict(scans), rejections
+
+
+def _is_documentation(path: str) -> bool:
+    """Pictures in the distribution's ``__images__`` and ``__others__`` folders that belong to no scan."""
+    return any(folder.startswith("__") for folder in path.split("/")[:-1]) and not name_of(path).lower().startswith(
+        "bs"
+    )
+
+
+def _main_file(files: dict[str, str]) -> str:
+    return files.get("grid") or files[min(files)]
+
+
+def _sample(root: Path, scan: _Scan, files: dict[str, str], decision: Decision) -> Sample:
+    by_action_unit = scan.kind in ACTION_UNIT_CLASSES
+    return Sample(
+        id=f"bosphorus/{scan.name}",
+        dataset="bosphorus",
+        subject=f"bosphorus:{scan.subject}",
+        emotion=decision.emotion,
+        label_source="action-unit" if by_action_unit else "posed",
+        source_file=files["grid"],
+        files={role: root / path for role, path in sorted(files.items())},
+        action_unit=scan.token if by_action_unit else "",
+    )
+
+
+def _left_out(scan: _Scan, files: dict[str, str], decision: Decision) -> Rejection:
+    return Rejection(
+        source_file=_main_file(files),
+        sample_id=f"bosphorus/{scan.name}",
+        stage="policy",
+        expected="a neutral face, an emotion, or an action unit that the policy maps",
+        found=f"{scan.token}: {decision.reason}",
+    )
+
+
+def _unknown_code(scan: _Scan, files: dict[str, str]) -> Rejection:
+    return rejected(
+        _main_file(files),
+        sample_id=f"bosphorus/{scan.name}",
+        expected=f"one of {', '.join(EMOTION_CODES)} after E_",
+        found=scan.code,
+    )

@@ -1,0 +1,202 @@
+"""BU-3DFE: posed expressions as textured face meshes with 83 landmarks.
+
+Tree, after unpacking the distribution's one archive per subject::
+
+    F0001/ … F0056/, M0001/ … M0044/        (flat; the folders may lie deeper, under any names)
+        F0001_AN01WH_F3D.wrl                cropped face mesh, mm, +y up, +z toward the viewer
+        F0001_AN01WH_F3D.bnd                83 landmarks on it
+        F0001_AN01WH_F3D.bmp                its texture, addressed by the mesh's texture coordinates
+        F0001_AN01WH_F2D.bmp                a frontal photograph, not registered to the mesh
+        F0001_AN01WH_RAW.wrl, .pse          uncropped mesh in another coordinate frame: not used
+
+Names: gender F/M, 4-digit number (F0001 and M0001 are two people), expression AN DI FE HA NE SA SU, intensity 01–04
+(00 for NE, and only there), two letters of ancestry. 100 subjects, 2500 recordings: 6 expressions × 4 intensities and
+one neutral each. Licence: research only, on application; see ``manifests/bu3dfe.toml``.
+
+Reference: L. Yin, X. Wei, Y. Sun, J. Wang, M. Rosato, "A 3D facial expression database for facial behavior research",
+FG 2006.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.sources.raw_tree import (
+    RawTree,
+    name_of,
+    refuse_foreign_tree,
+    rejected,
+    tree_warnings,
+    walk_tree,
+    without_duplicates,
+)
+
+TREE: Final = "subject folders F0001 … M0044 with files such as F0001/F0001_AN01WH_F3D.wrl"
+NAME: Final = "{F|M}{4 digits}_{AN|DI|FE|HA|NE|SA|SU}{00–04}{2 letters}_{F3D|F2D|RAW}"
+
+EXPRESSIONS: Final = {
+    "AN": "anger",
+    "DI": "disgust",
+    "FE": "fear",
+    "HA": "happiness",
+    "NE": "neutral",
+    "SA": "sadness",
+    "SU": "surprise",
+}
+ETHNICITIES: Final = {
+    "WH": "White",
+    "BL": "Black",
+    "LA": "Latino",
+    "AE": "East Asian",
+    "AM": "Middle-East Asian",
+    "IN": "Indian",
+}
+
+_NAME: Final = re.compile(
+    r"(?P<subject>[FM]\d{4})_(?P<expression>AN|DI|FE|HA|NE|SA|SU)(?P<intensity>0[0-4])(?P<ancestry>[A-Z]{2})"
+    r"_(?P<kind>F3D|F2D|RAW)\.(?P<suffix>wrl|bnd|bmp|png|jpe?g|pse)",
+    re.IGNORECASE,
+)
+_OURS: Final = (".wrl", ".bnd", ".bmp", ".png", ".jpg", ".jpeg", ".pse")
+_ROLES: Final = {
+    ("F3D", "wrl"): "mesh",
+    ("F3D", "bnd"): "landmarks",
+    **{("F3D", suffix): "texture" for suffix in ("bmp", "png", "jpg", "jpeg")},
+    **{("F2D", suffix): "photo" for suffix in ("bmp", "png", "jpg", "jpeg")},
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bu3dfe:
+    """The source of BU-3DFE."""
+
+    rgb: Literal["texture", "photo"] = "texture"
+    """``texture``: the mesh coloured by its own texture and seen by the camera of the depth: registered exactly.
+    ``photo``: the photograph, with a camera solved from the landmarks. Where one cannot be had, the other is used."""
+    renderer: str = "auto"
+    """What casts the rays: ``auto`` takes what works on this machine."""
+    require_landmarks: bool = True
+    """Reject recordings without their ``.bnd`` file instead of looking for landmarks in the rendered picture."""
+
+    def __post_init__(self) -> None:
+        if self.rgb not in ("texture", "photo"):
+            raise ValueError(f"expected rgb texture or photo; found {self.rgb!r}")
+
+    @property
+    def dataset(self) -> str:
+        """``bu3dfe``."""
+        return "bu3dfe"
+
+    def settings(self) -> Mapping[str, Any]:
+        """The options that change pixels."""
+        return asdict(self)
+
+    def list_samples(self, root: Path) -> Listing:
+        """Group the files of every recording by name; what is wrongly named or incomplete is rejected."""
+        tree = walk_tree(root, title="BU-3DFE", expected=TREE)
+        recordings, rejections, warnings = _recordings(tree)
+        if not recordings:
+            refuse_foreign_tree(tree, title="BU-3DFE", expected=TREE)
+        samples: list[Sample] = []
+        for (folder, name), files in recordings.items():
+            outcome = self._sample(root, folder, name, files)
+            (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
+        kept, duplicates = without_duplicates(samples)
+        warnings += _ancestry_warnings(kept) + tree_warnings(tree)
+        return Listing(samples=tuple(kept), rejected=(*rejections, *duplicates), warnings=tuple(warnings))
+
+    def _sample(self, root: Path, folder: str, name: str, files: dict[str, str]) -> Sample | Rejection:
+        expression, intensity, ancestry = name[6:8], int(name[8:10]), name[10:12]
+        missing = self._missing(folder, name, files)
+        if missing:
+            known = files.get("mesh") or sorted(files.values())[0]
+            return rejected(known, sample_id=f"bu3dfe/{name}", expected=missing, found="no such file")
+        if (expression == "NE") != (intensity == 0):
+            return rejected(
+                files["mesh"],
+                sample_id=f"bu3dfe/{name}",
+                expected="intensity 00 for NE, and 01 to 04 for the other expressions",
+                found=f"{expression}{intensity:02d}",
+            )
+        return Sample(
+            id=f"bu3dfe/{name}",
+            dataset="bu3dfe",
+            subject=f"bu3dfe:{name[:5]}",
+            emotion=EXPRESSIONS[expression],
+            label_source="posed",
+            source_file=files["mesh"],
+            files={role: root / path for role, path in sorted(files.items())},
+            gender=name[0],
+            ethnicity=ETHNICITIES.get(ancestry, ancestry),
+            intensity=intensity,
+        )
+
+    def _missing(self, folder: str, name: str, files: dict[str, str]) -> str:
+        """What a recording lacks, as the files that were expected; empty where it is whole."""
+        stem = f"{folder}/{name}".lstrip("/")
+        missing = []
+        if "mesh" not in files:
+            missing.append(f"{stem}_F3D.wrl")
+        if "landmarks" not in files and self.require_landmarks:
+            missing.append(f"{stem}_F3D.bnd")
+        if "texture" not in files and "photo" not in files:
+            missing.append(f"{stem}_F3D.bmp or {stem}_F2D.bmp")
+        return " and ".join(missing)
+
+    def load(self, sample: Sample) -> Scene:
+        """Read mesh, landmarks and picture of one recording."""
+        from fer_prep.sources.bu3dfe_scene import load_scene
+
+        return load_scene(sample, rgb=self.rgb, renderer=self.renderer)
+
+
+_Recordings = dict[tuple[str, str], dict[str, str]]
+"""(folder, canonical name) → role → relative path."""
+
+
+def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]:
+    """The files of every recording, rejections for wrong names, and warnings."""
+    recordings: _Recordings = defaultdict(dict)
+    rejections: list[Rejection] = []
+    astray: list[str] = []
+    for path in tree.with_suffix(*_OURS):
+        match = _NAME.fullmatch(name_of(path))
+        if match is None:
+            rejections.append(rejected(path, expected=f"a name like {NAME}", found=name_of(path)))
+            continue
+        kind, suffix = match["kind"].upper(), match["suffix"].lower()
+        if kind == "RAW" or (kind, suffix) not in _ROLES:
+            continue
+        name = name_of(path)[:12].upper()
+        folder = path.rpartition("/")[0]
+        # sorted paths: a .bmp comes before a re-encoded .png of the same name and is preferred
+        recordings[folder, name].setdefault(_ROLES[kind, suffix], path)
+        owner = folder.rpartition("/")[2].upper()
+        if re.fullmatch(r"[FM]\d{4}", owner) and owner != name[:5]:
+            astray.append(path)
+    warnings = []
+    if astray:
+        warnings.append(f"{len(astray)} file(s) lie in another subject's folder, such as {astray[0]}: the name counts")
+    return dict(recordings), rejections, warnings
+
+
+def _ancestry_warnings(samples: list[Sample]) -> list[str]:
+    """Unknown codes, and subjects with more than one."""
+    unknown = Counter(sample.ethnicity for sample in samples if sample.ethnicity not in ETHNICITIES.values())
+    warnings = [
+        f"unknown ancestry code {code} in {count} file name(s): kept as it is"
+        for code, count in sorted(unknown.items())
+    ]
+    codes: dict[str, set[str]] = defaultdict(set)
+    for sample in samples:
+        codes[sample.subject].add(sample.ethnicity)
+    several = sorted(subject for subject, found in codes.items() if len(found) > 1)
+    if several:
+        warnings.append(f"more than one ancestry code for {', '.join(several)}")
+    return warnings

@@ -1,0 +1,223 @@
+"""CalD3r and MenD3s: elicited expressions as pairs of a colour picture and a 16-bit depth map.
+
+Tree (the same for both)::
+
+    Anger/ Disgust/ Fear/ Happiness/ Neutral/ Sadness/ Surprise/
+        RGB/    M_010_1_anger_Color.png
+        DEPTH/  M_010_1_anger_Depth.png
+
+Names: gender F/M, subject number (three digits in CalD3r, two in MenD3s; F_010 and M_010 are two people, and so are
+M_01 of CalD3r and of MenD3s), a repetition code, the emotion in lower case, ``Color`` or ``Depth``. Depth is
+``uint16`` in steps of 1/8 mm (inferred from the sensor family, therefore an option), 0 where nothing was measured, on
+the same raster as the colour. Depth maps are missing for some pictures. Copies named ``aligned_…`` are the output of an earlier
+alignment. Licence: on application to the authors; see ``manifests/cald3r.toml`` and ``manifests/mend3s.toml``.
+
+Reference: "CalD3r and MenD3s: Spontaneous 3D facial expression databases", Journal of Visual Communication and Image
+Representation, 2024.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from fer_prep.emotions import EMOTIONS
+from fer_prep.errors import FormatError, SampleError
+from fer_prep.faces.picture_scene import PictureScene
+from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.sources.raw_tree import (
+    RawTree,
+    name_of,
+    refuse_foreign_tree,
+    rejected,
+    tree_warnings,
+    walk_tree,
+    without_duplicates,
+)
+
+TITLES: Final = {"cald3r": "CalD3r", "mend3s": "MenD3s"}
+NUMBER_WIDTH: Final = {"cald3r": 3, "mend3s": 2}
+TREE: Final = "Anger/RGB … Surprise/DEPTH with files such as Anger/RGB/M_010_1_anger_Color.png"
+NAME: Final = "{F|M}_{number}_{code}_{emotion}_{Color|Depth}.png"
+DEPTH_UNIT_MM: Final = 0.125
+
+_NAME: Final = re.compile(
+    r"(?P<aligned>aligned_)?(?P<gender>[FM])_(?P<number>\d{1,6})_(?P<code>.+)_(?P<emotion>[a-z]+)_(?P<role>Color|Depth)"
+    r"\.(?:png|bmp|jpe?g)",
+    re.IGNORECASE,
+)
+_ALIASES: Final = {"angry": "anger", "happy": "happiness", "sad": "sadness", "surprised": "surprise"}
+_ROLES: Final = {"color": "rgb", "depth": "depth"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RgbdPairs:
+    """The source of CalD3r or of MenD3s."""
+
+    dataset: Literal["cald3r", "mend3s"] = "cald3r"
+    depth_unit_mm: float = DEPTH_UNIT_MM
+    """Millimetres per step of the stored depth."""
+
+    def __post_init__(self) -> None:
+        if self.dataset not in TITLES:
+            raise ValueError(f"expected the dataset cald3r or mend3s; found {self.dataset!r}")
+        if not 0 < self.depth_unit_mm < 100:
+            raise ValueError(f"expected a depth unit between 0 and 100 mm; found {self.depth_unit_mm}")
+
+    def settings(self) -> Mapping[str, Any]:
+        """The options that change pixels."""
+        return asdict(self)
+
+    def list_samples(self, root: Path) -> Listing:
+        """Pair pictures and depth maps by name; what is wrongly named or has no partner is rejected."""
+        title = TITLES[self.dataset]
+        tree = walk_tree(root, title=title, expected=TREE)
+        pairs, rejections = self._pairs(tree)
+        if not pairs:
+            refuse_foreign_tree(tree, title=title, expected=TREE)
+        samples: list[Sample] = []
+        left_out: list[Rejection] = []
+        recorded = {name for _, name, aligned in pairs if not aligned}
+        for (folder, name, aligned), files in pairs.items():
+            if aligned and name in recorded:
+                left_out += [_aligned_copy(path, f"{self.dataset}/{name}") for path in files.values()]
+                continue
+            outcome = self._sample(root, folder, name, files)
+            (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
+        kept, duplicates = without_duplicates(samples)
+        return Listing(
+            samples=tuple(kept),
+            rejected=(*rejections, *duplicates),
+            left_out=tuple(left_out),
+            warnings=(*self._warnings(kept), *tree_warnings(tree)),
+        )
+
+    def _pairs(self, tree: RawTree) -> tuple[dict[tuple[str, str, bool], dict[str, str]], list[Rejection]]:
+        """(emotion folder, canonical name, is an aligned copy) → role → path; rejections for wrong names."""
+        other = next(name for name in TITLES if name != self.dataset)
+        pairs: dict[tuple[str, str, bool], dict[str, str]] = defaultdict(dict)
+        rejections: list[Rejection] = []
+        for path in tree.with_suffix(".png", ".bmp", ".jpg", ".jpeg"):
+            folders = path.lower().split("/")[:-1]
+            if other in folders:
+                continue  # a root above both datasets: the other one is not ours to list
+            match = _NAME.fullmatch(name_of(path))
+            if match is None:
+                rejections.append(rejected(path, expected=f"a name like {NAME}", found=name_of(path)))
+                continue
+            emotion = _emotion(match["emotion"])
+            if emotion is None:
+                rejections.append(
+                    rejected(path, expected=f"one of {', '.join(EMOTIONS)}", found=f"the emotion {match['emotion']!r}")
+                )
+                continue
+            labelled = next((found for folder in reversed(folders) if (found := _emotion(folder))), emotion)
+            name = f"{match['gender'].upper()}_{match['number']}_{match['code']}_{match['emotion'].lower()}"
+            if labelled != emotion:
+                rejections.append(
+                    rejected(
+                        path,
+                        sample_id=f"{self.dataset}/{name}",
+                        expected=f"the emotion of its folder, {labelled}",
+                        found=f"{emotion} in the file name",
+                    )
+                )
+                continue
+            holder = path.rpartition("/")[0]
+            if folders and folders[-1] in ("rgb", "depth"):
+                holder = holder.rpartition("/")[0]
+            pairs[holder, name, bool(match["aligned"])].setdefault(_ROLES[match["role"].lower()], path)
+        return dict(pairs), rejections
+
+    def _sample(self, root: Path, folder: str, name: str, files: dict[str, str]) -> Sample | Rejection:
+        sample_id = f"{self.dataset}/{name}"
+        if len(files) < 2:
+            (present,) = files.values()
+            wanted = "Depth" if "rgb" in files else "Color"
+            place = f"{folder}/{'DEPTH' if wanted == 'Depth' else 'RGB'}".lstrip("/")
+            return rejected(
+                present, sample_id=sample_id, expected=f"{place}/{name}_{wanted}.png beside it", found="no such file"
+            )
+        gender, number, rest = name.split("_", 2)
+        emotion = _emotion(rest.rpartition("_")[2])
+        return Sample(
+            id=sample_id,
+            dataset=self.dataset,
+            subject=f"{self.dataset}:{gender}{int(number):0{NUMBER_WIDTH[self.dataset]}d}",
+            emotion=str(emotion),
+            label_source="elicited",
+            source_file=files["rgb"],
+            files={role: root / path for role, path in sorted(files.items())},
+            gender=gender,
+        )
+
+    def _warnings(self, samples: list[Sample]) -> list[str]:
+        warnings = []
+        width = NUMBER_WIDTH[self.dataset]
+        strange = [sample for sample in samples if len(sample.name.split("_")[1]) != width]
+        if strange:
+            warnings.append(
+                f"{len(strange)} of {len(samples)} subject numbers do not have the {width} digits of "
+                f"{TITLES[self.dataset]}, such as {strange[0].name}: is this the other dataset's tree?"
+            )
+        copies = [sample for sample in samples if name_of(sample.source_file).lower().startswith("aligned_")]
+        if copies:
+            warnings.append(f"{len(copies)} sample(s) exist only as aligned_ copies: those are used")
+        return warnings
+
+    def load(self, sample: Sample) -> Scene:
+        """Read one pair; both files must be of one raster and the depth must hold something."""
+        rgb_file, depth_file = sample.files["rgb"], sample.files["depth"]
+        try:
+            rgb = read_rgb(rgb_file.read_bytes())
+        except FormatError as error:
+            raise error.within(rgb_file) from None
+        try:
+            depth = read_depth_png(depth_file.read_bytes())
+        except FormatError as error:
+            raise error.within(depth_file) from None
+        if depth.shape != rgb.shape[:2]:
+            raise SampleError(
+                stage="read",
+                path=depth_file,
+                expected=f"the raster of the picture, {rgb.shape[1]} × {rgb.shape[0]}",
+                found=f"{depth.shape[1]} × {depth.shape[0]}",
+            )
+        valid = depth > 0
+        if not valid.any():
+            raise SampleError(stage="read", path=depth_file, expected="depth values", found="no data in any pixel")
+        return PictureScene(rgb=rgb, z_mm=(depth * np.float32(-self.depth_unit_mm)), valid=valid)
+
+
+def cald3r(**options: Any) -> RgbdPairs:
+    """The source of CalD3r."""
+    return RgbdPairs(dataset="cald3r", **options)
+
+
+def mend3s(**options: Any) -> RgbdPairs:
+    """The source of MenD3s."""
+    return RgbdPairs(dataset="mend3s", **options)
+
+
+def _emotion(word: str) -> str | None:
+    """The emotion of a folder or a name, whatever its case; None where the word is not one."""
+    word = word.lower()
+    word = _ALIASES.get(word, word)
+    return word if word in EMOTIONS else None
+
+
+def _aligned_copy(path: str, sample_id: str) -> Rejection:
+    return Rejection(
+        source_file=path,
+        sample_id=sample_id,
+        stage="list",
+        expected="a recording as it was made",
+        found="an aligned_ copy; the recording itself is used",
+    )

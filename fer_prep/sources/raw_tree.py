@@ -1,0 +1,139 @@
+"""Walking a raw dataset's folders: what all sources do alike before they look at names."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fer_prep.errors import UsageError
+from fer_prep.sample import Rejection, Sample
+
+LIST_STAGE: Final = "list"
+_MAX_DEPTH: Final = 8
+_ARCHIVES: Final = (".rar", ".zip", ".7z", ".tar", ".tgz", ".gz")
+# what operating systems leave behind: no business of the dataset's
+_LITTER_FOLDERS: Final = re.compile(r"__MACOSX|\..*|\$RECYCLE\.BIN", re.IGNORECASE)
+_LITTER_FILES: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawTree:
+    """The files below a root, sorted by their path relative to it, and what could not be looked into."""
+
+    root: Path
+    files: tuple[str, ...]
+    """Relative paths with forward slashes."""
+    unreadable: tuple[str, ...] = ()
+
+    def with_suffix(self, *suffixes: str) -> Iterator[str]:
+        """The files whose name ends so, whatever the case of the letters."""
+        return (path for path in self.files if path.lower().endswith(suffixes))
+
+    def archives(self) -> list[str]:
+        """Archives that somebody may have forgotten to unpack."""
+        return list(self.with_suffix(*_ARCHIVES))
+
+
+def walk_tree(root: Path, *, title: str, expected: str) -> RawTree:
+    """List a raw tree; raises UsageError where ``root`` is not a folder. Symbolic links are followed, once each.
+
+    ``title`` names the dataset (``BU-3DFE``), ``expected`` describes its tree; both are for the error.
+    """
+    if not root.is_dir():
+        found = "not a folder" if root.exists() else "no such folder"
+        raise UsageError(
+            f"{found}; a {title} tree was expected",
+            path=root,
+            hint=f"expected here: {expected}; give its place with --root, or try: fer-prep sample-data --out data/raw",
+        )
+    files: list[str] = []
+    unreadable: list[str] = []
+    seen: set[str] = set()
+    for folder, subfolders, names in os.walk(
+        root, followlinks=True, onerror=lambda error: unreadable.append(f"{error.filename}: {error.strerror}")
+    ):
+        real = os.path.realpath(folder)
+        relative = Path(folder).relative_to(root)
+        if real in seen or len(relative.parts) > _MAX_DEPTH:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        subfolders[:] = sorted(name for name in subfolders if not _LITTER_FOLDERS.fullmatch(name))
+        files += [(relative / name).as_posix() for name in names if not _LITTER_FILES.fullmatch(name)]
+    return RawTree(root=root, files=tuple(sorted(files)), unreadable=tuple(unreadable))
+
+
+def name_of(path: str) -> str:
+    """The last part of a relative path."""
+    return path.rsplit("/", 1)[-1]
+
+
+def printable(path: str) -> str:
+    """A path that can be written to any table: bytes that are no UTF-8 are replaced."""
+    return path.encode("utf-8", errors="replace").decode("utf-8")
+
+
+def rejected(path: str, *, sample_id: str = "", expected: str, found: str) -> Rejection:
+    """A rejection at the listing stage."""
+    return Rejection(
+        source_file=printable(path), sample_id=sample_id, stage=LIST_STAGE, expected=expected, found=printable(found)
+    )
+
+
+def refuse_foreign_tree(tree: RawTree, *, title: str, expected: str) -> None:
+    """Raise the two-line error for a root in which not one file belongs to the dataset."""
+    archives = tree.archives()
+    if archives:
+        kind = Path(archives[0]).suffix
+        raise UsageError(
+            f"found {len(archives)} {kind} archive(s) not yet unpacked ({name_of(archives[0])} …) "
+            f"and no {title} files beside them",
+            path=tree.root,
+            hint=f"unpack every archive in place ({_unpack_hint(kind)}), then run the same command; expected {expected}",
+        )
+    found = f"{len(tree.files)} other file(s), such as {printable(tree.files[0])}" if tree.files else "an empty folder"
+    raise UsageError(f"expected a {title} tree; found {found}", path=tree.root, hint=f"expected here: {expected}")
+
+
+def _unpack_hint(suffix: str) -> str:
+    tools = {".rar": "unrar x FILE", ".zip": "unzip FILE", ".7z": "7z x FILE"}
+    return tools.get(suffix.lower(), "tar xf FILE")
+
+
+def tree_warnings(tree: RawTree) -> list[str]:
+    """Warnings that concern any tree: unreadable folders and archives left unpacked."""
+    warnings = [f"could not be read: {printable(text)}" for text in tree.unreadable]
+    if archives := tree.archives():
+        shown = ", ".join(name_of(path) for path in archives[:3]) + (" …" if len(archives) > 3 else "")
+        warnings.append(f"{len(archives)} archive(s) in the tree are not unpacked: {shown}")
+    return warnings
+
+
+def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Rejection]]:
+    """Samples by id, and a rejection for every further one of the same id, naming both files.
+
+    The first in path order stays: the tree's own order, not the file system's.
+    """
+    kept: dict[str, Sample] = {}
+    duplicates: list[Rejection] = []
+    for sample in sorted(samples, key=lambda sample: sample.source_file):
+        first = kept.setdefault(sample.id, sample)
+        if first is not sample:
+            duplicates.append(
+                rejected(
+                    sample.source_file,
+                    sample_id=sample.id,
+                    expected="one recording of every name",
+                    found=f"the same name twice: {first.source_file} (kept) and {sample.source_file}",
+                )
+            )
+    return sorted(kept.values(), key=lambda sample: sample.id), duplicates
+
+
+def first_file(files: dict[str, str], suffixes: Sequence[str]) -> str | None:
+    """The file with the first of these suffixes that is there (suffix → path, lower case)."""
+    return next((files[suffix] for suffix in suffixes if suffix in files), None)
