@@ -2,7 +2,7 @@
 
 Detectors look at the whole picture shrunk to about 128 pixels and were trained on roughly upright faces that leave a
 margin. So a face that fills its crop is found with a border, a small one when a part of the picture is enlarged, and
-a head tilted beyond 45° when the picture is turned the other way.
+a head that lies on its side when the picture is turned the other way.
 """
 
 from __future__ import annotations
@@ -25,10 +25,14 @@ Detector = Callable[[NDArray[np.uint8]], list[NDArray[np.float64]]]
 PAD_SHARE: Final = 0.5
 """Border of the padded attempt on each side, as a share of the picture's size."""
 
-ZOOM: Final = 2
+ZOOMS: Final = (2, 4)
 """How much a part of the picture is enlarged."""
 
 TURNS_DEGREES: Final = (30, -30, 60, -60)
+
+CLOSE_UP_PX: Final = 256
+CLOSE_UP_EYE_DISTANCES: Final = 4.0
+"""Side of the close-up of ``look_again``: a face with a margin all around, as detectors like it."""
 
 _BACKGROUND: Final = (128, 128, 128)
 _LARGEST_CANVAS_PX: Final = 1024
@@ -57,26 +61,25 @@ def attempts(raster_size: tuple[int, int], *, centre: Point) -> Iterator[Attempt
         matrix=np.array([[1, 0, pad_x], [0, 1, pad_y]], np.float64),
         canvas_size=(width + 2 * pad_x, height + 2 * pad_y),
     )
-    for corner_x, corner_y in _window_corners(raster_size, centre):
-        scale = min(ZOOM, max(1.0, _LARGEST_CANVAS_PX * ZOOM / max(width, height)))
+    for zoom, corner in _windows(raster_size, centre):
+        scale = min(zoom, max(1.0, zoom * _LARGEST_CANVAS_PX / max(width, height)))
         yield Attempt(
             name="enlarged",
-            matrix=scale * np.array([[1, 0, -corner_x], [0, 1, -corner_y]], np.float64),
-            canvas_size=(round(scale * width / ZOOM), round(scale * height / ZOOM)),
+            matrix=scale * np.array([[1, 0, -corner[0]], [0, 1, -corner[1]]], np.float64),
+            canvas_size=(round(scale * width / zoom), round(scale * height / zoom)),
         )
     for degrees in TURNS_DEGREES:
         yield _turned(raster_size, degrees)
 
 
-def _window_corners(raster_size: tuple[int, int], centre: Point) -> Iterator[tuple[float, float]]:
-    """Top-left corners of half-size windows: around the person first, then a 3 × 3 grid over the picture."""
-    width, height = raster_size
-    spare = np.array([width, height]) * (1 - 1 / ZOOM)
-    around = np.clip(centre - np.array([width, height]) / (2 * ZOOM), 0, spare)
-    yield float(around[0]), float(around[1])
+def _windows(raster_size: tuple[int, int], centre: Point) -> Iterator[tuple[int, Point]]:
+    """Zoom and top-left corner: around the person at both zooms, then a 3 × 3 grid of half-size windows."""
+    size = np.array(raster_size, np.float64)
+    for zoom in ZOOMS:
+        yield zoom, np.clip(centre - size / (2 * zoom), 0, size * (1 - 1 / zoom))
     for share_y in (0.5, 0.0, 1.0):
         for share_x in (0.5, 0.0, 1.0):
-            yield share_x * spare[0], share_y * spare[1]
+            yield 2, np.array([share_x, share_y]) * size / 2
 
 
 def _turned(raster_size: tuple[int, int], degrees: int) -> Attempt:
@@ -100,7 +103,7 @@ def find_faces(
     plausible: Callable[[NDArray[np.float64]], bool],
     centre: Point,
 ) -> tuple[str, list[NDArray[np.float64]]] | None:
-    """The first attempt's name that shows a plausible face, and all faces it shows, in picture pixels; or None."""
+    """The name of the first attempt that shows a plausible face, and all such faces in picture pixels; or None."""
     height, width = picture.shape[:2]
     for attempt in attempts((width, height), centre=centre):
         back = inverse_matrix(attempt.matrix)
@@ -109,6 +112,22 @@ def find_faces(
         if faces:
             return attempt.name, faces
     return None
+
+
+def look_again(
+    picture: NDArray[np.uint8],
+    *,
+    detect: Detector,
+    eyes: tuple[Point, Point],
+) -> list[NDArray[np.float64]]:
+    """All faces, in picture pixels, seen in an upright close-up of the one with these (left, right) eye centres."""
+    left, right = eyes
+    scale = CLOSE_UP_PX / (CLOSE_UP_EYE_DISTANCES * float(np.hypot(*(left - right))))
+    cosine, sine = scale * (left - right) / np.hypot(*(left - right))
+    linear = np.array([[cosine, sine], [-sine, cosine]])
+    shift = np.array([0.5, 0.42]) * CLOSE_UP_PX - linear @ ((left + right) / 2)
+    attempt = Attempt(name="close-up", matrix=np.column_stack([linear, shift]), canvas_size=(CLOSE_UP_PX, CLOSE_UP_PX))
+    return [transform_points(face, inverse_matrix(attempt.matrix)) for face in detect(_canvas(picture, attempt))]
 
 
 def _canvas(picture: NDArray[np.uint8], attempt: Attempt) -> NDArray[np.uint8]:

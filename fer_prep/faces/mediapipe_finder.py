@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.face_search import Detector, find_faces
+from fer_prep.faces.face_search import Detector, find_faces, look_again
 from fer_prep.faces.mediapipe_models import task_detector, wheel_detector
 from fer_prep.landmark_names import (
     CHIN,
@@ -48,6 +50,15 @@ OVAL_PREFIX: Final = "face_oval_"
 
 SMALLEST_EYE_DISTANCE_PX: Final = 6.0
 
+LARGEST_ROLL_DEGREES: Final = 110.0
+
+STEEP_ROLL_DEGREES: Final = 30.0
+"""Beyond this, and after any attempt but the first, the face is looked at again in an upright close-up.
+
+Measured on synthetic heads: a tight crop tilted by 50° is off by up to 23° at first and 0.8° afterwards, while heads
+within ±25° gain nothing (median 0.3° both times), so that they are not made to wait for it.
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MediapipeFinder:
@@ -63,13 +74,15 @@ class MediapipeFinder:
         centre = scene.depth_centre()
         if centre is None:
             centre = np.array([width / 2, height / 2])
-        found = find_faces(
-            scene.picture(), detect=detect, plausible=lambda mesh: _is_face(mesh, (width, height)), centre=centre
-        )
+        is_face = partial(_is_face, raster_size=(width, height))
+        found = find_faces(scene.picture(), detect=detect, plausible=is_face, centre=centre)
         if found is None:
             return None
         attempt, meshes = found
-        mesh = min(meshes, key=lambda mesh: float(np.hypot(*(_middle(mesh) - centre))))
+        mesh = _nearest(meshes, centre)
+        if attempt != "as-is" or abs(_roll_degrees(mesh)) > STEEP_ROLL_DEGREES:
+            closer = [face for face in look_again(scene.picture(), detect=detect, eyes=_eyes(mesh)) if is_face(face)]
+            mesh = _nearest(closer, _middle(mesh)) if closer else mesh
         back_end = "mediapipe" if self.task_file is None else "task"
         return Landmarks(
             points=_named(mesh),
@@ -83,26 +96,41 @@ def _named(mesh: NDArray[np.float64]) -> dict[str, Point]:
     return {name: mesh[vertex] for name, vertex in MESH_INDEX.items()}
 
 
+def _eyes(mesh: NDArray[np.float64]) -> tuple[Point, Point]:
+    """Left and right eye centre."""
+    eyes = eye_centres(_named(mesh))
+    if eyes is None:
+        raise ValueError("MESH_INDEX must name the four eye corners")
+    return eyes
+
+
+def _roll_degrees(mesh: NDArray[np.float64]) -> float:
+    left, right = _eyes(mesh)
+    return math.degrees(math.atan2(left[1] - right[1], left[0] - right[0]))
+
+
 def _middle(mesh: NDArray[np.float64]) -> Point:
     """Centre of the face oval."""
     return mesh[list(FACE_OVAL)].mean(axis=0)
 
 
-def _is_face(mesh: NDArray[np.float64], raster_size: tuple[int, int]) -> bool:
-    """Whether a mesh can be a face of this picture: in it, large enough, not mirrored or collapsed.
+def _nearest(meshes: list[NDArray[np.float64]], place: Point) -> NDArray[np.float64]:
+    return min(meshes, key=lambda mesh: float(np.hypot(*(_middle(mesh) - place))))
 
-    MediaPipe reports no confidence, and padded or turned pictures invite false finds.
+
+def _is_face(mesh: NDArray[np.float64], *, raster_size: tuple[int, int]) -> bool:
+    """Whether a mesh can be a face of this picture: eyes in it and apart, mouth below them, not upside down.
+
+    MediaPipe reports no confidence, padded or turned pictures invite false finds, and a head turned by 90° is
+    sometimes found upside down: better to go on searching than to take such a find.
     """
-    points = _named(mesh)
-    eyes = eye_centres(points)
-    if eyes is None or not np.isfinite(mesh).all():
+    if not np.isfinite(mesh).all():
         return False
-    left, right = eyes
-    across = left - right
+    eyes = np.array(_eyes(mesh))
+    across = eyes[0] - eyes[1]
     eye_distance_px = float(np.hypot(*across))
-    middle = (left + right) / 2
-    if eye_distance_px < SMALLEST_EYE_DISTANCE_PX or not (middle >= 0).all() or not (middle < raster_size).all():
+    if eye_distance_px < SMALLEST_EYE_DISTANCE_PX or not ((eyes >= 0) & (eyes < raster_size)).all():
         return False
-    mouth = (points[MOUTH_LEFT] + points[MOUTH_RIGHT]) / 2 - middle
-    below = (across[0] * mouth[1] - across[1] * mouth[0]) / eye_distance_px
-    return below > 0.3 * eye_distance_px
+    mouth = (mesh[MESH_INDEX[MOUTH_LEFT]] + mesh[MESH_INDEX[MOUTH_RIGHT]]) / 2 - eyes.mean(axis=0)
+    below_px = (across[0] * mouth[1] - across[1] * mouth[0]) / eye_distance_px
+    return below_px > 0.3 * eye_distance_px and abs(_roll_degrees(mesh)) <= LARGEST_ROLL_DEGREES

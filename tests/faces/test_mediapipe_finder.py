@@ -16,8 +16,6 @@ from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.faces.warp import opencv_matrix, transform_points
 from fer_prep.landmark_names import eye_centres
 
-CENTRE = np.array([112.0, 112.0])
-
 
 def truth_rows(corpus: Path) -> list[dict[str, str]]:
     with (corpus / "truth.csv").open(newline="") as stream:
@@ -73,17 +71,18 @@ def test_faces_are_found_and_become_upright(corpus):
 @pytest.mark.parametrize(
     ("degrees", "scale", "about", "canvas", "attempt"),
     [
-        (0, 1.0, CENTRE, 224, "as-is"),
-        (0, 0.14, CENTRE, 400, "enlarged"),
-        (75, 1.0, CENTRE, 224, "rotated"),
-        (-80, 1.0, CENTRE, 224, "rotated"),
+        (0, 1.0, (112, 112), 224, "as-is"),
+        (60, 1.0, (112, 112), 224, "as-is"),
+        (-75, 1.0, (112, 112), 224, "as-is"),
+        (0, 3.2, (112, 106), 224, "padded"),
+        (0, 0.2, (112, 112), 480, "enlarged"),
     ],
 )
 def test_points_come_back_exactly_whichever_attempt_succeeds(one_face, degrees, scale, about, canvas, attempt):
     rgb, true_eyes = one_face
     cosine, sine = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
     linear = np.array([[cosine, -sine], [sine, cosine]])
-    matrix = np.column_stack([linear, np.full(2, canvas * 0.5) - linear @ about])
+    matrix = np.column_stack([linear, np.full(2, canvas * 0.5) - linear @ np.array(about)])
     shown = cv2.warpAffine(rgb, opencv_matrix(matrix), (canvas, canvas), flags=cv2.INTER_AREA)
     landmarks = find(shown)
     assert attempt in landmarks.found_by
