@@ -24,7 +24,7 @@ class Backbone(nn.Module):
     """A timm model without its head: (B, C, H, W) picture → (B, ``channels``, h, w) last feature map.
 
     ``grid`` is (h, w) for a picture of ``image_size``². The parameters keep timm's own names under ``trunk``, so that
-    weight files made for the whole model fit (see ``pretrained``).
+    weight files made for the whole model fit; ``whole_model_names`` are its names before the cut (see ``pretrained``).
     """
 
     def __init__(
@@ -40,9 +40,11 @@ class Backbone(nn.Module):
         check_backbone_name(name)
         self.name = name
         self.image_size = image_size
-        self.trunk = _create_trunk(
+        trunk = _create_trunk(
             name, image_size=image_size, in_channels=in_channels, drop_path=drop_path, pretrained=pretrained
         )
+        self.trunk, self.whole_model_names = trunk, frozenset(trunk.state_dict())
+        trunk.prune_intermediate_layers(1, prune_norm=True, prune_head=True)  # type: ignore[operator]
         shape = _measure_feature_map(self, image_size=image_size, in_channels=in_channels)
         self.channels: int = shape[1]
         self.grid: tuple[int, int] = (shape[2], shape[3])
@@ -86,7 +88,6 @@ def _create_trunk(name: str, *, image_size: int, in_channels: int, drop_path: fl
         raise UsageError(
             f"the timm model {name!r} does not give out its feature maps", hint="efficientnet_b2 and resnet18 do"
         )
-    trunk.prune_intermediate_layers(1, prune_norm=True, prune_head=True)  # type: ignore[operator]
     return trunk
 
 
