@@ -16,13 +16,14 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "progress", "resources",
      "landmark_names", "check_report", "system_libraries", "atomic_files", "folder_lock", "engine", "worker_process",
-     "console",
+     "console", "workspace",
      "action_units"),
     ("formats", "geometry", "faces"),
     ("sources",),
-    ("prepared_folder", "global_file", "global_writer", "group_splitter", "folds", "fold_protocols", "shards",
+    ("records", "prepared_files", "prepared_writer", "code_version", "prepared_folder", "global_file", "global_schema", "global_writer", "compression", "selection", "group_splitter",
+     "folds", "fold_manifest", "fold_protocols", "default_folds", "shards",
      "sample_data"),
-    ("prepare", "prepare_sample", "merge", "import_folder"),
+    ("prepare", "prepare_sample", "resample", "merge", "import_folder"),
     ("check", "check_raw", "statistics", "browse", "data_card", "export", "doctor"),
     ("cli",),
 )  # fmt: skip

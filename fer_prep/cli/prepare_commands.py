@@ -1,5 +1,230 @@
-"""fer-prep commands: prepare."""
+"""fer-prep render-bu3dfe, render-bosphorus, align and all: raw trees → prepared folders."""
 
 from __future__ import annotations
 
-from fer_prep.cli import app  # noqa: F401
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fer_prep.cli import app
+from fer_prep.cli.prepare_options import (
+    Framing,
+    LandmarkChoice,
+    Mask,
+    MaxRejected,
+    Preview,
+    Renderer,
+    Size,
+    Unfound,
+    Workers,
+    make_settings,
+    prepare_dataset,
+    run_options,
+)
+from fer_prep.cli.prepare_report import exit_code, finish, show_summaries
+from fer_prep.errors import UsageError
+from fer_prep.workspace import GLOBAL_FILE, PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
+
+RGBD_DATASETS = ("cald3r", "mend3s")
+RENDER_LANDMARKS = "dataset,mediapipe"
+ALIGN_LANDMARKS = "mediapipe"
+ALIGN_THREADS = 2
+"""Samples side by side in a worker: one is read, warped or written while the detector looks at another."""
+
+RgbWay = Annotated[
+    Literal["texture", "photo"],
+    typer.Option(
+        "--rgb",
+        help="Colour from the mesh's own texture, or from the frontal photograph with a camera solved from landmarks.",
+    ),
+]
+PolicyChoice = Annotated[
+    str, typer.Option("--policy", metavar="NAME|FILE", help="Which action unit counts as which emotion.")
+]
+DepthUnit = Annotated[float, typer.Option("--depth-unit", help="Millimetres per step of the recorded depth.")]
+
+
+@app.command("render-bu3dfe", rich_help_panel="Prepare")
+def render_bu3dfe(
+    context: typer.Context,
+    root: Annotated[Path, typer.Option(help="The BU-3DFE tree.")] = RAW_PLACES["bu3dfe"],
+    out: Annotated[Path, typer.Option(help="The prepared folder.")] = PREPARED_PLACES["bu3dfe"],
+    workers: Workers = None,
+    size: Size = 260,
+    framing: Framing = "rotate",
+    landmarks: LandmarkChoice = RENDER_LANDMARKS,
+    unfound: Unfound = "reject",
+    mask: Mask = "none",
+    rgb: RgbWay = "texture",
+    renderer: Renderer = "auto",
+    preview: Preview = 0,
+    max_rejected: MaxRejected = 0.05,
+) -> None:
+    """BU-3DFE meshes → registered RGB + depth.
+
+    Stopped at any moment, the same command continues, and what is up to date is not made again.
+
+    Examples:
+        [bold]fer-prep render-bu3dfe[/]
+        [bold]fer-prep render-bu3dfe --root ~/BU3DFE --out prepared/bu3dfe --workers 8 --preview 12[/]
+        [bold]fer-prep render-bu3dfe --rgb photo --framing eyes[/]
+    """
+    summary = prepare_dataset(
+        "bu3dfe",
+        root=root,
+        out=out,
+        settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
+        options=run_options(context, workers=workers, preview=preview),
+        rgb=rgb,
+        renderer=renderer,
+    )
+    finish([summary], max_rejected=max_rejected)
+
+
+@app.command("render-bosphorus", rich_help_panel="Prepare")
+def render_bosphorus(
+    context: typer.Context,
+    root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW_PLACES["bosphorus"],
+    out: Annotated[Path, typer.Option(help="The prepared folder.")] = PREPARED_PLACES["bosphorus"],
+    workers: Workers = None,
+    size: Size = 260,
+    framing: Framing = "rotate",
+    landmarks: LandmarkChoice = RENDER_LANDMARKS,
+    unfound: Unfound = "reject",
+    mask: Mask = "none",
+    policy: PolicyChoice = "thesis",
+    preview: Preview = 0,
+    max_rejected: MaxRejected = 0.05,
+) -> None:
+    """Bosphorus point clouds → registered RGB + depth, action-unit scans mapped to categories.
+
+    Poses, occlusions and scans without a category are left out, each with its reason in left_out.csv.
+
+    Examples:
+        [bold]fer-prep render-bosphorus[/]
+        [bold]fer-prep render-bosphorus --root ~/BosphorusDB --policy my-policy.toml[/]
+    """
+    summary = prepare_dataset(
+        "bosphorus",
+        root=root,
+        out=out,
+        settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
+        options=run_options(context, workers=workers, preview=preview),
+        policy=policy,
+    )
+    finish([summary], max_rejected=max_rejected)
+
+
+@app.command("align", rich_help_panel="Prepare")
+def align(
+    context: typer.Context,
+    root: Annotated[
+        Path | None,
+        typer.Option(help="One tree, or a folder that holds CalD3r and MenD3s.", show_default=str(RAW)),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The prepared folder of one tree.", show_default=f"{PREPARED}/<dataset>"),
+    ] = None,
+    dataset: Annotated[
+        Literal["cald3r", "mend3s"] | None,
+        typer.Option(help="Which dataset; else the folder's name says it."),
+    ] = None,
+    workers: Workers = None,
+    size: Size = 260,
+    framing: Framing = "rotate",
+    landmarks: LandmarkChoice = ALIGN_LANDMARKS,
+    unfound: Unfound = "reject",
+    mask: Mask = "none",
+    depth_unit: DepthUnit = 0.125,
+    preview: Preview = 0,
+    max_rejected: MaxRejected = 0.05,
+) -> None:
+    """CalD3r and MenD3s RGB-D pairs → landmark-aligned pairs, whichever of the two trees is there.
+
+    Examples:
+        [bold]fer-prep align[/]
+        [bold]fer-prep align --root ~/MenD3s --out prepared/mend3s --unfound keep --preview 20[/]
+    """
+    trees = _rgbd_trees(root or RAW, dataset)
+    if out is not None and len(trees) > 1:
+        raise UsageError(f"--out names one folder, but {' and '.join(trees)} are there", hint="add --dataset NAME")
+    settings = make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask)
+    options = run_options(context, workers=workers, preview=preview, threads=ALIGN_THREADS)
+    summaries = [
+        prepare_dataset(
+            name,
+            root=tree,
+            out=out or PREPARED_PLACES[name],
+            settings=settings,
+            options=options,
+            depth_unit_mm=depth_unit,
+        )
+        for name, tree in trees.items()
+    ]
+    finish(summaries, max_rejected=max_rejected)
+
+
+@app.command("all", rich_help_panel="Prepare")
+def prepare_all(
+    context: typer.Context,
+    raw: Annotated[Path, typer.Option(help=f"The folder of the raw trees ({', '.join(RAW_TREES.values())}).")] = RAW,
+    prepared: Annotated[Path, typer.Option(help="The folder of the prepared folders.")] = PREPARED,
+    out: Annotated[Path, typer.Option(help="The dataset; its folds are written beside it.")] = GLOBAL_FILE,
+    workers: Workers = None,
+    size: Size = 260,
+    framing: Framing = "rotate",
+    unfound: Unfound = "reject",
+    mask: Mask = "none",
+    preview: Preview = 0,
+    max_rejected: MaxRejected = 0.05,
+) -> None:
+    """Every step for whichever raw trees are there: render or align, merge, and the default folds.
+
+    Examples:
+        [bold]fer-prep all[/]
+        [bold]fer-prep all --raw ~/datasets --out faces.h5 --size 224 --framing eyes[/]
+    """
+    from fer_prep.merge import merge
+
+    trees = {name: raw / folder for name, folder in RAW_TREES.items() if (raw / folder).is_dir()}
+    if not trees:
+        raise UsageError("none of the raw trees is here", path=raw, hint=_expected_trees(raw, tuple(RAW_TREES)))
+    summaries = []
+    for name, tree in trees.items():
+        aligned = name in RGBD_DATASETS
+        chosen = ALIGN_LANDMARKS if aligned else RENDER_LANDMARKS
+        summaries.append(
+            prepare_dataset(
+                name,
+                root=tree,
+                out=prepared / name,
+                settings=make_settings(size=size, framing=framing, landmarks=chosen, unfound=unfound, mask=mask),
+                options=run_options(context, workers=workers, preview=preview, threads=ALIGN_THREADS if aligned else 1),
+            )
+        )
+    show_summaries(summaries)
+    merge([summary.folder for summary in summaries], out=out)
+    if code := exit_code(summaries, max_rejected=max_rejected):
+        raise typer.Exit(code)
+
+
+def _rgbd_trees(root: Path, dataset: str | None) -> dict[str, Path]:
+    """Dataset → tree: the trees inside ``root``, else ``root`` itself; raises UsageError where none is meant."""
+    wanted = RGBD_DATASETS if dataset is None else (dataset,)
+    inside = {name: root / RAW_TREES[name] for name in wanted if (root / RAW_TREES[name]).is_dir()}
+    if inside:
+        return inside
+    named = [name for name in wanted if dataset is not None or name in root.resolve().name.lower()]
+    if root == RAW or not root.is_dir() or not named:
+        found = (
+            "neither a CalD3r nor a MenD3s tree is here" if dataset is None else f"no {RAW_TREES[dataset]} tree here"
+        )
+        raise UsageError(found, path=root, hint=_expected_trees(root, wanted))
+    return {named[0]: root}
+
+
+def _expected_trees(root: Path, datasets: tuple[str, ...]) -> str:
+    places = ", ".join(str(root / RAW_TREES[name]) for name in datasets)
+    return f"expected {places}; try fer-prep sample-data --out {RAW}, or give the place of a tree you have"

@@ -1,0 +1,109 @@
+"""The options that all prepare commands share, and the one library call behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from fer_prep.console import progress_bar
+
+if TYPE_CHECKING:
+    from fer_prep.prepare import PrepareSummary
+    from fer_prep.prepare_sample import PrepareSettings
+
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Worker processes; 0 works inside this process, for debuggers.", show_default="one a processor"
+    ),
+]
+Size = Annotated[int, typer.Option(help="Width and height of a prepared sample, in pixels.")]
+Framing = Annotated[
+    Literal["rotate", "eyes", "none"],
+    typer.Option(
+        help="rotate: eyes level, then the face crop. eyes: eyes always at the same places. none: as recorded.",
+    ),
+]
+LandmarkChoice = Annotated[
+    str,
+    typer.Option(
+        "--landmarks",
+        metavar="NAME[,NAME…]",
+        help="Where landmarks come from, first success wins: dataset (the files beside the recording), mediapipe, "
+        "task:FILE (a face_landmarker.task), file:FILE (a CSV of points), none.",
+    ),
+]
+Unfound = Annotated[
+    Literal["reject", "keep"],
+    typer.Option(help="What becomes of a sample whose face is not found."),
+]
+Mask = Annotated[
+    Literal["none", "face-oval"],
+    typer.Option(help="face-oval blackens RGB and depth outside the face."),
+]
+Preview = Annotated[
+    int, typer.Option(min=0, metavar="N", help="Write preview.png with N samples before and after, to look at.")
+]
+MaxRejected = Annotated[
+    float, typer.Option(min=0, max=1, help="Share of recordings that may be rejected before the exit code is 1.")
+]
+Renderer = Annotated[
+    Literal["auto", "open3d", "trimesh", "pyrender"],
+    typer.Option(
+        help="What casts the rays at the mesh; auto takes the first that works here.",
+    ),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """How to run, as opposed to what to make."""
+
+    workers: int | None
+    threads: int
+    preview: int
+    debug: bool
+
+
+def run_options(context: typer.Context, *, workers: int | None, preview: int, threads: int = 1) -> RunOptions:
+    """The options of a run, with the program's ``--debug``."""
+    debug = bool(context.find_root().params.get("debug"))
+    return RunOptions(workers=workers, threads=threads, preview=preview, debug=debug)
+
+
+def make_settings(*, size: int, framing: str, landmarks: str, unfound: str, mask: str) -> PrepareSettings:
+    """The library's settings of these options; raises UsageError where they contradict each other."""
+    from fer_prep.faces.landmarks import FinderSpec
+    from fer_prep.prepare_sample import PrepareSettings
+
+    texts: dict[str, Any] = {"framing": framing, "unfound": unfound, "mask": mask}  # checked by PrepareSettings
+    return PrepareSettings(size=size, landmarks=FinderSpec.parse(landmarks), **texts)
+
+
+def prepare_dataset(
+    dataset: str,
+    *,
+    root: Path,
+    out: Path,
+    settings: PrepareSettings,
+    options: RunOptions,
+    **source_options: Any,
+) -> PrepareSummary:
+    """Prepare one dataset with a progress bar, and its preview where one is wanted."""
+    from fer_prep.prepare import prepare
+    from fer_prep.sources import make_source
+
+    source = make_source(dataset, **source_options)
+    return prepare(
+        source,
+        root=root,
+        out=out,
+        settings=settings,
+        workers=options.workers,
+        threads=options.threads,
+        progress=progress_bar,
+        debug=options.debug,
+    )
