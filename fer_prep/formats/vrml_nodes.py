@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from fer_prep.errors import FormatError
@@ -111,11 +112,9 @@ class _Parser:
 
     def parse(self) -> Node:
         position = 0
-        brackets = 0
         array_from = -1
-        for match in _BRACKET.finditer(self.text):
-            brackets += 1
-            if brackets > _MAX_BRACKETS:
+        for number, match in enumerate(_BRACKET.finditer(self.text)):
+            if number > _MAX_BRACKETS:
                 raise FormatError(expected=f"at most {_MAX_BRACKETS} brackets", found="more of them")
             bracket, start = match[0], match.start()
             if array_from >= 0 and bracket == b"]":
@@ -152,7 +151,7 @@ class _Parser:
             raise FormatError(expected="numbers inside brackets", found=f"more than {_MAX_WORDS} words outside them")
         node = self._current()
         node.words.extend(words)
-        for keyword, name in zip(words, words[1:], strict=False):
+        for keyword, name in pairwise(words):
             if keyword == b"USE" and name in self.named:
                 node.children.append(self.named[name])
 

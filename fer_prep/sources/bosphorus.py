@@ -31,6 +31,7 @@ from typing import Any, Final
 from fer_prep.action_units import DEFAULT_POLICY, Decision, Policy, load_policy
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
+from fer_prep.sources.bosphorus_scene import load_scene
 from fer_prep.sources.raw_tree import (
     RawTree,
     name_of,
@@ -98,6 +99,8 @@ class Bosphorus:
 
     policy: str = DEFAULT_POLICY
     """A policy of ``manifests/policies`` or a file of that kind."""
+    renderer: str = "auto"
+    """What casts the rays: ``auto`` takes what works on this machine."""
     require_landmarks: bool = True
     """Reject scans without their ``.lm2`` and ``.lm3`` instead of looking for landmarks in the picture."""
 
@@ -116,6 +119,7 @@ class Bosphorus:
         return {
             "policy": self.rules.name,
             "policy_digest": self.rules.digest,
+            "renderer": self.renderer,
             "require_landmarks": self.require_landmarks,
         }
 
@@ -173,9 +177,7 @@ class Bosphorus:
 
     def load(self, sample: Sample) -> Scene:
         """Read grid, picture and landmarks of one scan."""
-        from fer_prep.sources.bosphorus_scene import load_scene
-
-        return load_scene(sample)
+        return load_scene(sample, renderer=self.renderer)
 
 
 def _scans(tree: RawTree) -> tuple[dict[tuple[str, _Scan], dict[str, str]], list[Rejection]]:

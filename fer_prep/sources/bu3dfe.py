@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.sources.bu3dfe_scene import load_scene
 from fer_prep.sources.raw_tree import (
     RawTree,
     name_of,
@@ -151,8 +152,6 @@ class Bu3dfe:
 
     def load(self, sample: Sample) -> Scene:
         """Read mesh, landmarks and picture of one recording."""
-        from fer_prep.sources.bu3dfe_scene import load_scene
-
         return load_scene(sample, rgb=self.rgb, renderer=self.renderer)
 
 

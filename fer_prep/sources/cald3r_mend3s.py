@@ -9,8 +9,8 @@ Tree (the same for both)::
 Names: gender F/M, subject number (three digits in CalD3r, two in MenD3s; F_010 and M_010 are two people, and so are
 M_01 of CalD3r and of MenD3s), a repetition code, the emotion in lower case, ``Color`` or ``Depth``. Depth is
 ``uint16`` in steps of 1/8 mm (inferred from the sensor family, therefore an option), 0 where nothing was measured, on
-the same raster as the colour. Depth maps are missing for some pictures. Copies named ``aligned_…`` are the output of an earlier
-alignment. Licence: on application to the authors; see ``manifests/cald3r.toml`` and ``manifests/mend3s.toml``.
+the same raster as the colour. Depth maps are missing for some pictures. Copies named ``aligned_…`` are the output of
+an earlier alignment. Licence: on application to the authors; see ``manifests/cald3r.toml`` and ``mend3s.toml`` there.
 
 Reference: "CalD3r and MenD3s: Spontaneous 3D facial expression databases", Journal of Visual Communication and Image
 Representation, 2024.
@@ -28,7 +28,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import FormatError, SampleError
+from fer_prep.errors import SampleError
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
@@ -41,6 +41,7 @@ from fer_prep.sources.raw_tree import (
     walk_tree,
     without_duplicates,
 )
+from fer_prep.sources.read_file import read_file
 
 TITLES: Final = {"cald3r": "CalD3r", "mend3s": "MenD3s"}
 NUMBER_WIDTH: Final = {"cald3r": 3, "mend3s": 2}
@@ -174,15 +175,9 @@ class RgbdPairs:
 
     def load(self, sample: Sample) -> Scene:
         """Read one pair; both files must be of one raster and the depth must hold something."""
-        rgb_file, depth_file = sample.files["rgb"], sample.files["depth"]
-        try:
-            rgb = read_rgb(rgb_file.read_bytes())
-        except FormatError as error:
-            raise error.within(rgb_file) from None
-        try:
-            depth = read_depth_png(depth_file.read_bytes())
-        except FormatError as error:
-            raise error.within(depth_file) from None
+        rgb = read_file(sample.files["rgb"], reader=read_rgb)
+        depth_file = sample.files["depth"]
+        depth = read_file(depth_file, reader=read_depth_png)
         if depth.shape != rgb.shape[:2]:
             raise SampleError(
                 stage="read",

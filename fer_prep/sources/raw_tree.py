@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,7 +93,7 @@ def refuse_foreign_tree(tree: RawTree, *, title: str, expected: str) -> None:
             f"found {len(archives)} {kind} archive(s) not yet unpacked ({name_of(archives[0])} …) "
             f"and no {title} files beside them",
             path=tree.root,
-            hint=f"unpack every archive in place ({_unpack_hint(kind)}), then run the same command; expected {expected}",
+            hint=f"unpack every archive in place ({_unpack_hint(kind)}) and run this again; expected: {expected}",
         )
     found = f"{len(tree.files)} other file(s), such as {printable(tree.files[0])}" if tree.files else "an empty folder"
     raise UsageError(f"expected a {title} tree; found {found}", path=tree.root, hint=f"expected here: {expected}")
@@ -132,8 +132,3 @@ def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Re
                 )
             )
     return sorted(kept.values(), key=lambda sample: sample.id), duplicates
-
-
-def first_file(files: dict[str, str], suffixes: Sequence[str]) -> str | None:
-    """The file with the first of these suffixes that is there (suffix → path, lower case)."""
-    return next((files[suffix] for suffix in suffixes if suffix in files), None)

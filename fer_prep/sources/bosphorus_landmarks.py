@@ -1,0 +1,89 @@
+"""Bosphorus landmarks under this project's names, and what they tell about the range grid's picture coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.formats.bnt import RangeGrid
+from fer_prep.landmark_names import (
+    CHIN,
+    LEFT_EYE_INNER,
+    LEFT_EYE_OUTER,
+    MOUTH_LEFT,
+    MOUTH_RIGHT,
+    NOSE_TIP,
+    RIGHT_EYE_INNER,
+    RIGHT_EYE_OUTER,
+)
+
+LABELS: Final = {
+    "outer left eye corner": LEFT_EYE_OUTER,
+    "inner left eye corner": LEFT_EYE_INNER,
+    "inner right eye corner": RIGHT_EYE_INNER,
+    "outer right eye corner": RIGHT_EYE_OUTER,
+    "nose tip": NOSE_TIP,
+    "left mouth corner": MOUTH_LEFT,
+    "right mouth corner": MOUTH_RIGHT,
+    "chin middle": CHIN,
+}
+"""Label in the file (lower case) → name here."""
+
+_ON_GRID_MM: Final = 5.0
+"""Landmarks were set by hand, some over holes: further from any measured point they say nothing about the grid."""
+
+Table = Mapping[str, NDArray[np.float64]]
+
+
+def named(table: Table) -> dict[str, NDArray[np.float64]]:
+    """The points of a landmark file that this project has names for."""
+    return {LABELS[key]: point for label, point in table.items() if (key := " ".join(label.lower().split())) in LABELS}
+
+
+def picture_misfit(
+    grid: RangeGrid, *, in_picture_px: Table, on_scan_mm: Table, size: tuple[int, int]
+) -> tuple[float, float]:
+    """Median distance, in pixels, between a landmark's place in the picture and where the grid puts it.
+
+    Two numbers: with v measured from the top of the picture, and from its bottom; NaN where the two files share no
+    landmark that lies on the grid. ``size`` is the picture's width and height.
+    """
+    shared = [label for label in on_scan_mm if label in in_picture_px]
+    if not shared:
+        return float("nan"), float("nan")
+    uv, apart_mm = _grid_uv_at(grid, np.stack([on_scan_mm[label] for label in shared]))
+    pixels = np.stack([in_picture_px[label] for label in shared])[apart_mm < _ON_GRID_MM]
+    uv = uv[apart_mm < _ON_GRID_MM]
+    if not len(uv):
+        return float("nan"), float("nan")
+    flipped = np.column_stack([uv[:, 0], 1 - uv[:, 1]])
+    from_top, from_bottom = (float(np.median(np.linalg.norm(place * size - pixels, axis=1))) for place in (uv, flipped))
+    return from_top, from_bottom
+
+
+def v_runs_upward(grid: RangeGrid) -> bool:
+    """True where b grows with y, so that it must be measured from the picture's bottom.
+
+    For scans without landmark files: sensor and picture are upright alike, so whatever is higher on the scan is
+    nearer to the picture's upper border.
+    """
+    y, b = grid.points_mm[grid.valid][:, 1], grid.image_uv[grid.valid][:, 1]
+    return bool(np.mean((y - y.mean()) * (b - b.mean())) > 0)
+
+
+def _grid_uv_at(grid: RangeGrid, points_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(n, 2) picture fractions of a measured point next to each of ``points_mm`` (n, 3), and its distance.
+
+    Every third row and column is looked at: a millimetre or two do not matter here, and it is nine times faster.
+    """
+    valid = grid.valid[::3, ::3]
+    measured = grid.points_mm[::3, ::3][valid]
+    if not len(measured):
+        return np.empty((len(points_mm), 2)), np.full(len(points_mm), np.inf)
+    squared_mm2 = ((points_mm[:, None] - measured[None]) ** 2).sum(axis=-1)
+    nearest = squared_mm2.argmin(axis=1)
+    apart_mm = np.sqrt(squared_mm2[np.arange(len(points_mm)), nearest])
+    return grid.image_uv[::3, ::3][valid][nearest], apart_mm

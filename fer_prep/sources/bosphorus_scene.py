@@ -1,0 +1,73 @@
+"""One Bosphorus scan from its files to a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from fer_prep.errors import SampleError
+from fer_prep.formats.bnt import RangeGrid, read_bnt
+from fer_prep.formats.bosphorus_landmarks import LandmarkTable, read_lm2, read_lm3
+from fer_prep.formats.pictures import read_rgb
+from fer_prep.geometry.grid_scene import GridScene
+from fer_prep.geometry.renderers import choose_renderer
+from fer_prep.sample import Sample, Scene
+from fer_prep.sources.bosphorus_landmarks import named, picture_misfit, v_runs_upward
+from fer_prep.sources.landmark_sides import exchanged, sides_are_exchanged
+from fer_prep.sources.read_file import read_file
+
+MISFIT_LIMIT: Final = 0.08
+"""Of the picture's width: where grid and landmark files differ by more, one of them is of another recording."""
+
+
+def load_scene(sample: Sample, *, renderer: str) -> Scene:
+    """Read grid, picture and landmark files; raises FormatError or SampleError naming the file."""
+    grid = read_file(sample.files["grid"], reader=read_bnt)
+    picture = read_file(sample.files["rgb"], reader=read_rgb)
+    in_picture = _landmarks(sample, "landmarks_2d", read_lm2)
+    on_scan = _landmarks(sample, "landmarks_3d", read_lm3)
+    size = (picture.shape[1], picture.shape[0])
+    grid = _with_v_from_top(grid, sample=sample, in_picture=in_picture, on_scan=on_scan, size=size)
+    landmarks_mm, landmarks_px = named(on_scan), named(in_picture)
+    if sides_are_exchanged(landmarks_mm or landmarks_px):
+        landmarks_mm, landmarks_px = exchanged(landmarks_mm), exchanged(landmarks_px)
+    return GridScene(
+        grid.points_mm,
+        image_uv=grid.image_uv,
+        valid=grid.valid,
+        picture=picture,
+        landmarks_mm=landmarks_mm,
+        landmarks_px=landmarks_px,
+        renderer=choose_renderer(renderer),
+    )
+
+
+def _landmarks(sample: Sample, role: str, reader: Callable[[bytes], LandmarkTable]) -> LandmarkTable:
+    return read_file(sample.files[role], reader=reader) if role in sample.files else {}
+
+
+def _with_v_from_top(
+    grid: RangeGrid, *, sample: Sample, in_picture: LandmarkTable, on_scan: LandmarkTable, size: tuple[int, int]
+) -> RangeGrid:
+    """The grid with v measured from the top of the picture, as the landmark files (or else the scan itself) tell."""
+    from_top, from_bottom = picture_misfit(grid, in_picture_px=in_picture, on_scan_mm=on_scan, size=size)
+    if np.isnan(from_top):
+        upward = v_runs_upward(grid)
+    else:
+        upward = from_bottom < from_top
+        misfit = min(from_top, from_bottom)
+        if misfit > MISFIT_LIMIT * size[0]:
+            raise SampleError(
+                stage="read",
+                path=sample.files["landmarks_2d"],
+                expected="landmarks in the picture where the range grid has them",
+                found=f"{misfit:.0f} pixels apart in a picture of {size[0]} × {size[1]}",
+            )
+    if not upward:
+        return grid
+    uv = grid.image_uv.copy()
+    uv[..., 1] = 1 - uv[..., 1]
+    return replace(grid, image_uv=uv)
