@@ -1,0 +1,49 @@
+"""Files are whole or absent."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from fer_prep.atomic_files import remove_leftovers, stage_file, write_atomically
+
+
+def full_disk(descriptor):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_content_replaces_the_old_file(tmp_path):
+    path = tmp_path / "table.csv"
+    write_atomically(path, content="old, and longer\n")
+    write_atomically(path, content="neu: ü\n")
+    assert path.read_text(encoding="utf-8") == "neu: ü\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "table.csv"
+    write_atomically(path, content=b"old")
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_atomically(path, content=b"new")
+    assert caught.value.errno == errno.ENOSPC
+    assert caught.value.filename == str(path)
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_leftovers_are_known_by_their_names(tmp_path):
+    staged = stage_file(tmp_path / "F0001.png", content=b"half")
+    (tmp_path / ".part").write_text("somebody's own")
+    (tmp_path / "F0001.png.part").write_text("somebody's own")
+    assert remove_leftovers(tmp_path) == 1
+    assert not staged.exists()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_two_stagings_of_one_file_do_not_meet(tmp_path):
+    first = stage_file(tmp_path / "a", content=b"1")
+    second = stage_file(tmp_path / "a", content=b"2")
+    assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")

@@ -1,0 +1,85 @@
+"""One run per folder, and no stale locks."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from fer_prep.errors import PreparedFolderError
+from fer_prep.folder_lock import LOCK_NAME, folder_lock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from fer_prep.folder_lock import folder_lock
+with folder_lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """Another process that holds the lock on ``tmp_path``."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_the_second_run_is_told_who_the_first_is(tmp_path, holder):
+    with pytest.raises(PreparedFolderError) as caught, folder_lock(tmp_path):
+        pass
+    assert f"process {holder.pid} on {socket.gethostname()}" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_refused_run_does_not_take_the_lock_away(tmp_path, holder):
+    for _ in range(2):
+        with pytest.raises(PreparedFolderError), folder_lock(tmp_path):
+            pass
+
+
+def test_a_killed_run_leaves_no_lock(tmp_path, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert (tmp_path / LOCK_NAME).exists()
+    with folder_lock(tmp_path):
+        pass
+    assert not (tmp_path / LOCK_NAME).exists()
+
+
+def test_a_failed_run_leaves_no_lock(tmp_path):
+    with pytest.raises(KeyError), folder_lock(tmp_path):
+        raise KeyError
+    with folder_lock(tmp_path):
+        pass
+
+
+def test_never_two_at_once_while_locks_come_and_go(tmp_path):
+    """Taking, unlinking and taking again by several threads never lets two in."""
+    inside, met = [0], []
+
+    def take_often():
+        for _ in range(100):
+            try:
+                with folder_lock(tmp_path):
+                    inside[0] += 1
+                    met.append(inside[0])
+                    inside[0] -= 1
+            except PreparedFolderError:
+                continue
+
+    threads = [threading.Thread(target=take_often) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(met) == {1}
