@@ -1,0 +1,176 @@
+"""Cameras: which ray belongs to which pixel, and where on the raster a metric point falls.
+
+Pixel coordinates are continuous, (x, y) with y down; the centre of pixel (row r, column c) is (c + 0.5, r + 0.5).
+Metric coordinates are millimetres, +y up, +z toward the viewer of a frontal face.
+
+Seeing a scene *through* a matrix (a (2, 3) similarity from scene-raster pixels to output pixels) makes a new camera
+whose rays are the output pixels' own, so that geometry is cast once, exactly there, and never resampled. For a frontal
+orthographic camera seen through a similarity that removes the roll θ (positive = clockwise in the picture),
+
+    metric(row r, column c) = origin + mm · [c · (cos θ, −sin θ) + r · (−sin θ, −cos θ)]
+
+where ``origin`` is the metric x, y at the centre of pixel (0, 0) and ``mm`` the size of a pixel
+(:attr:`AffineCamera.origin_mm`, :attr:`AffineCamera.mm_per_pixel`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rays:
+    """One ray a pixel, in row-major order: ``origins_mm`` (N, 3) and unit ``directions`` (N, 3), both float64."""
+
+    origins_mm: Array
+    directions: Array
+
+
+class Camera(Protocol):
+    """What renderers and scenes need to know of a camera."""
+
+    def screen(self, points_mm: Array) -> Array:
+        """(N, 3) metric → (N, 3) x and y in pixels and a nearness that is linear on the screen, larger = nearer.
+
+        The nearness is the height toward the viewer in mm (parallel rays) or the reciprocal of the distance along
+        the optical axis in 1/mm (central rays): whatever varies linearly over a projected triangle.
+        """
+        ...
+
+    def height_mm(self, nearness: Array) -> Array:
+        """Height toward the camera in mm (central rays: minus the distance along the axis) from the nearness."""
+        ...
+
+    @property
+    def is_central(self) -> bool:
+        """Whether the rays meet in one point, so that attributes are linear on the screen only when divided by w."""
+        ...
+
+    def rays(self, size: int, *, points_mm: Array) -> Rays:
+        """The rays of a ``size`` × ``size`` raster, starting just in front of ``points_mm`` (N, 3)."""
+        ...
+
+    def seen_through(self, matrix: Array) -> Camera:
+        """This camera with its raster mapped by ``matrix`` (2, 3): scene pixels → output pixels."""
+        ...
+
+
+def homogeneous(matrix: Array) -> Array:
+    """A (2, 3) affine map as a (3, 3) matrix."""
+    return np.vstack([matrix, [0.0, 0.0, 1.0]])
+
+
+def pixel_centres(size: int) -> Array:
+    """(size², 2) continuous x, y of every pixel centre, in row-major order."""
+    rows, columns = np.divmod(np.arange(size * size), size)
+    return np.stack([columns + 0.5, rows + 0.5], axis=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AffineCamera:
+    """Parallel rays (orthographic, weak perspective, affine).
+
+    ``projection`` (2, 4) float64 maps homogeneous metric points to pixels; ``toward`` (3,) is the unit vector to the
+    viewer, the one direction (up to sign) that ``projection`` does not see.
+    """
+
+    projection: Array
+    toward: Array
+
+    @classmethod
+    def frontal(cls, *, left_mm: float, top_mm: float, mm_per_pixel: float) -> AffineCamera:
+        """Look along −z at a raster whose upper left *corner* (pixel coordinates 0, 0) is at the given x, y."""
+        scale = 1.0 / mm_per_pixel
+        projection = np.array([[scale, 0.0, 0.0, -left_mm * scale], [0.0, -scale, 0.0, top_mm * scale]])
+        return cls(projection=projection, toward=np.array([0.0, 0.0, 1.0]))
+
+    @property
+    def is_central(self) -> bool:
+        """False: the rays are parallel."""
+        return False
+
+    def screen(self, points_mm: Array) -> Array:
+        """(N, 3) metric → (N, 3) x, y in pixels and height toward the viewer in mm."""
+        pixels = points_mm @ self.projection[:, :3].T + self.projection[:, 3]
+        return np.column_stack([pixels, points_mm @ self.toward])
+
+    def height_mm(self, nearness: Array) -> Array:
+        """The nearness of a parallel camera is the height already."""
+        return nearness
+
+    def unproject(self, pixels: Array) -> Array:
+        """(N, 2) pixels → (N, 3) the metric points of height 0 on their rays."""
+        full = np.vstack([self.projection[:, :3], self.toward])
+        known = np.column_stack([pixels - self.projection[:, 3], np.zeros(len(pixels))])
+        return np.linalg.solve(full, known.T).T
+
+    def rays(self, size: int, *, points_mm: Array) -> Rays:
+        """Parallel rays that start 1 mm in front of the nearest of ``points_mm``."""
+        start = float((points_mm @ self.toward).max()) + 1.0
+        origins = self.unproject(pixel_centres(size)) + start * self.toward
+        return Rays(origins_mm=origins, directions=np.broadcast_to(-self.toward, origins.shape))
+
+    def seen_through(self, matrix: Array) -> AffineCamera:
+        """The same rays' bundle, sampled at the pixels of another raster."""
+        projection = np.asarray(matrix, np.float64) @ np.vstack([self.projection, [0.0, 0.0, 0.0, 1.0]])
+        return AffineCamera(projection=projection, toward=self.toward)
+
+    @property
+    def mm_per_pixel(self) -> float:
+        """Side of a square with the area of one pixel, in mm, measured across the rays."""
+        return float(abs(np.linalg.det(np.vstack([self.projection[:, :3], self.toward]))) ** -0.5)
+
+    @property
+    def origin_mm(self) -> tuple[float, float]:
+        """Metric x, y at the centre of pixel (0, 0); means what it says for a camera that looks along −z."""
+        x, y, _ = self.unproject(np.array([[0.5, 0.5]]))[0]
+        return float(x), float(y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerspectiveCamera:
+    """Central rays: pixel ~ ``intrinsics`` (3, 3) · (``rotation`` (3, 3) · X + ``translation_mm`` (3,)).
+
+    The camera frame is the usual one of computer vision: x right, y down, z away from the camera (Hartley & Zisserman,
+    *Multiple View Geometry*, §6.1).
+    """
+
+    intrinsics: Array
+    rotation: Array
+    translation_mm: Array
+
+    @property
+    def is_central(self) -> bool:
+        """True: the rays meet in the camera centre."""
+        return True
+
+    def screen(self, points_mm: Array) -> Array:
+        """(N, 3) metric → (N, 3) x, y in pixels and 1 / (distance along the axis in mm); NaN behind the camera."""
+        in_camera = points_mm @ self.rotation.T + self.translation_mm
+        distance = np.where(in_camera[:, 2] > 0, in_camera[:, 2], np.nan)
+        pixels = in_camera @ self.intrinsics.T
+        return np.column_stack([pixels[:, :2] / (pixels[:, 2:] * (distance / distance)[:, None]), 1.0 / distance])
+
+    def height_mm(self, nearness: Array) -> Array:
+        """Minus the distance along the axis."""
+        return -1.0 / nearness
+
+    def rays(self, size: int, *, points_mm: Array) -> Rays:
+        """Rays that start on the plane across the axis 1 mm in front of the nearest of ``points_mm``."""
+        start = float((points_mm @ self.rotation[2] + self.translation_mm[2]).min()) - 1.0
+        pixels = np.column_stack([pixel_centres(size), np.ones(size * size)])
+        towards = np.linalg.solve(self.intrinsics, pixels.T).T  # in the camera frame, at distance 1
+        origins = (start * towards - self.translation_mm) @ self.rotation
+        directions = towards @ self.rotation
+        return Rays(origins_mm=origins, directions=directions / np.linalg.norm(directions, axis=1, keepdims=True))
+
+    def seen_through(self, matrix: Array) -> PerspectiveCamera:
+        """The same centre and pose, with the raster mapped by ``matrix``."""
+        intrinsics = homogeneous(np.asarray(matrix, np.float64)) @ self.intrinsics
+        return PerspectiveCamera(intrinsics=intrinsics, rotation=self.rotation, translation_mm=self.translation_mm)

@@ -1,0 +1,166 @@
+"""A range scan with its sensor's picture (Bosphorus) as a scene: every grid node knows its place in the picture.
+
+Depth and colour of a pixel come from one ray: it meets the triangulated grid, and the picture is sampled where that
+very point was seen. Where a ray meets nothing there is no depth; the picture is continued there through the linear map
+between metric x, y and the picture (with the residual of the nearest pixel that has geometry), so that hair and
+background look as in the photograph instead of being cut out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.errors import SampleError
+from fer_prep.geometry.camera import AffineCamera
+from fer_prep.geometry.hits import Surface, surface_at
+from fer_prep.geometry.mesh import TriangleMesh
+from fer_prep.geometry.mesh_scene import BACKGROUND, SCENE_RASTER_PIXELS, centroid, frontal_camera, project_landmarks
+from fer_prep.geometry.range_grid import clean_grid, triangulate
+from fer_prep.geometry.renderers import Renderer, choose_renderer
+from fer_prep.geometry.texture import sample_uniform
+from fer_prep.sample import Frame, Point
+
+
+class GridScene:
+    """A range grid seen frontally along −z, coloured by its picture.
+
+    ``points_mm`` (R, C, 3) top row first; ``image_uv`` (R, C, 2) fractions of the picture's width and height from its
+    upper left corner; ``valid`` (R, C); ``picture`` (H, W, 3) sRGB. Landmarks are metric (3,) where the dataset has
+    them so (``landmarks_mm``); those only known in picture pixels (``landmarks_px``) are carried over by the grid.
+    """
+
+    def __init__(
+        self,
+        points_mm: NDArray[np.float64],
+        *,
+        image_uv: NDArray[np.float64],
+        valid: NDArray[np.bool_],
+        picture: NDArray[np.uint8],
+        landmarks_mm: Mapping[str, NDArray[np.float64]],
+        landmarks_px: Mapping[str, NDArray[np.float64]] | None = None,
+        renderer: Renderer | None = None,
+    ) -> None:
+        grid = clean_grid(points_mm, image_uv=image_uv, valid=valid)
+        faces = triangulate(grid)
+        if not len(faces):
+            raise SampleError(
+                stage="render", expected="neighbouring valid points", found=f"{np.count_nonzero(valid)} points apart"
+            )
+        vertices = np.where(grid.valid[:, :, None], grid.points_mm, 0.0).reshape(-1, 3)
+        self._mesh = TriangleMesh(vertices_mm=vertices, faces=faces)
+        height, width = picture.shape[:2]
+        self._picture_px = np.where(grid.valid[:, :, None], grid.image_uv * (width, height), 0.0).reshape(-1, 2)
+        self._face_filled = grid.filled.ravel()[faces].any(axis=1)
+        self._picture = picture
+        self._renderer = renderer or choose_renderer()
+        used = self._mesh.used_vertices_mm()
+        self._camera = frontal_camera(used)
+        self._landmarks = {
+            **self._from_picture(landmarks_px or {}),
+            **project_landmarks(self._camera, landmarks_mm),
+        }
+
+    @cached_property
+    def _picture_from_xy(self) -> NDArray[np.float64]:
+        """(3, 2) least-squares linear map of homogeneous metric x, y to picture pixels."""
+        used = np.unique(self._mesh.faces)
+        xy1 = np.column_stack([self._mesh.vertices_mm[used, :2], np.ones(len(used))])
+        return np.linalg.lstsq(xy1, self._picture_px[used], rcond=None)[0]
+
+    def _from_picture(self, landmarks_px: Mapping[str, NDArray[np.float64]]) -> dict[str, Point]:
+        """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""
+        used = np.unique(self._mesh.faces)
+        nodes, scene = self._picture_px[used], self._camera.screen(self._mesh.vertices_mm[used])[:, :2]
+        found = {}
+        for name, point in landmarks_px.items():
+            nearest = np.argsort(((nodes - point) ** 2).sum(axis=1), kind="stable")[:12]
+            basis = np.column_stack([nodes[nearest] - point, np.ones(len(nearest))])
+            found[name] = np.linalg.lstsq(basis, scene[nearest], rcond=None)[0][2]
+        return found
+
+    @property
+    def raster_size(self) -> tuple[int, int]:
+        """Width and height of the frontal scene raster."""
+        return SCENE_RASTER_PIXELS, SCENE_RASTER_PIXELS
+
+    @property
+    def landmarks(self) -> Mapping[str, Point]:
+        """The dataset's own landmarks in scene-raster pixels."""
+        return self._landmarks
+
+    @property
+    def rgb_source(self) -> str:
+        """The scan's own picture."""
+        return "picture"
+
+    @property
+    def registration_residual_px(self) -> float:
+        """Zero: the sensor itself says where in the picture each point is."""
+        return 0.0
+
+    def picture(self) -> NDArray[np.uint8]:
+        """(H, W, 3) sRGB of the scene raster."""
+        return self._whole.rgb
+
+    def depth_centre(self) -> Point | None:
+        """Centroid of the visible scan in scene-raster pixels."""
+        return centroid(self._whole.valid)
+
+    @cached_property
+    def _whole(self) -> Frame:
+        return self.view(np.eye(2, 3), size=SCENE_RASTER_PIXELS)
+
+    def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
+        """Cast the ``size`` × ``size`` raster that ``matrix`` (2, 3) maps scene pixels to."""
+        camera = self._camera.seen_through(matrix)
+        hits = self._renderer.first_hits(self._mesh, camera=camera, size=size)
+        corners = self._picture_px[self._mesh.faces]
+        surface = surface_at(hits, mesh=self._mesh, camera=camera, attributes=corners)
+        valid = hits >= 0
+        return Frame(
+            rgb=self._colour(surface, camera=camera, valid=valid),
+            z_mm=surface.raster(surface.z_mm, fill=np.nan),
+            valid=valid,
+            mm_per_pixel=camera.mm_per_pixel,
+            origin_mm=camera.origin_mm,
+            filled_pixels=int(np.count_nonzero(self._face_filled[surface.triangles])),
+        )
+
+    def _colour(self, surface: Surface, *, camera: AffineCamera, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """(size, size, 3) the picture where the rays meet the scan, continued where they do not."""
+        size = surface.size
+        # the linear map from output pixels to the picture, through the metric x, y of three of them
+        three = camera.unproject(np.array([[0.5, 0.5], [1.5, 0.5], [0.5, 1.5]]))
+        start, right, down = np.column_stack([three[:, :2], np.ones(3)]) @ self._picture_from_xy
+        per_column, per_row = right - start, down - start
+        columns, rows = np.arange(size), np.arange(size)[:, None]
+        places = []
+        nearest = _nearest_valid(valid) if len(surface.pixels) else None
+        for axis in range(2):
+            linear = (start[axis] + per_column[axis] * columns + per_row[axis] * rows).astype(np.float32)
+            residual = surface.raster(surface.attributes[:, axis], fill=0.0) - linear
+            if nearest is not None:
+                linear += residual.ravel()[nearest]
+            places.append(linear)
+        texels = float(np.sqrt(abs(per_column[0] * per_row[1] - per_column[1] * per_row[0])))
+        rgb = sample_uniform(self._picture, x=places[0], y=places[1], texels_per_pixel=texels)
+        height, width = self._picture.shape[:2]
+        outside = (places[0] < 0) | (places[0] >= width) | (places[1] < 0) | (places[1] >= height)
+        rgb[outside & ~valid] = BACKGROUND
+        return rgb
+
+
+def _nearest_valid(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """(H, W) flat index of the nearest valid pixel; a valid pixel is its own."""
+    _, labels = cv2.distanceTransformWithLabels(
+        (~valid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    places = np.zeros(int(labels.max()) + 1, np.intp)
+    where = np.flatnonzero(valid)
+    places[labels.ravel()[where]] = where
+    return places[labels]

@@ -1,0 +1,159 @@
+"""A z-buffer in NumPy: exact float64, one thread, the same bytes on every machine, no further library.
+
+Scan triangles cover a handful of pixels each, so the loop runs over the *offset* inside a triangle's bounding box and
+handles all triangles that have such an offset at once (edge functions after Pineda, "A parallel algorithm for polygon
+rasterization", SIGGRAPH 1988). The few triangles that are large on the screen are done one by one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.geometry.camera import Camera
+from fer_prep.geometry.mesh import TriangleMesh
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+
+LARGE_PIXELS: Final = 24
+"""Triangles wider or higher than this are rasterised one by one."""
+
+EDGE_TOLERANCE: Final = 1e-9
+"""A pixel centre this far outside an edge (in barycentric units) is still inside: no pinholes along shared edges."""
+
+
+@dataclass
+class _Canvas:
+    """The z-buffer: nearness and triangle of every pixel, flat in row-major order."""
+
+    nearness: Array
+    triangle: NDArray[np.int32]
+
+    @classmethod
+    def blank(cls, size: int) -> _Canvas:
+        return cls(np.full(size * size, -np.inf), np.full(size * size, -1, np.int32))
+
+    def offer(self, pixels: Indices, *, nearness: Array, triangles: Indices) -> None:
+        """Keep the nearer of what is there and what is offered; the same pixel may be offered several times."""
+        while pixels.size:
+            nearer = np.flatnonzero(nearness > self.nearness[pixels])
+            pixels, nearness, triangles = pixels[nearer], nearness[nearer], triangles[nearer]
+            self.nearness[pixels] = nearness  # of several offers to one pixel the last stays: hence the loop
+            kept = self.nearness[pixels] == nearness
+            self.triangle[pixels[kept]] = triangles[kept]
+            pixels, nearness, triangles = pixels[~kept], nearness[~kept], triangles[~kept]
+
+
+@dataclass(frozen=True)
+class _Setup:
+    """Triangles on the screen: first pixel and extent of the bounding box, and two barycentrics as planes over it.
+
+    Each array is (T,). ``u`` belongs to the second corner, ``v`` to the third; ``u_x`` is its change a pixel.
+    """
+
+    index: Indices
+    column: Indices
+    row: Indices
+    width: Indices
+    height: Indices
+    u: Array
+    u_x: Array
+    u_y: Array
+    v: Array
+    v_x: Array
+    v_y: Array
+    near: Array
+    near_u: Array
+    near_v: Array
+
+    def subset(self, keep: Indices) -> _Setup:
+        return _Setup(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+
+
+def _span(first: Array, second: Array, third: Array, *, size: int) -> tuple[Array, Array]:
+    """First pixel whose centre lies within the three corners' extent, and the number of such pixels on the raster."""
+    low = np.ceil(np.minimum(np.minimum(first, second), third) - 0.5)
+    high = np.floor(np.maximum(np.maximum(first, second), third) - 0.5)
+    low = np.maximum(low, 0)
+    return low, np.minimum(high, size - 1) - low + 1
+
+
+def _set_up(screen: Array, faces: NDArray[np.int32], *, size: int) -> _Setup:
+    """Project the triangles' planes; leave out those that cover no pixel centre or are seen exactly edge-on."""
+    x, y, nearness = np.ascontiguousarray(screen.T)
+    corners = np.ascontiguousarray(faces.T)
+    (x0, x1, x2), (y0, y1, y2) = x[corners], y[corners]
+    column, width = _span(x0, x1, x2, size=size)
+    row, height = _span(y0, y1, y2, size=size)
+    determinant = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+    keep = np.flatnonzero((width > 0) & (height > 0) & (np.abs(determinant) > 1e-12))
+    x0, x1, x2, y0, y1, y2 = (values[keep] for values in (x0, x1, x2, y0, y1, y2))
+    column, row, width, height = (values[keep] for values in (column, row, width, height))
+    inverse = 1.0 / determinant[keep]
+    u_x, u_y = (y2 - y0) * inverse, (x0 - x2) * inverse
+    v_x, v_y = (y0 - y1) * inverse, (x1 - x0) * inverse
+    dx, dy = column + 0.5 - x0, row + 0.5 - y0
+    n0, n1, n2 = (nearness[corner[keep]] for corner in corners)
+    whole = (values.astype(np.intp) for values in (column, row, width, height))
+    return _Setup(
+        keep, *whole, u_x * dx + u_y * dy, u_x, u_y, v_x * dx + v_y * dy, v_x, v_y, n0, n1 - n0, n2 - n0
+    )  # fmt: skip
+
+
+def _draw_small(canvas: _Canvas, setup: _Setup, *, size: int) -> None:
+    """All triangles at once, one offset of the bounding box after the other."""
+    which = np.arange(len(setup.index))
+    u, v = setup.u, setup.v
+    for step_x in range(int(setup.width.max(initial=0))):
+        if step_x:
+            wide = np.flatnonzero(setup.width[which] > step_x)
+            which = which[wide]
+            u, v = u[wide] + setup.u_x[which], v[wide] + setup.v_x[which]
+        _draw_columns(canvas, setup, which=which, u=u, v=v, step_x=step_x, size=size)
+
+
+def _draw_columns(
+    canvas: _Canvas, setup: _Setup, *, which: Indices, u: Array, v: Array, step_x: int, size: int
+) -> None:
+    """The pixel column ``step_x`` of the bounding boxes of the triangles ``which``, from top to bottom."""
+    pixel = setup.row[which] * size + setup.column[which] + step_x
+    for step_y in range(int(setup.height[which].max(initial=0))):
+        if step_y:
+            high = np.flatnonzero(setup.height[which] > step_y)
+            which = which[high]
+            u, v, pixel = u[high] + setup.u_y[which], v[high] + setup.v_y[which], pixel[high] + size
+        inside = np.flatnonzero((u >= -EDGE_TOLERANCE) & (v >= -EDGE_TOLERANCE) & (u + v <= 1 + EDGE_TOLERANCE))
+        hit = which[inside]
+        nearness = setup.near[hit] + setup.near_u[hit] * u[inside] + setup.near_v[hit] * v[inside]
+        canvas.offer(pixel[inside], nearness=nearness, triangles=setup.index[hit])
+
+
+def _draw_large(canvas: _Canvas, setup: _Setup, *, size: int) -> None:
+    """One triangle after the other, all pixels of its bounding box at once."""
+    for k in range(len(setup.index)):
+        across, down = np.arange(setup.width[k]), np.arange(setup.height[k])[:, None]
+        u = setup.u[k] + setup.u_x[k] * across + setup.u_y[k] * down
+        v = setup.v[k] + setup.v_x[k] * across + setup.v_y[k] * down
+        inside = (u >= -EDGE_TOLERANCE) & (v >= -EDGE_TOLERANCE) & (u + v <= 1 + EDGE_TOLERANCE)
+        pixel = ((setup.row[k] + down) * size + setup.column[k] + across)[inside]
+        nearness = setup.near[k] + setup.near_u[k] * u[inside] + setup.near_v[k] * v[inside]
+        canvas.offer(pixel, nearness=nearness, triangles=np.full(len(pixel), setup.index[k]))
+
+
+class NumpyRenderer:
+    """The z-buffer behind the renderer seam."""
+
+    name = "numpy"
+
+    def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
+        """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
+        setup = _set_up(camera.screen(mesh.vertices_mm), mesh.faces, size=size)
+        canvas = _Canvas.blank(size)
+        large = np.maximum(setup.width, setup.height) > LARGE_PIXELS
+        _draw_small(canvas, setup.subset(np.flatnonzero(~large)), size=size)
+        _draw_large(canvas, setup.subset(np.flatnonzero(large)), size=size)
+        return canvas.triangle.reshape(size, size)
