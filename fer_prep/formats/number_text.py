@@ -49,16 +49,15 @@ def parse_integers(text: bytes) -> NDArray[np.int64]:
     signed = kinds[starts] == _SIGN
     digits = ends - starts - signed
     legal = (digits >= 1) & (digits <= _INTEGER_DIGITS)
-    strange = np.flatnonzero((kinds != _SEPARATOR) & (kinds != _DIGIT))
-    if strange.size != np.count_nonzero(signed):
+    if np.count_nonzero(kinds > _DIGIT) != np.count_nonzero(signed):
+        strange = np.flatnonzero(kinds > _DIGIT)
         owners = np.searchsorted(starts, strange, side="right") - 1
-        legal[owners[starts[owners] != strange]] = False
-        legal[owners[kinds[strange] != _SIGN]] = False
+        legal[owners[(starts[owners] != strange) | (kinds[strange] != _SIGN)]] = False
     _refuse(text, starts, ends, legal)
     values = np.zeros(starts.size, np.int64)
     for place in range(int(digits.max())):
-        rows = np.flatnonzero(place < digits)
-        values[rows] += (raw[ends[rows] - 1 - place] - np.int64(ord("0"))) * _POWERS[place]
+        figures = raw[np.maximum(ends - 1 - place, 0)].astype(np.int64) - ord("0")
+        values += np.where(place < digits, figures * _POWERS[place], 0)
     return np.where(raw[starts] == ord("-"), -values, values)
 
 
@@ -75,12 +74,12 @@ def _tokens(text: bytes) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """The bytes, their kinds, and where tokens start and end (exclusive); refuses characters of no number."""
     raw = np.frombuffer(text, np.uint8)
     kinds = _KINDS[raw]
-    inside = np.zeros(raw.size + 2, np.int8)
-    inside[1:-1] = kinds != _SEPARATOR
-    edges = np.diff(inside)
-    starts, ends = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    strange = np.flatnonzero(kinds == _OTHER)
-    if strange.size:
+    inside = np.zeros(raw.size + 2, np.bool_)
+    np.not_equal(kinds, _SEPARATOR, out=inside[1:-1])
+    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    starts, ends = edges[0::2], edges[1::2]
+    if kinds.size and kinds.max() == _OTHER:
+        strange = np.flatnonzero(kinds == _OTHER)
         token = int(np.searchsorted(starts, strange[0], side="right")) - 1
         raise NotANumber(text[starts[token] : ends[token]], offset=int(starts[token]))
     return raw, kinds, starts, ends
@@ -88,7 +87,7 @@ def _tokens(text: bytes) -> tuple[NDArray, NDArray, NDArray, NDArray]:
 
 def _fast_decimals(raw: NDArray, kinds: NDArray, starts: NDArray, ends: NDArray) -> NDArray[np.float64] | None:
     """All tokens by array arithmetic, or None where one of them is not plainly ``[sign]digits[.digits]``."""
-    if np.any(kinds == _EXPONENT):
+    if kinds.max() >= _EXPONENT:
         return None
     signed = kinds[starts] == _SIGN
     dots = np.flatnonzero(kinds == _DOT)
@@ -105,8 +104,8 @@ def _fast_decimals(raw: NDArray, kinds: NDArray, starts: NDArray, ends: NDArray)
     for place in range(int(digits.max())):
         # the dot is stepped over by tokens whose fraction ends before this place
         position = ends - 1 - place - ((dot >= 0) & (place >= fraction))
-        rows = np.flatnonzero(place < digits)
-        mantissa[rows] += (raw[position[rows]] - np.int64(ord("0"))) * _POWERS[place]
+        figures = raw[np.maximum(position, 0)].astype(np.int64) - ord("0")
+        mantissa += np.where(place < digits, figures * _POWERS[place], 0)
     values = mantissa / _POWERS[fraction].astype(np.float64)
     return np.where(raw[starts] == ord("-"), -values, values)
 

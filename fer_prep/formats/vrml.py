@@ -219,6 +219,8 @@ def _joined(pieces: list[_Piece]) -> VrmlMesh:
         uv_corners=np.concatenate(corners) if textured else None,
         texture_url=next((piece.texture_url for piece in pieces if piece.texture_url), None),
     )
-    if not np.ptp(mesh.vertices[mesh.faces.ravel()], axis=0).any():
+    used = np.zeros(len(mesh.vertices), np.bool_)
+    used[mesh.faces] = True
+    if not np.ptp(mesh.vertices[used], axis=0).any():
         raise FormatError(expected="a surface", found=f"{len(mesh.faces)} faces that all lie in one point")
     return mesh

@@ -12,16 +12,18 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+
 from fer_prep.errors import FormatError
 
 MAX_BYTES: Final = 64 << 20
 """A face scan has a few megabytes; a larger file is something else."""
 _MAX_BRACKETS: Final = 100_000
-_MAX_STRINGS: Final = 10_000
+_MAX_PIECES: Final = 200_000
 _MAX_WORDS: Final = 500_000
 
-_STRING_OR_COMMENT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|#[^\n]*+', re.DOTALL)
-_BRACKET: Final = re.compile(rb"[\[\]{}]")
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_IS_BRACKET: Final = np.isin(np.arange(256), list(b"[]{}"))
 _STRING_MARK: Final = b"\x01"
 """Takes the place of a quoted string in the text, followed by its number: legal in no VRML word."""
 
@@ -82,22 +84,29 @@ def _without_strings_and_comments(data: bytes) -> tuple[bytes, tuple[bytes, ...]
     text = data.replace(b"\r", b"\n") if b"\r" in data else data
     if _STRING_MARK in text or b"\0" in text:
         raise FormatError(expected="VRML text", found="control characters")
+    pieces: list[bytes] = []
     strings: list[bytes] = []
-
-    def replacement(match: re.Match[bytes]) -> bytes:
-        found = match[0]
-        if found[:1] == b"#":
-            return b" "
-        if len(found) < 2 or found[-1:] != b'"':
-            raise FormatError(
-                expected="a closing quotation mark", found=f"a string without one at byte {match.start()}"
-            )
-        strings.append(found[1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\"))
-        if len(strings) > _MAX_STRINGS:
-            raise FormatError(expected=f"at most {_MAX_STRINGS} strings", found="more of them")
-        return b" %b%d " % (_STRING_MARK, len(strings) - 1)
-
-    return _STRING_OR_COMMENT.sub(replacement, text), tuple(strings)
+    position = 0
+    quote, comment = text.find(b'"'), text.find(b"#")
+    while quote >= 0 or comment >= 0:
+        if quote < 0 or 0 <= comment < quote:
+            pieces += (text[position:comment], b" ")
+            position = text.find(b"\n", comment)
+            position = len(text) if position < 0 else position
+        else:
+            match = _STRING.match(text, quote)
+            if match is None:
+                raise FormatError(expected="a closing quotation mark", found=f"a string without one at byte {quote}")
+            pieces += (text[position:quote], b" %b%d " % (_STRING_MARK, len(strings)))
+            strings.append(match[0][1:-1].replace(b'\\"', b'"').replace(b"\\\\", b"\\"))
+            position = match.end()
+        # only the one that was passed is looked for again: a search to the end of the file for each is quadratic
+        quote = text.find(b'"', position) if 0 <= quote < position else quote
+        comment = text.find(b"#", position) if 0 <= comment < position else comment
+        if len(pieces) > _MAX_PIECES:
+            raise FormatError(expected=f"at most {_MAX_PIECES} strings and comments", found="more of them")
+    pieces.append(text[position:])
+    return b"".join(pieces), tuple(strings)
 
 
 class _Parser:
@@ -113,10 +122,11 @@ class _Parser:
     def parse(self) -> Node:
         position = 0
         array_from = -1
-        for number, match in enumerate(_BRACKET.finditer(self.text)):
-            if number > _MAX_BRACKETS:
-                raise FormatError(expected=f"at most {_MAX_BRACKETS} brackets", found="more of them")
-            bracket, start = match[0], match.start()
+        brackets = np.flatnonzero(_IS_BRACKET[np.frombuffer(self.text, np.uint8)])
+        if len(brackets) > _MAX_BRACKETS:
+            raise FormatError(expected=f"at most {_MAX_BRACKETS} brackets", found=f"{len(brackets)}")
+        for start in brackets.tolist():
+            bracket = self.text[start : start + 1]
             if array_from >= 0 and bracket == b"]":
                 self._close_array(self.text[array_from:start])
                 array_from = -1
@@ -127,12 +137,12 @@ class _Parser:
                     array_from = -1
                 self._take_words(self.text[position:start])
                 if bracket == b"[":
-                    array_from = match.end()
+                    array_from = start + 1
                 elif bracket == b"{":
                     self._open_node(start)
                 else:
                     self._close(bracket, start)
-            position = match.end()
+            position = start + 1
         if array_from >= 0 or len(self.open) > 1:
             raise FormatError(expected="every bracket closed", found=f"the end of the file inside {self._innermost()}")
         return self.root

@@ -40,7 +40,7 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
         valid=grid.valid,
         picture=picture,
         landmarks_mm=landmarks_mm,
-        landmarks_px=landmarks_px,
+        landmarks_px={name: point for name, point in landmarks_px.items() if name not in landmarks_mm},
         renderer=choose_renderer(renderer),
     )
 
