@@ -1,0 +1,128 @@
+"""BU-3DFE: posed expressions in graded intensities; a cropped textured mesh, its landmarks and a photograph each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.sample_data import skin
+from fer_prep.sample_data.camera import Camera, head_rotation, roll_degrees
+from fer_prep.sample_data.expressions import emotion_actions
+from fer_prep.sample_data.head import HeadMesh, build_head
+from fer_prep.sample_data.native_files import TextStyle, bnd_bytes, picture_bytes, write_atomically, wrl_bytes
+from fer_prep.sample_data.people import draw_person
+from fer_prep.sample_data.plan_mesh import plan_mesh
+from fer_prep.sample_data.rendering import bake_texture, render_picture, to_bytes
+from fer_prep.sample_data.studio import draw_lighting, plain_background, through_lens
+from fer_prep.sample_data.truth import TruthRow, action_text
+
+Array = NDArray[np.float64]
+
+CODES: Final = {"AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness", "SA": "sadness", "SU": "surprise"}
+STRENGTHS: Final = {1: 0.45, 2: 0.65, 3: 0.85, 4: 1.05}
+"""Intensity level in the file name → how far the expression goes."""
+PICTURE_PX: Final = 512
+STYLES: Final = (TextStyle(), TextStyle(newline="\r\n"), TextStyle(index_comma=False), TextStyle(bnd_gap=" "))
+
+
+def subject_name(index: int) -> str:
+    """Women and men in turn, each numbered from one."""
+    return f"{'FM'[index % 2]}{index // 2 + 1:04d}"
+
+
+def _cropped(points: Array) -> NDArray[np.bool_]:
+    """(F,) faces of the plan that a cropped scan keeps: the mask from forehead to chin, ear to ear."""
+    mesh = plan_mesh()
+    face = points[: len(mesh.xy)]
+    kept = (face[:, 2] > -66) & (mesh.xy[:, 1] > -116)
+    kept &= np.hypot(mesh.unrolled / 96, (mesh.xy[:, 1] + 22) / 97) < 1
+    kept[mesh.landmarks] = True
+    return kept[mesh.faces].all(axis=1)
+
+
+def _write_mesh(base: Path, head: HeadMesh, posed: Array, texture: Array, style: TextStyle) -> None:
+    """F3D.wrl, F3D.bnd and F3D.bmp: the cropped mesh, landmark rows that point at its vertices, its texture."""
+    mesh = plan_mesh()
+    kept = _cropped(head.points)
+    faces = mesh.faces[kept]
+    used, renumbered = np.unique(faces, return_inverse=True)
+    corners = head.uv_corners[: len(mesh.faces)][kept].reshape(-1, 2)
+    uv, uv_faces = np.unique(np.round(corners, 3), axis=0, return_inverse=True)
+    height, width = texture.shape[:2]
+    uv = np.column_stack([uv[:, 0] / width, 1 - uv[:, 1] / height])
+    points = np.round(posed[used], 5)
+    rows = np.searchsorted(used, mesh.landmarks)
+    name = f"{base.name}_F3D"
+    content = wrl_bytes(
+        points,
+        renumbered.reshape(-1, 3).astype(np.int32),
+        uv=uv,
+        uv_faces=uv_faces.reshape(-1, 3).astype(np.int32),
+        texture=f"{name}.bmp",
+        style=style,
+    )
+    write_atomically(base.with_name(f"{name}.wrl"), content)
+    write_atomically(base.with_name(f"{name}.bnd"), bnd_bytes(rows, points[rows], style=style))
+    write_atomically(base.with_name(f"{name}.bmp"), picture_bytes(to_bytes(texture), suffix=".bmp"))
+
+
+def write_subject(root: Path, index: int, *, rng: np.random.Generator, intensities: tuple[int, ...]) -> list[TruthRow]:
+    """Write all scans of one person below ``root``/BU3DFE and return their truth."""
+    subject = subject_name(index)
+    person = draw_person(subject[0], rng=rng)
+    atlas = skin.paint_atlas(person.complexion)
+    style = STYLES[index % len(STYLES)]
+    scans = [("NE", 0), *((code, level) for code in CODES for level in intensities)]
+    rows = []
+    for code, level in scans:
+        emotion = CODES.get(code, "neutral")
+        actions = emotion_actions(emotion, strength=STRENGTHS.get(level, 1.0), style=person.style, rng=rng)
+        head = build_head(person, actions=actions, atlas=atlas)
+        sample = f"{subject}_{code}{level:02d}{person.ethnicity}"
+        base = root / "BU3DFE" / subject / sample
+        light = draw_lighting(rng, variety=0.15)
+        yaw, pitch, roll = rng.normal(0, (1.5, 1.5, 1.2))
+        posed = head.points @ head_rotation(yaw_degrees=yaw, pitch_degrees=pitch, roll_degrees=roll).T
+        posed += np.array([rng.normal(0, 2), 20 + rng.normal(0, 4), rng.normal(0, 3)])
+        _write_mesh(base, head, posed, bake_texture(head, posed=posed, light=light), style)
+        camera = Camera(
+            distance_mm=1300.0,
+            focal_px=1300.0 * 1.85,
+            centre_px=(256 + rng.normal(0, 6), 250 + rng.normal(0, 6)),
+            size=(PICTURE_PX, PICTURE_PX),
+        )
+        background = plain_background(rng, size=camera.size)
+        picture = render_picture(head, posed=posed, camera=camera, light=light, background=background, supersampling=1)
+        picture = through_lens(picture, blur_px=0.7, noise=0.006, rng=rng)
+        write_atomically(base.with_name(f"{sample}_F2D.bmp"), picture_bytes(to_bytes(picture), suffix=".bmp"))
+        corners = posed[plan_mesh().landmarks]
+        eyes = np.array([corners[[0, 4]].mean(axis=0), corners[[8, 12]].mean(axis=0)])
+        left, right = camera.project(eyes)
+        rows.append(
+            TruthRow(
+                dataset="bu3dfe",
+                sample=f"bu3dfe/{sample}",
+                subject=f"bu3dfe:{subject}",
+                gender=person.gender,
+                ethnicity=person.ethnicity,
+                emotion=emotion,
+                code=code,
+                intensity=level,
+                action_units=action_text(actions),
+                picture=f"BU3DFE/{subject}/{sample}_F2D.bmp",
+                picture_width=PICTURE_PX,
+                picture_height=PICTURE_PX,
+                roll_degrees=roll_degrees(left, right),
+                left_eye_x=float(left[0]),
+                left_eye_y=float(left[1]),
+                right_eye_x=float(right[0]),
+                right_eye_y=float(right[1]),
+                eye_distance_mm=float(np.linalg.norm(eyes[0] - eyes[1])),
+                frontal=1,
+                depth_missing=0,
+            )
+        )
+    return rows

@@ -1,0 +1,142 @@
+"""CalD3r and MenD3s: elicited expressions before a consumer depth camera; colour and 16-bit depth on one raster."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.emotions import EMOTIONS
+from fer_prep.sample_data import skin
+from fer_prep.sample_data.camera import Camera, head_rotation, roll_degrees
+from fer_prep.sample_data.expressions import emotion_actions
+from fer_prep.sample_data.head import HeadMesh, build_head
+from fer_prep.sample_data.native_files import picture_bytes, write_atomically
+from fer_prep.sample_data.people import draw_person
+from fer_prep.sample_data.plan_mesh import plan_mesh
+from fer_prep.sample_data.rendering import range_map, render_picture, to_bytes
+from fer_prep.sample_data.studio import draw_lighting, room_background, through_lens
+from fer_prep.sample_data.truth import TruthRow, action_text
+
+Array = NDArray[np.float64]
+
+PICTURE_PX: Final = 224
+FOCAL_PX: Final = 475.0
+"""Of a 640 × 480 structured-light camera; the distributed pictures are crops of its raster."""
+DEPTH_UNIT_MM: Final = 0.125
+MAX_ROLL_DEGREES: Final = 25.0
+REPETITIONS: Final = 2
+NEUTRAL_REPETITIONS: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class RgbdSet:
+    """One of the two databases: its folder, and how many digits its subject and repetition numbers have."""
+
+    key: str
+    folder: str
+    subject_digits: int
+    code_digits: int
+    first_subject: int
+
+
+CALD3R: Final = RgbdSet(key="cald3r", folder="CalD3r", subject_digits=3, code_digits=1, first_subject=1)
+MEND3S: Final = RgbdSet(key="mend3s", folder="MenD3s", subject_digits=2, code_digits=2, first_subject=1)
+
+
+def _holes(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(H, W) where the sensor saw nothing: a few small spots."""
+    holes = np.zeros(shape, np.uint8)
+    for _ in range(int(rng.integers(3, 9))):
+        x, y = rng.integers(0, shape[1]), rng.integers(0, shape[0])
+        axes = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+        cv2.ellipse(holes, (int(x), int(y)), axes, 0, 0, 360, 1, thickness=-1)
+    return holes.astype(bool)
+
+
+def _depth_picture(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """(H, W) distance in 1/8 mm, 0 where the sensor saw nothing: the room behind, hair in part, edges, holes."""
+    shape = camera.size[::-1]
+    seen = range_map(head, posed=posed, pixels=camera.project(posed), distance_mm=camera.range_mm(posed), shape=shape)
+    distance = seen[..., 3]
+    filled = np.nan_to_num(distance, nan=1e4)
+    edge = (cv2.dilate(filled, np.ones((3, 3))) - cv2.erode(filled, np.ones((3, 3)))) > 25.0
+    noisy = distance + rng.normal(0, 0.35, shape) + 0.25 * np.sin(distance / 1.7)
+    lost = np.isnan(distance) | edge | _holes(shape, rng)
+    return np.where(lost, 0, np.round(np.nan_to_num(noisy) / DEPTH_UNIT_MM)).astype(np.uint16)
+
+
+def subject_of(database: RgbdSet, index: int) -> tuple[str, str]:
+    """Gender and zero-padded number; women and men are numbered independently."""
+    return "FM"[index % 2], f"{database.first_subject + index // 2:0{database.subject_digits}d}"
+
+
+def write_subject(root: Path, database: RgbdSet, index: int, *, rng: np.random.Generator) -> list[TruthRow]:
+    """Write all recordings of one person below ``root``/CalD3r or MenD3s and return their truth."""
+    gender, number = subject_of(database, index)
+    person = draw_person(gender, rng=rng)
+    atlas = skin.paint_atlas(person.complexion)
+    rows = []
+    for emotion in EMOTIONS:
+        for repetition in range(NEUTRAL_REPETITIONS if emotion == "neutral" else REPETITIONS):
+            strength = float(rng.uniform(0.65, 1.0))
+            actions = emotion_actions(emotion, strength=strength, style=person.style, rng=rng)
+            gaze = (float(rng.normal(0, 0.5)), float(rng.normal(0, 0.3)))
+            head = build_head(person, actions=actions, atlas=atlas, gaze_mm=gaze)
+            roll = rng.uniform(-MAX_ROLL_DEGREES, MAX_ROLL_DEGREES)
+            rotation = head_rotation(yaw_degrees=rng.normal(0, 5), pitch_degrees=rng.normal(0, 4), roll_degrees=roll)
+            posed = head.points @ rotation.T
+            # the middle of the face, not the point between the eyes, lies at the centre of the crop
+            posed = posed - rotation @ np.array([0.0, -30.0, 0.0]) + rng.normal(0, (8, 8, 0))
+            middle = PICTURE_PX / 2
+            camera = Camera(
+                distance_mm=float(rng.uniform(470, 680)),
+                focal_px=FOCAL_PX,
+                centre_px=(middle, middle),
+                size=(PICTURE_PX, PICTURE_PX),
+            )
+            light = draw_lighting(rng, variety=0.8)
+            background = room_background(rng, size=camera.size)
+            picture = render_picture(
+                head, posed=posed, camera=camera, light=light, background=background, supersampling=2
+            )
+            picture = through_lens(picture, blur_px=rng.uniform(0.3, 0.7), noise=rng.uniform(0.005, 0.015), rng=rng)
+            code = f"{repetition:0{database.code_digits}d}"
+            sample = f"{gender}_{number}_{code}_{emotion}"
+            folder = root / database.folder / emotion.capitalize()
+            colour = folder / "RGB" / f"{sample}_Color.png"
+            write_atomically(colour, picture_bytes(to_bytes(picture), suffix=".png"))
+            depth = _depth_picture(head, posed, camera, rng)
+            write_atomically(folder / "DEPTH" / f"{sample}_Depth.png", picture_bytes(depth, suffix=".png"))
+            corners = posed[plan_mesh().landmarks]
+            eyes = np.array([corners[[0, 4]].mean(axis=0), corners[[8, 12]].mean(axis=0)])
+            left, right = camera.project(eyes)
+            rows.append(
+                TruthRow(
+                    dataset=database.key,
+                    sample=f"{database.key}/{sample}",
+                    subject=f"{database.key}:{gender}{number}",
+                    gender=gender,
+                    ethnicity="",
+                    emotion=emotion,
+                    code=code,
+                    intensity=0,
+                    action_units=action_text(actions),
+                    picture=colour.relative_to(root).as_posix(),
+                    picture_width=PICTURE_PX,
+                    picture_height=PICTURE_PX,
+                    roll_degrees=roll_degrees(left, right),
+                    left_eye_x=float(left[0]),
+                    left_eye_y=float(left[1]),
+                    right_eye_x=float(right[0]),
+                    right_eye_y=float(right[1]),
+                    eye_distance_mm=float(np.linalg.norm(eyes[0] - eyes[1])),
+                    frontal=1,
+                    depth_missing=0,
+                )
+            )
+    return rows
