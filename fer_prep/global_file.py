@@ -189,7 +189,7 @@ class GlobalFile:
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over the given rows, from the stored per-sample sums: no pixel is read."""
         chosen = np.asarray(rows, np.int64).reshape(-1)
-        sums = {name: _exact_sum(self._statistic(name)[chosen]) for name in STATISTICS}
+        sums = {name: _exact_sum(self.statistic(name)[chosen]) for name in STATISTICS}
         (pixels,), (valid,) = sums["pixels"], sums["valid_pixels"]
         return PixelSums(
             rgb=Moments(count=pixels, total=sums["rgb_sum"], total_of_squares=sums["rgb_sum_of_squares"]),
@@ -199,7 +199,8 @@ class GlobalFile:
             depth=Moments(count=valid, total=sums["depth_sum"], total_of_squares=sums["depth_sum_of_squares"]),
         )
 
-    def _statistic(self, name: str) -> np.ndarray:
+    def statistic(self, name: str) -> NDArray[np.uint64]:
+        """(N,) or (N, 3) one of the per-sample sums, see ``global_schema.STATISTICS``."""
         key = f"statistics/{name}"
         if key not in self._columns:
             self._columns[key] = dataset_at(self._open(), key)[:]

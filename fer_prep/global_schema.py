@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Final, cast
 
 import h5py
 import numpy as np
 
+from fer_prep.compression import require_filters
 from fer_prep.errors import DatasetFileError
 
 FORMAT: Final = "fer-rgbd"
@@ -104,6 +106,26 @@ def check_schema(root: h5py.File, path: Path) -> None:
         raise DatasetFileError(path=path, expected=f"{', '.join(missing)}", found="nothing of that name")
     for name, expected, found in _wrong_shapes(root):
         raise DatasetFileError(path=path, expected=f"/{name} {expected}", found=found)
+    for name in ("rgb", "depth"):
+        require_filters(dataset_at(root, name), path)
+    if "shards" in root.attrs:
+        _check_shards(json.loads(attribute_text(root.attrs["shards"])), path)
+
+
+def _check_shards(shards: list[tuple[str, int, str]], path: Path) -> None:
+    """Every shard of an index lies beside it, whole and the one it was made with: HDF5 shows zeros for absent ones."""
+    for name, _, digest in shards:
+        shard = path.parent / name
+        if not shard.is_file():
+            raise DatasetFileError(
+                f"its shard {name} is missing", path=path, hint="keep the shards beside the index file"
+            )
+        with open_hdf5(shard) as root:
+            check_schema(root, shard)
+            if attribute_text(root.attrs["digest"]) != digest:
+                raise DatasetFileError(
+                    "this shard belongs to another dataset than the index beside it", path=shard, hint="merge again"
+                )
 
 
 def _wrong_shapes(root: h5py.File) -> list[tuple[str, str, str]]:

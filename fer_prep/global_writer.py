@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import data_digest, pixel_digest
 from fer_prep.errors import UsageError
 from fer_prep.global_schema import FORMAT, FORMAT_VERSION, STATISTICS
-from fer_prep.samples_table import COLUMNS, Column, column_array
+from fer_prep.samples_table import COLUMNS, Column, Row, column_array
 
 CREATED_BY: Final = f"fer-prep {__version__}"
 
@@ -32,22 +33,42 @@ def pixel_statistics(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> dict[
     ``rgb`` (H, W, 3), ``depth`` (H, W) stored values. Depth 0 adds nothing, so its sums need no mask.
     """
     valid = (depth > 0).reshape(-1)
-    # float64 dot products are exact here (all sums < 2⁵³) and much faster than integer ones
-    colours = rgb.reshape(-1, 3).astype(np.float64)
-    weights = valid.astype(np.float64)
-    squares = colours * colours
-    depths = depth.reshape(-1).astype(np.float64)
-    values = {
-        "pixels": depth.size,
-        "valid_pixels": np.count_nonzero(valid),
-        "rgb_sum": colours.sum(axis=0),
-        "rgb_sum_of_squares": squares.sum(axis=0),
-        "rgb_valid_sum": weights @ colours,
-        "rgb_valid_sum_of_squares": weights @ squares,
+    # histograms of valid and other pixels side by side: exact sums, ten times faster than summing pixels
+    shift = valid.astype(np.intp) * 256
+    counts = np.stack([np.bincount(rgb[..., c].reshape(-1) + shift, minlength=512) for c in range(3)])
+    counts = counts.reshape(3, 2, 256).astype(np.uint64)
+    values = np.arange(256, dtype=np.uint64)
+    depths = depth.reshape(-1).astype(np.uint64)
+    sums, squares = counts @ values, counts @ (values * values)  # (3, 2): without and with depth
+    return {
+        "pixels": np.uint64(depth.size),
+        "valid_pixels": np.uint64(np.count_nonzero(valid)),
+        "rgb_sum": sums.sum(axis=1),
+        "rgb_sum_of_squares": squares.sum(axis=1),
+        "rgb_valid_sum": sums[:, 1],
+        "rgb_valid_sum_of_squares": squares[:, 1],
         "depth_sum": depths.sum(),
         "depth_sum_of_squares": depths @ depths,
     }
-    return {name: np.asarray(value).astype(np.uint64) for name, value in values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A sample ready to be stored: its row (label an index into the file's classes, digest set), pixels and sums."""
+
+    row: Row
+    rgb: NDArray[np.uint8]
+    """(H, W, 3), contiguous."""
+    depth: NDArray[np.uint16]
+    """(H, W), contiguous, little-endian."""
+    statistics: Mapping[str, Any]
+
+
+def measure(row: Mapping[str, Any], rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> Measured:
+    """Digest and sums of one sample's pixels: the part of writing that can run beside it, in a thread."""
+    rgb, depth = np.ascontiguousarray(rgb, np.uint8), np.ascontiguousarray(depth, "<u2")
+    row = {**row, "digest": pixel_digest(rgb, depth)}
+    return Measured(row=row, rgb=rgb, depth=depth, statistics=pixel_statistics(rgb, depth))
 
 
 class GlobalWriter:
@@ -65,7 +86,7 @@ class GlobalWriter:
         self.path = path
         self.n = n
         self.classes = tuple(classes)
-        self._rows: list[Mapping[str, Any]] = []
+        self.rows: list[Row] = []
         self._statistics = {name: np.zeros((n, *shape), np.uint64) for name, shape in STATISTICS.items()}
         self._file = h5py.File(path, "w", libver="earliest", track_order=False)
         self._direct = compression is None
@@ -74,28 +95,26 @@ class GlobalWriter:
         self._rgb = self._file.create_dataset("rgb", (*shape, 3), "u1", chunks=(1, size, size, 3), **options)
         self._depth = self._file.create_dataset("depth", shape, "<u2", chunks=(1, size, size), **options)
 
-    def append(self, row: Mapping[str, Any], rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str:
-        """Store the next sample (label already an index into ``classes``); return the digest of its pixels."""
-        index = len(self._rows)
-        digest = pixel_digest(rgb, depth)
+    def append(self, sample: Measured) -> None:
+        """Store the next sample."""
+        index = len(self.rows)
         if self._direct:
             # an uncompressed chunk is the pixels themselves: no conversion, no chunk cache
-            self._rgb.id.write_direct_chunk((index, 0, 0, 0), np.ascontiguousarray(rgb, np.uint8))
-            self._depth.id.write_direct_chunk((index, 0, 0), np.ascontiguousarray(depth, "<u2"))
+            self._rgb.id.write_direct_chunk((index, 0, 0, 0), sample.rgb)
+            self._depth.id.write_direct_chunk((index, 0, 0), sample.depth)
         else:
-            self._rgb[index] = rgb
-            self._depth[index] = depth
-        for name, value in pixel_statistics(rgb, depth).items():
+            self._rgb[index] = sample.rgb
+            self._depth[index] = sample.depth
+        for name, value in sample.statistics.items():
             self._statistics[name][index] = value
-        self._rows.append({**row, "digest": digest})
-        return digest
+        self.rows.append(sample.row)
 
     def finish(self, *, settings: Mapping[str, Any]) -> str:
         """Write tables and attributes, close and sync the file; return the digest of the data."""
-        if len(self._rows) != self.n:
-            raise UsageError(f"{self.n} samples were announced, {len(self._rows)} written", path=self.path)
-        write_tables(self._file, self._rows, self._statistics)
-        digest = write_attributes(self._file, self._rows, classes=self.classes, settings=settings)
+        if len(self.rows) != self.n:
+            raise UsageError(f"{self.n} samples were announced, {len(self.rows)} written", path=self.path)
+        write_tables(self._file, self.rows, self._statistics)
+        digest = write_attributes(self._file, self.rows, classes=self.classes, settings=settings)
         self._file.close()
         sync(self.path)
         return digest

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from fer_prep.digests import data_digest, settings_digest
+from fer_prep.depth_encoding import UNIT_MM
+from fer_prep.digests import bytes_digest, data_digest, pixel_digest, settings_digest
 from fer_prep.emotions import EMOTIONS, label_of
-from fer_prep.global_writer import GlobalWriter
+from fer_prep.formats.pictures import png_bytes
+from fer_prep.global_writer import GlobalWriter, measure
+from fer_prep.prepared_files import (
+    FORMAT,
+    FORMAT_VERSION,
+    LEFT_OUT,
+    REJECTED,
+    SAMPLES,
+    SUMMARY,
+    depth_path,
+    rejections_text,
+    rgb_path,
+    samples_text,
+)
 from fer_prep.samples_table import Row
 
 NAN = float("nan")
@@ -73,7 +88,7 @@ def write_global(path: Path, rows: list[Row], *, classes=EMOTIONS, size: int = 3
     """A dataset of ``make_pixels`` for each row, written by the real writer."""
     writer = GlobalWriter(path, n=len(rows), size=size, classes=classes, compression=compression)
     for index, row in enumerate(rows):
-        writer.append(row, *make_pixels(index, size=size))
+        writer.append(measure(row, *make_pixels(index, size=size)))
     writer.finish(settings={"made_by": "tests"})
     return path
 
@@ -99,3 +114,31 @@ class FoldTable:
 
     def column(self, name):
         return np.array([row[name] for row in self.rows])
+
+
+def write_prepared(folder: Path, rows: list[Row], *, size: int = 32, **settings) -> Path:
+    """A whole prepared folder of ``make_pixels``, with the tables and summary of the real writer."""
+    (folder / "rgb").mkdir(parents=True)
+    (folder / "depth").mkdir()
+    stored = []
+    for row in rows:
+        rgb, depth = make_pixels(int(row["digest"][:6], 16), size=size)
+        name = row["id"].split("/", 1)[1]
+        rgb_path(folder, name).write_bytes(png_bytes(rgb))
+        depth_path(folder, name).write_bytes(png_bytes(depth))
+        stored.append({**row, "digest": pixel_digest(rgb, depth)})
+    tables = {SAMPLES: samples_text(stored), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
+    summary = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "dataset": rows[0]["dataset"],
+        "created_by": "tests",
+        "settings": {"size": size, "framing": "eyes", "mask": "none", **settings},
+        "depth_unit_mm": UNIT_MM,
+        "counts": {"samples": len(stored), "rejected": 0, "left_out": 0},
+        "digest": data_digest((row["digest"] for row in stored), (row["label"] for row in stored)),
+        "tables": {name: bytes_digest(text.encode()) for name, text in tables.items()},
+    }
+    for name, text in {**tables, SUMMARY: json.dumps(summary)}.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder

@@ -15,7 +15,7 @@ from fer_prep.digests import data_digest, pixel_digest
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import DatasetFileError, UsageError
 from fer_prep.global_file import GlobalFile
-from fer_prep.global_writer import GlobalWriter, pixel_statistics
+from fer_prep.global_writer import GlobalWriter, measure, pixel_statistics
 
 ROWS = make_rows({"bu3dfe": 2, "mend3s": 1})
 
@@ -101,7 +101,7 @@ def test_statistics_of_a_full_size_sample_are_exact():
 
 def test_a_sample_without_depth_has_no_mean(tmp_path):
     writer = GlobalWriter(tmp_path / "g.h5", n=1, size=8, classes=EMOTIONS)
-    writer.append(ROWS[0], np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint16))
+    writer.append(measure(ROWS[0], np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint16)))
     writer.finish(settings={})
     with GlobalFile.open(tmp_path / "g.h5") as data:
         assert np.isnan(data.statistics([0]).depth.mean).all()
@@ -137,7 +137,7 @@ def test_an_open_file_can_be_sent_to_another_process(dataset):
 
 def test_an_announced_sample_that_never_came_is_an_error(tmp_path):
     writer = GlobalWriter(tmp_path / "g.h5", n=2, size=32, classes=EMOTIONS)
-    writer.append(ROWS[0], *make_pixels(0))
+    writer.append(measure(ROWS[0], *make_pixels(0)))
     with pytest.raises(UsageError, match="2 samples were announced, 1 written"):
         writer.finish(settings={})
     writer.abandon()

@@ -1,0 +1,81 @@
+"""One dataset in several files: shards that are datasets themselves, and an index of virtual datasets over them.
+
+``global.h5`` holds all tables and statistics and shows ``/rgb`` and ``/depth`` of ``global-00000.h5``, … as its own.
+HDF5 fills the place of an absent shard with zeros in silence; that is why the index remembers each shard's digest
+and readers verify it when they open.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import h5py
+import numpy as np
+
+from fer_prep.global_schema import STATISTICS, attribute_text, dataset_at
+from fer_prep.global_writer import sync, write_attributes, write_tables
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """One written shard: its final file name, where it lies now, how many samples it has."""
+
+    name: str
+    staged: Path
+    n: int
+    digest: str
+
+
+def shard_name(out: Path, number: int) -> str:
+    """``global-00003.h5`` for shard 3 of ``global.h5``."""
+    return f"{out.stem}-{number:05d}{out.suffix}"
+
+
+def write_index(
+    path: Path,
+    *,
+    shards: Sequence[Shard],
+    size: int,
+    rows: Sequence[dict[str, Any]],
+    classes: Sequence[str],
+    settings: dict[str, Any],
+) -> str:
+    """Write the index over staged shards; return the digest of the whole data."""
+    n = sum(shard.n for shard in shards)
+    statistics = {name: np.zeros((n, *shape), np.uint64) for name, shape in STATISTICS.items()}
+    layouts = {
+        "rgb": h5py.VirtualLayout((n, size, size, 3), np.uint8),
+        "depth": h5py.VirtualLayout((n, size, size), np.dtype("<u2")),
+    }
+    start = 0
+    for shard in shards:
+        stop = start + shard.n
+        for name, layout in layouts.items():
+            # a bare file name: HDF5 looks beside the index, so the files can be moved together
+            source = h5py.VirtualSource(shard.name, name, (shard.n, *layout.shape[1:]), layout.dtype)
+            layout[start:stop] = source
+        with h5py.File(shard.staged, "r") as root:
+            for name, table in statistics.items():
+                table[start:stop] = dataset_at(root, f"statistics/{name}")[:]
+        start = stop
+    with h5py.File(path, "w", libver="earliest") as root:
+        for name, layout in layouts.items():
+            root.create_virtual_dataset(name, layout)
+        write_tables(root, rows, statistics)
+        root.attrs["shards"] = json.dumps([[shard.name, shard.n, shard.digest] for shard in shards])
+        digest = write_attributes(root, rows, classes=classes, settings=settings)
+    sync(path)
+    return digest
+
+
+def listed_shards(path: Path) -> list[str]:
+    """File names of the shards that an existing index names; empty where there is none."""
+    if not path.is_file() or not h5py.is_hdf5(path):
+        return []
+    with h5py.File(path, "r") as root:
+        listed = json.loads(attribute_text(root.attrs.get("shards", "[]")))
+    return [cast(str, name) for name, *_ in listed]
