@@ -25,7 +25,7 @@ LAYERS = (
      "folds", "fold_manifest", "fold_protocols", "default_folds", "shards",
      "sample_data"),
     ("prepare", "prepare_sample", "resample", "merge", "import_folder"),
-    ("check", "check_raw", "statistics", "browse", "data_card", "export", "doctor"),
+    ("check", "check_raw", "confounding", "near_duplicates", "statistics", "browse", "data_card", "export", "doctor"),
     ("cli",),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Classes = Annotated[
     str,
     typer.Option(
-        help="A class set ([b]seven[/], [b]six-without-surprise[/], [b]six-without-neutral[/]) or emotions with commas.",
+        help="[b]seven[/], [b]six-without-surprise[/], [b]six-without-neutral[/], or emotions with commas.",
         show_default="all",
     ),
 ]
