@@ -1,0 +1,170 @@
+"""The real command, really killed, on a real tree: whatever happens, the folder ends with the same bytes."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from folder_snapshot import snapshot
+
+from fer_prep.prepared_folder import PreparedFolder, verify
+
+KILLS = 32
+SAMPLES = 60
+PICTURE = 96
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A MenD3s tree of noise, with given landmarks so that no detector is needed; one depth map is missing."""
+    root = tmp_path_factory.mktemp("raw") / "MenD3s"
+    rng = np.random.default_rng(5)
+    points = ["id,left_eye_x,left_eye_y,right_eye_x,right_eye_y"]
+    for part in ("RGB", "DEPTH"):
+        (root / "Neutral" / part).mkdir(parents=True)
+    for number in range(SAMPLES):
+        name = f"F_{number:02d}_1_neutral"
+        rgb = rng.integers(0, 256, (PICTURE, PICTURE, 3), dtype=np.uint8)
+        depth = rng.integers(4000, 4400, (PICTURE, PICTURE), dtype=np.uint16)
+        cv2.imwrite(str(root / "Neutral" / "RGB" / f"{name}_Color.png"), rgb)
+        if number != 3:
+            cv2.imwrite(str(root / "Neutral" / "DEPTH" / f"{name}_Depth.png"), depth)
+        if number != 4:
+            points.append(f"mend3s/{name},{55 + number % 5},40,{35 - number % 3},{38 + number % 4}")
+    (root.parent / "points.csv").write_text("\n".join(points) + "\n")
+    return root
+
+
+def command(tree: Path, out: Path, *, size: int = 96, workers: int = 2) -> list[str]:
+    options = {"root": tree, "out": out, "size": size, "workers": workers}
+    texts = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    program = [sys.executable, "-c", "from fer_prep.cli import main; main()"]
+    return [*program, "align", "--landmarks", f"file:{tree.parent / 'points.csv'}", *texts]
+
+
+def run(tree: Path, out: Path, **options) -> subprocess.CompletedProcess:
+    return subprocess.run(command(tree, out, **options), capture_output=True, text=True)
+
+
+def kill_after(seconds: float, tree: Path, out: Path, **options) -> bool:
+    """Start the command and kill it with SIGKILL; whether it was still running."""
+    process = subprocess.Popen(
+        command(tree, out, **options), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        process.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        return True
+    said = process.communicate()[1]
+    assert process.returncode == 0, said
+    return False
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tree, tmp_path_factory):
+    """Size → the folder of a run that nothing disturbed, and how long it took."""
+    results = {}
+    for size in (96, 64):
+        out = tmp_path_factory.mktemp("undisturbed") / "mend3s"
+        start = time.monotonic()
+        done = run(tree, out, size=size, workers=1)
+        assert done.returncode == 0, done.stderr
+        results[size] = snapshot(out), time.monotonic() - start
+    return results
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments_the_folder_ends_the_same(tree, undisturbed, tmp_path):
+    """At least 30 SIGKILLs; now and then the setting changes, the number of workers changes, or all starts anew."""
+    out = tmp_path / "mend3s"
+    draw = random.Random(11)
+    kills, partial_folders = 0, 0
+    while kills < KILLS:
+        size = draw.choice((96, 96, 64))
+        for _ in range(draw.randint(1, 6)):
+            longest = undisturbed[size][1]
+            if not kill_after(draw.uniform(0.2, 1.0) * longest, tree, out, size=size, workers=draw.choice((1, 2))):
+                break
+            kills += 1
+            partial_folders += (out / ".journal.jsonl").exists()
+        done = run(tree, out, size=size)
+        assert done.returncode == 0, done.stderr
+        assert snapshot(out) == undisturbed[size][0]
+        if draw.random() < 0.5:
+            shutil.rmtree(out)
+    assert partial_folders >= KILLS // 4, "too few kills hit a run at work: the test shows nothing"
+    assert not verify(out, deep=True).failed if out.exists() else True
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_a_clear_error_and_nothing_is_half_written(tree, undisturbed, tmp_path):
+    """On a real file system that is too small; what fitted is continued where there is more room."""
+    small, kept = tmp_path / "small", tmp_path / "kept"
+    small.mkdir()
+    script = 'mount -t tmpfs -o size=512k tmpfs "$0" || exit 77; "$@"; code=$?; cp -a "$0/out" "$KEPT"; exit $code'
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", script, str(small), *command(tree, small / "out")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "KEPT": str(kept)},
+    )
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this machine lets nobody mount a small file system")
+    assert done.returncode == 2, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    names = {file for file in snapshot(kept) if not file.startswith(".journal")}
+    whole = undisturbed[96][0]
+    assert 0 < len(names) < len(whole)
+    assert {name: content for name, content in snapshot(kept).items() if name in names} == {
+        name: whole[name] for name in names
+    }
+    assert run(tree, kept).returncode == 0
+    assert snapshot(kept) == whole
+
+
+@pytest.mark.slow
+def test_the_second_of_two_runs_stops_and_the_first_is_not_disturbed(tree, undisturbed, tmp_path):
+    out = tmp_path / "mend3s"
+    first = subprocess.Popen(command(tree, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not (out / ".lock").exists() or not (out / ".lock").read_text():
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)  # so that it cannot be done before the second has started
+    second = run(tree, out)
+    first.send_signal(signal.SIGCONT)
+    assert second.returncode == 2
+    assert f"another run is writing here (process {first.pid} on " in second.stderr
+    assert "Traceback" not in second.stderr
+    assert first.wait() == 0
+    assert snapshot(out) == undisturbed[96][0]
+
+
+def test_ctrl_c_stops_at_once_and_the_folder_says_that_it_is_half_done(tree, tmp_path):
+    out = tmp_path / "mend3s"
+    process = subprocess.Popen(
+        command(tree, out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not any(out.glob("rgb/*.png")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130
+    assert "the same command continues" in said
+    assert "Traceback" not in said
+    with pytest.raises(Exception, match="half done"):
+        PreparedFolder.open(out)
+    assert not list(out.rglob(".*.part"))
+    assert not (out / ".lock").exists()
