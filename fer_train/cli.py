@@ -41,3 +41,7 @@ def _program(
 def main() -> None:
     """Entry point of the ``fer-train`` script."""
     app()
+
+
+# importing a command module registers its commands, in the order in which they are met
+from fer_train import train_commands  # noqa: E402, F401

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fer_prep.errors import UsageError
+from fer_train.augment import AugmentationSettings
 
 Modality = Literal["rgbd", "rgb", "depth"]
 Fusion = Literal["attention", "sum", "concat", "attention-1d"]
-LossName = Literal["ce", "hinge", "ce+center", "ce+island", "focal"]
+LossName = Literal["cross-entropy", "hinge", "center", "island", "focal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +31,7 @@ class DataSettings:
 class ModelSettings:
     """The two-stream network."""
 
-    backbone: str = "tf_efficientnet_b2"
+    backbone: str = "efficientnet_b2"
     """Any timm model that returns feature maps, by its timm name."""
     modality: Modality = "rgbd"
     """Both streams, or one alone (thesis, Table 3.6)."""
@@ -42,42 +43,51 @@ class ModelSettings:
     """Where each stream looks: local attention nets (thesis) or CBAM's spatial half."""
     attention_maps: int = 4
     """S, the number of spatial attentions a stream."""
-    token_width: int = 768
-    """Width of the tokens the encoder sees."""
+    attention_reduction: int = 16
+    """How far a spatial attention squeezes the channels inside."""
+    token_width: int = 256
+    """D, the width of the tokens and of the feature vector."""
     encoder_depth: int = 4
     """Layers of the transformer encoder."""
     encoder_heads: int = 8
     """Attention heads a layer; must divide token_width."""
-    mlp_width: int = 3072
-    """Hidden width inside the encoder layers and of the classifying MLP."""
+    mlp_width: int = 256
+    """Hidden width of the classifying MLP."""
     dropout: float = 0.1
     """Dropout in encoder and MLP."""
+    drop_path: float = 0.0
+    """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3
     """Depth repeated to three channels (thesis), or one channel with an adapted stem."""
     pretrained: bool = False
     """Start from timm's own weights, which timm fetches or takes from its cache."""
     weights: str = ""
     """A local file with backbone weights (state dict or safetensors), such as HSEmotion's VGGFace2 EfficientNet-B2."""
+    trust_pickle: bool = False
+    """Load ``weights`` even where it is a pickled module, which runs the code inside it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LossSettings:
     """The loss and its weights; a setting that the chosen loss does not have is not used."""
 
-    name: LossName = "ce+island"
-    """``ce``, ``hinge`` (eq. 2.14), ``ce+center`` (2.15), ``ce+island`` (2.19), ``focal`` (2.22) of the thesis."""
+    name: LossName = "island"
+    """Equations of the thesis: ``hinge`` 2.14, ``center`` 2.15, ``island`` 2.19, ``focal`` 2.22; the middle two are
+    terms beside cross-entropy."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """``balanced`` weighs a class by the inverse of its frequency in the training fold."""
     label_smoothing: float = 0.0
-    """Share of the target spread over all classes; cross-entropy losses only."""
+    """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
     """λ, the weight of the center or island term against cross-entropy."""
-    center_rate: float = 0.5
+    alpha: float = 0.5
     """α, how far a center moves toward its class at each step (Wen et al. 2016, eq. 4)."""
-    island_weight: float = 10.0
+    pair_weight: float = 10.0
     """λ₁, the weight of the pairwise term inside the island loss (Cai et al. 2018)."""
-    focal_gamma: float = 2.0
-    """γ, how strongly easy samples are played down; 0 is cross-entropy."""
+    pair_reduction: Literal["sum", "mean"] = "sum"
+    """Whether the island loss sums over pairs of centers (the paper) or takes their mean."""
+    gamma: float = 2.0
+    """γ of the focal loss, how strongly easy samples are played down; 0 is cross-entropy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,28 +130,6 @@ class TrainingSettings:
     """Share of the training fold's subjects held out to decide when to stop; 0 is none."""
     early_stop: int = 0
     """Stop after so many validations of the inner split without a lower loss; 0 is off."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentationSettings:
-    """Drawn per sample from (seed, epoch, sample), the same geometry for both modalities; never on validation."""
-
-    rotation_degrees: float = 10.0
-    """Rotation is uniform within ± this."""
-    scale: float = 0.0
-    """Zoom is uniform within 1 ± this."""
-    translation: float = 0.0
-    """Shift is uniform within ± this share of the side."""
-    flip: float = 0.5
-    """Probability of mirroring left and right."""
-    brightness: float = 0.2
-    """Colour jitter, RGB only: brightness factor within 1 ± this."""
-    contrast: float = 0.2
-    """Contrast factor within 1 ± this."""
-    saturation: float = 0.2
-    """Saturation factor within 1 ± this."""
-    erasing: float = 0.25
-    """Probability of erasing one random rectangle in both modalities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,13 +179,12 @@ class Config:
             "loss.label_smoothing": self.loss.label_smoothing,
             "optimiser.warm_up": optimiser.warm_up,
             "training.ema_decay": training.ema_decay,
-            "augmentation.flip": self.augmentation.flip,
-            "augmentation.erasing": self.augmentation.erasing,
         }
         counts = {
             "data.image_size": self.data.image_size,
             "model.attention_maps": model.attention_maps,
             "model.token_width": model.token_width,
+            "model.attention_reduction": model.attention_reduction,
             "model.encoder_depth": model.encoder_depth,
             "model.encoder_heads": model.encoder_heads,
             "training.epochs": training.epochs,

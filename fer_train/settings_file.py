@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import tomli_w
 
@@ -55,15 +54,24 @@ def config_from_mapping(values: Mapping[str, Any]) -> Config:
     return _build(Config, values, prefix="")
 
 
-def override(config: Config, assignments: Iterable[str]) -> Config:
-    """Apply ``section.key=value`` assignments, values written as in TOML (bare words are strings)."""
+def override(config: Config, assignments: Mapping[str, Any]) -> Config:
+    """The same settings with ``{"section.key": value}`` put in place of theirs."""
     values = asdict(config)
-    for assignment in assignments:
-        key, separator, text = assignment.partition("=")
-        if not separator:
-            raise UsageError(f"{assignment!r}: expected section.key=value, for example training.epochs=20")
-        _assign(values, key.strip(), _parse_value(text.strip()))
+    for key, value in assignments.items():
+        _assign(values, key, value)
     return config_from_mapping(values)
+
+
+def parse_assignment(text: str) -> tuple[str, Any]:
+    """``section.key=value``, the value written as in TOML (a bare word is text) → (key, value).
+
+    >>> parse_assignment("training.epochs=20")
+    ('training.epochs', 20)
+    """
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise UsageError(f"{text!r}: expected section.key=value, for example training.epochs=20")
+    return key.strip(), _parse_value(value.strip())
 
 
 def differences(old: Config, new: Config, *, ignore: Iterable[str] = ("machine", "name")) -> list[str]:
@@ -134,8 +142,10 @@ def _typed(value: Any, hint: Any, *, key: str) -> Any:
             legal = [str(choice) for choice in get_args(hint)]
             raise UsageError(f"{key} = {value!r}: expected one of {', '.join(legal)}{_suggestion(value, legal)}")
         return value
-    if get_origin(hint) in (Union, types.UnionType):
-        raise TypeError(f"{key}: settings have one type each")
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list | tuple) or len(value) != len(get_args(hint)):
+            raise UsageError(f"{key} = {value!r}: expected {len(get_args(hint))} values in brackets")
+        return tuple(_typed(item, kind, key=key) for item, kind in zip(value, get_args(hint), strict=True))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not hint:

@@ -1,0 +1,295 @@
+"""The training loop of one fold, to be read from top to bottom.
+
+One *step* is one optimiser step: ``batch_size`` samples, passed through the network in micro-batches whose gradients
+accumulate. The One-Cycle schedule moves once a step. Nothing inside a step waits for the device: what it computes
+about itself stays there until a second has passed, a checkpoint is due, or the fold is finished.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from lightning_fabric import Fabric
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
+
+from fer_prep.errors import FerError
+from fer_train.batches import Batches
+from fer_train.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from fer_train.config import Config
+from fer_train.losses import ExpressionLoss
+from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.out_of_memory import explaining_out_of_memory
+from fer_train.random_draws import epoch_order
+from fer_train.schedule import make_optimiser, make_schedule
+
+Rows = Tensor
+"""(n,) int64 row numbers of the dataset, on the device."""
+
+ACCURACIES: Final = ("val_overall_accuracy", "val_average_accuracy")
+
+REPORT_SECONDS: Final = 1.0
+"""How often losses are fetched from the device for whoever watches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldRows:
+    """Which rows a fold trains on, is judged by, and (with an inner split) chooses its weights with."""
+
+    train: Rows
+    val: Rows
+    inner: Rows | None = None
+
+
+RowListener = Callable[[Mapping[str, float]], None]
+"""Hears every history row once its numbers are known; it has ``val_loss`` where the validation fold was looked at."""
+
+
+@dataclass
+class State:
+    """What changes while a fold trains; all of it is in the checkpoint."""
+
+    network: TwoStreamNetwork
+    loss: ExpressionLoss
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.OneCycleLR
+    ema: ModelEmaV3 | None
+    step: int = 0
+    finished: bool = False
+    history: list[dict[str, float]] = field(default_factory=list)
+    chosen: dict[str, Any] | None = None
+    """With an inner split: ``weights``, ``step`` and ``loss`` of its best validation."""
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one where averaging is on."""
+        return self.ema.module if self.ema else self.network
+
+    def _parts(self) -> dict[str, Any]:
+        parts: dict[str, Any] = {name: getattr(self, name) for name in ("network", "loss", "optimiser", "schedule")}
+        return parts | ({"ema": self.ema.module} if self.ema else {})
+
+    def to_checkpoint(self, device: torch.device) -> dict[str, Any]:
+        """The state as plain tensors, numbers, dicts and lists."""
+        plain = {name: getattr(self, name) for name in ("step", "finished", "history", "chosen")}
+        return {
+            **{name: part.state_dict() for name, part in self._parts().items()},
+            **plain,
+            "random": random_state(device),
+        }
+
+    def restore(self, stored: Mapping[str, Any], device: torch.device) -> None:
+        """Become the state that ``to_checkpoint`` described."""
+        for name, part in self._parts().items():
+            part.load_state_dict(stored[name])
+        for name in ("step", "finished", "history", "chosen"):
+            setattr(self, name, stored[name])
+        restore_random_state(stored["random"], device)
+
+
+class FoldTraining:
+    """Trains one network on one fold; ``run`` is the loop, the methods below it are its parts in order of use."""
+
+    def __init__(
+        self,
+        network: TwoStreamNetwork,
+        *,
+        loss: ExpressionLoss,
+        batches: Batches,
+        rows: FoldRows,
+        config: Config,
+        fabric: Fabric,
+        seed: int,
+        checkpoint: Path,
+    ) -> None:
+        self.batches, self.rows, self.fabric, self.seed = batches, rows, fabric, seed
+        self.config, self.settings = config, config.training
+        self.checkpoint = checkpoint
+        self.listeners: list[RowListener] = []
+        self.steps_per_epoch = math.ceil(len(rows.train) / self.settings.batch_size)
+        self.total_steps = self.settings.epochs * self.steps_per_epoch
+        self.validation_positions = validation_positions(self.steps_per_epoch, self.settings.validations_per_epoch)
+
+        optimiser = make_optimiser(network, config.optimiser)
+        schedule = make_schedule(optimiser, config.optimiser, total_steps=self.total_steps)
+        decay = self.settings.ema_decay
+        ema = ModelEmaV3(network, decay=decay, device=fabric.device) if decay else None
+        forward = torch.compile(network) if config.machine.compile else network
+        self.forward, self.optimiser = fabric.setup(forward, optimiser)
+        self.state = State(network, loss.to(fabric.device), optimiser, schedule, ema)
+        self._unread: list[tuple[int, tuple[str, ...], Tensor]] = []
+        """(index into the history, names, values still on the device)."""
+        self._read_at = self._saved_at = time.monotonic()
+
+    def run(self) -> State:
+        """Train to the last epoch, going on from the checkpoint where there is one."""
+        if self.checkpoint.exists():
+            self.state.restore(load_checkpoint(self.checkpoint), self.fabric.device)
+        while not self.state.finished:
+            epoch, position = divmod(self.state.step, self.steps_per_epoch)
+            group = self.samples_of_step(self.state.step)
+            rates = self.state.schedule.get_last_lr()
+            with explaining_out_of_memory(partial(self._try_batch, group, epoch), size=len(group)):
+                self._optimiser_step(group, epoch=epoch)
+            self.state.schedule.step()
+            self.state.step += 1
+            if self.state.ema:
+                self.state.ema.update(self.state.network, step=self.state.step)
+            self.state.history.append(self._history_row(rates))
+
+            if position + 1 in self.validation_positions:
+                self._validate()
+            self.state.finished = self.state.step == self.total_steps or self._should_stop()
+            self._read_and_save()
+        return self.state
+
+    def samples_of_step(self, step: int) -> Rows:
+        """The rows of one optimiser step: a slice of the epoch's order, which follows from (seed, epoch) alone."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = epoch_order(self.rows.train, seed=self.seed, epoch=epoch)
+        return order[position * self.settings.batch_size :][: self.settings.batch_size]
+
+    def _optimiser_step(self, group: Rows, *, epoch: int) -> None:
+        """Forward and backward over the micro-batches, one clipped step of AdamW, then the loss's centers move.
+
+        The gradient is that of the mean over the group, also where the last group of an epoch is smaller.
+        """
+        self.forward.train()
+        micro_batches = group.tensor_split(math.ceil(len(group) / self.settings.micro_batch_size))
+        loss_sum = correct = torch.zeros((), device=self.fabric.device)
+        features, labels = [], []
+        for number, micro_batch in enumerate(micro_batches, start=1):
+            batch = self.batches.training(micro_batch, epoch=epoch)
+            with self.fabric.no_backward_sync(self.forward, enabled=number < len(micro_batches)):  # type: ignore[arg-type]
+                output = self.forward(batch.rgb, batch.depth)
+                loss = self.state.loss(output.logits, output.features, batch.labels) * (len(micro_batch) / len(group))
+                self.fabric.backward(loss)
+            loss_sum = loss_sum + loss.detach()
+            correct = correct + (output.logits.detach().argmax(1) == batch.labels).sum()
+            features.append(output.features.detach())
+            labels.append(batch.labels)
+        if self.config.optimiser.clip_norm:
+            self.fabric.clip_gradients(
+                self.forward, self.optimiser, max_norm=self.config.optimiser.clip_norm, error_if_nonfinite=False
+            )
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.state.loss.update(torch.cat(features), torch.cat(labels))
+        values = torch.stack((loss_sum, 100 * correct / len(group)))
+        self._unread.append((len(self.state.history), ("train_loss", "train_accuracy"), values))
+
+    def _history_row(self, rates: list[float]) -> dict[str, float]:
+        """What is known of a step without asking the device; ``_read`` adds the rest."""
+        groups = [group["name"] for group in self.state.optimiser.param_groups]
+        return {
+            "step": self.state.step,
+            "epoch": self.state.step / self.steps_per_epoch,
+            **{f"rate_{part}": rates[groups.index(part)] for part in ("backbone", "fusion")},
+        }
+
+    def _validate(self) -> None:
+        """Look at the whole validation fold (and the inner split); its numbers join the newest history row."""
+        index = len(self.state.history) - 1
+        self._unread.append((index, ("val_loss", *ACCURACIES), self._scores(self.rows.val)))
+        if self.rows.inner is None:
+            return
+        self._unread.append((index, ("inner_loss",), self._scores(self.rows.inner)[:1]))
+        self._read()
+        inner_loss = self.state.history[-1]["inner_loss"]
+        if self.state.chosen is None or inner_loss < self.state.chosen["loss"]:
+            weights = {name: value.detach().cpu().clone() for name, value in self.state.judged.state_dict().items()}
+            self.state.chosen = {"step": self.state.step, "loss": inner_loss, "weights": weights}
+
+    def _scores(self, rows: Rows) -> Tensor:
+        """(3,) loss, overall and average class accuracy in percent, on the device."""
+        logits, features, labels = self.outputs(rows)
+        with torch.no_grad():
+            loss = self.state.loss(logits, features, labels)
+        hits = (logits.argmax(1) == labels).float()
+        members = (labels[:, None] == torch.arange(logits.shape[1], device=labels.device)).float()  # (n, K)
+        sizes = members.sum(0)
+        recalls = (members * hits[:, None]).sum(0) / sizes.clamp(min=1)
+        average = recalls.sum() / (sizes > 0).sum()
+        return torch.stack((loss, 100 * hits.mean(), 100 * average))
+
+    def outputs(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode, without gradients."""
+        network = self.state.judged if self.state.ema else self.forward
+        network.eval()
+        size = self.config.machine.validation_batch_size
+        logits, features, labels = [], [], []
+        with torch.no_grad(), self.fabric.autocast():
+            for start in range(0, len(rows), size):
+                batch = self.batches.validation(rows[start : start + size])
+                output = network(batch.rgb, batch.depth)
+                logits.append(output.logits.float())
+                features.append(output.features.float())
+                labels.append(batch.labels)
+        return torch.cat(logits), torch.cat(features), torch.cat(labels)
+
+    def _should_stop(self) -> bool:
+        """True when the inner loss has not fallen during the last ``early_stop`` validations."""
+        if not self.settings.early_stop or self.state.chosen is None:
+            return False
+        since = [row for row in self.state.history if "inner_loss" in row and row["step"] > self.state.chosen["step"]]
+        return len(since) >= self.settings.early_stop
+
+    def _read_and_save(self) -> None:
+        """Fetch numbers and write the checkpoint when their time has come, and at the end."""
+        now = time.monotonic()
+        save = self.state.finished or now - self._saved_at >= self.config.machine.checkpoint_seconds
+        if save or now - self._read_at >= REPORT_SECONDS:
+            self._read()
+            self._read_at = now
+        if save:
+            # numbers were read first: a checkpoint never holds weights that became NaN unnoticed
+            save_checkpoint(self.checkpoint, self.state.to_checkpoint(self.fabric.device))
+            self._saved_at = time.monotonic()
+
+    def _read(self) -> None:
+        """One transfer of everything the device still holds about past steps, into the history."""
+        if not self._unread:
+            return
+        values = iter(torch.cat([tensor.float() for _, _, tensor in self._unread]).tolist())
+        touched = sorted({index for index, _, _ in self._unread})
+        for index, names, _ in self._unread:
+            self.state.history[index] |= {name: next(values) for name in names}
+        self._unread.clear()
+        for index in touched:
+            self._stop_if_not_finite(self.state.history[index])
+            for listener in self.listeners:
+                listener(self.state.history[index])
+
+    def _stop_if_not_finite(self, row: Mapping[str, float]) -> None:
+        if math.isfinite(row["train_loss"]):
+            return
+        ids = self.batches.ids_of(self.samples_of_step(int(row["step"]) - 1))
+        raise FerError(
+            f"the loss became {row['train_loss']} at step {int(row['step'])} of {self.total_steps} "
+            f"(epoch {row['epoch']:.2f}), on {len(ids)} samples: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}",
+            hint="try lower rates (optimiser.backbone_rate, optimiser.fusion_rate), a lower loss.center_weight, "
+            "or machine.precision=32-true; fer-prep check looks for broken samples",
+        )
+
+    def _try_batch(self, group: Rows, epoch: int, size: int) -> None:
+        """One forward and backward pass that leaves no trace: does a batch of this size fit into memory?"""
+        batch = self.batches.training(group[:size], epoch=epoch)
+        output = self.forward(batch.rgb, batch.depth)
+        self.fabric.backward(self.state.loss(output.logits, output.features, batch.labels))
+        self.optimiser.zero_grad()
+
+
+def validation_positions(steps_per_epoch: int, per_epoch: int) -> frozenset[int]:
+    """After which steps of an epoch (1…steps) to validate: evenly spread, the last one always among them.
+
+    >>> sorted(validation_positions(8, 3))
+    [3, 5, 8]
+    """
+    return frozenset(max(1, round(steps_per_epoch * k / per_epoch)) for k in range(1, per_epoch + 1))

@@ -1,0 +1,214 @@
+"""The run folder: everything a run leaves behind, in one place, readable without this program.
+
+::
+
+    config.toml        resolved settings              predictions.csv  out of fold: id, fold, label, predicted, …
+    folds.json         who was trained on and judged  figures/*.png    report.html  self-contained
+    environment.json   versions, machine, device      fold-K/          model.safetensors, config.json, history.csv,
+    summary.json       the result                                      TensorBoard events, last.ckpt
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.errors import UsageError
+from fer_train.atomic import write_text
+from fer_train.config import Config
+from fer_train.settings_file import config_to_toml, differences, read_config
+
+CONFIG: Final = "config.toml"
+SUMMARY: Final = "summary.json"
+FIRST_COLUMNS: Final = ("id", "fold", "label", "predicted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Out-of-fold predictions, one row a judged sample."""
+
+    classes: tuple[str, ...]
+    ids: tuple[str, ...]
+    folds: NDArray[np.int64]
+    """(n,) which fold judged the sample."""
+    labels: NDArray[np.int64]
+    """(n,) index into ``classes``."""
+    probabilities: NDArray[np.float64]
+    """(n, K)."""
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """(n,) the most probable class."""
+        return self.probabilities.argmax(axis=1)
+
+    def of_fold(self, index: int) -> Predictions:
+        """The rows that one fold judged."""
+        rows = np.flatnonzero(self.folds == index)
+        return Predictions(
+            classes=self.classes,
+            ids=tuple(self.ids[row] for row in rows),
+            folds=self.folds[rows],
+            labels=self.labels[rows],
+            probabilities=self.probabilities[rows],
+        )
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and file formats of one run."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, *, config: Config) -> RunFolder:
+        """Start a new run; a folder that already holds one is refused."""
+        if (path / CONFIG).exists():
+            raise UsageError(
+                "there is a run in this folder already", path=path, hint="continue it with --resume, or choose --out"
+            )
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UsageError("expected a new or empty folder for the run; found other things", path=path)
+        path.mkdir(parents=True, exist_ok=True)
+        run = cls(path)
+        write_text(path / CONFIG, config_to_toml(config))
+        return run
+
+    @classmethod
+    def open(cls, path: Path) -> RunFolder:
+        """An existing run; a folder without one is refused."""
+        if not (path / CONFIG).is_file():
+            raise UsageError(f"expected a run folder (with {CONFIG}); there is none", path=path)
+        return cls(path)
+
+    @property
+    def config(self) -> Config:
+        """The settings the run was started with."""
+        return read_config(self.path / CONFIG)
+
+    def refuse_other_settings(self, config: Config) -> None:
+        """Raise UsageError that lists every setting in which ``config`` differs from the run's own."""
+        different = differences(self.config, config)
+        if different:
+            raise UsageError(
+                f"this run was started with other settings: {'; '.join(different)}",
+                path=self.path,
+                hint="resume with the settings of its config.toml (give none), or start a new run with another --out",
+            )
+
+    def fold(self, index: int) -> Path:
+        """``fold-K``, counted from 0 as in ``folds.json``."""
+        return self.path / f"fold-{index}"
+
+    @property
+    def folds_file(self) -> Path:
+        """The fold manifest of the run."""
+        return self.path / "folds.json"
+
+    @property
+    def report(self) -> Path:
+        """The page to look at."""
+        return self.path / "report.html"
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the pictures."""
+        return self.path / "figures"
+
+    @property
+    def finished(self) -> bool:
+        """True once the summary, which is written after all folds, is there."""
+        return (self.path / SUMMARY).is_file()
+
+    def write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        """Write ``environment.json``, ``summary.json``, …; whole or not at all."""
+        write_text(self.path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+
+    def read_summary(self) -> dict[str, Any]:
+        """The result of a finished run."""
+        if not self.finished:
+            raise UsageError("this run is not finished", path=self.path, hint="continue it with --resume")
+        return json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
+
+    def write_predictions(self, predictions: Predictions) -> None:
+        """Write ``predictions.csv``; labels are indices into the classes, which name the probability columns."""
+        rows = zip(
+            predictions.ids,
+            predictions.folds.tolist(),
+            predictions.labels.tolist(),
+            predictions.predicted.tolist(),
+            predictions.probabilities.tolist(),
+            strict=True,
+        )
+        lines = ([*row, *(f"{p:.8g}" for p in probabilities)] for *row, probabilities in rows)
+        write_text(self.path / "predictions.csv", to_csv((*FIRST_COLUMNS, *predictions.classes), lines))
+
+    def read_predictions(self) -> Predictions:
+        """Read ``predictions.csv`` back."""
+        path = self.path / "predictions.csv"
+        try:
+            with path.open(encoding="utf-8", newline="") as stream:
+                header, *lines = csv.reader(stream)
+        except FileNotFoundError:
+            raise UsageError(
+                "no such file", path=path, hint="the run is not finished: continue it with --resume"
+            ) from None
+        return Predictions(
+            classes=tuple(header[len(FIRST_COLUMNS) :]),
+            ids=tuple(line[0] for line in lines),
+            folds=np.array([int(line[1]) for line in lines], np.int64),
+            labels=np.array([int(line[2]) for line in lines], np.int64),
+            probabilities=np.array([[float(cell) for cell in line[len(FIRST_COLUMNS) :]] for line in lines]),
+        )
+
+
+def default_run_path(name: str, *, parent: Path = Path("runs")) -> Path:
+    """``runs/<time>-<name>``, of a time that no run there has yet."""
+    time = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
+    path = parent / f"{time}-{name}"
+    number = 2
+    while path.exists():
+        path = parent / f"{time}-{name}-{number}"
+        number += 1
+    return path
+
+
+def newest_unfinished_run(parent: Path = Path("runs")) -> Path:
+    """The run that ``--resume`` without ``--out`` means."""
+    candidates = [path.parent for path in parent.glob(f"*/{CONFIG}") if not (path.parent / SUMMARY).exists()]
+    if not candidates:
+        raise UsageError("there is no unfinished run to resume", path=parent, hint="name one with --out")
+    return max(candidates, key=lambda path: (path / CONFIG).stat().st_mtime)
+
+
+def history_to_csv(history: Sequence[Mapping[str, float]]) -> str:
+    """One line a step; the validation columns are empty where nothing was validated."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    return to_csv(columns, ([_number(row.get(name)) for name in columns] for row in history))
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Read ``history.csv`` back: one dict a step, without the empty cells."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(stream)]
+
+
+def to_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """CSV text with a header and Unix line ends."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(lines)
+    return stream.getvalue()
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.8g}"

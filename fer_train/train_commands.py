@@ -1,0 +1,205 @@
+"""``fer-train kfold`` and ``presets``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from fer_prep.console import console, messages, print_table, progress_bar
+from fer_train.cli import app
+
+if TYPE_CHECKING:
+    pass
+
+DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
+PresetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A name of `fer-train presets` or a TOML file. Default: thesis where there is a GPU, else demo.",
+        show_default=False,
+    ),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable. `fer-train presets NAME` lists them."
+    ),
+]
+EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training fold.", show_default=False)]
+BatchOption = Annotated[int | None, typer.Option(help="Samples an optimiser step.", show_default=False)]
+LossOption = Annotated[
+    str | None, typer.Option(help="cross-entropy, hinge, center, island or focal.", show_default=False)
+]
+ModalityOption = Annotated[str | None, typer.Option(help="rgbd, rgb or depth.", show_default=False)]
+FusionOption = Annotated[str | None, typer.Option(help="attention, sum, concat or attention-1d.", show_default=False)]
+BackboneOption = Annotated[str | None, typer.Option(help="Any timm model by name.", show_default=False)]
+WeightsOption = Annotated[str | None, typer.Option(help="A local file with backbone weights.", show_default=False)]
+SeedOption = Annotated[int | None, typer.Option(help="Seeds everything random.", show_default=False)]
+DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default=False)]
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="The run folder. Default: runs/<time>-<name>.", show_default=False)
+]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Continue the run in --out, or the newest unfinished one in runs/.")
+]
+
+
+@app.command()
+def kfold(
+    data: DataOption = Path("global.h5"),
+    folds: Annotated[
+        int | None,
+        typer.Option(help="How many folds. Default: those of the manifest beside the data.", show_default=False),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(help="A fold manifest. Default: <data>.folds.json beside the data.", show_default=False),
+    ] = None,
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    loss: LossOption = None,
+    modality: ModalityOption = None,
+    fusion: FusionOption = None,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    settings: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+) -> None:
+    """Cross-validate: train one network a fold, judge it on the people it has not seen, write a report.
+
+    Examples:
+
+        fer-train kfold --folds 5
+
+        fer-train kfold --preset thesis --loss center --out runs/center
+
+        fer-train kfold --preset demo --modality rgb --set training.seed=7
+
+        fer-train kfold --resume
+    """
+    from fer_train.cross_validate import FoldChoice, cross_validate
+
+    assignments = _assignments(
+        {
+            "training.epochs": epochs,
+            "training.batch_size": batch_size,
+            "loss.name": loss,
+            "model.modality": modality,
+            "model.fusion": fusion,
+            "model.backbone": backbone,
+            "model.weights": weights,
+            "training.seed": seed,
+            "machine.device": device,
+        },
+        settings,
+    )
+    run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
+    summary = cross_validate(
+        data,
+        config=config,
+        folds=FoldChoice(manifest=manifest, number=folds),
+        run=run,
+        say=lambda text: messages.print(escape(text), soft_wrap=True),
+        progress=progress_bar,
+    )
+    _print_summary(summary)
+    console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+
+
+@app.command()
+def presets(
+    name: Annotated[str | None, typer.Argument(help="A preset or TOML file to show in full.")] = None,
+) -> None:
+    """List the presets, or show every setting of one.
+
+    Examples:
+
+        fer-train presets
+
+        fer-train presets thesis
+    """
+    from fer_train.settings_file import config_to_toml, load_preset, preset_names
+
+    if name is not None:
+        console.print(escape(config_to_toml(load_preset(name))), soft_wrap=True)
+        return
+    rows = []
+    for known in preset_names():
+        config = load_preset(known)
+        size, epochs = config.data.image_size, config.training.epochs
+        rows.append((known, config.model.backbone, f"{size} × {size}", epochs, config.loss.name))
+    print_table("Presets", ("name", "backbone", "input", "epochs", "loss"), rows)
+
+
+def _assignments(named: dict[str, Any], settings: list[str] | None) -> dict[str, Any]:
+    """Setting → value for the named options that were given, then for every --set."""
+    from fer_train.settings_file import parse_assignment
+
+    given = {key: value for key, value in named.items() if value is not None}
+    return given | dict(parse_assignment(text) for text in settings or [])
+
+
+def _open_run(*, preset: str | None, assignments: dict[str, Any], out: Path | None, resume: bool) -> Any:
+    """The run folder and the settings to go on with; on resumption they must be those of the run."""
+    from fer_train.run_folder import RunFolder, default_run_path, newest_unfinished_run
+    from fer_train.settings_file import load_preset, override
+
+    if resume:
+        run = RunFolder.open(out or newest_unfinished_run())
+        base = run.config if preset is None else load_preset(preset)
+        config = override(base, assignments)
+        run.refuse_other_settings(config)
+        messages.print(f"resuming {escape(str(run.path))}", soft_wrap=True)
+        return run, config
+    config = override(load_preset(preset or _preset_for_this_machine()), assignments)
+    return RunFolder.create(out or default_run_path(config.name), config=config), config
+
+
+def _preset_for_this_machine() -> str:
+    """``thesis`` where PyTorch finds a GPU; else ``demo``, which a CPU can finish; says so."""
+    from fer_train.environment import choose_device
+
+    if choose_device("auto").type != "cpu":
+        return "thesis"
+    messages.print(
+        "no GPU here: using the preset demo, which a CPU can finish (--preset thesis for the full network)",
+        soft_wrap=True,
+    )
+    return "demo"
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    """The result table: one row a fold, then the mean."""
+    rows: list[list[object]] = [
+        [
+            str(index),
+            *(f"{fold[key]:.1f}" for key in ("overall_accuracy", "average_accuracy", "macro_f1")),
+            f"{fold['loss']:.3f}",
+            f"{fold['best']['overall_accuracy']:.1f}",
+        ]
+        for index, fold in enumerate(summary["folds"])
+    ]
+    overall, average = summary["overall_accuracy"], summary["average_accuracy"]
+    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
+    rows.append(
+        ["mean", f"{overall['mean']:.1f}", f"{average['mean']:.1f}", f"{summary['macro_f1']['mean']:.1f}",
+         f"{summary['loss']['mean']:.3f}", f"{best:.1f}"]
+    )  # fmt: skip
+    columns = ("fold", "overall %", "average %", "macro F1 %", "loss", "(best point: overall %)")
+    print_table(f"{summary['name']}, {summary['protocol']}, {len(summary['classes'])} classes", columns, rows)
+    for name, value in (("overall accuracy", overall), ("average accuracy", average)):
+        low, high = value["ci95"]
+        console.print(
+            f"{name}: {value['mean']:.1f} ± {value['std']:.1f} % (folds), 95 % interval over people "
+            f"{low:.1f} to {high:.1f} %"
+        )
+
+
+__all__ = ["kfold", "presets"]
