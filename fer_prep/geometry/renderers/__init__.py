@@ -93,9 +93,9 @@ def _probe(renderer: Renderer) -> str:
 
 
 def probe_renderers() -> dict[str, str]:
-    """Name → ``ok`` or the reason why the back end cannot be used here, in order of preference."""
+    """Name → why the back end cannot be used here, empty where it can; in order of preference."""
     found = {name: _working(name) for name in RENDERERS}
-    return {name: value if isinstance(value, str) else "ok" for name, value in found.items()}
+    return {name: value if isinstance(value, str) else "" for name, value in found.items()}
 
 
 def choose_renderer(name: str = "auto") -> Renderer:
