@@ -2,4 +2,40 @@
 
 from __future__ import annotations
 
-from fer_prep.cli import app  # noqa: F401
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_prep.cli import app
+from fer_prep.console import console, print_table, warn
+
+
+@app.command("map-aus", rich_help_panel="Preparation")
+def map_aus(
+    root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = Path("data/raw/BosphorusDB"),
+    policy: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="A policy of manifests/policies, or a TOML file of that kind.")
+    ] = "thesis-3.8",
+    out: Annotated[Path, typer.Option(help="The table to write, one row a scan.")] = Path("action-units.csv"),
+) -> None:
+    """Which Bosphorus scan gets which category, by which rule, and why the others get none.
+
+    [dim]fer-prep map-aus --policy ck-emfacs-strict[/]
+    """
+    from fer_prep.map_action_units import map_action_units, write_table
+
+    mapped = map_action_units(root, policy=policy)
+    for text in mapped.warnings:
+        warn(text)
+    write_table(mapped.scans, path=out)
+    print_table(
+        f"{mapped.policy}: {mapped.description}", ["category", "posed", "strong", "weak", "all"], mapped.counts()
+    )
+    if reasons := mapped.left_out():
+        console.print()
+        print_table("left out", ["reason", "scans"], reasons)
+    incomplete = [scan for scan in mapped.scans if scan.category and scan.usable != "yes"]
+    if incomplete:
+        console.print(f"\n{len(incomplete)} of the scans with a category lack files, such as {incomplete[0].scan}")
+    console.print(f"\n{len(mapped.scans)} scans: {out}", soft_wrap=True)

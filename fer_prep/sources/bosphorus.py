@@ -26,13 +26,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fer_prep.action_units import DEFAULT_POLICY, Decision, Policy, load_policy
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
 from fer_prep.sources.bosphorus_scene import load_scene
 from fer_prep.sources.raw_tree import (
+    NAMED,
     RawTree,
     name_of,
     refuse_foreign_tree,
@@ -93,6 +94,16 @@ class _Scan:
         return f"{self.subject}_{self.token}_{self.repetition}"
 
 
+class DecidedScan(NamedTuple):
+    """What a policy says of one scan."""
+
+    name: str
+    token: str
+    decision: Decision
+    lacking: str
+    """What its files lack; empty where they are complete."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Bosphorus:
     """The source of Bosphorus."""
@@ -133,13 +144,13 @@ class Bosphorus:
         samples: list[Sample] = []
         left_out: list[Rejection] = []
         for (folder, scan), files in scans.items():
-            decision = self.decide(scan.kind, scan.code, name=scan.name, facs=facs)
+            decision = self._decide(scan, facs)
             if decision is None:
                 rejections.append(_unknown_code(scan, files))
             elif not decision.emotion:
                 left_out.append(_left_out(scan, files, decision))
             elif missing := self._missing(folder, scan, files):
-                rejections.append(missing)
+                rejections.append(_incomplete(scan, files, missing))
             else:
                 samples.append(_sample(root, scan, files, decision))
         kept, duplicates = without_duplicates(samples)
@@ -150,30 +161,37 @@ class Bosphorus:
             warnings=(*facs.warnings, *tree_warnings(tree)),
         )
 
-    def decide(self, kind: str, code: str, *, name: str = "", facs: FacsFiles | None = None) -> Decision | None:
-        """The category of a scan of this class and code; None where the class has no such code."""
-        if kind == "N":
-            return Decision(emotion="neutral", reason="neutral scan", strength="posed", source="the dataset")
-        if kind == "E":
-            if code not in EMOTION_CODES:
-                return None
-            return Decision(emotion=EMOTION_CODES[code], reason="posed emotion", strength="posed", source="the dataset")
-        if kind in LEFT_OUT_CLASSES:
-            return Decision(emotion="", reason=LEFT_OUT_CLASSES[kind])
-        scores = facs.scores.get(name.upper()) if facs else None
-        return self.rules.decide(f"{kind}_{code}", facs_codes=scores)
+    def decide_all(self, root: Path) -> tuple[list[DecidedScan], tuple[str, ...]]:
+        """What the policy says of every scan of the tree, and the warnings of reading it."""
+        tree = walk_tree(root, title="Bosphorus", expected=TREE)
+        scans, _ = _scans(tree)
+        if not scans:
+            refuse_foreign_tree(tree, title="Bosphorus", expected=TREE)
+        facs = find_facs_scores(tree)
+        decided = []
+        for (folder, scan), files in scans.items():
+            decision = self._decide(scan, facs) or Decision(emotion="", reason=f"unknown code {scan.code}")
+            missing = ", ".join(name_of(path) for path in self._missing(folder, scan, files))
+            decided.append(DecidedScan(scan.name, scan.token, decision, f"{missing} is missing" if missing else ""))
+        return decided, (*facs.warnings, *tree_warnings(tree))
 
-    def _missing(self, folder: str, scan: _Scan, files: dict[str, str]) -> Rejection | None:
+    def _decide(self, scan: _Scan, facs: FacsFiles) -> Decision | None:
+        """The category of a scan, or why it has none; None where its class has no such code."""
+        if scan.kind == "N":
+            return Decision(emotion="neutral", reason="neutral scan", strength="posed", source="the dataset")
+        if scan.kind == "E":
+            if scan.code not in EMOTION_CODES:
+                return None
+            emotion = EMOTION_CODES[scan.code]
+            return Decision(emotion=emotion, reason="posed emotion", strength="posed", source="the dataset")
+        if scan.kind in LEFT_OUT_CLASSES:
+            return Decision(emotion="", reason=LEFT_OUT_CLASSES[scan.kind])
+        return self.rules.decide(scan.token, facs_codes=facs.scores.get(scan.name.upper()))
+
+    def _missing(self, folder: str, scan: _Scan, files: dict[str, str]) -> list[str]:
+        """The files that the scan lacks, relative to the root."""
         needed = ["grid", "rgb"] + (["landmarks_2d", "landmarks_3d"] if self.require_landmarks else [])
-        missing = [f"{folder}/{scan.name}.{_SUFFIXES[role]}".lstrip("/") for role in needed if role not in files]
-        if not missing:
-            return None
-        return rejected(
-            _main_file(files),
-            sample_id=f"bosphorus/{scan.name}",
-            expected=" and ".join(missing),
-            found="no such file" + ("s" if len(missing) > 1 else ""),
-        )
+        return [f"{folder}/{scan.name}.{_SUFFIXES[role]}".lstrip("/") for role in needed if role not in files]
 
     def load(self, sample: Sample) -> Scene:
         """Read grid, picture and landmarks of one scan."""
@@ -188,7 +206,7 @@ def _scans(tree: RawTree) -> tuple[dict[tuple[str, _Scan], dict[str, str]], list
         match = _NAME.fullmatch(name_of(path))
         if match is None:
             if not _is_documentation(path):
-                rejections.append(rejected(path, expected=f"a name like {NAME}", found=name_of(path)))
+                rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
             continue
         scan = _Scan(
             subject=match["subject"].lower(),
@@ -236,6 +254,15 @@ def _left_out(scan: _Scan, files: dict[str, str], decision: Decision) -> Rejecti
         stage="policy",
         expected="a neutral face, an emotion, or an action unit that the policy maps",
         found=f"{scan.token}: {decision.reason}",
+    )
+
+
+def _incomplete(scan: _Scan, files: dict[str, str], missing: list[str]) -> Rejection:
+    return rejected(
+        _main_file(files),
+        sample_id=f"bosphorus/{scan.name}",
+        expected=" and ".join(missing),
+        found="no such file" + ("s" if len(missing) > 1 else ""),
     )
 
 

@@ -29,6 +29,7 @@ from typing import Any, Final, Literal
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bu3dfe_scene import load_scene
 from fer_prep.sources.raw_tree import (
+    NAMED,
     RawTree,
     name_of,
     refuse_foreign_tree,
@@ -167,7 +168,7 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
-            rejections.append(rejected(path, expected=f"a name like {NAME}", found=name_of(path)))
+            rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
             continue
         kind, suffix = match["kind"].upper(), match["suffix"].lower()
         if kind == "RAW" or (kind, suffix) not in _ROLES:

@@ -33,6 +33,7 @@ from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.raw_tree import (
+    NAMED,
     RawTree,
     name_of,
     refuse_foreign_tree,
@@ -111,7 +112,7 @@ class RgbdPairs:
                 continue  # a root above both datasets: the other one is not ours to list
             match = _NAME.fullmatch(name_of(path))
             if match is None:
-                rejections.append(rejected(path, expected=f"a name like {NAME}", found=name_of(path)))
+                rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
                 continue
             emotion = _emotion(match["emotion"])
             if emotion is None:

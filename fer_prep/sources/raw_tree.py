@@ -13,6 +13,9 @@ from fer_prep.errors import UsageError
 from fer_prep.sample import Rejection, Sample
 
 LIST_STAGE: Final = "list"
+ONCE: Final = "one recording of every name"
+NAMED: Final = "a name like "
+"""How the expectations of a duplicate and of a wrongly named file start: a check tells them from incomplete ones."""
 _MAX_DEPTH: Final = 8
 _ARCHIVES: Final = (".rar", ".zip", ".7z", ".tar", ".tgz", ".gz")
 # what operating systems leave behind: no business of the dataset's
@@ -127,7 +130,7 @@ def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Re
                 rejected(
                     sample.source_file,
                     sample_id=sample.id,
-                    expected="one recording of every name",
+                    expected=ONCE,
                     found=f"the same name twice: {first.source_file} (kept) and {sample.source_file}",
                 )
             )
