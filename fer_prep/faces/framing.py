@@ -6,7 +6,7 @@ bound only. The kinds:
 
 ``rotate``
     Rotation about the eye midpoint until the eyes are level, then the face crop: a square with the eye midpoint at
-    (1/2, 3/8) of it, as large as the widest of three measures asks: eye distance, eye-to-mouth height, eye-to-chin
+    (0.5, 0.36) of it, as large as the widest of three measures asks: eye distance, eye-to-mouth height, eye-to-chin
     height. On an upright frontal face at rest all three agree; a turned head shortens the first and an open jaw
     lengthens the other two, and in both cases the whole face stays in.
 ``eyes``
@@ -32,16 +32,16 @@ from fer_prep.sample import Landmarks, Point
 FramingKind = Literal["rotate", "eyes", "none"]
 FRAMINGS: Final[tuple[FramingKind, ...]] = ("rotate", "eyes", "none")
 
-EYE_PLACE: Final = (0.5, 0.375)
+EYE_PLACE: Final = (0.5, 0.36)
 """Where the eye midpoint goes, in fractions of the square: the forehead's share above, the jaw's below."""
 
 EYE_DISTANCE_SHARE: Final = 0.28
 """Eye distance over side for ``eyes``: 63 mm in 225 mm, so that a dropped jaw (140 mm below the eyes) just fits."""
 
-SIDE_PER_EYE_DISTANCE: Final = 3.2
-SIDE_PER_MOUTH_HEIGHT: Final = 2.9
-SIDE_PER_CHIN_HEIGHT: Final = 1.7
-"""Side of the ``rotate`` square over each measure; the last puts the chin at 3/8 + 1/1.7 = 0.96 of it at most."""
+SIDE_PER_EYE_DISTANCE: Final = 3.3
+SIDE_PER_MOUTH_HEIGHT: Final = 3.0
+SIDE_PER_CHIN_HEIGHT: Final = 1.8
+"""Side of the ``rotate`` square over each measure; the last puts the chin at 0.36 + 1/1.8 = 0.92 of it at most."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.face_search import Detector, find_faces, look_again
-from fer_prep.faces.mediapipe_models import task_detector, wheel_detector
+from fer_prep.faces.face_search import find_faces, look_again
+from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.landmark_names import (
     CHIN,
     LEFT_EYE_INNER,
@@ -69,7 +69,7 @@ class MediapipeFinder:
     def find(self, scene: Scene, *, sample: Sample) -> Landmarks | None:
         """The landmarks of one face, or None where no attempt shows one."""
         del sample  # the picture says it all
-        detect: Detector = wheel_detector() if self.task_file is None else task_detector(self.task_file)
+        detect = partial(detect_faces, task_file=self.task_file)
         width, height = scene.raster_size
         centre = scene.depth_centre()
         if centre is None:

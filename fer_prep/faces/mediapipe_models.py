@@ -16,7 +16,6 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,37 +29,28 @@ MAX_FACES: Final = 4
 MIN_CONFIDENCE: Final = 0.5
 
 _one_at_a_time = threading.Lock()
+"""MediaPipe's graphs are not made for calls from several threads."""
+
+_loaded: dict[Path | None, tuple[int, Detector]] = {}
+"""By task file (None: the wheel's own models), the process that loaded it and the detector."""
 
 
-@cache
-def wheel_detector() -> Detector:
-    """The face mesh with attention (478 points) of the installed wheel, loaded once per process."""
-    return _guarded(_load_wheel)
+def detect_faces(picture: NDArray[np.uint8], *, task_file: Path | None = None) -> list[NDArray[np.float64]]:
+    """The face meshes of a picture (H, W, 3) u1 sRGB: (478, 2) continuous pixels each.
 
-
-@cache
-def task_detector(task_file: Path) -> Detector:
-    """The face landmarker of a ``.task`` file, loaded once per process."""
-    return _guarded(lambda: _load_task(task_file))
-
-
-def _guarded(load: Any) -> Detector:
-    """Load lazily and quietly; refuse to run in a process that was forked after loading."""
-    state: dict[str, Any] = {}
-
-    def detect(picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
-        with _one_at_a_time:
-            if not state:
-                with quiet_stderr():
-                    detector = load()
-                    # the first call still announces delegates and feedback managers on stderr
-                    detector(np.zeros((64, 64, 3), np.uint8))
-                state.update(detector=detector, process=os.getpid())
-            if state["process"] != os.getpid():
-                raise RuntimeError("MediaPipe was used before this process was forked: start workers by spawn")
-            return state["detector"](picture)
-
-    return detect
+    Models are loaded at the first call, once per process; safe to call from several threads, which take turns.
+    """
+    with _one_at_a_time:
+        if task_file not in _loaded:
+            with quiet_stderr():
+                detect = _load_wheel() if task_file is None else _load_task(task_file)
+                # the first call still announces delegates and feedback managers on stderr
+                detect(np.zeros((64, 64, 3), np.uint8))
+            _loaded[task_file] = os.getpid(), detect
+        process, detect = _loaded[task_file]
+        if process != os.getpid():
+            raise RuntimeError("MediaPipe was used before this process was forked: start workers by spawn")
+        return detect(picture)
 
 
 def _load_wheel() -> Detector:

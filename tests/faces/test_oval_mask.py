@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from fer_prep.errors import SampleError
+from fer_prep.faces.oval_mask import fill_polygon, oval_mask
+from fer_prep.faces.warp import transform_points
+from fer_prep.sample import Landmarks
+
+POINTS = {
+    "right_eye_outer": np.array([55.0, 80.0]),
+    "right_eye_inner": np.array([85.0, 80.0]),
+    "left_eye_inner": np.array([115.0, 80.0]),
+    "left_eye_outer": np.array([145.0, 80.0]),
+    "nose_tip": np.array([100.0, 120.0]),
+    "mouth_right": np.array([78.0, 146.0]),
+    "mouth_left": np.array([122.0, 146.0]),
+}
+MATRIX = np.array([[0.8, 0.3, -10.0], [-0.3, 0.8, 40.0]])
+
+
+def pixel_of(point) -> tuple[int, int]:
+    x, y = transform_points(np.asarray(point), MATRIX)
+    return int(y), int(x)
+
+
+def test_the_polygon_is_filled_where_the_pixel_centres_are_inside():
+    square = {f"face_oval_{k:02d}": np.array(p) for k, p in enumerate([(2, 3), (12.4, 3), (12.4, 9.6), (2, 9.6)])}
+    mask = oval_mask(Landmarks(points={}, found_by="mediapipe as-is", extra=square), np.eye(2, 3), size=16)
+    expected = np.zeros((16, 16), bool)
+    expected[3:10, 2:12] = True
+    assert (mask == expected).all()
+
+
+def test_polygons_may_reach_beyond_the_raster_and_bend_inwards():
+    arrow = np.array([(-9.0, -9.0), (40.0, -9.0), (40.0, 40.0), (8.0, 8.0)])
+    mask = fill_polygon(arrow, size=16)
+    rows, columns = np.indices((16, 16))
+    assert (mask == (columns >= rows))[rows != columns].all()
+
+
+@pytest.mark.parametrize("chin", [None, (100.0, 200.0)])
+def test_without_an_outline_the_landmarks_make_one(chin):
+    points = POINTS if chin is None else POINTS | {"chin": np.array(chin)}
+    mask = oval_mask(Landmarks(points=points, found_by="dataset"), MATRIX, size=200)
+    for point in POINTS.values():
+        assert mask[pixel_of(point)]
+    for outside in ((100, -10), (5, 80), (195, 80), (40, 180), (100, 215)):
+        row, column = pixel_of(outside)
+        assert not (0 <= row < 200 and 0 <= column < 200) or not mask[row, column]
+    assert mask[pixel_of((100, 185))]
+
+
+def test_no_eyes_and_no_outline_is_an_error():
+    with pytest.raises(SampleError):
+        oval_mask(Landmarks(points={"chin": np.zeros(2)}, found_by="dataset"), MATRIX, size=64)
