@@ -1,0 +1,188 @@
+"""The network: what it is made of, that all of it learns, and what it says to wrong settings."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import timm
+import torch
+
+from fer_prep.errors import UsageError
+from fer_train.models.backbone import Backbone
+from fer_train.models.encoder import TokenEncoder
+from fer_train.models.spatial_attention import SpatialAttention
+from fer_train.models.two_stream import TwoStreamNetwork
+
+TINY = {"classes": 7, "image_size": 64, "backbone": "test_efficientnet", "token_width": 32, "encoder_heads": 4}
+"""timm's own miniature models keep these tests short."""
+
+
+def make_network(**settings) -> TwoStreamNetwork:
+    torch.manual_seed(0)
+    return TwoStreamNetwork(**{**TINY, "encoder_depth": 2, "mlp_width": 24, "attention_reduction": 8, **settings})
+
+
+def make_pictures(network: TwoStreamNetwork, *, batch: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    size = network.image_size
+    rgb = torch.randn(batch, 3, size, size, generator=generator)
+    return rgb, torch.randn(batch, network.depth_channels, size, size, generator=generator)
+
+
+OPTIONS = [
+    {"modality": modality, "fusion": fusion, "aggregation": aggregation, "spatial_attention": attention}
+    for modality, fusion, aggregation, attention in itertools.product(
+        ("rgbd", "rgb", "depth"),
+        ("attention", "sum", "concat", "attention-1d"),
+        ("encoder", "average"),
+        ("lanet", "cbam"),
+    )
+    if not (fusion == "attention-1d" and attention == "cbam")  # no spatial attention in it
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options.values()))
+def test_every_parameter_receives_a_gradient_in_every_combination(options):
+    network = make_network(**options, depth_channels=1 if options["aggregation"] == "average" else 3)
+    # enough places that each of the S maps is the largest somewhere
+    output = network(*make_pictures(network, batch=14))
+    torch.nn.functional.cross_entropy(output.logits, torch.arange(14) % 7).backward()
+    without = [name for name, p in network.named_parameters() if p.grad is None or not bool(p.grad.abs().max() > 0)]
+    assert without == []
+    for mask in output.masks.values():
+        assert bool((mask > 0).all() and (mask < 1).all())
+    assert output.logits.shape == (14, 7)
+    assert output.features.shape == (14, network.feature_width)
+
+
+@pytest.mark.slow
+def test_the_thesis_network_has_the_published_shapes_and_sizes():
+    network = TwoStreamNetwork(classes=7, image_size=260)
+    # torchvision and timm agree on 9.11 M for the whole B2; without classifier (1408 × 1000 + 1000) and head
+    # convolution (352 × 1408, and 2 × 1408 of its batch normalisation) the trunk has
+    trunk = sum(p.numel() for p in timm.create_model("efficientnet_b2").parameters()) - 1_409_000 - 495_616 - 2_816
+    assert sum(p.numel() for p in network.backbone("rgb").parameters()) == trunk == 7_202_562
+    assert (network.backbone("rgb").channels, *network.grid) == (352, 9, 9)
+    with torch.no_grad():
+        assert network.backbone("depth")(torch.zeros(1, 3, 260, 260)).shape == (1, 352, 9, 9)
+        masks = network.eval()(torch.zeros(1, 3, 260, 260), torch.zeros(1, 3, 260, 260)).masks
+    assert {name: tuple(mask.shape) for name, mask in masks.items()} == {"rgb": (1, 1, 9, 9), "depth": (1, 1, 9, 9)}
+    one_lanet = 352 * 22 + 2 * 22 + 22 + 2
+    assert sum(p.numel() for p in network.fusion.parameters()) == 2 * 4 * one_lanet
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size", "channels", "grid"),
+    [
+        ("resnet10t", 112, 512, (4, 4)),
+        ("mobilenetv3_small_050", 96, 288, (3, 3)),  # before its head convolution as well
+        ("convnext_atto", 64, 320, (2, 2)),
+        ("vit_tiny_patch16_224", 96, 192, (6, 6)),  # made for 224², adapts its positions
+    ],
+)
+def test_any_timm_backbone_gives_its_last_feature_map(backbone, size, channels, grid):
+    made = Backbone(backbone, image_size=size, in_channels=1)
+    assert (made.channels, made.grid) == (channels, grid)
+
+
+def test_parameter_groups_are_a_partition():
+    network = make_network()
+    groups = network.parameter_groups()
+    assert set(groups) == {"backbone", "fusion"}
+    ids = [id(p) for group in groups.values() for p in group]
+    assert sorted(ids) == sorted(id(p) for p in network.parameters())
+    assert {id(p) for p in groups["backbone"]} == {id(p) for p in network.backbones.parameters()}
+
+
+def test_attention_fusion_is_the_rgb_map_under_the_mean_of_the_masks():
+    network = make_network().eval()
+    rgb, depth = make_pictures(network, batch=2)
+    with torch.no_grad():
+        features = {"rgb": network.backbone("rgb")(rgb), "depth": network.backbone("depth")(depth)}
+        fused, masks = network.fusion(features)
+    expected = features["rgb"] * (masks["rgb"] + masks["depth"]) / 2
+    torch.testing.assert_close(fused, expected)
+
+
+def test_spatial_attention_is_the_largest_of_its_maps():
+    attention = SpatialAttention(16, maps=3, reduction=4).eval()
+    features = torch.randn(2, 16, 5, 5)
+    each = [single(features) for single in attention.maps]
+    expected = torch.maximum(torch.maximum(each[0], each[1]), each[2])
+    torch.testing.assert_close(attention(features), expected)
+
+
+def test_sum_and_concat_use_both_streams_alike():
+    for fusion in ("sum", "concat"):
+        network = make_network(fusion=fusion).eval()
+        maps = {"rgb": torch.randn(1, 32, 2, 2), "depth": torch.zeros(1, 32, 2, 2)}
+        maps = {name: value[:, :1].expand(-1, network.backbone("rgb").channels, -1, -1) for name, value in maps.items()}
+        fused, masks = network.fusion(maps)
+        torch.testing.assert_close(fused[:, : network.backbone("rgb").channels], maps["rgb"] * masks["rgb"])
+
+
+def test_the_encoder_knows_places_and_the_average_does_not():
+    tokens = torch.randn(2, 6, 16)
+    turned = tokens.flip(1)
+    encoder = TokenEncoder(tokens=6, width=16, depth=1, heads=2, dropout=0.0).eval()
+    assert not torch.allclose(encoder(tokens), encoder(turned), atol=1e-4)
+    with torch.no_grad():
+        encoder.positions.zero_()
+    torch.testing.assert_close(encoder(tokens), encoder(turned), atol=1e-5, rtol=1e-4)
+
+
+def test_encoder_layers_start_different():
+    first, second = TokenEncoder(tokens=4, width=16, depth=2, heads=2, dropout=0.0).layers
+    assert not torch.equal(first.linear1.weight, second.linear1.weight)
+
+
+@pytest.mark.parametrize("options", [{}, {"modality": "depth", "depth_channels": 1}], ids=["rgbd", "depth"])
+def test_one_batch_can_be_overfitted(options):
+    network = make_network(dropout=0.0, **options)
+    rgb, depth = make_pictures(network, batch=14)
+    labels = torch.arange(14) % 7
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    for _ in range(60):
+        loss = torch.nn.functional.cross_entropy(network(rgb, depth).logits, labels)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss.item() < 0.1
+
+
+def test_one_modality_needs_only_its_picture():
+    network = make_network(modality="rgb").eval()
+    rgb, _ = make_pictures(network, batch=1)
+    assert list(network.backbones) == ["rgb"]
+    assert network(rgb, None).logits.shape == (1, 7)
+    with pytest.raises(UsageError, match="needs a depth picture"):
+        make_network().eval()(rgb, None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"backbone": "eficientnet_b2"}, "nearest: efficientnet_b2"),
+        ({"image_size": 16}, "too small"),
+        ({"modality": "rgb-d"}, "legal: rgbd, rgb, depth"),
+        ({"fusion": "max"}, "legal: attention, sum, concat, attention-1d"),
+        ({"aggregation": "max"}, "legal: encoder, average"),
+        ({"spatial_attention": "se"}, "legal: lanet, cbam"),
+        ({"attention_maps": 0}, "at least 1"),
+        ({"depth_channels": 2}, "must be 1 or 3"),
+        ({"token_width": 30}, "multiple of encoder_heads"),
+        ({"classes": 1}, "at least two classes"),
+        ({"pretrained": True, "backbone": "efficientnet_b8"}, "no pretrained weights"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_wrong_settings_are_named(settings, message):
+    with pytest.raises(UsageError, match=message):
+        make_network(**settings)
+
+
+def test_a_picture_of_another_size_is_refused():
+    network = make_network()
+    with pytest.raises(UsageError, match=r"expected rgb pictures .*\(3, 64, 64\); found \(3, 80, 80\)"):
+        network(torch.zeros(1, 3, 80, 80), torch.zeros(1, 3, 64, 64))
