@@ -92,8 +92,8 @@ def prepare_training(
         config.model, classes=len(data.classes), image_size=config.data.image_size, pretrained=not checkpoint.exists()
     )
     if config.model.weights and not checkpoint.exists():
-        for backbone in network.backbones.values():
-            load_backbone_weights(backbone, Path(config.model.weights), trust_pickle=config.model.trust_pickle)
+        for stream in network.backbones:
+            load_backbone_weights(network.backbone(stream), Path(config.model.weights), trust_pickle=config.model.trust_pickle)
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=len(data.classes))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -121,7 +121,7 @@ class FoldTraining:
         schedule = make_schedule(optimiser, config.optimiser, total_steps=self.total_steps)
         decay = self.settings.ema_decay
         ema = ModelEmaV3(network, decay=decay, device=fabric.device) if decay else None
-        forward = torch.compile(network) if config.machine.compile else network
+        forward: Any = torch.compile(network) if config.machine.compile else network
         self.forward, self.optimiser = fabric.setup(forward, optimiser)
         self.state = State(network, loss.to(fabric.device), optimiser, schedule, ema)
         self._unread: list[tuple[int, tuple[str, ...], Tensor]] = []
@@ -185,13 +185,13 @@ class FoldTraining:
         values = torch.stack((loss_sum, 100 * correct / len(group)))
         self._unread.append((len(self.state.history), ("train_loss", "train_accuracy"), values))
 
-    def _history_row(self, rates: list[float]) -> dict[str, float]:
+    def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:
         """What is known of a step without asking the device; ``_read`` adds the rest."""
         groups = [group["name"] for group in self.state.optimiser.param_groups]
         return {
             "step": self.state.step,
             "epoch": self.state.step / self.steps_per_epoch,
-            **{f"rate_{part}": rates[groups.index(part)] for part in ("backbone", "fusion")},
+            **{f"rate_{part}": float(rates[groups.index(part)]) for part in ("backbone", "fusion")},
         }
 
     def _validate(self) -> None:

@@ -126,7 +126,7 @@ def _build(kind: type, values: Mapping[str, Any], *, prefix: str) -> Any:
         if key not in known:
             raise UsageError(f"no setting called {prefix + key!r}; {_nearest(key, known)}")
         hint = hints[key]
-        if is_dataclass(hint):
+        if isinstance(hint, type) and is_dataclass(hint):
             if not isinstance(value, Mapping):
                 raise UsageError(f"{prefix}{key}: expected a table [{key}]; found {value!r}")
             arguments[key] = _build(hint, value, prefix=f"{prefix}{key}.")
