@@ -47,29 +47,42 @@ def write_index(
     """Write the index over staged shards; return the digest of the whole data."""
     n = sum(shard.n for shard in shards)
     statistics = {name: np.zeros((n, *shape), np.uint64) for name, shape in STATISTICS.items()}
-    layouts = {
-        "rgb": h5py.VirtualLayout((n, size, size, 3), np.uint8),
-        "depth": h5py.VirtualLayout((n, size, size), np.dtype("<u2")),
-    }
     start = 0
     for shard in shards:
-        stop = start + shard.n
-        for name, layout in layouts.items():
-            # a bare file name: HDF5 looks beside the index, so the files can be moved together
-            source = h5py.VirtualSource(shard.name, name, (shard.n, *layout.shape[1:]), layout.dtype)
-            layout[start:stop] = source
         with h5py.File(shard.staged, "r") as root:
             for name, table in statistics.items():
-                table[start:stop] = dataset_at(root, f"statistics/{name}")[:]
-        start = stop
+                table[start : start + shard.n] = dataset_at(root, f"statistics/{name}")[:]
+        start += shard.n
     with h5py.File(path, "w", libver="earliest") as root:
-        for name, layout in layouts.items():
-            root.create_virtual_dataset(name, layout)
+        _create_virtual(root, "rgb", (n, size, size, 3), np.dtype(np.uint8), shards)
+        _create_virtual(root, "depth", (n, size, size), np.dtype("<u2"), shards)
         write_tables(root, rows, statistics)
         root.attrs["shards"] = json.dumps([[shard.name, shard.n, shard.digest] for shard in shards])
         digest = write_attributes(root, rows, classes=classes, settings=settings)
     sync(path)
     return digest
+
+
+def _create_virtual(
+    root: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype, shards: Sequence[Shard]
+) -> None:
+    """A virtual dataset over the same dataset of every shard.
+
+    Low-level calls, because h5py's own would store the time of creation, and equal inputs must give equal bytes.
+    """
+    plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plan.set_layout(h5py.h5d.VIRTUAL)
+    plan.set_obj_track_times(False)
+    space = h5py.h5s.create_simple(shape)
+    start = 0
+    for shard in shards:
+        part = (shard.n, *shape[1:])
+        space.select_hyperslab((start, *(0 for _ in shape[1:])), part)
+        # a bare file name: HDF5 looks beside the index, so the files can be moved together
+        plan.set_virtual(space, shard.name.encode(), name.encode(), h5py.h5s.create_simple(part))
+        start += shard.n
+    space.select_all()
+    h5py.h5d.create(root.id, name.encode(), h5py.h5t.py_create(dtype), space, plan)
 
 
 def listed_shards(path: Path) -> list[str]:
