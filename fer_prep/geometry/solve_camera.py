@@ -1,0 +1,126 @@
+"""Where was the camera? Pose and focal length from points known both on the mesh and in a photograph.
+
+First an affine camera by linear least squares, to start from; then a perspective one (square pixels, principal point
+in the middle of the picture) by robust non-linear least squares: Huber loss, so that one misplaced landmark does not
+turn the head. A frontal face is nearly flat, so its picture hardly tells a near camera with a short lens from a far
+one with a long lens; a weak prior on the distance (1 m, within a factor of about 1.6) decides where the points do not.
+
+Source: Hartley & Zisserman, *Multiple View Geometry*, §6.3 (affine cameras) and §7.2 (robust estimation).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+from scipy.spatial.transform import Rotation
+
+from fer_prep.errors import SampleError
+from fer_prep.geometry.camera import PerspectiveCamera
+from fer_prep.landmark_names import CHIN
+
+Array = NDArray[np.float64]
+
+MIN_POINTS: Final = 6
+LIKELY_DISTANCE_MM: Final = 1000.0
+_DISTANCE_SPREAD: Final = 0.5
+"""Standard deviation of the distance's logarithm."""
+_NOISE_PX_PER_WIDTH: Final = 0.004
+"""How well landmark finders agree with marked points, as a part of the picture's width: 2 px in 512."""
+_LOOSE: Final[Mapping[str, float]] = {CHIN: 3.0}
+"""Landmarks that are places on a smooth outline: so many times less certain than corners."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolvedCamera:
+    """A camera and how well it explains its points.
+
+    ``residual_px`` is the root-mean-square distance between projected and found points, over all points used;
+    ``misfit_px`` has it for each name.
+    """
+
+    camera: PerspectiveCamera
+    residual_px: float
+    misfit_px: Mapping[str, float]
+
+
+def solve_camera(
+    points_mm: Mapping[str, Array], *, points_px: Mapping[str, Array], picture_size: tuple[int, int]
+) -> SolvedCamera:
+    """The camera that took a picture of ``picture_size`` (width, height), from points (3,) and pixels (2,) by name.
+
+    Only names in both maps count; raises SampleError where they are too few, or in one plane seen edge-on.
+    """
+    names = sorted(set(points_mm) & set(points_px))
+    if len(names) < MIN_POINTS:
+        raise SampleError(
+            stage="camera",
+            expected=f"at least {MIN_POINTS} landmarks known on the mesh and found in the photograph",
+            found=f"{len(names)} ({', '.join(names) or 'none'})",
+        )
+    solid = np.array([points_mm[name] for name in names], np.float64)
+    flat = np.array([points_px[name] for name in names], np.float64)
+    centre = np.array(picture_size, np.float64) / 2
+    noise_px = _NOISE_PX_PER_WIDTH * max(picture_size) * np.array([[_LOOSE.get(name, 1.0)] for name in names])
+    start = _affine_start(solid, flat)
+    middle_mm = solid.mean(axis=0)
+
+    def residuals(unknowns: Array) -> Array:
+        camera = _camera(unknowns, middle_mm=middle_mm, centre=centre)
+        apart = ((camera.screen(solid)[:, :2] - flat) / noise_px).ravel()
+        prior = (unknowns[5] - np.log(LIKELY_DISTANCE_MM)) / _DISTANCE_SPREAD
+        return np.append(np.nan_to_num(apart, nan=1e6), prior)
+
+    first = np.array([*start.rotation, *(start.shift_px - centre) / start.pixels_per_mm, np.log(LIKELY_DISTANCE_MM),
+                      np.log(start.pixels_per_mm)])  # fmt: skip
+    solved = least_squares(residuals, first, loss="huber", f_scale=2.0, x_scale="jac", max_nfev=200)
+    camera = _camera(solved.x, middle_mm=middle_mm, centre=centre)
+    apart_px = np.linalg.norm(camera.screen(solid)[:, :2] - flat, axis=1)
+    residual_px = float(np.sqrt(np.mean(apart_px**2)))
+    return SolvedCamera(
+        camera=camera,
+        residual_px=residual_px if np.isfinite(residual_px) else float("inf"),
+        misfit_px=dict(zip(names, (float(v) for v in apart_px), strict=True)),
+    )
+
+
+@dataclass(frozen=True)
+class _Start:
+    """A weak-perspective camera: rotation vector (3,), scale, and the pixel where the points' mean falls."""
+
+    rotation: Array
+    pixels_per_mm: float
+    shift_px: Array
+
+
+def _affine_start(solid: Array, flat: Array) -> _Start:
+    """Linear least squares for the affine camera, then the nearest rotation and one scale."""
+    about = solid - solid.mean(axis=0)
+    shift = flat.mean(axis=0)
+    # a frontal face is shallow: damp the column of z, which the points determine worst
+    damped = about.T @ about + 1e-3 * np.trace(about.T @ about) * np.diag([0.0, 0.0, 1.0])
+    rows = np.linalg.solve(damped + 1e-9 * np.eye(3), about.T @ (flat - shift)).T
+    scale = float(np.linalg.norm(rows, axis=1).mean())
+    if not np.isfinite(scale) or scale < 1e-6:
+        raise SampleError(stage="camera", expected="landmarks spread over the face", found="points in one place")
+    first, second = rows / scale
+    u, _, vt = np.linalg.svd(np.stack([first, second, np.cross(first, second)]))
+    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
+    return _Start(Rotation.from_matrix(rotation).as_rotvec(), scale, shift)
+
+
+def _camera(unknowns: Array, *, middle_mm: Array, centre: Array) -> PerspectiveCamera:
+    """Unknowns (7,): rotation vector, shift across the axis in mm, log distance in mm, log pixels per mm there.
+
+    Scale instead of focal length: it is what the picture determines, whatever the distance.
+    """
+    rotation = Rotation.from_rotvec(unknowns[:3]).as_matrix()
+    distance_mm = float(np.exp(unknowns[5]))
+    focal_px = float(np.exp(unknowns[6])) * distance_mm
+    intrinsics = np.array([[focal_px, 0.0, centre[0]], [0.0, focal_px, centre[1]], [0.0, 0.0, 1.0]])
+    translation = np.array([unknowns[3], unknowns[4], distance_mm]) - rotation @ middle_mm
+    return PerspectiveCamera(intrinsics=intrinsics, rotation=rotation, translation_mm=translation)
