@@ -64,7 +64,8 @@ class ProcessEngine:
     """Worker processes on this machine, started by spawn (a forked MediaPipe crashes, see ``worker_process``).
 
     ``threads`` items run side by side in each worker, so that one item's file access and decoding overlaps another's
-    detection; the function must then be safe to call from several threads.
+    detection; the function must then be safe to call from several threads. There are never more
+    processes than items.
     """
 
     workers: int
@@ -98,13 +99,13 @@ class _Pool:
         """Run all items; those whose worker died become suspects."""
         exhausted = False
         while True:
-            while not exhausted and (worker := self._least_loaded()):
+            while not exhausted and self._has_room():
                 try:
                     item = next(items)
                 except StopIteration:
                     exhausted = True
                 else:
-                    worker.give(item)
+                    self._least_loaded().give(item)
             if exhausted and not any(worker.unfinished for worker in self.workers):
                 return
             for worker in self._ready_workers():
@@ -140,13 +141,15 @@ class _Pool:
             worker.join()
         self.workers.clear()
 
-    def _least_loaded(self) -> Worker | None:
-        """A worker that can take one more item, started if need be."""
-        free = [worker for worker in self.workers if len(worker.unfinished) <= self.threads]
-        idle = [worker for worker in free if not worker.unfinished]
-        if not idle and len(self.workers) < self.size:
+    def _has_room(self) -> bool:
+        """Whether one more item can be in flight: one waits in each worker beside those at work."""
+        return len(self.workers) < self.size or any(len(worker.unfinished) <= self.threads for worker in self.workers)
+
+    def _least_loaded(self) -> Worker:
+        """The worker with the fewest items; a new one while all others are busy and there may be more."""
+        if len(self.workers) < self.size and all(worker.unfinished for worker in self.workers):
             return self._start_worker()
-        return min(free, key=lambda worker: len(worker.unfinished), default=None)
+        return min(self.workers, key=lambda worker: len(worker.unfinished))
 
     def _ready_workers(self) -> list[Worker]:
         ready = set(wait([worker.connection for worker in self.workers]))
@@ -179,8 +182,8 @@ def usable_cpus() -> int:
     return cpus if quota == "max" else max(1, min(cpus, int(quota) // int(period)))
 
 
-def default_engine(*, workers: int | None, items: int, threads: int = 1) -> Engine:
-    """Processes on this machine: one a usable processor, never more than items; 0 means in this process."""
+def default_engine(*, workers: int | None = None, threads: int = 1) -> Engine:
+    """Processes on this machine, one a usable processor unless ``workers`` says how many; 0 means in this process."""
     if workers == 0:
         return InProcessEngine()
-    return ProcessEngine(workers=max(1, min(workers or usable_cpus(), items)), threads=threads)
+    return ProcessEngine(workers=workers or usable_cpus(), threads=threads)

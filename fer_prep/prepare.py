@@ -2,69 +2,35 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_prep import __version__
 from fer_prep.code_version import code_version
-from fer_prep.depth_encoding import UNIT_MM
-from fer_prep.digests import bytes_digest, data_digest
-from fer_prep.emotions import EMOTIONS
-from fer_prep.engine import Engine, WorkerDied, default_engine
-from fer_prep.prepare_sample import PrepareSettings, table_row
+from fer_prep.engine import Engine, WorkerDied
+from fer_prep.faces.depth_unit import check_depth_unit
+from fer_prep.prepare_sample import PrepareSettings, finder_of, table_row
+from fer_prep.prepare_summary import PrepareSummary, describe, folder_texts
 from fer_prep.prepare_task import PrepareTask, Reused, Staged, Task
-from fer_prep.prepared_files import (
-    FORMAT,
-    FORMAT_VERSION,
-    LEFT_OUT,
-    REJECTED,
-    SAMPLES,
-    SUMMARY,
-    rejections_text,
-    samples_text,
-)
 from fer_prep.prepared_writer import PreparedWriter, open_for_writing
+from fer_prep.preview import write_preview
 from fer_prep.progress import Progress, silent
 from fer_prep.records import Record
 from fer_prep.sample import Listing, Rejection, Sample
-from fer_prep.samples_table import Row, cells_from_text
+from fer_prep.samples_table import cells_from_text
 from fer_prep.sources import Source
 
 
-@dataclass(kw_only=True)
-class PrepareSummary:
-    """What a run did and what the folder now holds."""
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What a run may do beside preparing."""
 
-    dataset: str
-    folder: Path
-    prepared: int = 0
-    """Samples whose pixels were made in this run."""
-    reused: int = 0
-    """Samples that were up to date."""
-    rows: list[Row] = field(default_factory=list)
-    rejected: list[Rejection] = field(default_factory=list)
-    left_out: list[Rejection] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def total(self) -> int:
-        """Recordings that should have become samples."""
-        return len(self.rows) + len(self.rejected)
-
-    @property
-    def by_class(self) -> dict[str, int]:
-        """Samples by emotion, in label order."""
-        counts = Counter(int(row["label"]) for row in self.rows)
-        return {name: counts[label] for label, name in enumerate(EMOTIONS)}
-
-    def counts_of(self, column: str) -> dict[str, int]:
-        """Samples by the value of a text column (``rgb_source``, ``landmarks_from`` …), most frequent first."""
-        return dict(Counter(row[column] for row in self.rows).most_common())
+    depth_unit_mm: float | None = None
+    """Check this unit of the recorded depth against the size of human faces."""
+    preview: int = 0
+    """Show so many samples on a contact sheet."""
 
 
 def prepare(
@@ -73,16 +39,15 @@ def prepare(
     root: Path,
     out: Path,
     settings: PrepareSettings,
-    workers: int | None = None,
-    threads: int = 1,
-    engine: Engine | None = None,
+    engine: Engine,
+    extras: Extras = Extras(),
     progress: Progress = silent,
     debug: bool = False,
 ) -> PrepareSummary:
     """Bring the prepared folder ``out`` up to date with the raw tree ``root``.
 
     Samples that are up to date are reused; killed at any moment and started again, the outcome is the same bytes.
-    ``engine`` runs the work (default: processes on this machine, ``workers`` of them, ``threads`` samples in each).
+    ``engine`` runs the work (see ``default_engine``); with ``debug``, unexpected errors end the run.
     Raises UsageError for a wrong root, PreparedFolderError for a folder that is busy or holds something else, OSError
     where the disk is full.
     """
@@ -94,18 +59,25 @@ def prepare(
         left_out=list(listing.left_out),
         warnings=list(listing.warnings),
     )
-    code = code_version(source)
-    engine = engine or default_engine(workers=workers, items=len(listing.samples), threads=threads)
-    function = PrepareTask(source=source, settings=settings, root=root, folder=out, code=code, debug=debug)
+    function = PrepareTask(
+        source=source, settings=settings, root=root, folder=out, code=code_version(source), debug=debug
+    )
     with open_for_writing(out, dataset=source.dataset) as writer:
         records = _run(function, listing.samples, engine=engine, writer=writer, summary=summary, progress=progress)
-        summary.rows = [
-            table_row(sample, cells_from_text(records[sample.name].measured))
-            for sample in listing.samples
-            if sample.name in records
-        ]
-        settings_json = {**settings.as_json(), "source": dict(source.settings())}
-        writer.finish(records=records.values(), texts=_texts(summary, settings=settings_json, code=code))
+        samples = [sample for sample in listing.samples if sample.name in records]
+        summary.rows = [table_row(sample, cells_from_text(records[sample.name].measured)) for sample in samples]
+        description = describe(
+            summary, settings={**settings.as_json(), "source": dict(source.settings())}, code=function.code
+        )
+        if extras.depth_unit_mm is not None:
+            verdict = _depth_unit_verdict(function, samples, extras.depth_unit_mm, description, writer.earlier)
+            description["depth_unit_check"] = verdict
+            (summary.warnings if verdict["outcome"] == "implausible" else summary.notes).append(verdict["text"])
+        writer.finish(records=records.values(), texts=folder_texts(summary, description=description))
+        if extras.preview:
+            summary.preview = write_preview(
+                out, samples=listing.samples, count=extras.preview, source=source, settings=settings, progress=progress
+            )
     return summary
 
 
@@ -123,7 +95,7 @@ def _run(
     records: dict[str, Record] = {}
     with ExitStack() as within:
         advance = within.enter_context(progress(f"preparing {summary.dataset}", total=len(tasks)))
-        # closed before anything else when an error comes through here: no worker writes on after the lock is gone
+        # closed first when an error comes through here: no worker writes on after the lock is gone
         outcomes = within.enter_context(closing(engine.run(function, items=tasks)))
         for task, outcome in outcomes:
             if isinstance(outcome, Staged):
@@ -151,6 +123,26 @@ def _as_rejection(sample: Sample, outcome: Rejection | WorkerDied) -> Rejection:
     )
 
 
+def _depth_unit_verdict(
+    function: PrepareTask,
+    samples: Sequence[Sample],
+    depth_unit_mm: float,
+    description: Mapping[str, Any],
+    earlier: Mapping[str, Any],
+) -> dict[str, str]:
+    """Judge the depth unit, or take the verdict of an earlier run over the same pixels, settings and code."""
+    same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
+    if same and "depth_unit_check" in earlier:
+        return earlier["depth_unit_check"]
+    verdict = check_depth_unit(
+        function.source.load,
+        samples,
+        finder=finder_of(function.settings.landmarks),
+        depth_unit_mm=depth_unit_mm,
+    )
+    return {"outcome": verdict.outcome, "text": verdict.text}
+
+
 def _without_doubles(listing: Listing) -> Listing:
     """Each name once, and usable as a file name: later ones are rejected, so that no sample overwrites another."""
     seen: set[str] = set()
@@ -174,30 +166,3 @@ def _without_doubles(listing: Listing) -> Listing:
     return Listing(
         samples=tuple(samples), rejected=tuple(rejected), left_out=listing.left_out, warnings=listing.warnings
     )
-
-
-def _texts(summary: PrepareSummary, *, settings: Mapping[str, Any], code: str) -> dict[str, str]:
-    """The tables, then ``prepared.json``; nothing in them depends on when, where or by how many workers."""
-    tables = {
-        SAMPLES: samples_text(summary.rows),
-        REJECTED: rejections_text(summary.rejected),
-        LEFT_OUT: rejections_text(summary.left_out),
-    }
-    description = {
-        "format": FORMAT,
-        "format_version": FORMAT_VERSION,
-        "dataset": summary.dataset,
-        "created_by": f"fer-prep {__version__}",
-        "code": code,
-        "settings": settings,
-        "depth_unit_mm": UNIT_MM,
-        "counts": {
-            "samples": len(summary.rows),
-            "rejected": len(summary.rejected),
-            "left_out": len(summary.left_out),
-            "by_class": summary.by_class,
-        },
-        "digest": data_digest((row["digest"] for row in summary.rows), (row["label"] for row in summary.rows)),
-        "tables": {name: bytes_digest(text.encode()) for name, text in tables.items()},
-    }
-    return {**tables, SUMMARY: json.dumps(description, indent=2, ensure_ascii=False) + "\n"}

@@ -17,8 +17,9 @@ from fer_prep.depth_encoding import encode_depth
 from fer_prep.digests import pixel_digest
 from fer_prep.emotions import label_of
 from fer_prep.errors import SampleError, UsageError
-from fer_prep.faces.framing import FRAMINGS, FramingKind, framing_matrix
+from fer_prep.faces.framing import FRAMINGS, Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import FinderSpec, LandmarkFinder, make_finder
+from fer_prep.faces.oval_mask import oval_mask
 from fer_prep.faces.warp import transform_points
 from fer_prep.landmark_names import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
 from fer_prep.sample import Frame, Landmarks, Sample, Scene
@@ -103,11 +104,7 @@ def prepare_sample(sample: Sample, *, source: Source, settings: PrepareSettings)
     """
     scene = source.load(sample)
     landmarks = find_landmarks(scene, sample=sample, settings=settings)
-    kind: FramingKind = settings.framing if landmarks is not None else "none"
-    framing = framing_matrix(kind, landmarks, raster_size=scene.raster_size, size=settings.size)
-    frame = scene.view(framing.matrix, size=settings.size)
-    if settings.mask == "face-oval" and landmarks is not None:
-        frame = _masked(frame, landmarks, framing.matrix)
+    frame, framing = frame_scene(scene, landmarks, settings=settings)
     depth, offset_mm = encode_depth(frame.z_mm, frame.valid)
     if not depth.any():
         raise SampleError(stage="frame", expected="geometry in the framed square", found="no valid depth pixel")
@@ -135,6 +132,16 @@ def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -
             found="none in any attempt",
         )
     return landmarks
+
+
+def frame_scene(scene: Scene, landmarks: Landmarks | None, *, settings: PrepareSettings) -> tuple[Frame, Framing]:
+    """See the scene as the settings say; without landmarks the whole scene raster, as it was recorded."""
+    kind: FramingKind = settings.framing if landmarks is not None else "none"
+    framing = framing_matrix(kind, landmarks, raster_size=scene.raster_size, size=settings.size)
+    frame = scene.view(framing.matrix, size=settings.size)
+    if settings.mask == "face-oval" and landmarks is not None:
+        frame = _masked(frame, oval_mask(landmarks, framing.matrix, size=settings.size))
+    return frame, framing
 
 
 @lru_cache(maxsize=4)
@@ -176,11 +183,8 @@ def _landmark_columns(landmarks: Landmarks | None, matrix: NDArray[np.float64]) 
     return columns
 
 
-def _masked(frame: Frame, landmarks: Landmarks, matrix: NDArray[np.float64]) -> Frame:
-    """The frame with everything outside the face's outline black and without depth."""
-    from fer_prep.faces.oval_mask import oval_mask
-
-    inside = oval_mask(landmarks, matrix, size=frame.valid.shape[0])
+def _masked(frame: Frame, inside: NDArray[np.bool_]) -> Frame:
+    """The frame with everything outside the face black and without depth."""
     rgb = np.where(inside[..., None], frame.rgb, 0).astype(np.uint8)
     valid = frame.valid & inside
     return replace(frame, rgb=rgb, valid=valid, z_mm=np.where(valid, frame.z_mm, np.nan).astype(np.float32))

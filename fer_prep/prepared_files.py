@@ -17,6 +17,7 @@ FORMAT_VERSION: Final = 1
 
 RGB, DEPTH = "rgb", "depth"
 SUMMARY, SAMPLES, REJECTED, LEFT_OUT = "prepared.json", "samples.csv", "rejected.csv", "left_out.csv"
+PREVIEW: Final = "preview.png"
 TABLES: Final = (SAMPLES, REJECTED, LEFT_OUT)
 REJECTION_COLUMNS: Final = ("source_file", "sample_id", "stage", "expected", "found")
 

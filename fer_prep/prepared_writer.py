@@ -8,16 +8,17 @@ journal goes. So ``prepared.json`` is there exactly while the folder is whole.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from fer_prep.atomic_files import LEFTOVERS, flush_folder, publish_file, remove_leftovers, write_atomically
 from fer_prep.errors import PreparedFolderError
 from fer_prep.folder_lock import LOCK_NAME, folder_lock
-from fer_prep.prepared_files import DEPTH, RGB, SUMMARY, depth_path, rgb_path
+from fer_prep.prepared_files import DEPTH, PREVIEW, RGB, SUMMARY, depth_path, rgb_path
 from fer_prep.records import JOURNAL_NAME, RECORDS_NAME, Record, header_line, read_records, records_text
 
 _MARKERS: Final = (SUMMARY, JOURNAL_NAME, RECORDS_NAME)
@@ -33,7 +34,7 @@ def open_for_writing(folder: Path, *, dataset: str) -> Iterator[PreparedWriter]:
     with folder_lock(folder):
         _clean(folder)
         known = _known_records(folder, dataset)
-        writer = PreparedWriter(folder=folder, dataset=dataset, known=known)
+        writer = PreparedWriter(folder=folder, dataset=dataset, known=known, earlier=_earlier_summary(folder))
         try:
             if not (folder / SUMMARY).is_file():
                 writer.begin_changes()
@@ -53,6 +54,8 @@ class PreparedWriter:
     dataset: str
     known: Mapping[str, Record]
     """What earlier runs left, by sample name."""
+    earlier: Mapping[str, Any]
+    """``prepared.json`` of the last whole run; empty where there is none."""
     _journal: IO[str] | None = field(default=None, init=False)
 
     def begin_changes(self) -> None:
@@ -64,7 +67,8 @@ class PreparedWriter:
             write_atomically(path, content=header_line(self.dataset))
         _end_cut_line(path)
         self._journal = path.open("a", encoding="utf-8")
-        (self.folder / SUMMARY).unlink(missing_ok=True)
+        for name in (SUMMARY, PREVIEW):
+            (self.folder / name).unlink(missing_ok=True)
 
     def publish(self, record: Record, *, rgb: Path, depth: Path) -> None:
         """Give a prepared sample's two staged files their names and remember it."""
@@ -142,6 +146,13 @@ def _known_records(folder: Path, dataset: str) -> dict[str, Record]:
             )
         known.update(records)
     return known
+
+
+def _earlier_summary(folder: Path) -> dict[str, Any]:
+    try:
+        return json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}  # it is only ever compared with: an unreadable one is written anew
 
 
 def _clean(folder: Path) -> None:

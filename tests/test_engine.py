@@ -188,8 +188,12 @@ def test_workers_end_with_their_parent(tmp_path, ending, code):
         time.sleep(0.01)
 
 
-def test_default_engine_never_has_more_workers_than_items():
-    assert default_engine(workers=0, items=5) == InProcessEngine()
-    assert default_engine(workers=8, items=3) == ProcessEngine(workers=3)
-    assert default_engine(workers=None, items=0) == ProcessEngine(workers=1)
-    assert default_engine(workers=None, items=10**6) == ProcessEngine(workers=usable_cpus())
+def test_no_more_processes_than_items():
+    processes = {process for _, process in ProcessEngine(workers=30).run(process_of, items=range(2))}
+    assert len(processes) == 2
+
+
+def test_default_engine_uses_the_processors_that_it_may():
+    assert default_engine(workers=0) == InProcessEngine()
+    assert default_engine(workers=3, threads=2) == ProcessEngine(workers=3, threads=2)
+    assert default_engine() == ProcessEngine(workers=usable_cpus())

@@ -23,6 +23,7 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import exit_code, finish, show_summaries
+from fer_prep.console import console
 from fer_prep.errors import UsageError
 from fer_prep.workspace import GLOBAL_FILE, PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
 
@@ -65,10 +66,11 @@ def render_bu3dfe(
 
     Stopped at any moment, the same command continues, and what is up to date is not made again.
 
-    Examples:
-        [bold]fer-prep render-bu3dfe[/]
-        [bold]fer-prep render-bu3dfe --root ~/BU3DFE --out prepared/bu3dfe --workers 8 --preview 12[/]
-        [bold]fer-prep render-bu3dfe --rgb photo --framing eyes[/]
+    [dim]fer-prep render-bu3dfe[/]
+
+    [dim]fer-prep render-bu3dfe --root ~/BU3DFE --out prepared/bu3dfe --workers 8 --preview 12[/]
+
+    [dim]fer-prep render-bu3dfe --rgb photo --framing eyes[/]
     """
     summary = prepare_dataset(
         "bu3dfe",
@@ -93,7 +95,7 @@ def render_bosphorus(
     landmarks: LandmarkChoice = RENDER_LANDMARKS,
     unfound: Unfound = "reject",
     mask: Mask = "none",
-    policy: PolicyChoice = "thesis",
+    policy: PolicyChoice = "thesis-3.8",
     preview: Preview = 0,
     max_rejected: MaxRejected = 0.05,
 ) -> None:
@@ -101,9 +103,9 @@ def render_bosphorus(
 
     Poses, occlusions and scans without a category are left out, each with its reason in left_out.csv.
 
-    Examples:
-        [bold]fer-prep render-bosphorus[/]
-        [bold]fer-prep render-bosphorus --root ~/BosphorusDB --policy my-policy.toml[/]
+    [dim]fer-prep render-bosphorus[/]
+
+    [dim]fer-prep render-bosphorus --root ~/BosphorusDB --policy my-policy.toml[/]
     """
     summary = prepare_dataset(
         "bosphorus",
@@ -143,9 +145,9 @@ def align(
 ) -> None:
     """CalD3r and MenD3s RGB-D pairs → landmark-aligned pairs, whichever of the two trees is there.
 
-    Examples:
-        [bold]fer-prep align[/]
-        [bold]fer-prep align --root ~/MenD3s --out prepared/mend3s --unfound keep --preview 20[/]
+    [dim]fer-prep align[/]
+
+    [dim]fer-prep align --root ~/MenD3s --out prepared/mend3s --unfound keep --preview 20[/]
     """
     trees = _rgbd_trees(root or RAW, dataset)
     if out is not None and len(trees) > 1:
@@ -182,11 +184,11 @@ def prepare_all(
 ) -> None:
     """Every step for whichever raw trees are there: render or align, merge, and the default folds.
 
-    Examples:
-        [bold]fer-prep all[/]
-        [bold]fer-prep all --raw ~/datasets --out faces.h5 --size 224 --framing eyes[/]
+    [dim]fer-prep all[/]
+
+    [dim]fer-prep all --raw ~/datasets --out faces.h5 --size 224 --framing eyes[/]
     """
-    from fer_prep.merge import merge
+    from fer_prep.cli.dataset_commands import merge
 
     trees = {name: raw / folder for name, folder in RAW_TREES.items() if (raw / folder).is_dir()}
     if not trees:
@@ -205,7 +207,8 @@ def prepare_all(
             )
         )
     show_summaries(summaries)
-    merge([summary.folder for summary in summaries], out=out)
+    console.print()
+    merge([summary.folder for summary in summaries if summary.rows], out=out, size=size)
     if code := exit_code(summaries, max_rejected=max_rejected):
         raise typer.Exit(code)
 

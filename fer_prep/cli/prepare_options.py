@@ -51,10 +51,7 @@ MaxRejected = Annotated[
     float, typer.Option(min=0, max=1, help="Share of recordings that may be rejected before the exit code is 1.")
 ]
 Renderer = Annotated[
-    Literal["auto", "open3d", "trimesh", "pyrender"],
-    typer.Option(
-        help="What casts the rays at the mesh; auto takes the first that works here.",
-    ),
+    str, typer.Option(help="What casts the rays at the mesh: auto, or one of those that fer-prep doctor lists.")
 ]
 
 
@@ -92,8 +89,9 @@ def prepare_dataset(
     options: RunOptions,
     **source_options: Any,
 ) -> PrepareSummary:
-    """Prepare one dataset with a progress bar, and its preview where one is wanted."""
-    from fer_prep.prepare import prepare
+    """Prepare one dataset with a progress bar; of recordings with depth in some unit, the unit is checked."""
+    from fer_prep.engine import default_engine
+    from fer_prep.prepare import Extras, prepare
     from fer_prep.sources import make_source
 
     source = make_source(dataset, **source_options)
@@ -102,8 +100,8 @@ def prepare_dataset(
         root=root,
         out=out,
         settings=settings,
-        workers=options.workers,
-        threads=options.threads,
+        engine=default_engine(workers=options.workers, threads=options.threads),
+        extras=Extras(depth_unit_mm=getattr(source, "depth_unit_mm", None), preview=options.preview),
         progress=progress_bar,
         debug=options.debug,
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
+from rich.markup import escape
 
 from fer_prep.console import EXIT_DATA_WRONG, console, print_table, too_many_rejected, warn
 
@@ -18,22 +19,18 @@ SHOWN_REJECTIONS = 5
 def show_summaries(summaries: Sequence[PrepareSummary]) -> None:
     """Print what became of every recording, the samples by class, and the first rejections of each dataset."""
     console.print()
-    print_table(
-        "Recordings",
-        ["dataset", "prepared", "reused", "rejected", "left out", "colour from", "prepared folder"],
-        [[s.dataset, s.prepared, s.reused, len(s.rejected), len(s.left_out), _colour(s), s.folder] for s in summaries],
-    )
+    print_table("Recordings", ["", *(s.dataset for s in summaries)], _outcome_rows(summaries))
     console.print()
-    classes = list(summaries[0].by_class) if summaries else []
-    print_table(
-        "Samples by class",
-        ["dataset", *classes, "all"],
-        [[s.dataset, *s.by_class.values(), len(s.rows)] for s in summaries],
-    )
+    print_table("Samples", ["class", *(s.dataset for s in summaries)], _class_rows(summaries))
     for summary in summaries:
+        for text in summary.notes:
+            console.print(f"{summary.dataset}: {text}", soft_wrap=True)
         for text in summary.warnings:
             warn(f"{summary.dataset}: {text}")
         _show_rejections(summary)
+        if summary.preview is not None:
+            console.print(f"{summary.dataset}: to look at: {summary.preview}", soft_wrap=True)
+        console.print(f"{summary.dataset}: {len(summary.rows)} samples in {summary.folder}", soft_wrap=True)
 
 
 def exit_code(summaries: Sequence[PrepareSummary], *, max_rejected: float) -> int:
@@ -57,23 +54,38 @@ def finish(summaries: Sequence[PrepareSummary], *, max_rejected: float) -> None:
         raise typer.Exit(code)
 
 
-def _colour(summary: PrepareSummary) -> str:
-    """``texture``, or ``texture 28, photo 2`` where samples differ."""
-    counts = summary.counts_of("rgb_source")
-    if len(counts) == 1:
-        return next(iter(counts))
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
+def _outcome_rows(summaries: Sequence[PrepareSummary]) -> list[list[object]]:
+    """One row an outcome, one column a dataset; where colour and landmarks came from if that differs within one."""
+    rows: list[list[object]] = [
+        ["prepared", *(s.prepared for s in summaries)],
+        ["reused", *(s.reused for s in summaries)],
+        ["rejected", *(len(s.rejected) for s in summaries)],
+        ["left out", *(len(s.left_out) for s in summaries)],
+    ]
+    for title, column in (("colour from", "rgb_source"), ("landmarks from", "landmarks_from")):
+        counts = [s.counts_of(column) for s in summaries]
+        for value in sorted({value for count in counts for value in count}):
+            rows.append([f"{title} {value}", *(count.get(value, 0) for count in counts)])
+    return rows
+
+
+def _class_rows(summaries: Sequence[PrepareSummary]) -> list[list[object]]:
+    """One row a class and one for all of them, one column a dataset."""
+    names = list(summaries[0].by_class)
+    rows: list[list[object]] = [[name, *(s.by_class[name] for s in summaries)] for name in names]
+    return [*rows, ["all", *(len(s.rows) for s in summaries)]]
 
 
 def _show_rejections(summary: PrepareSummary) -> None:
-    """The first rejected recordings and where the others are."""
+    """The first rejected recordings, two lines each, and where the others are."""
     if not summary.rejected:
         return
     rejected = sorted(summary.rejected, key=lambda rejection: rejection.source_file)
     console.print()
-    print_table(
-        f"Rejected from {summary.dataset}: {min(len(rejected), SHOWN_REJECTIONS)} of {len(rejected)}",
-        ["file", "stage", "expected", "found"],
-        [[r.source_file, r.stage, r.expected, r.found] for r in rejected[:SHOWN_REJECTIONS]],
-    )
-    console.print(f"All of them, with their reasons: {summary.folder / 'rejected.csv'}", soft_wrap=True)
+    console.print(f"Rejected from {summary.dataset} ({len(rejected)}):")
+    for rejection in rejected[:SHOWN_REJECTIONS]:
+        console.print(escape(f"  {rejection.source_file} ({rejection.stage})"), soft_wrap=True)
+        console.print(escape(f"    expected {rejection.expected}; found {rejection.found}"), soft_wrap=True)
+    more = len(rejected) - SHOWN_REJECTIONS
+    and_more = f"and {more} more, " if more > 0 else ""
+    console.print(f"  {and_more}all with their reasons in {summary.folder / 'rejected.csv'}", soft_wrap=True)

@@ -1,0 +1,66 @@
+"""A contact sheet of a prepared folder: some samples before and after, for a person to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_prep.atomic_files import write_atomically
+from fer_prep.errors import FormatError, SampleError
+from fer_prep.faces.contact_sheet import SheetEntry, contact_sheet, sheet_entry
+from fer_prep.formats.pictures import png_bytes
+from fer_prep.prepare_sample import PrepareSettings, find_landmarks, frame_scene
+from fer_prep.prepared_files import PREVIEW
+from fer_prep.progress import Progress, silent
+from fer_prep.sample import Sample, Scene
+from fer_prep.sources import Source
+
+
+def write_preview(
+    folder: Path,
+    *,
+    samples: Sequence[Sample],
+    count: int,
+    source: Source,
+    settings: PrepareSettings,
+    progress: Progress = silent,
+) -> Path | None:
+    """Write ``preview.png`` of ``count`` samples, evenly spread; None where not one of them can be read.
+
+    A sample without a face is shown as recorded, with the reason under it.
+    """
+    chosen = evenly_spread(samples, count=count)
+    entries = []
+    with progress("previewing", total=len(chosen)) as advance:
+        for sample in chosen:
+            try:
+                entries.append(_entry(sample, source.load(sample), settings))
+            except (SampleError, FormatError, OSError):
+                continue  # nothing to show; the rejected table has it
+            finally:
+                advance(1)
+    if not entries:
+        return None
+    path = folder / PREVIEW
+    write_atomically(path, content=png_bytes(contact_sheet(entries)))
+    return path
+
+
+def evenly_spread(samples: Sequence[Sample], *, count: int) -> list[Sample]:
+    """At most ``count`` of the samples, from the first to the last at equal steps."""
+    count = min(count, len(samples))
+    return [samples[k * len(samples) // count] for k in range(count)]
+
+
+def _entry(sample: Sample, scene: Scene, settings: PrepareSettings) -> SheetEntry:
+    try:
+        landmarks = find_landmarks(scene, sample=sample, settings=settings)
+        frame, framing = frame_scene(scene, landmarks, settings=settings)
+    except SampleError as error:
+        caption = f"{sample.emotion}: rejected, {error.found}"
+        return sheet_entry(sample.name, caption=caption, scene=scene, landmarks=None, frame=None, matrix=None)
+    found_by = "no face found" if landmarks is None else landmarks.found_by
+    caption = f"{sample.emotion}, roll {framing.roll_degrees:+.1f}°, {found_by}"
+    return sheet_entry(
+        sample.name, caption=caption, scene=scene, landmarks=landmarks, frame=frame, matrix=framing.matrix
+    )
