@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
-from fer_prep.formats.number_text import NotANumber, parse_decimals
+from fer_prep.formats.number_text import NumberTextError, parse_decimals
 
 _MAX_BYTES: Final = 4 << 20
 _MAX_INDEX: Final = 2**31 - 1
@@ -42,8 +42,8 @@ def read_bnd(data: bytes) -> Bnd:
             raise FormatError(expected="four numbers 'vertexIndex x y z'", found=f"line {number}: {_shown(line)}")
     try:
         table = parse_decimals(b"\n".join(line for _, line in rows)).reshape(-1, 4)
-    except NotANumber as error:
-        raise FormatError(expected="four numbers 'vertexIndex x y z'", found=f"the token {error.token!r}") from None
+    except NumberTextError as error:
+        raise FormatError(expected="four numbers 'vertexIndex x y z'", found=error.found) from None
     index = table[:, 0]
     legal = np.isfinite(table).all(1) & (index >= 0) & (index <= _MAX_INDEX) & (index == np.rint(index))
     if not legal.all():

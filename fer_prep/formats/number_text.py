@@ -18,6 +18,9 @@ _EXACT_DIGITS: Final = 15
 _INTEGER_DIGITS: Final = 18
 _SHOWN: Final = 24
 
+MAX_NUMBERS: Final = 3_000_000
+"""In one list: ten times the largest face scan. More would cost memory before anything can be found wrong with it."""
+
 
 def _character_kinds() -> NDArray[np.uint8]:
     kinds = np.full(256, _OTHER, np.uint8)
@@ -32,17 +35,17 @@ _KINDS: Final = _character_kinds()
 _POWERS: Final = 10 ** np.arange(_INTEGER_DIGITS + 1, dtype=np.int64)
 
 
-class NotANumber(ValueError):
-    """A token that is not a legal number; ``token`` is its text (shortened), ``offset`` its byte position."""
+class NumberTextError(ValueError):
+    """Text that is not a list of numbers; ``found`` says what it is instead, in a few words."""
 
-    def __init__(self, token: bytes, *, offset: int) -> None:
-        self.token = token[:_SHOWN].decode("latin-1") + ("…" if len(token) > _SHOWN else "")
-        self.offset = offset
-        super().__init__(f"{self.token!r} at byte {offset}")
+    def __init__(self, found: str) -> None:
+        self.found = found
+        super().__init__(found)
 
 
 def parse_integers(text: bytes) -> NDArray[np.int64]:
-    """(n,) int64 of every token; raises NotANumber where one is not an integer of at most 18 digits."""
+    """(n,) int64 of every token; raises NumberTextError where one is not an integer of at most
+    18 digits."""
     raw, kinds, starts, ends = _tokens(text)
     if not starts.size:
         return np.empty(0, np.int64)
@@ -62,7 +65,8 @@ def parse_integers(text: bytes) -> NDArray[np.int64]:
 
 
 def parse_decimals(text: bytes) -> NDArray[np.float64]:
-    """(n,) float64 of every token; raises NotANumber (also for words such as ``nan``). Overflow becomes infinity."""
+    """(n,) float64 of every token; raises NumberTextError, also for words such as ``nan``. Overflow becomes
+    infinity."""
     raw, kinds, starts, ends = _tokens(text)
     if not starts.size:
         return np.empty(0)
@@ -76,12 +80,15 @@ def _tokens(text: bytes) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     kinds = _KINDS[raw]
     inside = np.zeros(raw.size + 2, np.bool_)
     np.not_equal(kinds, _SEPARATOR, out=inside[1:-1])
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
+    changes = inside[1:] != inside[:-1]
+    if (count := np.count_nonzero(changes) // 2) > MAX_NUMBERS:
+        raise NumberTextError(f"{count} numbers in one list")
+    edges = np.flatnonzero(changes)
     starts, ends = edges[0::2], edges[1::2]
     if kinds.size and kinds.max() == _OTHER:
         strange = np.flatnonzero(kinds == _OTHER)
         token = int(np.searchsorted(starts, strange[0], side="right")) - 1
-        raise NotANumber(text[starts[token] : ends[token]], offset=int(starts[token]))
+        raise _not_a_number(text[starts[token] : ends[token]])
     return raw, kinds, starts, ends
 
 
@@ -111,16 +118,26 @@ def _fast_decimals(raw: NDArray, kinds: NDArray, starts: NDArray, ends: NDArray)
 
 
 def _slow_decimals(text: bytes, starts: NDArray, ends: NDArray) -> NDArray[np.float64]:
-    values = np.empty(starts.size)
-    for row, (start, end) in enumerate(zip(starts.tolist(), ends.tolist(), strict=True)):
-        try:
-            values[row] = float(text[start:end])
-        except ValueError:
-            raise NotANumber(text[start:end], offset=start) from None
-    return values
+    try:
+        return np.array(list(map(float, text.replace(b",", b" ").split())))
+    except ValueError:
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            _float(text[start:end])
+        raise
+
+
+def _float(token: bytes) -> float:
+    try:
+        return float(token)
+    except ValueError:
+        raise _not_a_number(token) from None
 
 
 def _refuse(text: bytes, starts: NDArray, ends: NDArray, legal: NDArray[np.bool_]) -> None:
     if not legal.all():
         first = int(np.argmin(legal))
-        raise NotANumber(text[starts[first] : ends[first]], offset=int(starts[first]))
+        raise _not_a_number(text[starts[first] : ends[first]])
+
+
+def _not_a_number(token: bytes) -> NumberTextError:
+    return NumberTextError(repr(token[:_SHOWN].decode("latin-1") + ("…" if len(token) > _SHOWN else "")))

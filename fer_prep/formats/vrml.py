@@ -16,13 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
-from fer_prep.formats.number_text import NotANumber, parse_decimals, parse_integers
+from fer_prep.formats.number_text import NumberTextError, parse_decimals, parse_integers
 from fer_prep.formats.vrml_nodes import Document, Node, parse_document
 
 _COORDINATES: Final = (b"Coordinate", b"Coordinate3")
 _TEXTURE_COORDINATES: Final = (b"TextureCoordinate", b"TextureCoordinate2")
 _TEXTURES: Final = {b"ImageTexture": b"url", b"Texture2": b"filename"}
-_MAX_VISITS: Final = 200_000
+_MAX_VISITS: Final = 20_000
 """``USE`` inside ``USE`` could name more nodes than there are atoms; a face scan has a dozen."""
 
 
@@ -127,8 +127,6 @@ def _read_face_set(node: Node, state: _State) -> _Piece:
 
 def _triangle_slots(corners: NDArray[np.int64]) -> NDArray[np.int64]:
     """(F, 3) positions *in the index list* of the corners of every triangle; −1 ends a polygon."""
-    if corners.size and corners[-1] != -1:
-        corners = np.append(corners, -1)
     ends = np.flatnonzero(corners < 0)
     starts = np.concatenate(([0], ends[:-1] + 1)) if ends.size else ends
     fans = np.maximum(ends - starts - 2, 0)
@@ -149,10 +147,6 @@ def _uv_corners(
     index = _integers(node, b"texCoordIndex", b"textureCoordIndex")
     if np.all(index < 0):
         index = corners
-    elif index[-1:].tolist() == [-1] and corners[-1] != -1:
-        index = index[:-1]
-    elif corners[-1] == -1 and index[-1] != -1:
-        index = np.append(index, -1)
     if index.shape != corners.shape or np.any((index < 0) != (corners < 0)):
         raise FormatError(
             expected=f"texture indices for the {corners.size} entries of coordIndex, with the same faces",
@@ -163,13 +157,14 @@ def _uv_corners(
 
 
 def _integers(node: Node, *names: bytes) -> NDArray[np.int64]:
-    """The first of these index fields that is there; empty where none is."""
+    """The first of these index fields that is there, its last polygon closed by −1; empty where none is."""
     for name in names:
         if name in node.arrays:
             try:
-                return parse_integers(node.arrays[name])
-            except NotANumber as error:
-                raise FormatError(expected=f"integers in {name.decode()}", found=repr(error.token)) from None
+                index = parse_integers(node.arrays[name])
+                return index if not index.size or index[-1] == -1 else np.append(index, -1)
+            except NumberTextError as error:
+                raise FormatError(expected=f"integers in {name.decode()}", found=error.found) from None
     return np.empty(0, np.int64)
 
 
@@ -178,8 +173,8 @@ def _table(node: Node, name: bytes, *, columns: int) -> NDArray[np.float64]:
     what = f"{columns} finite numbers for every point of {node.kind.decode()}"
     try:
         values = parse_decimals(node.arrays.get(name, b""))
-    except NotANumber as error:
-        raise FormatError(expected=what, found=repr(error.token)) from None
+    except NumberTextError as error:
+        raise FormatError(expected=what, found=error.found) from None
     if values.size % columns:
         raise FormatError(expected=what, found=f"{values.size} numbers")
     if not np.isfinite(values).all():

@@ -16,11 +16,11 @@ import numpy as np
 
 from fer_prep.errors import FormatError
 
-MAX_BYTES: Final = 64 << 20
+MAX_BYTES: Final = 32 << 20
 """A face scan has a few megabytes; a larger file is something else."""
 _MAX_BRACKETS: Final = 100_000
 _MAX_PIECES: Final = 200_000
-_MAX_WORDS: Final = 500_000
+_MAX_WORD_BYTES: Final = 2 << 20
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _IS_BRACKET: Final = np.isin(np.arange(256), list(b"[]{}"))
@@ -117,7 +117,7 @@ class _Parser:
         self.root = Node(b"")
         self.open: list[tuple[Node | None, int]] = [(self.root, 0)]
         self.named: dict[bytes, Node] = {}
-        self.words_left = _MAX_WORDS
+        self.word_bytes_left = _MAX_WORD_BYTES
 
     def parse(self) -> Node:
         position = 0
@@ -155,10 +155,12 @@ class _Parser:
         return f"a {kind!r} node" if kind else "a list"
 
     def _take_words(self, text: bytes) -> None:
+        self.word_bytes_left -= len(text)
+        if self.word_bytes_left < 0:
+            raise FormatError(
+                expected="values inside brackets", found=f"more than {_MAX_WORD_BYTES >> 20} MiB of text outside them"
+            )
         words = text.replace(b",", b" ").split()
-        self.words_left -= len(words)
-        if self.words_left < 0:
-            raise FormatError(expected="numbers inside brackets", found=f"more than {_MAX_WORDS} words outside them")
         node = self._current()
         node.words.extend(words)
         for keyword, name in pairwise(words):

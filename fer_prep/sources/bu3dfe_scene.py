@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache, partial
 from typing import Final, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_prep.errors import SampleError
+from fer_prep.faces.landmarks import LandmarkFinder, make_finder
+from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.pictures import read_rgb
 from fer_prep.formats.vrml import VrmlMesh, read_vrml
 from fer_prep.geometry.mesh_scene import MeshScene
+from fer_prep.geometry.photo_scene import PhotoScene
 from fer_prep.geometry.renderers import choose_renderer
-from fer_prep.sample import Sample, Scene
+from fer_prep.sample import Point, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import landmarks_on_mesh
 from fer_prep.sources.read_file import read_file
 
@@ -43,16 +49,38 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
             expected="texture coordinates in the mesh and its _F3D.bmp, or a photograph _F2D.bmp",
             found="neither",
         )
-    if way == "photo":
-        raise NotImplementedError
+    cast = choose_renderer(renderer)
+    if way == "photo" or mesh.uv_corners is None:
+        return PhotoScene(
+            mesh.vertices,
+            faces=mesh.faces,
+            photo=read_file(sample.files["photo"], reader=read_rgb),
+            landmarks_mm=landmarks_mm,
+            find_points=partial(_points_in_photo, sample=sample),
+            renderer=cast,
+        )
     return MeshScene(
         mesh.vertices,
         faces=mesh.faces,
         uv_corners=mesh.uv_corners,
         texture=read_file(sample.files["texture"], reader=read_rgb),
         landmarks_mm=landmarks_mm,
-        renderer=choose_renderer(renderer),
+        renderer=cast,
     )
+
+
+def _points_in_photo(photo: NDArray[np.uint8], *, sample: Sample) -> Mapping[str, Point]:
+    """Landmarks found in the photograph, by name; empty where no face is found."""
+    nothing = np.zeros(photo.shape[:2], np.float32)
+    scene = PictureScene(rgb=photo, z_mm=nothing, valid=nothing > 0)
+    landmarks = _finder().find(scene, sample=sample)
+    return {} if landmarks is None else landmarks.points
+
+
+@cache
+def _finder() -> LandmarkFinder:
+    """One finder per process: its model takes a while to load."""
+    return make_finder("mediapipe")
 
 
 def _check_extent(mesh: VrmlMesh, sample: Sample) -> None:
