@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, cast
@@ -188,16 +188,7 @@ class GlobalFile:
 
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over the given rows, from the stored per-sample sums: no pixel is read."""
-        chosen = np.asarray(rows, np.int64).reshape(-1)
-        sums = {name: _exact_sum(self.statistic(name)[chosen]) for name in STATISTICS}
-        (pixels,), (valid,) = sums["pixels"], sums["valid_pixels"]
-        return PixelSums(
-            rgb=Moments(count=pixels, total=sums["rgb_sum"], total_of_squares=sums["rgb_sum_of_squares"]),
-            rgb_valid=Moments(
-                count=valid, total=sums["rgb_valid_sum"], total_of_squares=sums["rgb_valid_sum_of_squares"]
-            ),
-            depth=Moments(count=valid, total=sums["depth_sum"], total_of_squares=sums["depth_sum_of_squares"]),
-        )
+        return total_sums({name: self.statistic(name) for name in STATISTICS}, rows)
 
     def statistic(self, name: str) -> NDArray[np.uint64]:
         """(N,) or (N, 3) one of the per-sample sums, see ``global_schema.STATISTICS``."""
@@ -205,6 +196,18 @@ class GlobalFile:
         if key not in self._columns:
             self._columns[key] = dataset_at(self._open(), key)[:]
         return self._columns[key]
+
+
+def total_sums(per_sample: Mapping[str, NDArray[Any]], rows: ArrayLike) -> PixelSums:
+    """The sums of ``rows`` together; ``per_sample`` has the arrays of ``global_schema.STATISTICS``."""
+    chosen = np.asarray(rows, np.int64).reshape(-1)
+    sums = {name: _exact_sum(per_sample[name][chosen]) for name in STATISTICS}
+    (pixels,), (valid,) = sums["pixels"], sums["valid_pixels"]
+    return PixelSums(
+        rgb=Moments(count=pixels, total=sums["rgb_sum"], total_of_squares=sums["rgb_sum_of_squares"]),
+        rgb_valid=Moments(count=valid, total=sums["rgb_valid_sum"], total_of_squares=sums["rgb_valid_sum_of_squares"]),
+        depth=Moments(count=valid, total=sums["depth_sum"], total_of_squares=sums["depth_sum_of_squares"]),
+    )
 
 
 def _exact_sum(values: NDArray[np.uint64]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from fer_prep.errors import FoldsError, UsageError
-from fer_prep.global_file import GlobalFile, PixelSums
+from fer_prep.global_file import GlobalFile, PixelSums, total_sums
 from fer_prep.progress import Progress, silent
 from fer_train.pixels import (
     depth_to_float,
@@ -22,7 +22,6 @@ from fer_train.pixels import (
     resize_rgb,
     rgb_to_float,
     sums_per_sample,
-    total_sums,
 )
 
 _ROWS_A_READ: Final = 64
@@ -158,7 +157,7 @@ class ResidentData:
         """Pixel sums over ``rows``, of the pictures as they are here (resized, equalised), in stored units."""
         if self._sums is None:
             return self.file.statistics(rows)
-        return total_sums(self._sums, np.asarray(rows, np.int64).reshape(-1))
+        return total_sums(self._sums, rows)
 
 
 def prepare_pixels(

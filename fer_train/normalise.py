@@ -47,12 +47,18 @@ class FoldNormalisation(nn.Module):
         self.register_buffer("depth_std", torch.tensor(depth_std, dtype=torch.float32))
 
     @classmethod
-    def fit(cls, source: HasStatistics, rows: Tensor | ArrayLike) -> FoldNormalisation:
-        """From the training rows' exact integer sums, in float64; a constant or absent modality is a UsageError."""
+    def fit(cls, source: HasStatistics, rows: Tensor | ArrayLike, *, modality: str = "rgbd") -> FoldNormalisation:
+        """From the training rows' exact integer sums, in float64; a constant or absent modality is a UsageError.
+
+        With ``modality`` ``rgb`` or ``depth`` the other one may be absent: it keeps mean 0 and deviation 1.
+        """
         numbers = rows.cpu().numpy() if isinstance(rows, Tensor) else np.asarray(rows)
         sums = source.statistics(numbers)
-        rgb_mean, rgb_std = _moments(sums.rgb, scale=RGB_MAX, what="RGB")
-        depth_mean, depth_std = _moments(sums.depth, scale=DEPTH_MAX, what="depth")
+        rgb_mean, rgb_std, depth_mean, depth_std = [0.0] * 3, [1.0] * 3, [0.0], [1.0]
+        if modality != "depth":
+            rgb_mean, rgb_std = _moments(sums.rgb, scale=RGB_MAX, what="RGB")
+        if modality != "rgb":
+            depth_mean, depth_std = _moments(sums.depth, scale=DEPTH_MAX, what="depth")
         return cls(rgb_mean=rgb_mean, rgb_std=rgb_std, depth_mean=depth_mean[0], depth_std=depth_std[0])
 
     @classmethod

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.global_file import Moments, PixelSums
-
 RGB_MAX: Final = 255.0
 DEPTH_MAX: Final = 65535.0
 
@@ -84,21 +82,3 @@ def sums_per_sample(rgb: Tensor, depth: Tensor) -> dict[str, NDArray[np.int64]]:
         "depth_sum_of_squares": depths.square().sum(dim=(1, 2)),
     }
     return {name: value.cpu().numpy() for name, value in sums.items()}
-
-
-def total_sums(sums: dict[str, NDArray[np.int64]], rows: NDArray[np.int64]) -> PixelSums:
-    """The sums of ``rows`` together, exact."""
-
-    def total(name: str) -> tuple[int, ...]:
-        # Python integers: the squares of far depth overflow 64 bits beyond some 30,000 samples
-        table = sums[name][rows].reshape(len(rows), -1).astype(object)
-        return tuple(int(value) for value in table.sum(axis=0))
-
-    (pixels,), (valid,) = total("pixels"), total("valid_pixels")
-    return PixelSums(
-        rgb=Moments(count=pixels, total=total("rgb_sum"), total_of_squares=total("rgb_sum_of_squares")),
-        rgb_valid=Moments(
-            count=valid, total=total("rgb_valid_sum"), total_of_squares=total("rgb_valid_sum_of_squares")
-        ),
-        depth=Moments(count=valid, total=total("depth_sum"), total_of_squares=total("depth_sum_of_squares")),
-    )
