@@ -48,10 +48,10 @@ class Attempt:
     canvas_size: tuple[int, int]
 
 
-def attempts(raster_size: tuple[int, int], *, centre: Point) -> Iterator[Attempt]:
+def attempts(raster_size: tuple[int, int], *, centre: Callable[[], Point]) -> Iterator[Attempt]:
     """The ways to look at a picture of ``raster_size`` (width, height), cheapest and likeliest first.
 
-    ``centre`` is where the person probably is: the enlarged attempts start there.
+    ``centre`` says where the person probably is: the enlarged attempts start there. It is called when they are due.
     """
     width, height = raster_size
     yield Attempt(name="as-is", matrix=np.eye(2, 3), canvas_size=raster_size)
@@ -61,7 +61,7 @@ def attempts(raster_size: tuple[int, int], *, centre: Point) -> Iterator[Attempt
         matrix=np.array([[1, 0, pad_x], [0, 1, pad_y]], np.float64),
         canvas_size=(width + 2 * pad_x, height + 2 * pad_y),
     )
-    for zoom, corner in _windows(raster_size, centre):
+    for zoom, corner in _windows(raster_size, centre()):
         scale = min(zoom, max(1.0, zoom * _LARGEST_CANVAS_PX / max(width, height)))
         yield Attempt(
             name="enlarged",
@@ -101,7 +101,7 @@ def find_faces(
     *,
     detect: Detector,
     plausible: Callable[[NDArray[np.float64]], bool],
-    centre: Point,
+    centre: Callable[[], Point],
 ) -> tuple[str, list[NDArray[np.float64]]] | None:
     """The name of the first attempt that shows a plausible face, and all such faces in picture pixels; or None."""
     height, width = picture.shape[:2]

@@ -70,16 +70,13 @@ class MediapipeFinder:
         """The landmarks of one face, or None where no attempt shows one."""
         del sample  # the picture says it all
         detect = partial(detect_faces, task_file=self.task_file)
-        width, height = scene.raster_size
-        centre = scene.depth_centre()
-        if centre is None:
-            centre = np.array([width / 2, height / 2])
-        is_face = partial(_is_face, raster_size=(width, height))
+        is_face = partial(_is_face, raster_size=scene.raster_size)
+        centre = partial(_person_centre, scene)
         found = find_faces(scene.picture(), detect=detect, plausible=is_face, centre=centre)
         if found is None:
             return None
         attempt, meshes = found
-        mesh = _nearest(meshes, centre)
+        mesh = meshes[0] if len(meshes) == 1 else _nearest(meshes, centre())
         if attempt != "as-is" or abs(_roll_degrees(mesh)) > STEEP_ROLL_DEGREES:
             closer = [face for face in look_again(scene.picture(), detect=detect, eyes=_eyes(mesh)) if is_face(face)]
             mesh = _nearest(closer, _middle(mesh)) if closer else mesh
@@ -90,6 +87,12 @@ class MediapipeFinder:
             faces_found=len(meshes),
             extra={f"{OVAL_PREFIX}{k:02d}": mesh[vertex] for k, vertex in enumerate(FACE_OVAL)},
         )
+
+
+def _person_centre(scene: Scene) -> Point:
+    """Where the depth says the person is; the middle of the picture where there is no depth."""
+    centre = scene.depth_centre()
+    return np.array(scene.raster_size) / 2 if centre is None else centre
 
 
 def _named(mesh: NDArray[np.float64]) -> dict[str, Point]:

@@ -67,7 +67,9 @@ def large_only(canvas):
 )
 def test_the_attempt_that_helps_is_named_and_its_points_come_back(shown, detect, name):
     rgb, spots = picture(**shown)
-    found = find_faces(rgb, detect=detect, plausible=lambda face: True, centre=np.array(shown.get("at", (120, 120))))
+    found = find_faces(
+        rgb, detect=detect, plausible=lambda face: True, centre=lambda: np.array(shown.get("at", (120, 120)))
+    )
     assert found is not None
     assert found[0] == name
     assert found[1][0] == pytest.approx(spots, abs=0.25)
@@ -76,7 +78,9 @@ def test_the_attempt_that_helps_is_named_and_its_points_come_back(shown, detect,
 def test_implausible_finds_do_not_end_the_search():
     rgb, _ = picture()
     seen = []
-    find_faces(rgb, detect=upright_only, plausible=lambda face: bool(seen.append(face)), centre=np.array([120, 120]))
+    find_faces(
+        rgb, detect=upright_only, plausible=lambda face: bool(seen.append(face)), centre=lambda: np.array([120, 120])
+    )
     assert len(seen) > 3
 
 
@@ -96,7 +100,7 @@ def test_the_close_up_is_upright_and_maps_back():
 
 @pytest.mark.parametrize("raster_size", [(224, 224), (640, 480), (3000, 4000), (30, 50)])
 def test_every_attempt_shows_a_canvas_of_sane_size(raster_size):
-    for attempt in attempts(raster_size, centre=np.array([5.0, 5.0])):
+    for attempt in attempts(raster_size, centre=lambda: np.array([5.0, 5.0])):
         assert min(attempt.canvas_size) >= 7
         assert cv2.norm(attempt.matrix) > 0
         assert max(attempt.canvas_size) <= 2 * max(raster_size)
