@@ -97,8 +97,8 @@ class AffineCamera:
 
     def screen(self, points_mm: Array) -> Array:
         """(N, 3) metric → (N, 3) x, y in pixels and height toward the viewer in mm."""
-        pixels = points_mm @ self.projection[:, :3].T + self.projection[:, 3]
-        return np.column_stack([pixels, points_mm @ self.toward])
+        full = np.vstack([self.projection[:, :3], self.toward])
+        return points_mm @ full.T + np.append(self.projection[:, 3], 0.0)
 
     def height_mm(self, nearness: Array) -> Array:
         """The nearness of a parallel camera is the height already."""

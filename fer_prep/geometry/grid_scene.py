@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import SampleError
 from fer_prep.geometry.camera import AffineCamera
-from fer_prep.geometry.hits import Surface, surface_at
+from fer_prep.geometry.hits import Surface, corner_attributes, surface_at
 from fer_prep.geometry.mesh import TriangleMesh
 from fer_prep.geometry.mesh_scene import BACKGROUND, SCENE_RASTER_PIXELS, centroid, frontal_camera, project_landmarks
 from fer_prep.geometry.range_grid import clean_grid, triangulate
@@ -55,6 +55,7 @@ class GridScene:
         self._mesh = TriangleMesh(vertices_mm=vertices, faces=faces)
         height, width = picture.shape[:2]
         self._picture_px = np.where(grid.valid[:, :, None], grid.image_uv * (width, height), 0.0).reshape(-1, 2)
+        self._picture_corners = corner_attributes(self._picture_px, faces)
         self._face_filled = grid.filled.ravel()[faces].any(axis=1)
         self._picture = picture
         self._renderer = renderer or choose_renderer()
@@ -67,14 +68,16 @@ class GridScene:
 
     @cached_property
     def _picture_from_xy(self) -> NDArray[np.float64]:
-        """(3, 2) least-squares linear map of homogeneous metric x, y to picture pixels."""
-        used = np.unique(self._mesh.faces)
+        """(3, 2) the linear map of metric x, y, 1 to picture pixels that fits the scan best."""
+        used = self._mesh.used()
         xy1 = np.column_stack([self._mesh.vertices_mm[used, :2], np.ones(len(used))])
         return np.linalg.lstsq(xy1, self._picture_px[used], rcond=None)[0]
 
     def _from_picture(self, landmarks_px: Mapping[str, NDArray[np.float64]]) -> dict[str, Point]:
         """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""
-        used = np.unique(self._mesh.faces)
+        if not landmarks_px:
+            return {}
+        used = self._mesh.used()
         nodes, scene = self._picture_px[used], self._camera.screen(self._mesh.vertices_mm[used])[:, :2]
         found = {}
         for name, point in landmarks_px.items():
@@ -119,8 +122,7 @@ class GridScene:
         """Cast the ``size`` × ``size`` raster that ``matrix`` (2, 3) maps scene pixels to."""
         camera = self._camera.seen_through(matrix)
         hits = self._renderer.first_hits(self._mesh, camera=camera, size=size)
-        corners = self._picture_px[self._mesh.faces]
-        surface = surface_at(hits, mesh=self._mesh, camera=camera, attributes=corners)
+        surface = surface_at(hits, mesh=self._mesh, camera=camera, attributes=self._picture_corners)
         valid = hits >= 0
         return Frame(
             rgb=self._colour(surface, camera=camera, valid=valid),
@@ -133,26 +135,28 @@ class GridScene:
 
     def _colour(self, surface: Surface, *, camera: AffineCamera, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """(size, size, 3) the picture where the rays meet the scan, continued where they do not."""
-        size = surface.size
-        # the linear map from output pixels to the picture, through the metric x, y of three of them
-        three = camera.unproject(np.array([[0.5, 0.5], [1.5, 0.5], [0.5, 1.5]]))
-        start, right, down = np.column_stack([three[:, :2], np.ones(3)]) @ self._picture_from_xy
-        per_column, per_row = right - start, down - start
-        columns, rows = np.arange(size), np.arange(size)[:, None]
-        places = []
-        nearest = _nearest_valid(valid) if len(surface.pixels) else None
-        for axis in range(2):
-            linear = (start[axis] + per_column[axis] * columns + per_row[axis] * rows).astype(np.float32)
-            residual = surface.raster(surface.attributes[:, axis], fill=0.0) - linear
-            if nearest is not None:
-                linear += residual.ravel()[nearest]
-            places.append(linear)
-        texels = float(np.sqrt(abs(per_column[0] * per_row[1] - per_column[1] * per_row[0])))
-        rgb = sample_uniform(self._picture, x=places[0], y=places[1], texels_per_pixel=texels)
+        right, down = self._picture_steps(camera)
         height, width = self._picture.shape[:2]
-        outside = (places[0] < 0) | (places[0] >= width) | (places[1] < 0) | (places[1] >= height)
-        rgb[outside & ~valid] = BACKGROUND
+        places = [surface.raster(values, fill=0.0) for values in surface.attributes]
+        beyond = np.zeros(valid.shape, bool)
+        missing = np.flatnonzero(~valid)
+        if missing.size and len(surface.pixels):
+            nearest = np.take(_nearest_valid(valid), missing)
+            rows = missing // surface.size - nearest // surface.size
+            columns = missing % surface.size - nearest % surface.size
+            for axis, length in enumerate((width, height)):
+                flat = places[axis].ravel()
+                flat[missing] = flat[nearest] + right[axis] * columns + down[axis] * rows
+                beyond |= (places[axis] < 0) | (places[axis] >= length)
+        texels = float(np.sqrt(abs(right[0] * down[1] - right[1] * down[0])))
+        rgb = sample_uniform(self._picture, x=places[0], y=places[1], texels_per_pixel=texels)
+        rgb[beyond & ~valid] = BACKGROUND
         return rgb
+
+    def _picture_steps(self, camera: AffineCamera) -> NDArray[np.float64]:
+        """(2, 2) how far the place in the picture moves for one output pixel to the right and one down, on average."""
+        corner, right, down = camera.unproject(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))[:, :2]
+        return np.stack([right - corner, down - corner]) @ self._picture_from_xy[:2]
 
 
 def _nearest_valid(valid: NDArray[np.bool_]) -> NDArray[np.intp]:

@@ -23,14 +23,16 @@ class Surface:
     """What the rays of a raster meet: M pixels of ``size``² hit something.
 
     ``pixels`` (M,) flat row-major pixel indices; ``triangles`` (M,) what they hit; ``z_mm`` (M,) float64 height toward
-    the camera; ``attributes`` (M, A) float64 the corner attributes at the very point.
+    the camera; ``attributes`` A arrays (M,) float64, the corner attributes at the very point; ``pixel_areas`` (F,)
+    how many pixels each triangle covers on the screen.
     """
 
     size: int
     pixels: NDArray[np.intp]
     triangles: NDArray[np.intp]
     z_mm: Array
-    attributes: Array
+    attributes: tuple[Array, ...]
+    pixel_areas: Array
 
     def raster(self, values: NDArray[np.floating], *, fill: float) -> NDArray[np.float32]:
         """(M,) values spread over a (size, size) float32 raster, ``fill`` elsewhere."""
@@ -39,43 +41,71 @@ class Surface:
         return spread.reshape(self.size, self.size)
 
 
-def _attribute_planes(screen: Array, attributes: Array) -> tuple[Array, Array]:
-    """Planes a + b·(x − x₀) + c·(y − y₀) through three corners: reference corners (T, 2), coefficients (T, A, 3).
+@dataclass(frozen=True)
+class _ScreenTriangles:
+    """Corners on the screen, one array (F,) each, and what turns corner values into planes over the screen."""
 
-    ``screen`` (T, 3, 2) corner pixels; ``attributes`` (T, 3, A). Triangles seen edge-on get constant planes.
-    """
-    first = screen[:, 0]
-    (x1, y1), (x2, y2) = (screen[:, 1] - first).T, (screen[:, 2] - first).T
-    determinant = x1 * y2 - x2 * y1
-    solvable = np.abs(determinant) > 1e-12
-    inverse = np.where(solvable, 1.0, 0.0) / np.where(solvable, determinant, 1.0)
-    rise1, rise2 = attributes[:, 1] - attributes[:, 0], attributes[:, 2] - attributes[:, 0]
-    along_x = (rise1 * y2[:, None] - rise2 * y1[:, None]) * inverse[:, None]
-    along_y = (rise2 * x1[:, None] - rise1 * x2[:, None]) * inverse[:, None]
-    return first, np.stack([attributes[:, 0], along_x, along_y], axis=2)
+    x: tuple[Array, Array, Array]
+    y: tuple[Array, Array, Array]
+    nearness: tuple[Array, Array, Array]
+    double_area: Array
+    inverse: Array
+    """1 / signed double area; 0 for triangles seen edge-on, whose planes are then constant."""
+
+    @classmethod
+    def of(cls, mesh: TriangleMesh, camera: Camera) -> _ScreenTriangles:
+        corners = mesh.faces.T
+        x, y, nearness = (column[corners] for column in np.ascontiguousarray(camera.screen(mesh.vertices_mm).T))
+        double_area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
+        solvable = np.abs(double_area) > 1e-12
+        inverse = np.where(solvable, 1.0, 0.0) / np.where(solvable, double_area, 1.0)
+        return cls(tuple(x), tuple(y), tuple(nearness), np.abs(double_area), inverse)
+
+    def plane(self, values: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        """Constant, slope along x and slope along y (F,) of the planes through corner values (F,)."""
+        x, y = self.x, self.y
+        rise1, rise2 = values[1] - values[0], values[2] - values[0]
+        along_x = (rise1 * (y[2] - y[0]) - rise2 * (y[1] - y[0])) * self.inverse
+        along_y = (rise2 * (x[1] - x[0]) - rise1 * (x[2] - x[0])) * self.inverse
+        return values[0] - along_x * x[0] - along_y * y[0], along_x, along_y
 
 
 def surface_at(
     hits: NDArray[np.int32], *, mesh: TriangleMesh, camera: Camera, attributes: NDArray[np.floating]
 ) -> Surface:
-    """Evaluate heights and corner ``attributes`` (F, 3, A) where ``hits`` (size, size) names a triangle.
+    """Evaluate heights and corner ``attributes`` (A, 3, F) where ``hits`` (size, size) names a triangle.
 
     Heights are kept within those of the triangle's corners: a renderer that searches in float32 may name a triangle
     whose edge the pixel centre misses by a hair, which on a steep triangle would matter.
     """
     size = hits.shape[1]
-    pixels = np.flatnonzero(hits >= 0)
-    triangles = hits.ravel()[pixels].astype(np.intp)
-    screen = camera.screen(mesh.vertices_mm)[mesh.faces]
-    nearness = screen[:, :, 2]
-    weights = nearness[:, :, None] if camera.is_central else 1.0
-    values = np.concatenate([nearness[:, :, None], attributes * weights], axis=2)
-    first, planes = _attribute_planes(screen[:, :, :2], values)
-    rows, columns = np.divmod(pixels, size)
-    dx = columns + 0.5 - first[triangles, 0]
-    dy = rows + 0.5 - first[triangles, 1]
-    plane = planes[triangles]
-    at = plane[:, :, 0] + plane[:, :, 1] * dx[:, None] + plane[:, :, 2] * dy[:, None]
-    near = np.clip(at[:, 0], nearness.min(axis=1)[triangles], nearness.max(axis=1)[triangles])
-    found = at[:, 1:] / near[:, None] if camera.is_central else at[:, 1:]
-    return Surface(size=size, pixels=pixels, triangles=triangles, z_mm=camera.height_mm(near), attributes=found)
+    pixels = np.flatnonzero(hits.ravel() >= 0)
+    triangles = np.take(hits.ravel(), pixels).astype(np.intp)
+    on_screen = _ScreenTriangles.of(mesh, camera)
+    near = on_screen.nearness
+    rows = pixels // size
+    x, y = pixels - rows * size + 0.5, rows + 0.5
+
+    def evaluate(values: tuple[Array, Array, Array]) -> Array:
+        constant, along_x, along_y = (np.take(column, triangles) for column in on_screen.plane(values))
+        return constant + along_x * x + along_y * y
+
+    lowest, highest = np.minimum(np.minimum(*near[:2]), near[2]), np.maximum(np.maximum(*near[:2]), near[2])
+    nearness = np.clip(evaluate(near), np.take(lowest, triangles), np.take(highest, triangles))
+    if camera.is_central:
+        found = tuple(evaluate((a * near[0], b * near[1], c * near[2])) / nearness for a, b, c in attributes)
+    else:
+        found = tuple(evaluate((a, b, c)) for a, b, c in attributes)
+    return Surface(
+        size=size,
+        pixels=pixels,
+        triangles=triangles,
+        z_mm=camera.height_mm(nearness),
+        attributes=found,
+        pixel_areas=on_screen.double_area / 2,
+    )
+
+
+def corner_attributes(values: NDArray[np.floating], faces: NDArray[np.int32]) -> Array:
+    """Vertex values (V, A) as corner attributes (A, 3, F), the layout :func:`surface_at` wants."""
+    return np.ascontiguousarray(values.T, dtype=np.float64)[:, faces.T]

@@ -25,11 +25,15 @@ class TriangleMesh:
             raise ValueError(f"expected vertices (V, 3) and faces (F, 3); found {vertices.shape} and {faces.shape}")
         if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
             raise ValueError(f"faces refer to vertices outside 0…{len(vertices) - 1}")
-        if not np.isfinite(vertices[faces]).all():
+        if not np.isfinite(self.used_vertices_mm()).all():
             raise ValueError("faces refer to vertices that are not finite")
 
+    def used(self) -> NDArray[np.intp]:
+        """(U,) the indices of vertices that belong to at least one triangle, ascending."""
+        marked = np.zeros(len(self.vertices_mm), bool)
+        marked[self.faces.ravel()] = True
+        return np.flatnonzero(marked)
+
     def used_vertices_mm(self) -> NDArray[np.float64]:
-        """(U, 3) the vertices that belong to at least one triangle, each once."""
-        used = np.zeros(len(self.vertices_mm), bool)
-        used[self.faces.ravel()] = True
-        return self.vertices_mm[used]
+        """(U, 3) the vertices that belong to at least one triangle."""
+        return self.vertices_mm[self.used()]

@@ -27,7 +27,8 @@ BACKGROUND: Final = (127, 127, 127)
 
 def frontal_camera(points_mm: NDArray[np.float64], *, size: int = SCENE_RASTER_PIXELS) -> AffineCamera:
     """The frontal orthographic camera whose square raster holds all ``points_mm`` (N, 3) with a margin, centred."""
-    low, high = points_mm[:, :2].min(axis=0), points_mm[:, :2].max(axis=0)
+    across = np.ascontiguousarray(points_mm[:, :2].T)
+    low, high = across.min(axis=1), across.max(axis=1)
     side_mm = float((high - low).max()) * (1 + 2 * MARGIN)
     centre_x, centre_y = (low + high) / 2
     return AffineCamera.frontal(
@@ -59,8 +60,9 @@ class MeshScene:
     ) -> None:
         self._mesh = whole_triangles(vertices_mm, faces=faces)
         kept = np.isfinite(vertices_mm[faces]).all(axis=(1, 2))
-        self._uv = np.asarray(uv_corners, np.float64)[kept]
+        self._uv = np.ascontiguousarray(np.asarray(uv_corners, np.float64)[kept].transpose(2, 1, 0))
         self._pyramid = TexturePyramid.of(texture)
+        self._texel_areas = _areas(self._uv[0] * texture.shape[1], self._uv[1] * texture.shape[0])
         self._renderer = renderer or choose_renderer()
         self._camera = frontal_camera(self._mesh.used_vertices_mm())
         self._landmarks = project_landmarks(self._camera, landmarks_mm)
@@ -102,28 +104,26 @@ class MeshScene:
         camera = self._camera.seen_through(matrix)
         hits = self._renderer.first_hits(self._mesh, camera=camera, size=size)
         surface = surface_at(hits, mesh=self._mesh, camera=camera, attributes=self._uv)
-        valid = hits >= 0
         return Frame(
-            rgb=self._colour(surface, camera=camera, valid=valid),
+            rgb=self._colour(surface),
             z_mm=surface.raster(surface.z_mm, fill=np.nan),
-            valid=valid,
+            valid=hits >= 0,
             mm_per_pixel=camera.mm_per_pixel,
             origin_mm=camera.origin_mm,
         )
 
-    def _colour(self, surface: Surface, *, camera: AffineCamera, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    def _colour(self, surface: Surface) -> NDArray[np.uint8]:
         """(size, size, 3) the texture where the rays meet the mesh, the background elsewhere."""
-        height, width = self._pyramid.levels[0].shape[:2]
-        texels = _areas(self._uv * (width, height))
-        pixels = _areas(camera.screen(self._mesh.vertices_mm)[self._mesh.faces][:, :, :2])
-        level = 0.5 * np.log2(np.maximum(texels, 1e-9) / np.maximum(pixels, 1e-9))
-        rgb = self._pyramid.sample(
-            u=surface.raster(surface.attributes[:, 0], fill=0.0),
-            v_down=surface.raster(1.0 - surface.attributes[:, 1], fill=0.0),
-            level=surface.raster(level[surface.triangles], fill=0.0),
+        level = 0.5 * np.log2(np.maximum(self._texel_areas, 1e-9) / np.maximum(surface.pixel_areas, 1e-9))
+        u, v = surface.attributes
+        rgb = np.empty((surface.size * surface.size, 3), np.uint8)
+        rgb[:] = BACKGROUND
+        rgb[surface.pixels] = self._pyramid.sample(
+            u=u.astype(np.float32),
+            v_down=(1.0 - v).astype(np.float32),
+            level=level.astype(np.float32)[surface.triangles],
         )
-        rgb[~valid] = BACKGROUND
-        return rgb
+        return rgb.reshape(surface.size, surface.size, 3)
 
 
 def whole_triangles(vertices_mm: NDArray[np.float64], *, faces: NDArray[np.int32]) -> TriangleMesh:
@@ -143,7 +143,6 @@ def centroid(valid: NDArray[np.bool_]) -> Point | None:
     return np.array([columns.mean() + 0.5, rows.mean() + 0.5]) if len(rows) else None
 
 
-def _areas(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unsigned areas (T,) of plane triangles (T, 3, 2)."""
-    (x1, y1), (x2, y2) = (corners[:, 1] - corners[:, 0]).T, (corners[:, 2] - corners[:, 0]).T
-    return 0.5 * np.abs(x1 * y2 - x2 * y1)
+def _areas(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unsigned areas (F,) of plane triangles with corners ``x`` (3, F), ``y`` (3, F)."""
+    return 0.5 * np.abs((x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0]))

@@ -92,7 +92,7 @@ class PhotoScene:
         """The photograph resampled, and the mesh cast at the very same rays; ``matrix`` (2, 3)."""
         camera = self.solved.camera.seen_through(matrix)
         hits = self._renderer.first_hits(self._mesh, camera=camera, size=size)
-        none = np.zeros((len(self._mesh.faces), 3, 0))
+        none = np.zeros((0, 3, len(self._mesh.faces)))
         surface = surface_at(hits, mesh=self._mesh, camera=camera, attributes=none)
         return Frame(
             rgb=warp_rgb(self._photo, matrix, size=size),

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
+Places = NDArray[np.float32]
+
+_BLOCK: Final = 1024
+"""OpenCV samples rasters, not lists: lists of places are folded into rows of this length."""
 
 
-def _bilinear(picture: Picture, x: NDArray[np.float32], y: NDArray[np.float32]) -> Picture:
+def _bilinear(picture: Picture, x: Places, y: Places) -> Picture:
     """Sample at continuous pixel coordinates (texel k has its centre at k + 0.5); beyond the border: its colour."""
-    return cv2.remap(
-        picture, x - np.float32(0.5), y - np.float32(0.5), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )  # type: ignore[return-value]
+    half = np.float32(0.5)
+    return cv2.remap(picture, x - half, y - half, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+
+
+def _bilinear_list(picture: Picture, x: Places, y: Places) -> Picture:
+    """(M, 3) colours at M places."""
+    missing = -len(x) % _BLOCK
+    folded = (np.pad(values, (0, missing)).reshape(-1, _BLOCK) for values in (x, y))
+    return _bilinear(picture, *folded).reshape(-1, 3)[: len(x)]
 
 
 def reduced_by(picture: Picture, factor: float) -> Picture:
@@ -27,9 +38,7 @@ def reduced_by(picture: Picture, factor: float) -> Picture:
     return cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
-def sample_uniform(
-    picture: Picture, *, x: NDArray[np.float32], y: NDArray[np.float32], texels_per_pixel: float
-) -> Picture:
+def sample_uniform(picture: Picture, *, x: Places, y: Places, texels_per_pixel: float) -> Picture:
     """Colour at (x, y) (H, W) float32 continuous picture pixels where the scale is about the same everywhere."""
     source = reduced_by(picture, texels_per_pixel)
     scale_x = np.float32(source.shape[1] / picture.shape[1])
@@ -51,17 +60,27 @@ class TexturePyramid:
             levels.append(reduced_by(levels[-1], 2.0))
         return cls(tuple(levels))
 
-    def sample(self, *, u: NDArray[np.float32], v_down: NDArray[np.float32], level: NDArray[np.float32]) -> Picture:
-        """(H, W, 3) colour at ``u`` and ``v_down`` (H, W), normalised from the upper left corner.
+    def sample(self, *, u: Places, v_down: Places, level: Places) -> Picture:
+        """(M, 3) colours at ``u`` and ``v_down`` (M,), normalised from the upper left corner.
 
-        ``level`` (H, W) is log₂ of the texels along one side of a pixel's footprint; between two levels of the
-        pyramid the colour is mixed linearly.
+        ``level`` (M,) is log₂ of the texels along one side of a pixel's footprint; between two levels of the pyramid
+        the colour is mixed linearly.
         """
         level = np.clip(level, 0.0, len(self.levels) - 1.0)
-        colour = np.zeros((*u.shape, 3), np.float32)
-        for k, picture in enumerate(self.levels):
-            weight = np.maximum(0.0, 1.0 - np.abs(level - k))
-            if weight.any():
-                height, width = picture.shape[:2]
-                colour += weight[..., None] * _bilinear(picture, u * np.float32(width), v_down * np.float32(height))
-        return np.rint(colour).astype(np.uint8)
+        lower = level.astype(np.intp)
+        colour = np.empty((len(u), 3), np.uint8)
+        for k in range(len(self.levels)):
+            here = np.flatnonzero(lower == k)
+            if not here.size:
+                continue
+            fine = self._level(k, u[here], v_down[here])
+            if k + 1 < len(self.levels):
+                coarse = self._level(k + 1, u[here], v_down[here])
+                mix = (level[here] - k)[:, None]
+                fine = np.rint(fine + mix * (coarse.astype(np.float32) - fine))
+            colour[here] = fine
+        return colour
+
+    def _level(self, k: int, u: Places, v_down: Places) -> Picture:
+        height, width = self.levels[k].shape[:2]
+        return _bilinear_list(self.levels[k], u * np.float32(width), v_down * np.float32(height))

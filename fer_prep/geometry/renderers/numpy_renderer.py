@@ -50,16 +50,16 @@ class _Canvas:
 
 @dataclass(frozen=True)
 class _Setup:
-    """Triangles on the screen: first pixel and extent of the bounding box, and two barycentrics as planes over it.
+    """Triangles on the screen: first pixel and extent of the bounding box, and what varies linearly over it.
 
-    Each array is (T,). ``u`` belongs to the second corner, ``v`` to the third; ``u_x`` is its change a pixel.
+    Each array is (T,). ``u`` is the barycentric of the second corner at the first pixel's centre and ``u_x``, ``u_y``
+    its change a pixel; ``v`` is the third corner's. The nearness is ``near + near_u · u + near_v · v``.
     """
 
     index: Indices
-    column: Indices
-    row: Indices
-    width: Indices
-    height: Indices
+    pixel: Indices
+    width: Array
+    height: Array
     u: Array
     u_x: Array
     u_y: Array
@@ -70,8 +70,10 @@ class _Setup:
     near_u: Array
     near_v: Array
 
-    def subset(self, keep: Indices) -> _Setup:
-        return _Setup(*(getattr(self, name)[keep] for name in self.__dataclass_fields__))
+    def subset(self, keep: NDArray[np.bool_]) -> _Setup:
+        if keep.all():
+            return self
+        return _Setup(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
 
 
 def _span(first: Array, second: Array, third: Array, *, size: int) -> tuple[Array, Array]:
@@ -91,42 +93,57 @@ def _set_up(screen: Array, faces: NDArray[np.int32], *, size: int) -> _Setup:
     row, height = _span(y0, y1, y2, size=size)
     determinant = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
     keep = np.flatnonzero((width > 0) & (height > 0) & (np.abs(determinant) > 1e-12))
-    x0, x1, x2, y0, y1, y2 = (values[keep] for values in (x0, x1, x2, y0, y1, y2))
-    column, row, width, height = (values[keep] for values in (column, row, width, height))
-    inverse = 1.0 / determinant[keep]
+    x0, x1, x2, y0, y1, y2 = (np.take(values, keep) for values in (x0, x1, x2, y0, y1, y2))
+    column, row, width, height = (np.take(values, keep) for values in (column, row, width, height))
+    inverse = 1.0 / np.take(determinant, keep)
     u_x, u_y = (y2 - y0) * inverse, (x0 - x2) * inverse
     v_x, v_y = (y0 - y1) * inverse, (x1 - x0) * inverse
     dx, dy = column + 0.5 - x0, row + 0.5 - y0
-    n0, n1, n2 = (nearness[corner[keep]] for corner in corners)
-    whole = (values.astype(np.intp) for values in (column, row, width, height))
+    near0, near1, near2 = (np.take(nearness, np.take(corner, keep)) for corner in corners)
     return _Setup(
-        keep, *whole, u_x * dx + u_y * dy, u_x, u_y, v_x * dx + v_y * dy, v_x, v_y, n0, n1 - n0, n2 - n0
-    )  # fmt: skip
+        index=keep,
+        pixel=(row * size + column).astype(np.intp),
+        width=width,
+        height=height,
+        u=u_x * dx + u_y * dy,
+        u_x=u_x,
+        u_y=u_y,
+        v=v_x * dx + v_y * dy,
+        v_x=v_x,
+        v_y=v_y,
+        near=near0,
+        near_u=near1 - near0,
+        near_v=near2 - near0,
+    )
+
+
+def _inside(u: Array, v: Array) -> NDArray[np.bool_]:
+    return (u >= -EDGE_TOLERANCE) & (v >= -EDGE_TOLERANCE) & (u + v <= 1 + EDGE_TOLERANCE)
 
 
 def _draw_small(canvas: _Canvas, setup: _Setup, *, size: int) -> None:
-    """All triangles at once, one offset of the bounding box after the other."""
+    """All triangles at once, one offset of the bounding box after the other: along the row, then down."""
     which = np.arange(len(setup.index))
     u, v = setup.u, setup.v
     for step_x in range(int(setup.width.max(initial=0))):
         if step_x:
-            wide = np.flatnonzero(setup.width[which] > step_x)
+            wide = np.flatnonzero(np.take(setup.width, which) > step_x)
             which = which[wide]
             u, v = u[wide] + setup.u_x[which], v[wide] + setup.v_x[which]
-        _draw_columns(canvas, setup, which=which, u=u, v=v, step_x=step_x, size=size)
+        _draw_column(canvas, setup, which=which, u=u, v=v, first_pixel=setup.pixel[which] + step_x, size=size)
 
 
-def _draw_columns(
-    canvas: _Canvas, setup: _Setup, *, which: Indices, u: Array, v: Array, step_x: int, size: int
+def _draw_column(
+    canvas: _Canvas, setup: _Setup, *, which: Indices, u: Array, v: Array, first_pixel: Indices, size: int
 ) -> None:
-    """The pixel column ``step_x`` of the bounding boxes of the triangles ``which``, from top to bottom."""
-    pixel = setup.row[which] * size + setup.column[which] + step_x
+    """One pixel column of the bounding boxes of the triangles ``which``, from ``first_pixel`` downward."""
+    pixel = first_pixel
     for step_y in range(int(setup.height[which].max(initial=0))):
         if step_y:
-            high = np.flatnonzero(setup.height[which] > step_y)
+            high = np.flatnonzero(np.take(setup.height, which) > step_y)
             which = which[high]
             u, v, pixel = u[high] + setup.u_y[which], v[high] + setup.v_y[which], pixel[high] + size
-        inside = np.flatnonzero((u >= -EDGE_TOLERANCE) & (v >= -EDGE_TOLERANCE) & (u + v <= 1 + EDGE_TOLERANCE))
+        inside = np.flatnonzero(_inside(u, v))
         hit = which[inside]
         nearness = setup.near[hit] + setup.near_u[hit] * u[inside] + setup.near_v[hit] * v[inside]
         canvas.offer(pixel[inside], nearness=nearness, triangles=setup.index[hit])
@@ -138,8 +155,8 @@ def _draw_large(canvas: _Canvas, setup: _Setup, *, size: int) -> None:
         across, down = np.arange(setup.width[k]), np.arange(setup.height[k])[:, None]
         u = setup.u[k] + setup.u_x[k] * across + setup.u_y[k] * down
         v = setup.v[k] + setup.v_x[k] * across + setup.v_y[k] * down
-        inside = (u >= -EDGE_TOLERANCE) & (v >= -EDGE_TOLERANCE) & (u + v <= 1 + EDGE_TOLERANCE)
-        pixel = ((setup.row[k] + down) * size + setup.column[k] + across)[inside]
+        inside = _inside(u, v)
+        pixel = (setup.pixel[k] + down.astype(np.intp) * size + across.astype(np.intp))[inside]
         nearness = setup.near[k] + setup.near_u[k] * u[inside] + setup.near_v[k] * v[inside]
         canvas.offer(pixel, nearness=nearness, triangles=np.full(len(pixel), setup.index[k]))
 
@@ -154,6 +171,6 @@ class NumpyRenderer:
         setup = _set_up(camera.screen(mesh.vertices_mm), mesh.faces, size=size)
         canvas = _Canvas.blank(size)
         large = np.maximum(setup.width, setup.height) > LARGE_PIXELS
-        _draw_small(canvas, setup.subset(np.flatnonzero(~large)), size=size)
-        _draw_large(canvas, setup.subset(np.flatnonzero(large)), size=size)
+        _draw_small(canvas, setup.subset(~large), size=size)
+        _draw_large(canvas, setup.subset(large), size=size)
         return canvas.triangle.reshape(size, size)

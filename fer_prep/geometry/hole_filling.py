@@ -1,0 +1,97 @@
+"""Small holes of a range grid, closed by quadrics through their surroundings; all holes of a scan at once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+FILL_RADIUS_MM: Final = 4.0
+FILL_RESIDUAL_MM: Final = 1.0
+
+_RING_NODES: Final = 2
+"""How far around a hole the surface is fitted."""
+_MIN_RING: Final = 8
+"""Fewer nodes around a hole do not tell a quadric."""
+_HEIGHT: Final = 2
+"""z among the values of a node."""
+
+
+def fill_small_holes(values: Array, *, valid: Mask, pitch_mm: float) -> tuple[Array, Mask]:
+    """Return ``values`` (R, C, K) with small holes filled, and which nodes (R, C) those are.
+
+    A hole is small when none of its nodes is further than ``FILL_RADIUS_MM`` from a node of ``valid`` (R, C) and it
+    does not touch the grid's rim. It is filled when a quadric fits the heights of the nodes around it to
+    ``FILL_RESIDUAL_MM`` root-mean-square. ``pitch_mm`` is the distance between neighbouring nodes; z is column 2.
+    """
+    filled = np.zeros(valid.shape, bool)
+    labels, holes, centres, reach = _small_holes(valid, pitch_mm=pitch_mm)
+    if not len(holes):
+        return values, filled
+    margin = reach + _RING_NODES
+    around = np.arange(-margin, margin + 1)
+    rows = (centres[:, 0, None] + around)[:, :, None] + margin  # (n, w, 1), in padded coordinates
+    columns = (centres[:, 1, None] + around)[:, None, :] + margin
+    is_hole = np.pad(labels, margin)[rows, columns] == holes[:, None, None]
+    ring = _dilated(is_hole) & np.pad(valid, margin)[rows, columns]
+    known = np.pad(np.nan_to_num(values), ((margin, margin), (margin, margin), (0, 0)))[rows, columns]
+    fitted, fits = _fit_quadrics(known, ring)
+    chosen = is_hole & fits[:, None, None]
+    hole, down, right = np.nonzero(chosen)
+    at = (centres[hole, 0] + around[down], centres[hole, 1] + around[right])
+    closed = values.copy()
+    closed[at] = fitted[chosen]
+    filled[at] = True
+    return closed, filled
+
+
+def _small_holes(valid: Mask, *, pitch_mm: float) -> tuple[NDArray[np.int32], Array, NDArray[np.intp], int]:
+    """Component labels (R, C), the labels of small holes (n,), their centre nodes (n, 2), and the largest half side."""
+    missing = (~valid).astype(np.uint8)
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats(missing, connectivity=8)
+    left, top, width, height = boxes[1:, :4].T.astype(np.intp)
+    rows, columns = valid.shape
+    inside = (left > 0) & (top > 0) & (left + width < columns) & (top + height < rows)
+    away = cv2.distanceTransform(missing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * pitch_mm
+    deep = np.zeros(len(boxes), bool)
+    deep[labels[away > FILL_RADIUS_MM]] = True
+    small = np.flatnonzero(inside & ~deep[1:])
+    centres = np.stack([top + height // 2, left + width // 2], axis=1)[small]
+    reach = int(max((height[small] // 2).max(initial=0), (width[small] // 2).max(initial=0)))
+    return labels, small + 1, centres, reach
+
+
+def _dilated(masks: Mask) -> Mask:
+    """Masks (n, w, w) grown by ``_RING_NODES`` along rows and columns."""
+    for axis in (1, 2):
+        grown = masks.copy()
+        for step in range(1, _RING_NODES + 1):
+            near, far = [slice(None)] * 3, [slice(None)] * 3
+            near[axis], far[axis] = slice(None, -step), slice(step, None)
+            grown[tuple(near)] |= masks[tuple(far)]
+            grown[tuple(far)] |= masks[tuple(near)]
+        masks = grown
+    return masks
+
+
+def _fit_quadrics(known: Array, ring: Mask) -> tuple[Array, Mask]:
+    """Least-squares quadrics of windows ``known`` (n, w, w, K) over ``ring`` (n, w, w): their values, and which fit."""
+    count, side = ring.shape[:2]
+    place = (np.arange(side) - side // 2) / side
+    r, c = (grid.ravel() for grid in np.meshgrid(place, place, indexing="ij"))
+    basis = np.stack([np.ones(side * side), r, c, r * r, r * c, c * c], axis=1)  # (w², 6)
+    weight = ring.reshape(count, -1).astype(np.float64)
+    flat = known.reshape(count, side * side, -1)
+    weighted = weight[:, :, None] * basis
+    normal = weighted.transpose(0, 2, 1) @ basis + 1e-9 * np.eye(6)
+    coefficients = np.linalg.solve(normal, weighted.transpose(0, 2, 1) @ flat)
+    fitted = basis @ coefficients
+    members = weight.sum(axis=1)
+    squares = (weight * (fitted[:, :, _HEIGHT] - flat[:, :, _HEIGHT]) ** 2).sum(axis=1)
+    fits = (members >= _MIN_RING) & (squares <= FILL_RESIDUAL_MM**2 * members)
+    return fitted.reshape(known.shape), fits
