@@ -94,7 +94,7 @@ class PrepareTask:
                 "id": sample.id,
                 "inputs": {role: file_digest(path) for role, path in sample.files.items()},
                 "settings": self.settings.content(sample),
-                "source": dict(self.source.settings()),
+                "source": dict(self.source.load_settings()),
                 "code": self.code,
             }
         )

@@ -36,6 +36,9 @@ class FakeSource:
     """How long a sample takes to load."""
 
     def settings(self) -> dict[str, Any]:
+        return {"brightness": self.brightness, "relabel": self.relabel}
+
+    def load_settings(self) -> dict[str, Any]:
         return {"brightness": self.brightness}
 
     def list_samples(self, root: Path) -> Listing:

@@ -24,8 +24,9 @@ LAYERS = (
      "prepared_folder", "global_file", "global_schema", "global_writer", "compression", "selection", "group_splitter",
      "folds", "fold_manifest", "fold_protocols", "default_folds", "shards",
      "sample_data"),
-    ("prepare", "prepare_sample", "resample", "merge", "import_folder"),
-    ("check", "check_raw", "confounding", "near_duplicates", "statistics", "browse", "data_card", "export", "doctor"),
+    ("prepare", "prepare_sample", "preview", "resample", "merge", "import_folder"),
+    ("check", "check_raw", "confounding", "near_duplicates", "statistics", "browse", "data_card", "croissant",
+     "export", "doctor"),
     ("cli",),
 )  # fmt: skip
 

@@ -96,6 +96,7 @@ def render_bosphorus(
     unfound: Unfound = "reject",
     mask: Mask = "none",
     policy: PolicyChoice = "thesis-3.8",
+    renderer: Renderer = "auto",
     preview: Preview = 0,
     max_rejected: MaxRejected = 0.05,
 ) -> None:
@@ -114,6 +115,7 @@ def render_bosphorus(
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
         options=run_options(context, workers=workers, preview=preview),
         policy=policy,
+        renderer=renderer,
     )
     finish([summary], max_rejected=max_rejected)
 

@@ -37,7 +37,14 @@ class Source(Protocol):
         ...
 
     def settings(self) -> Mapping[str, Any]:
-        """The options that change what ``load`` returns, JSON-able: part of every sample's content key."""
+        """All options that matter to the outcome, JSON-able: what ``prepared.json`` says about the source."""
+        ...
+
+    def load_settings(self) -> Mapping[str, Any]:
+        """Those of ``settings`` that change what ``load`` returns for a sample: part of the sample's content key.
+
+        Options that only decide labels, or which recordings are used, are not among them: no pixels are made again.
+        """
         ...
 
     def list_samples(self, root: Path) -> Listing:

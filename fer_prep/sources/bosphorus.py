@@ -134,6 +134,10 @@ class Bosphorus:
             "require_landmarks": self.require_landmarks,
         }
 
+    def load_settings(self) -> Mapping[str, Any]:
+        """The option that changes pixels: the policy decides about labels only."""
+        return {"renderer": self.renderer}
+
     def list_samples(self, root: Path) -> Listing:
         """Group the files of every scan by name, decide its category; incomplete or misnamed ones are rejected."""
         tree = walk_tree(root, title="Bosphorus", expected=TREE)

@@ -96,8 +96,12 @@ class Bu3dfe:
         return "bu3dfe"
 
     def settings(self) -> Mapping[str, Any]:
-        """The options that change pixels."""
+        """All options."""
         return asdict(self)
+
+    def load_settings(self) -> Mapping[str, Any]:
+        """The options that change pixels."""
+        return {"rgb": self.rgb, "renderer": self.renderer}
 
     def list_samples(self, root: Path) -> Listing:
         """Group the files of every recording by name; what is wrongly named or incomplete is rejected."""

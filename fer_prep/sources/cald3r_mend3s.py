@@ -74,8 +74,12 @@ class RgbdPairs:
             raise ValueError(f"expected a depth unit between 0 and 100 mm; found {self.depth_unit_mm}")
 
     def settings(self) -> Mapping[str, Any]:
-        """The options that change pixels."""
+        """All options."""
         return asdict(self)
+
+    def load_settings(self) -> Mapping[str, Any]:
+        """The option that changes depth."""
+        return {"depth_unit_mm": self.depth_unit_mm}
 
     def list_samples(self, root: Path) -> Listing:
         """Pair pictures and depth maps by name; what is wrongly named or has no partner is rejected."""
