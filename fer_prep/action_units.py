@@ -16,7 +16,6 @@ from typing import Any, Final
 from fer_prep.digests import settings_digest
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import UsageError
-from fer_prep.formats.facs_scores import FacsCode
 from fer_prep.resources import manifest_file
 
 DEFAULT_POLICY: Final = "thesis-3.8"
@@ -64,6 +63,19 @@ ACTION_UNITS: Final[Mapping[int, str]] = {
     46: "wink",
 }
 """Action unit → its name in the Facial Action Coding System (Ekman and Friesen 1978). There is no 3."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FacsCode:
+    """One action unit as a FACS coder scored it."""
+
+    number: int
+    intensity: str = ""
+    """``A`` (trace) to ``E`` (maximum); empty where it was not scored."""
+    unilateral: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number}{'/one side' if self.unilateral else ''}{self.intensity}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ import h5py
 
 from fer_prep.check_dataset import check_dataset
 from fer_prep.check_folds import check_folds
+from fer_prep.check_raw import check_raw_tree
 from fer_prep.check_report import CheckReport
 from fer_prep.errors import UsageError
 from fer_prep.prepared_files import SUMMARY
@@ -29,9 +30,7 @@ def check_path(path: Path, *, deep: bool = False, data: Path | None = None, prog
     if path.is_dir():
         if (path / SUMMARY).is_file() or (path / JOURNAL_NAME).is_file():
             return verify(path, deep=deep)
-        from fer_prep.check_raw import check_raw_tree
-
-        return check_raw_tree(path)
+        return check_raw_tree(path, deep=deep, progress=progress)
     if path.suffix == ".json":
         return check_folds(path, data=data, deep=deep, progress=progress)
     if path.suffix in _HDF5_SUFFIXES or h5py.is_hdf5(path):

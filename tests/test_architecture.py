@@ -17,7 +17,7 @@ LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "progress", "resources",
      "landmark_names", "check_report", "system_libraries", "atomic_files", "folder_lock", "engine", "worker_process",
      "console", "workspace",
-     "action_units"),
+     "action_units", "dataset_manifest"),
     ("formats", "geometry", "faces"),
     ("sources",),
     ("records", "prepared_files", "prepared_writer", "code_version",
@@ -25,7 +25,7 @@ LAYERS = (
      "folds", "fold_manifest", "fold_protocols", "default_folds", "shards",
      "sample_data"),
     ("prepare", "prepare_sample", "preview", "resample", "merge", "import_folder"),
-    ("check", "check_raw", "confounding", "near_duplicates", "statistics", "browse", "data_card", "croissant",
+    ("check", "check_raw", "map_action_units", "confounding", "near_duplicates", "statistics", "browse", "data_card", "croissant",
      "export", "doctor"),
     ("cli",),
 )  # fmt: skip

@@ -41,3 +41,52 @@ def check(
     console.print(f"{errors} errors, {warnings} warnings")
     if report.failed:
         raise typer.Exit(EXIT_DATA_WRONG)
+
+
+@app.command(rich_help_panel="Dataset")
+def stats(
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
+    csv: Annotated[Path | None, typer.Option(help="Also write all counts as CSV here.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Also draw the class distributions here.")] = None,
+    show: Annotated[int, typer.Option(help="How many outliers to name.")] = 10,
+) -> None:
+    """Count a dataset by class, dataset, subject, gender, intensity and label source; measure its geometry.
+
+    [dim]fer-prep stats global.h5 --csv counts.csv --png classes.png[/]
+    """
+    from fer_prep import statistics
+    from fer_prep.atomic_files import write_atomically
+    from fer_prep.global_file import GlobalFile
+
+    with GlobalFile.open(dataset) as data:
+        for column, title in _COUNTED_BY:
+            names, counts = statistics.crosstab(data, column)
+            if len(names) > 1 or column == "dataset":
+                _print_counts(title, names, counts)
+        columns = ["dataset", "subjects", "female", "male", "samples", "a subject: fewest / median / most"]
+        print_table("subjects", columns, statistics.subjects_table(data))
+        found = statistics.measures(data, progress=progress_bar)
+        columns = ["measure", "dataset", "5 %", "median", "95 %", "samples"]
+        print_table("measures", columns, statistics.measures_table(data, found))
+        odd = statistics.outliers(data, found)
+        if odd:
+            print_table(f"outliers: {len(odd)}", ["sample", "measure", "value", "its dataset's median"], odd[:show])
+        if csv is not None:
+            write_atomically(csv, content=statistics.counts_csv(data))
+        if png is not None:
+            write_atomically(png, content=statistics.draw_distributions(data))
+
+
+_COUNTED_BY = (
+    ("dataset", "samples by class and dataset"),
+    ("label_source", "by label source"),
+    ("intensity", "by intensity (0: the dataset has none)"),
+    ("gender", "by gender"),
+    ("ethnicity", "by ethnicity"),
+)
+
+
+def _print_counts(title: str, names: list[str], counts: dict[str, list[int]]) -> None:
+    totals = [sum(column) for column in zip(*counts.values(), strict=True)]
+    rows = [[emotion, *numbers, sum(numbers)] for emotion, numbers in [*counts.items(), ("all", totals)]]
+    print_table(title, ["class", *(name or "unknown" for name in names), "all"], rows)

@@ -14,27 +14,14 @@ A–E (``12``, ``12D``, ``12:D``), ``L`` or ``R`` in front or behind for a unila
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from fer_prep.action_units import FacsCode
 from fer_prep.errors import FormatError
 
 _MAX_BYTES: Final = 16 << 20
 _SCAN: Final = re.compile(r"([a-z]{1,8}\d{1,6}(?:_[A-Za-z0-9]+)+)(?:\.\w{1,8})?", re.IGNORECASE)
 _CODE: Final = re.compile(r"(?P<before>[LR]?)(?P<number>\d{1,2})(?P<after>[LR]?):?(?P<intensity>[A-E]?)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FacsCode:
-    """One scored action unit."""
-
-    number: int
-    intensity: str = ""
-    """``A`` (trace) to ``E`` (maximum); empty where it was not scored."""
-    unilateral: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.number}{'/one side' if self.unilateral else ''}{self.intensity}"
 
 
 FacsScores = dict[str, tuple[FacsCode, ...]]

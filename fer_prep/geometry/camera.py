@@ -108,7 +108,7 @@ class AffineCamera:
         """(N, 2) pixels → (N, 3) the metric points of height 0 on their rays."""
         full = np.vstack([self.projection[:, :3], self.toward])
         known = np.column_stack([pixels - self.projection[:, 3], np.zeros(len(pixels))])
-        return np.linalg.solve(full, known.T).T
+        return np.linalg.solve(full, known.T).T.astype(np.float64)
 
     def rays(self, size: int, *, points_mm: Array) -> Rays:
         """Parallel rays that start 1 mm in front of the nearest of ``points_mm``."""

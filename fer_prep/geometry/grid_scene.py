@@ -1,9 +1,9 @@
 """A range scan with its sensor's picture (Bosphorus) as a scene: every grid node knows its place in the picture.
 
 Depth and colour of a pixel come from one ray: it meets the triangulated grid, and the picture is sampled where that
-very point was seen. Where a ray meets nothing there is no depth; the picture is continued there through the linear map
-between metric x, y and the picture (with the residual of the nearest pixel that has geometry), so that hair and
-background look as in the photograph instead of being cut out.
+very point was seen. Where a ray meets nothing there is no depth; the picture is continued there from the
+nearest pixel that has geometry, by the scan's average step in the picture a pixel, so that hair and background look as
+in the photograph instead of being cut out.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class GridScene:
         """(3, 2) the linear map of metric x, y, 1 to picture pixels that fits the scan best."""
         used = self._mesh.used()
         xy1 = np.column_stack([self._mesh.vertices_mm[used, :2], np.ones(len(used))])
-        return np.linalg.lstsq(xy1, self._picture_px[used], rcond=None)[0]
+        return np.linalg.lstsq(xy1, self._picture_px[used], rcond=None)[0].astype(np.float64)
 
     def _from_picture(self, landmarks_px: Mapping[str, NDArray[np.float64]]) -> dict[str, Point]:
         """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""
@@ -130,7 +130,7 @@ class GridScene:
             valid=valid,
             mm_per_pixel=camera.mm_per_pixel,
             origin_mm=camera.origin_mm,
-            filled_pixels=int(np.count_nonzero(self._face_filled[surface.triangles])),
+            filled_pixels=int(np.count_nonzero(np.take(self._face_filled, surface.triangles))),
         )
 
     def _colour(self, surface: Surface, *, camera: AffineCamera, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -164,6 +164,7 @@ def _nearest_valid(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
     _, labels = cv2.distanceTransformWithLabels(
         (~valid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    labels = np.asarray(labels, np.intp)
     places = np.zeros(int(labels.max()) + 1, np.intp)
     where = np.flatnonzero(valid)
     places[labels.ravel()[where]] = where

@@ -50,10 +50,11 @@ def fill_small_holes(values: Array, *, valid: Mask, pitch_mm: float) -> tuple[Ar
     return closed, filled
 
 
-def _small_holes(valid: Mask, *, pitch_mm: float) -> tuple[NDArray[np.int32], Array, NDArray[np.intp], int]:
+def _small_holes(valid: Mask, *, pitch_mm: float) -> tuple[NDArray[np.int32], NDArray[np.intp], NDArray[np.intp], int]:
     """Component labels (R, C), the labels of small holes (n,), their centre nodes (n, 2), and the largest half side."""
     missing = (~valid).astype(np.uint8)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(missing, connectivity=8)
+    labels, boxes = np.asarray(labels, np.int32), np.asarray(boxes)
     left, top, width, height = boxes[1:, :4].T.astype(np.intp)
     rows, columns = valid.shape
     inside = (left > 0) & (top > 0) & (left + width < columns) & (top + height < rows)

@@ -49,10 +49,13 @@ def _write_mesh(base: Path, head: HeadMesh, posed: Array, texture: Array, style:
     kept = _cropped(head.points)
     faces = mesh.faces[kept]
     used, renumbered = np.unique(faces, return_inverse=True)
-    corners = head.uv_corners[: len(mesh.faces)][kept].reshape(-1, 2)
-    uv, uv_faces = np.unique(np.round(corners, 3), axis=0, return_inverse=True)
+    # a vertex on a lid or lip edge has one place on the skin and another on what it frames
+    _, first, uv_faces = np.unique(
+        faces + mesh.part[kept, None].astype(np.int64) * len(mesh.xy), return_index=True, return_inverse=True
+    )
+    corners = head.uv_corners[: len(mesh.faces)][kept].reshape(-1, 2)[first]
     height, width = texture.shape[:2]
-    uv = np.column_stack([uv[:, 0] / width, 1 - uv[:, 1] / height])
+    uv = np.column_stack([corners[:, 0] / width, 1 - corners[:, 1] / height])
     points = np.round(posed[used], 5)
     rows = np.searchsorted(used, mesh.landmarks)
     name = f"{base.name}_F3D"

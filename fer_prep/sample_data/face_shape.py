@@ -19,11 +19,11 @@ Array = NDArray[np.float64]
 # plan y → mm; anthropometric means of adult faces, rounded
 _HALF_WIDTH: Final = {
     -128: 20,
-    -118: 27,
-    -111: 31,
-    -104: 37,
-    -90: 47,
-    -70: 57,
+    -118: 29,
+    -111: 34,
+    -104: 41,
+    -90: 50,
+    -70: 58,
     -50: 63,
     -20: 69,
     0: 70,
@@ -147,12 +147,14 @@ def identity_fields() -> dict[str, Array]:
     return {name: sum(mirrored_field(xy, bumps)) for name, bumps in IDENTITY_BUMPS.items()}
 
 
+@lru_cache(maxsize=256)
+def _trait_shift(name: str, at: tuple[float, float]) -> Array:
+    return sum(mirrored_field(np.array([at]), IDENTITY_BUMPS[name]))[0]
+
+
 def identity_shift(traits: Mapping[str, float], at: tuple[float, float]) -> Array:
     """(3,) displacement in mm that the traits cause at one plan position (used for the eyeballs)."""
-    xy = np.array([at])
-    return sum(
-        (value * sum(mirrored_field(xy, IDENTITY_BUMPS[name]))[0] for name, value in traits.items()), np.zeros(3)
-    )
+    return sum((value * _trait_shift(name, at) for name, value in traits.items()), np.zeros(3))
 
 
 def resting_face(traits: Mapping[str, float], *, scale: tuple[float, float, float]) -> Array:

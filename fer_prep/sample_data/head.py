@@ -138,40 +138,48 @@ def _ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, fl
 
 def _hair(person: Person) -> _Piece:
     """A cap over the skull, cut along the hairline; long hair goes straight down behind the ears."""
-    top = np.linspace(0.05, np.pi / 2, 26)
-    crown_y, across = 18 + 102 * np.cos(top), np.sin(top)
-    fall_y = np.arange(14, -person.hair_length_mm - 1, -4.0)
-    flare = 1.0 + 0.0006 * (14 - fall_y)
-    y = np.concatenate([crown_y, fall_y])
-    share = np.concatenate([across, flare])
-    rows = np.column_stack([y, 78 * share, 99 * np.minimum(share, 1.02), 0 * y, -84 + 0 * y])
-    cap = _tube(rows, columns=96, swatch=skin.HAIR_SWATCH)
     rng = np.random.default_rng(person.complexion.noise_seed + 1)
-    ripple = rng.normal(0, 0.6, 96)
-    ripple[-1] = ripple[0]
-    points = cap.points.reshape(len(y), 96, 3).copy()
-    points[..., 2] += ripple
-    points[..., 0] *= 1 + 0.006 * ripple
+    columns = 144
+    top = np.linspace(0.05, np.pi / 2, 44)
+    fall_y = np.arange(16, -person.hair_length_mm - 1, -3.0)
+    y = np.concatenate([18 + 102 * np.cos(top), fall_y])
+    share = np.concatenate([np.sin(top), 1.0 + 0.0006 * (16 - fall_y)])
+    fullness = person.hair_fullness
+    rows = np.column_stack(
+        [y, 76 * fullness * share, 97 * fullness * np.minimum(share, 1.02), 0 * y, -83 - 6 * (fullness - 1) + 0 * y]
+    )
+    cap = _tube(rows, columns=columns, swatch=skin.HAIR_SWATCH)
+    strands = np.convolve(rng.normal(0, 1.0, columns + 4), [0.25, 0.5, 1, 0.5, 0.25], mode="valid")
+    strands[-1] = strands[0]
+    points = cap.points.reshape(len(y), columns, 3).copy()
+    points[..., 2] += 0.7 * strands
+    points[..., 0] *= 1 + 0.006 * strands
     points = points.reshape(-1, 3)
     centre = points[cap.faces].mean(axis=1)
-    hairline = person.complexion.hairline_mm - 0.009 * centre[:, 0] ** 2 + rng.normal(0, 0.8, len(centre))
-    kept = (centre[:, 1] > hairline) | (centre[:, 2] < -62 - 0.1 * np.abs(centre[:, 1]))
-    return _Piece(points=points, faces=cap.faces[kept], uv=cap.uv, material=cap.material)
+    wave = np.interp(centre[:, 0], np.linspace(-90, 90, 61), np.convolve(rng.normal(0, 1.4, 63), np.ones(3) / 2, "valid"))
+    temples = person.temples * np.exp(-(((np.abs(centre[:, 0]) - 34) / 13) ** 2))
+    hairline = person.complexion.hairline_mm - 0.009 * centre[:, 0] ** 2 + wave + temples
+    kept = (centre[:, 1] > hairline) | (centre[:, 2] < -60 - 0.1 * np.abs(centre[:, 1]))
+    outside = cap.faces[kept]
+    both_sides = np.vstack([outside, outside[:, ::-1]])  # long hair is also seen from within, beside the neck
+    return _Piece(points=points, faces=both_sides, uv=cap.uv, material=cap.material)
 
 
 def _surroundings(person: Person) -> list[_Piece]:
     """Hair, ears, the back of the head, neck and shoulders in the mean face's millimetres."""
-    neck_y = np.linspace(-92, -215, 16)
-    widen = np.clip((-neck_y - 165) / 50, 0, 1) ** 2
-    male = 1.08 if person.gender == "M" else 0.95
-    neck = np.column_stack([neck_y, (49 + 26 * widen) * male, (50 + 4 * widen) * male, 0 * neck_y, -76 + 0 * neck_y])
+    neck_y = np.linspace(-52, -200, 24)
+    slope = np.clip((-neck_y - 128) / 42, 0, 1.6) ** 2
+    stout = 1.06 if person.gender == "M" else 0.92
+    neck = np.column_stack(
+        [neck_y, 52 * stout + 34 * slope, 52 * stout + 6 * slope, 0 * neck_y, -82 + 0.06 * (neck_y + 88)]
+    )
     return [
         _hair(person),
         _tube(neck, columns=48, swatch=skin.NECK_SWATCH),
         _ellipsoid((0, -6, -86), (64, 84, 66), skin.NECK_SWATCH),
-        _ellipsoid((70.5, -16, -84), (8, 30, 17), skin.EAR_SWATCH),
-        _ellipsoid((-70.5, -16, -84), (8, 30, 17), skin.EAR_SWATCH),
-        _ellipsoid((0, -262, -92), (200, 86, 80), skin.CLOTH_SWATCH),
+        _ellipsoid((69.5, -16, -84), (8, 30, 17), skin.EAR_SWATCH),
+        _ellipsoid((-69.5, -16, -84), (8, 30, 17), skin.EAR_SWATCH),
+        _ellipsoid((0, -252, -96), (205, 92, 76), skin.CLOTH_SWATCH),
     ]
 
 

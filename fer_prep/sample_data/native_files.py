@@ -87,7 +87,7 @@ def bnd_bytes(vertices: NDArray[np.int64], points: Array, *, style: TextStyle) -
 def picture_bytes(picture: NDArray[np.generic], *, suffix: str) -> bytes:
     """A ``.bmp`` or ``.png`` file of an (H, W, 3) RGB or an (H, W) uint16 picture."""
     stored = picture[..., ::-1] if picture.ndim == 3 else picture
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 3] if suffix == ".png" else []
+    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == ".png" else []
     done, content = cv2.imencode(suffix, np.ascontiguousarray(stored), options)
     if not done:
         raise ValueError(f"OpenCV cannot encode a {picture.dtype} picture of shape {picture.shape} as {suffix}")

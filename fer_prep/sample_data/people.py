@@ -43,6 +43,9 @@ class Person:
     style: Style
     hair_length_mm: float
     """How far below the eyes the hair reaches; small values leave the ears free."""
+    hair_fullness: float
+    temples: float
+    """How far in mm the hairline recedes at the temples (where negative, the hair comes forward)."""
     lids_at_rest: float
     lips_at_rest_mm: float
 
@@ -69,7 +72,7 @@ def _colour(choices: tuple[tuple[float, float, float], ...], rng: np.random.Gene
 def _complexion(gender: str, ethnicity: str, rng: np.random.Generator) -> Complexion:
     mean, darkness = ETHNICITIES[ethnicity]
     skin = np.clip(np.asarray(mean) * rng.uniform(0.9, 1.08) * (1 + rng.normal(0, 0.02, 3)), 0.1, 0.95)
-    rosy = np.array([0.86, 0.56, 0.55]) if gender == "M" else np.array([0.88, 0.46, 0.47])
+    rosy = np.array([0.87, 0.64, 0.62]) if gender == "M" else np.array([0.89, 0.55, 0.55])
     hair_tone = "dark" if rng.random() < darkness else "light"
     iris_tone = "dark" if rng.random() < darkness else "light"
     age = float(rng.uniform(0, 1))
@@ -106,6 +109,8 @@ def draw_person(gender: str, *, rng: np.random.Generator) -> Person:
         complexion=_complexion(gender, ethnicity, rng),
         style=draw_style(rng),
         hair_length_mm=float(rng.uniform(5, 25) if short else rng.uniform(70, 190)),
+        hair_fullness=float(rng.uniform(0.98, 1.04) if short else rng.uniform(1.0, 1.1)),
+        temples=float(rng.uniform(-4, 16)),
         lids_at_rest=float(rng.uniform(0.0, 0.12)),
         lips_at_rest_mm=float(rng.choice([0.0, 0.0, 0.6])),
     )

@@ -15,9 +15,9 @@ Array = NDArray[np.float64]
 
 
 def _colours(seen: Visible, head: HeadMesh, *, faces: NDArray[np.int32], normals: Array, light: Lighting) -> Array:
-    albedo = sample_atlas(head.atlas, seen.interpolate_corners(head.uv_corners[seen.face]))
-    dimming = seen.interpolate(head.dimming[:, None], faces)[:, 0]
-    return shade(albedo, normals=seen.interpolate(normals, faces), dimming=dimming, light=light)
+    albedo = sample_atlas(head.atlas, seen.interpolate_corners(head.uv_corners))
+    surface = seen.interpolate(np.column_stack([normals, head.dimming]), faces)
+    return shade(albedo, normals=surface[:, :3], dimming=surface[:, 3], light=light)
 
 
 def render_picture(
@@ -49,7 +49,7 @@ def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> NDArray[np
     corners = np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3)
     uv = head.uv_corners[: len(faces)].reshape(-1, 2)
     baked = head.atlas.astype(np.float64).copy()
-    seen = rasterise(uv, corners, inverse_depth=np.ones(len(uv)), shape=baked.shape[:2])
+    seen = rasterise(uv, corners, inverse_depth=np.ones(len(uv)), shape=baked.shape[:2], front_only=False)
     baked.reshape(-1, 3)[seen.pixel] = _colours(seen, head, faces=faces, normals=normals, light=light)
     return baked
 

@@ -38,7 +38,8 @@ def sample_atlas(atlas: NDArray[np.float32], uv: Array) -> Array:
 
 def shade(albedo: Array, *, normals: Array, dimming: Array, light: Lighting) -> Array:
     """(n, 3) sRGB 0…1 of points with sRGB ``albedo`` (n, 3), ``normals`` (n, 3) and ``dimming`` (n,) by occlusion."""
-    unit = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    length = np.sqrt(normals[:, 0] ** 2 + normals[:, 1] ** 2 + normals[:, 2] ** 2)
+    unit = normals / np.maximum(length, 1e-9)[:, None]
     key_direction, fill_direction = np.asarray(light.key_direction), np.asarray(light.fill_direction)
     # half-wrapped Lambert: skin scatters light past the terminator
     key = np.clip((unit @ key_direction + 0.25) / 1.25, 0, None)
@@ -47,6 +48,7 @@ def shade(albedo: Array, *, normals: Array, dimming: Array, light: Lighting) -> 
     strength = light.key * key + light.fill * fill + light.ambient * (0.65 + 0.35 * sky)
     halfway = key_direction + np.array([0.0, 0.0, 1.0])
     halfway /= np.linalg.norm(halfway)
-    gloss = light.gloss * np.clip(unit @ halfway, 0, None) ** 24
-    linear = albedo**2.2 * (strength * dimming)[:, None] * np.asarray(light.tint) + (gloss * dimming)[:, None]
-    return np.clip(linear, 0, 1) ** (1 / 2.2)
+    gloss = light.gloss * np.square(np.square(np.square(np.square(np.clip(unit @ halfway, 0, None)))))
+    # a gamma of 2 stands in for sRGB's curve: squares and roots are fast
+    linear = np.square(albedo) * ((strength * dimming)[:, None] * np.asarray(light.tint)) + (gloss * dimming)[:, None]
+    return np.sqrt(np.clip(linear, 0, 1))

@@ -147,9 +147,9 @@ def _paint_face(look: Complexion, rng: np.random.Generator) -> Array:
     nostril = 0.85 * _soft(1.0 - np.hypot((side - 6.9) / 3.4, (y + 50.9 + 0.12 * (side - 7)) / 1.6), 0.25)
     wing = 0.22 * np.exp(-(((np.hypot(side - 11.5, y + 46.5) - 7.0) / 1.0) ** 2)) * _soft(side - 12, 3)
     face *= 1 - np.clip(corner + below + nostril + wing, 0, 1)[..., None]
-    face = _mix(face, np.asarray(look.hair) * 0.8, _brow_mask(x, y, look, rng))
+    face = _mix(face, np.asarray(look.hair) * 0.62, _brow_mask(x, y, look, rng))
     scalp = _soft(y - look.hairline_mm + 0.008 * side**2 + 1.5 * _noise(rng, x.shape, 5), 3.0)
-    return _mix(face, np.asarray(look.hair), scalp * 0.9)
+    return _mix(face, np.asarray(look.hair) * 0.85, scalp * 0.9)
 
 
 def _paint_eye(look: Complexion, rng: np.random.Generator) -> Array:
@@ -184,7 +184,7 @@ def _paint_swatches(look: Complexion, rng: np.random.Generator) -> Array:
     """(TILE, TILE, 3) hair strands, neck, cloth, ear."""
     quarter = TILE // 4
     strands = cv2.GaussianBlur(rng.standard_normal((TILE, quarter)), (1, 31), sigmaX=0.1, sigmaY=9)
-    hair = np.asarray(look.hair) * (1 + 1.1 * strands[..., None])
+    hair = np.asarray(look.hair) * (1 + 0.7 * strands[..., None])
     mottle = 1 + 0.02 * _noise(rng, (TILE, quarter), 6)[..., None]
     weave = 1 + 0.05 * _noise(rng, (TILE, quarter), 2)[..., None]
     skin = np.asarray(look.skin)

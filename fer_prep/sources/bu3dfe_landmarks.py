@@ -88,9 +88,9 @@ def _points_in_mesh_frame(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: P
 
 
 def _distances_to_vertices(points_mm: NDArray[np.float64], vertices_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    return cKDTree(vertices_mm).query(points_mm)[0]
+    return KDTree(vertices_mm).query(points_mm)[0]
 
 
 def _rigid_residual_mm(a_mm: NDArray[np.float64], b_mm: NDArray[np.float64]) -> float:

@@ -15,10 +15,10 @@ class EmbreeRenderer:
     name = "embree"
 
     def __init__(self) -> None:
-        from embreex import mesh_construction, rtcore_scene
+        from importlib import import_module  # compiled modules without type stubs
 
-        self._new_scene = rtcore_scene.EmbreeScene
-        self._add_mesh = mesh_construction.TriangleMesh
+        self._new_scene = import_module("embreex.rtcore_scene").EmbreeScene
+        self._add_mesh = import_module("embreex.mesh_construction").TriangleMesh
 
     def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
