@@ -1,6 +1,7 @@
-"""The data card beside a dataset: what it is made of and on whose terms, for people (Markdown) and machines (Croissant).
+"""The data card beside a dataset: what it is made of and on whose terms, for people and for machines.
 
 Everything in it is read from the dataset file and from ``manifests/``; equal datasets get equal cards.
+The machine's form is Croissant JSON-LD (see ``croissant``).
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def card_text(data: GlobalFile, *, manifests: dict[str, DatasetManifest | None])
         _table(
             ["dataset", "subjects", "female", "male", "samples", "per subject: fewest / median / most"],
             subjects_table(data),
-        ),  # fmt: skip
+        ),
         "By how the label was come by:",
         _crosstab(data, "label_source"),
         "## Known biases",
@@ -84,7 +85,8 @@ def biases(data: GlobalFile) -> list[str]:
     _, counts = crosstab(data, "dataset")
     totals = {emotion: sum(numbers) for emotion, numbers in counts.items()}
     most, least = max(totals, key=lambda name: totals[name]), min(totals, key=lambda name: totals[name])
-    found.append(f"Classes are uneven: {totals[most]} of {most}, {totals[least]} of {least}.")
+    if totals[most] > totals[least]:
+        found.append(f"Classes are uneven: {totals[most]} of {most}, {totals[least]} of {least}.")
     sources, _ = crosstab(data, "label_source")
     if len(sources) > 1:
         found.append(f"Labels of different kinds are mixed ({', '.join(sources)}): they do not mean the same.")
