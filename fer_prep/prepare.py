@@ -11,7 +11,7 @@ from typing import Any
 from fer_prep.code_version import code_version
 from fer_prep.engine import Engine, WorkerDied
 from fer_prep.faces.depth_unit import check_depth_unit
-from fer_prep.prepare_sample import PrepareSettings, finder_of, table_row
+from fer_prep.prepare_sample import LANDMARKS_STAGE, PrepareSettings, finder_of, table_row
 from fer_prep.prepare_summary import PrepareSummary, describe, folder_texts
 from fer_prep.prepare_task import PrepareTask, Reused, Staged, Task
 from fer_prep.prepared_writer import PreparedWriter, open_for_writing
@@ -75,8 +75,10 @@ def prepare(
             (summary.warnings if verdict["outcome"] == "implausible" else summary.notes).append(verdict["text"])
         writer.finish(records=records.values(), texts=folder_texts(summary, description=description))
         if extras.preview:
+            faceless = {rejection.sample_id for rejection in summary.rejected if rejection.stage == LANDMARKS_STAGE}
+            shown = [sample for sample in listing.samples if sample.name in records or sample.id in faceless]
             summary.preview = write_preview(
-                out, samples=listing.samples, count=extras.preview, source=source, settings=settings, progress=progress
+                out, samples=shown, count=extras.preview, source=source, settings=settings, progress=progress
             )
     return summary
 

@@ -32,6 +32,9 @@ Mask = Literal["none", "face-oval"]
 NOT_FOUND: Final = "not found"
 """``landmarks_from`` of a sample that was kept without a face."""
 
+LANDMARKS_STAGE: Final = "landmarks"
+"""The stage of a Rejection of a recording that can be read but shows no face."""
+
 SMALLEST_SIZE, LARGEST_SIZE = 16, 2048
 
 
@@ -127,7 +130,7 @@ def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -
     landmarks = finder_of(settings.landmarks).find(scene, sample=sample)
     if landmarks is None and settings.unfound == "reject" and settings.landmarks.kinds != ("none",):
         raise SampleError(
-            stage="landmarks",
+            stage=LANDMARKS_STAGE,
             expected=f"a face (landmarks by {', then '.join(settings.landmarks.kinds)})",
             found="none in any attempt",
         )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_prep.atomic_files import write_atomically
-from fer_prep.errors import FormatError, SampleError
+from fer_prep.errors import SampleError
 from fer_prep.faces.contact_sheet import SheetEntry, contact_sheet, sheet_entry
 from fer_prep.formats.pictures import png_bytes
 from fer_prep.prepare_sample import PrepareSettings, find_landmarks, frame_scene
@@ -25,20 +25,16 @@ def write_preview(
     settings: PrepareSettings,
     progress: Progress = silent,
 ) -> Path | None:
-    """Write ``preview.png`` of ``count`` samples, evenly spread; None where not one of them can be read.
+    """Write ``preview.png`` of ``count`` of the samples, evenly spread; None where there is nothing to show.
 
-    A sample without a face is shown as recorded, with the reason under it.
+    All of them must be readable. A sample without a face is shown as recorded, with the reason under it.
     """
     chosen = evenly_spread(samples, count=count)
     entries = []
     with progress("previewing", total=len(chosen)) as advance:
         for sample in chosen:
-            try:
-                entries.append(_entry(sample, source.load(sample), settings))
-            except (SampleError, FormatError, OSError):
-                continue  # nothing to show; the rejected table has it
-            finally:
-                advance(1)
+            entries.append(_entry(sample, source.load(sample), settings))
+            advance(1)
     if not entries:
         return None
     path = folder / PREVIEW
