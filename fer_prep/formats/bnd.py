@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_prep.errors import FormatError
 from fer_prep.formats.number_text import NumberTextError, parse_decimals
 
-_MAX_BYTES: Final = 4 << 20
+_MAX_BYTES: Final = 256 << 10
 _MAX_INDEX: Final = 2**31 - 1
 
 

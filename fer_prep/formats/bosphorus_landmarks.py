@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
 
-_MAX_BYTES: Final = 1 << 20
+_MAX_BYTES: Final = 256 << 10
 _COUNT_LINE: Final = re.compile(r"(\d{1,6})\s+landmarks?\s*:?", re.IGNORECASE)
 # possessive: a word of a megabyte is refused in one pass
 _NUMBER: Final = re.compile(r"[+-]?(?:\d++\.?+\d*+|\.\d++)(?:e[+-]?\d++)?+|nan", re.IGNORECASE | re.ASCII)

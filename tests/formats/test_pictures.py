@@ -1,0 +1,144 @@
+"""Pictures: what is whole reads, what is damaged is refused before a decoder guesses."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hostile_bytes import mutations, peak_memory, reads_or_refuses
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fer_prep.errors import FormatError
+from fer_prep.formats.pictures import bmp_bytes, png_bytes, read_depth_png, read_header, read_rgb
+
+RGB = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+DEPTH = np.random.default_rng(1).integers(0, 65536, (9, 7), np.uint16)
+
+
+def jpeg_bytes(rgb: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
+
+
+@pytest.mark.parametrize("encode", [png_bytes, bmp_bytes])
+def test_colour_comes_back_as_it_was(encode):
+    np.testing.assert_array_equal(read_rgb(encode(RGB)), RGB)
+
+
+def test_jpeg_is_read_too():
+    smooth = np.full((16, 24, 3), (200, 120, 40), np.uint8)
+    assert np.abs(read_rgb(jpeg_bytes(smooth)).astype(int) - smooth).max() <= 4
+
+
+def test_depth_comes_back_as_it_was():
+    np.testing.assert_array_equal(read_depth_png(png_bytes(DEPTH)), DEPTH)
+
+
+def test_the_same_pixels_give_the_same_bytes():
+    assert png_bytes(RGB) == png_bytes(RGB.copy())
+
+
+def test_grey_and_alpha_become_three_channels():
+    grey = cv2.imencode(".png", RGB[..., 0])[1].tobytes()
+    np.testing.assert_array_equal(read_rgb(grey), np.repeat(RGB[..., :1], 3, axis=2))
+    with_alpha = cv2.imencode(".png", np.dstack([RGB[..., ::-1], RGB[..., 0]]))[1].tobytes()
+    np.testing.assert_array_equal(read_rgb(with_alpha), RGB)
+
+
+def test_a_bmp_may_be_stored_top_down():
+    data = bytearray(bmp_bytes(RGB))
+    rows = np.frombuffer(bytes(data[54:]), np.uint8).reshape(9, -1)[::-1]
+    data[54:] = rows.tobytes()
+    struct.pack_into("<i", data, 22, -9)
+    np.testing.assert_array_equal(read_rgb(bytes(data)), RGB)
+
+
+@pytest.mark.parametrize("data", [png_bytes(RGB), png_bytes(RGB[..., 0]), bmp_bytes(RGB), jpeg_bytes(RGB)])
+def test_depth_must_be_16_bits_of_one_channel(data):
+    with pytest.raises(FormatError, match="16-bit single-channel PNG"):
+        read_depth_png(data)
+
+
+@pytest.mark.parametrize("data", [png_bytes(RGB), bmp_bytes(RGB), jpeg_bytes(RGB)], ids=["png", "bmp", "jpeg"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_picture_that_breaks_off_is_refused(data, share):
+    with pytest.raises(FormatError):
+        read_rgb(data[: int(len(data) * share)])
+
+
+def test_a_flipped_bit_in_a_png_is_found():
+    data = bytearray(png_bytes(DEPTH))
+    data[len(data) // 2] ^= 4
+    with pytest.raises(FormatError, match="check sum"):
+        read_depth_png(bytes(data))
+
+
+def png_claiming(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    rows = zlib.compress(bytes(3_000_000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def bmp_claiming(width: int, height: int) -> bytes:
+    return struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54, 0, 0, 54, 40, width, height, 1, 24, 0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [png_claiming(60_000, 60_000), png_claiming(0, 5), bmp_claiming(60_000, 60_000), bmp_claiming(30_000, -(2**31))],
+)
+def test_a_header_is_not_trusted_with_memory(data):
+    with pytest.raises(FormatError):
+        read_rgb(data)
+    assert peak_memory(read_rgb, data) < 16 << 20
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF89a" + bytes(50), b"BM", b"\xff\xd8", b"\x89PNG\r\n\x1a\n"])
+def test_what_is_no_picture_is_refused(data):
+    with pytest.raises(FormatError):
+        read_header(data)
+
+
+def test_only_pictures_can_be_encoded():
+    with pytest.raises(FormatError):
+        png_bytes(RGB.astype(float))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reader", [read_rgb, read_depth_png])
+@settings(max_examples=100, deadline=None)
+@given(
+    data=st.builds(
+        bytes.__add__, st.sampled_from([b"", b"BM", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n"]), st.binary(max_size=150)
+    )
+)
+def test_any_bytes_read_or_are_refused(reader, data):
+    reads_or_refuses(reader, data)
+
+
+@pytest.mark.parametrize("original", [png_bytes(RGB), bmp_bytes(RGB), jpeg_bytes(RGB)], ids=["png", "bmp", "jpeg"])
+def test_mutated_pictures_read_or_are_refused(original):
+    for data in mutations(original, rng=np.random.default_rng(0), rounds=40):
+        picture = reads_or_refuses(read_rgb, data)
+        if isinstance(picture, np.ndarray):
+            assert picture.dtype == np.uint8
+            assert picture.ndim == 3
+
+
+def test_mutated_depth_reads_or_is_refused():
+    for data in mutations(png_bytes(DEPTH), rng=np.random.default_rng(0), rounds=40):
+        reads_or_refuses(read_depth_png, data)
+
+
+def test_every_picture_of_the_corpus_reads(corpus: Path):
+    files = sorted(path for path in corpus.rglob("*") if path.suffix in (".png", ".bmp"))
+    assert files
+    for path in files[::4]:
+        reader = read_depth_png if path.stem.endswith("_Depth") else read_rgb
+        assert reader(path.read_bytes()).any()
