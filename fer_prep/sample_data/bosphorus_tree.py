@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from fer_prep.sample_data import skin
 from fer_prep.sample_data.action_unit_shapes import Action
-from fer_prep.sample_data.camera import Camera, head_rotation, roll_degrees
+from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions, single_unit
 from fer_prep.sample_data.face_plan import EYE_CENTRE, MOUTH_CORNER
 from fer_prep.sample_data.head import HeadMesh, build_head
@@ -26,16 +27,20 @@ from fer_prep.sample_data.native_files import (
 )
 from fer_prep.sample_data.people import Person, draw_person
 from fer_prep.sample_data.plan_mesh import plan_mesh
-from fer_prep.sample_data.rendering import range_map, render_picture, to_bytes
+from fer_prep.sample_data.rasteriser import rasterise
+from fer_prep.sample_data.rendering import distance_image, paint, see, to_bytes
 from fer_prep.sample_data.studio import draw_lighting, plain_background, through_lens
-from fer_prep.sample_data.truth import TruthRow, action_text
+from fer_prep.sample_data.truth import TruthRow, truth_row
 
 Array = NDArray[np.float64]
 
 CAMERA_DISTANCE_MM: Final = 1500.0
-PIXELS_PER_MM: Final = 2.4
+PIXELS_PER_MM: Final = 2.1
 NODE_SPACING_MM: Final = 1.0
 SENSOR_NOISE_MM: Final = 0.08
+DROPOUT: Final = 0.0015
+HIDDEN_BY_MM: Final = 5.0
+"""Something this much nearer than a landmark hides it."""
 
 _EMOTION_CODES: Final = {
     "ANGER": "anger", "DISGUST": "disgust", "FEAR": "fear", "HAPPY": "happiness", "SADNESS": "sadness", "SURPRISE": "surprise",
@@ -70,6 +75,7 @@ class _Scan:
     hand_at: tuple[float, float, float] | None = None
 
 
+@lru_cache(maxsize=1)
 def landmark_vertices() -> dict[str, int]:
     """Label → vertex of the plan."""
     mesh = plan_mesh()
@@ -130,6 +136,12 @@ def _crop_camera(posed: Array, head: HeadMesh) -> Camera:
     )
 
 
+def _scanned_part(head: HeadMesh) -> HeadMesh:
+    """The head without hair and cloth, which the sensor does not return."""
+    solid = np.isin(head.material, (skin.HAIR_SWATCH, skin.CLOTH_SWATCH), invert=True)
+    return replace(head, faces=head.faces[solid], uv_corners=head.uv_corners[solid], material=head.material[solid])
+
+
 def _range_planes(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> Array:
     """(5, rows, columns) x, y, z, a, b over the face, top row first; noise moves a point along its own ray."""
     spacing_px = NODE_SPACING_MM * PIXELS_PER_MM
@@ -137,57 +149,63 @@ def _range_planes(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.G
     low = np.maximum(face.min(axis=0) - 4, 1.0) + rng.uniform(0, 1, 2)
     high = np.minimum(face.max(axis=0) + 4, np.array(camera.size) - 1.0)
     columns, rows = np.floor((high - low) / spacing_px).astype(int).tolist()
-    solid = np.isin(head.material, (skin.HAIR_SWATCH, skin.CLOTH_SWATCH), invert=True)
-    scanned = HeadMesh(**{**vars(head), "faces": head.faces[solid], "uv_corners": head.uv_corners[solid]})
+    scanned = _scanned_part(head)
+    distance_mm = camera.range_mm(posed)
     nodes = (camera.project(posed) - low) / spacing_px
-    grid = range_map(scanned, posed=posed, pixels=nodes, distance_mm=camera.range_mm(posed), shape=(rows, columns))
-    distance = grid[..., 3]
-    noisy = distance + SENSOR_NOISE_MM * rng.standard_normal(distance.shape)
-    missing = rng.random(distance.shape) < 0.0015
-    noisy[missing | np.isnan(distance)] = np.nan
+    seen = rasterise(nodes, scanned.faces, inverse_depth=1 / distance_mm, shape=(rows, columns))
+    distance = distance_image(seen, scanned, distance_mm=distance_mm)
+    distance = distance + SENSOR_NOISE_MM * rng.standard_normal(distance.shape)
+    distance[rng.random(distance.shape) < DROPOUT] = np.nan
     u = low[0] + (np.arange(columns) + 0.5) * spacing_px
     v = low[1] + (np.arange(rows) + 0.5) * spacing_px
     u, v = np.meshgrid(u, v)
-    x = (u - camera.centre_px[0]) / camera.focal_px * noisy
-    y = -(v - camera.centre_px[1]) / camera.focal_px * noisy
-    planes = np.stack([x, y, camera.distance_mm - noisy, u / camera.size[0], v / camera.size[1]])
-    planes[:, np.isnan(noisy)] = np.nan
+    x = (u - camera.centre_px[0]) / camera.focal_px * distance
+    y = -(v - camera.centre_px[1]) / camera.focal_px * distance
+    planes = np.stack([x, y, camera.distance_mm - distance, u / camera.size[0], v / camera.size[1]])
+    planes[:, np.isnan(distance)] = np.nan
     return planes
 
 
-def _visible_landmarks(head: HeadMesh, posed: Array, camera: Camera) -> dict[str, int]:
-    """Label → vertex of the landmarks that nothing hides."""
-    vertices = landmark_vertices()
-    width, height = camera.size
-    half = (height // 2, width // 2)
-    pixels = camera.project(posed)
-    seen = range_map(head, posed=posed, pixels=pixels / 2, distance_mm=camera.range_mm(posed), shape=half)[..., 3]
+def _visible_landmarks(distance: Array, posed: Array, camera: Camera) -> dict[str, int]:
+    """Label → vertex of the landmarks that nothing hides; ``distance`` (H, W) is what the camera sees."""
     visible = {}
-    for label, vertex in vertices.items():
-        column, row = np.floor(pixels[vertex] / 2).astype(int)
-        around = seen[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
-        if around.size and np.nanmax(around, initial=-np.inf) > camera.range_mm(posed[vertex : vertex + 1])[0] - 5.0:
+    for label, vertex in landmark_vertices().items():
+        column, row = np.floor(camera.project(posed[vertex : vertex + 1])[0]).astype(int)
+        around = distance[max(row - 4, 0) : row + 5, max(column - 4, 0) : column + 5]
+        farthest = np.nanmax(around, initial=-np.inf) if around.size else -np.inf
+        if farthest > camera.range_mm(posed[vertex : vertex + 1])[0] - HIDDEN_BY_MM:
             visible[label] = vertex
     return visible
 
 
-def _write_scan(base: Path, head: HeadMesh, posed: Array, *, index: int, rng: np.random.Generator) -> Camera:
+def _write_scan(base: Path, head: HeadMesh, posed: Array, *, style: TextStyle, rng: np.random.Generator) -> Camera:
+    """Write the four files of one scan; returns the camera of its picture."""
     camera = _crop_camera(posed, head)
     name = f"{base.name}.png"
     background = plain_background(rng, size=camera.size) * 0.25
     light = draw_lighting(rng, variety=0.2)
-    picture = render_picture(head, posed=posed, camera=camera, light=light, background=background, supersampling=1)
+    seen = see(head, posed=posed, camera=camera)
+    picture = paint(seen, head, posed=posed, light=light, background=background)
     picture = through_lens(picture, blur_px=0.7, noise=0.008, rng=rng)
     write_atomically(base.with_name(name), picture_bytes(to_bytes(picture), suffix=".png"))
     planes = _range_planes(head, posed, camera, rng)
-    write_atomically(base.with_name(f"{base.name}.bnt"), bnt_bytes(planes, picture_name=name))
-    visible = _visible_landmarks(head, posed, camera)
-    style = STYLES[index % len(STYLES)]
+    write_atomically(base.with_suffix(".bnt"), bnt_bytes(planes, picture_name=name))
+    distance = distance_image(seen, head, distance_mm=camera.range_mm(posed))
+    visible = _visible_landmarks(distance, posed, camera)
     in_space = {label: posed[vertex] for label, vertex in visible.items()}
     in_picture = {label: camera.project(point[None])[0] for label, point in in_space.items()}
-    write_atomically(base.with_name(f"{base.name}.lm3"), lm3_bytes(in_space, picture_name=name, style=style))
-    write_atomically(base.with_name(f"{base.name}.lm2"), lm2_bytes(in_picture, picture_name=name, style=style))
+    write_atomically(base.with_suffix(".lm3"), lm3_bytes(in_space, picture_name=name, style=style))
+    write_atomically(base.with_suffix(".lm2"), lm2_bytes(in_picture, picture_name=name, style=style))
     return camera
+
+
+def _pose(scan: _Scan, points: Array, rng: np.random.Generator) -> Array:
+    """(V, 3) the head's points as the sensor meets them: turned as the scan says, and never quite still."""
+    yaw, pitch, roll = rng.normal(0, (1.5, 1.5, 2.0))
+    rotation = head_rotation(
+        yaw_degrees=yaw + scan.yaw_degrees, pitch_degrees=pitch + scan.pitch_degrees, roll_degrees=roll
+    )
+    return points @ rotation.T + rng.normal(0, (8, 8, 8))
 
 
 def write_subject(root: Path, index: int, *, rng: np.random.Generator) -> list[TruthRow]:
@@ -195,41 +213,25 @@ def write_subject(root: Path, index: int, *, rng: np.random.Generator) -> list[T
     subject = f"bs{index:03d}"
     person = draw_person("MF"[index % 2], rng=rng)
     atlas = skin.paint_atlas(person.complexion)
+    style = STYLES[index % len(STYLES)]
     rows = []
     for scan in _scans(index, person, rng):
         head = build_head(person, actions=scan.actions, atlas=atlas, hand_at=scan.hand_at)
-        yaw, pitch, roll = rng.normal(0, (1.5, 1.5, 2.0))
-        rotation = head_rotation(
-            yaw_degrees=yaw + scan.yaw_degrees, pitch_degrees=pitch + scan.pitch_degrees, roll_degrees=roll
-        )
-        posed = head.points @ rotation.T + rng.normal(0, (8, 8, 8))
+        posed = _pose(scan, head.points, rng)
         sample = f"{subject}_{scan.code}_{scan.repetition}"
-        camera = _write_scan(root / "BosphorusDB" / subject / sample, head, posed, index=index, rng=rng)
-        corners = posed[plan_mesh().landmarks]
-        eyes = np.array([corners[[0, 4]].mean(axis=0), corners[[8, 12]].mean(axis=0)])
-        left, right = camera.project(eyes)
-        rows.append(
-            TruthRow(
-                dataset="bosphorus",
-                sample=f"bosphorus/{sample}",
-                subject=f"bosphorus:{subject}",
-                gender=person.gender,
-                ethnicity="",
-                emotion=scan.emotion,
-                code=scan.code,
-                intensity=0,
-                action_units=action_text(scan.actions),
-                picture=f"BosphorusDB/{subject}/{sample}.png",
-                picture_width=camera.size[0],
-                picture_height=camera.size[1],
-                roll_degrees=roll_degrees(left, right),
-                left_eye_x=float(left[0]),
-                left_eye_y=float(left[1]),
-                right_eye_x=float(right[0]),
-                right_eye_y=float(right[1]),
-                eye_distance_mm=float(np.linalg.norm(eyes[0] - eyes[1])),
-                frontal=int(scan.yaw_degrees == 0 and scan.pitch_degrees == 0 and scan.hand_at is None),
-                depth_missing=0,
-            )
+        camera = _write_scan(root / "BosphorusDB" / subject / sample, head, posed, style=style, rng=rng)
+        row = truth_row(
+            dataset="bosphorus",
+            sample=sample,
+            subject=subject,
+            gender=person.gender,
+            emotion=scan.emotion,
+            code=scan.code,
+            actions=scan.actions,
+            picture=f"BosphorusDB/{subject}/{sample}.png",
+            camera=camera,
+            posed=posed,
+            frontal=scan.yaw_degrees == 0 and scan.pitch_degrees == 0 and scan.hand_at is None,
         )
+        rows.append(row)
     return rows

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.sample_data import skin
-from fer_prep.sample_data.camera import Camera, head_rotation, roll_degrees
+from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
 from fer_prep.sample_data.head import HeadMesh, build_head
 from fer_prep.sample_data.native_files import TextStyle, bnd_bytes, picture_bytes, write_atomically, wrl_bytes
 from fer_prep.sample_data.people import draw_person
 from fer_prep.sample_data.plan_mesh import plan_mesh
-from fer_prep.sample_data.rendering import bake_texture, render_picture, to_bytes
+from fer_prep.sample_data.rendering import bake_texture, paint, see, to_bytes
 from fer_prep.sample_data.studio import draw_lighting, plain_background, through_lens
-from fer_prep.sample_data.truth import TruthRow, action_text
+from fer_prep.sample_data.truth import TruthRow, truth_row
 
 Array = NDArray[np.float64]
 
@@ -25,6 +25,8 @@ CODES: Final = {"AN": "anger", "DI": "disgust", "FE": "fear", "HA": "happiness",
 STRENGTHS: Final = {1: 0.45, 2: 0.65, 3: 0.85, 4: 1.05}
 """Intensity level in the file name → how far the expression goes."""
 PICTURE_PX: Final = 512
+PICTURE_DISTANCE_MM: Final = 1300.0
+PIXELS_PER_MM: Final = 1.85
 STYLES: Final = (TextStyle(), TextStyle(newline="\r\n"), TextStyle(index_comma=False), TextStyle(bnd_gap=" "))
 
 
@@ -72,60 +74,59 @@ def _write_mesh(base: Path, head: HeadMesh, posed: Array, texture: Array, style:
     write_atomically(base.with_name(f"{name}.bmp"), picture_bytes(to_bytes(texture), suffix=".bmp"))
 
 
+def _camera(rng: np.random.Generator) -> Camera:
+    """The camera of the photograph: near enough to a portrait lens, not quite centred."""
+    centre = (256.0 + rng.normal(0, 6), 250.0 + rng.normal(0, 6))
+    return Camera(
+        distance_mm=PICTURE_DISTANCE_MM,
+        focal_px=PICTURE_DISTANCE_MM * PIXELS_PER_MM,
+        centre_px=centre,
+        size=(PICTURE_PX, PICTURE_PX),
+    )
+
+
+def _write_scan(base: Path, head: HeadMesh, style: TextStyle, rng: np.random.Generator) -> tuple[Array, Camera]:
+    """Write the four files of one scan; returns the head's points (V, 3) as posed, and the photograph's camera."""
+    light = draw_lighting(rng, variety=0.15)
+    yaw, pitch, roll = rng.normal(0, (1.5, 1.5, 1.2))
+    posed = head.points @ head_rotation(yaw_degrees=yaw, pitch_degrees=pitch, roll_degrees=roll).T
+    posed = posed + np.array([0.0, 20.0, 0.0]) + rng.normal(0, (2, 4, 3))
+    _write_mesh(base, head, posed, bake_texture(head, posed=posed, light=light), style)
+    camera = _camera(rng)
+    background = plain_background(rng, size=camera.size)
+    seen = see(head, posed=posed, camera=camera)
+    picture = paint(seen, head, posed=posed, light=light, background=background)
+    picture = through_lens(picture, blur_px=0.7, noise=0.006, rng=rng)
+    write_atomically(base.with_name(f"{base.name}_F2D.bmp"), picture_bytes(to_bytes(picture), suffix=".bmp"))
+    return posed, camera
+
+
 def write_subject(root: Path, index: int, *, rng: np.random.Generator, intensities: tuple[int, ...]) -> list[TruthRow]:
     """Write all scans of one person below ``root``/BU3DFE and return their truth."""
     subject = subject_name(index)
     person = draw_person(subject[0], rng=rng)
     atlas = skin.paint_atlas(person.complexion)
-    style = STYLES[index % len(STYLES)]
-    scans = [("NE", 0), *((code, level) for code in CODES for level in intensities)]
+    folder = root / "BU3DFE" / subject
     rows = []
-    for code, level in scans:
+    for code, level in [("NE", 0), *((code, level) for code in CODES for level in intensities)]:
         emotion = CODES.get(code, "neutral")
         actions = emotion_actions(emotion, strength=STRENGTHS.get(level, 1.0), style=person.style, rng=rng)
         head = build_head(person, actions=actions, atlas=atlas)
         sample = f"{subject}_{code}{level:02d}{person.ethnicity}"
-        base = root / "BU3DFE" / subject / sample
-        light = draw_lighting(rng, variety=0.15)
-        yaw, pitch, roll = rng.normal(0, (1.5, 1.5, 1.2))
-        posed = head.points @ head_rotation(yaw_degrees=yaw, pitch_degrees=pitch, roll_degrees=roll).T
-        posed += np.array([rng.normal(0, 2), 20 + rng.normal(0, 4), rng.normal(0, 3)])
-        _write_mesh(base, head, posed, bake_texture(head, posed=posed, light=light), style)
-        camera = Camera(
-            distance_mm=1300.0,
-            focal_px=1300.0 * 1.85,
-            centre_px=(256 + rng.normal(0, 6), 250 + rng.normal(0, 6)),
-            size=(PICTURE_PX, PICTURE_PX),
+        posed, camera = _write_scan(folder / sample, head, STYLES[index % len(STYLES)], rng)
+        row = truth_row(
+            dataset="bu3dfe",
+            sample=sample,
+            subject=subject,
+            gender=person.gender,
+            ethnicity=person.ethnicity,
+            emotion=emotion,
+            code=code,
+            intensity=level,
+            actions=actions,
+            picture=f"BU3DFE/{subject}/{sample}_F2D.bmp",
+            camera=camera,
+            posed=posed,
         )
-        background = plain_background(rng, size=camera.size)
-        picture = render_picture(head, posed=posed, camera=camera, light=light, background=background, supersampling=1)
-        picture = through_lens(picture, blur_px=0.7, noise=0.006, rng=rng)
-        write_atomically(base.with_name(f"{sample}_F2D.bmp"), picture_bytes(to_bytes(picture), suffix=".bmp"))
-        corners = posed[plan_mesh().landmarks]
-        eyes = np.array([corners[[0, 4]].mean(axis=0), corners[[8, 12]].mean(axis=0)])
-        left, right = camera.project(eyes)
-        rows.append(
-            TruthRow(
-                dataset="bu3dfe",
-                sample=f"bu3dfe/{sample}",
-                subject=f"bu3dfe:{subject}",
-                gender=person.gender,
-                ethnicity=person.ethnicity,
-                emotion=emotion,
-                code=code,
-                intensity=level,
-                action_units=action_text(actions),
-                picture=f"BU3DFE/{subject}/{sample}_F2D.bmp",
-                picture_width=PICTURE_PX,
-                picture_height=PICTURE_PX,
-                roll_degrees=roll_degrees(left, right),
-                left_eye_x=float(left[0]),
-                left_eye_y=float(left[1]),
-                right_eye_x=float(right[0]),
-                right_eye_y=float(right[1]),
-                eye_distance_mm=float(np.linalg.norm(eyes[0] - eyes[1])),
-                frontal=1,
-                depth_missing=0,
-            )
-        )
+        rows.append(row)
     return rows

@@ -156,7 +156,9 @@ def _hair(person: Person) -> _Piece:
     points[..., 0] *= 1 + 0.006 * strands
     points = points.reshape(-1, 3)
     centre = points[cap.faces].mean(axis=1)
-    wave = np.interp(centre[:, 0], np.linspace(-90, 90, 61), np.convolve(rng.normal(0, 1.4, 63), np.ones(3) / 2, "valid"))
+    wave = np.interp(
+        centre[:, 0], np.linspace(-90, 90, 61), np.convolve(rng.normal(0, 1.4, 63), np.ones(3) / 2, "valid")
+    )
     temples = person.temples * np.exp(-(((np.abs(centre[:, 0]) - 34) / 13) ** 2))
     hairline = person.complexion.hairline_mm - 0.009 * centre[:, 0] ** 2 + wave + temples
     kept = (centre[:, 1] > hairline) | (centre[:, 2] < -60 - 0.1 * np.abs(centre[:, 1]))

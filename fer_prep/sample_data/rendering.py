@@ -20,25 +20,24 @@ def _colours(seen: Visible, head: HeadMesh, *, faces: NDArray[np.int32], normals
     return shade(albedo, normals=surface[:, :3], dimming=surface[:, 3], light=light)
 
 
-def render_picture(
-    head: HeadMesh,
-    *,
-    posed: Array,
-    camera: Camera,
-    light: Lighting,
-    background: NDArray[np.float64],
-    supersampling: int,
-) -> NDArray[np.float64]:
-    """(H, W, 3) sRGB 0…1: ``head`` with its points moved to ``posed`` (V, 3), over ``background`` (H, W, 3)."""
+def see(head: HeadMesh, *, posed: Array, camera: Camera, supersampling: int = 1) -> Visible:
+    """What ``camera`` sees of ``head`` with its points moved to ``posed`` (V, 3), ``supersampling`` times finer."""
     width, height = camera.size
-    shape = (height * supersampling, width * supersampling)
-    pixels = camera.project(posed) * supersampling
-    seen = rasterise(pixels, head.faces, inverse_depth=1 / camera.range_mm(posed), shape=shape)
+    return rasterise(
+        camera.project(posed) * supersampling,
+        head.faces,
+        inverse_depth=1 / camera.range_mm(posed),
+        shape=(height * supersampling, width * supersampling),
+    )
+
+
+def paint(seen: Visible, head: HeadMesh, *, posed: Array, light: Lighting, background: Array) -> Array:
+    """(H, W, 3) sRGB 0…1 at the size of ``background`` (H, W, 3), over it."""
     normals = vertex_normals(posed, head.faces)
     colours = _colours(seen, head, faces=head.faces, normals=normals, light=light)
-    large = cv2.resize(background, shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(-1, 3)
+    large = cv2.resize(background, seen.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(-1, 3)
     large[seen.pixel] = colours
-    return cv2.resize(large.reshape(*shape, 3), (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(large.reshape(*seen.shape, 3), background.shape[1::-1], interpolation=cv2.INTER_AREA)
 
 
 def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> NDArray[np.float64]:
@@ -54,14 +53,10 @@ def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> NDArray[np
     return baked
 
 
-def range_map(head: HeadMesh, *, posed: Array, pixels: Array, distance_mm: Array, shape: tuple[int, int]) -> Array:
-    """(H, W, 4) x, y, z in mm and distance along the camera axis at the pixel centres; NaN where nothing is.
-
-    ``posed`` (V, 3) mm, ``pixels`` (V, 2) and ``distance_mm`` (V,) are the vertices in the camera's terms.
-    """
-    seen = rasterise(pixels, head.faces, inverse_depth=1 / distance_mm, shape=shape)
-    values = np.column_stack([posed, distance_mm])
-    return seen.image(seen.interpolate(values, head.faces), background=np.nan)
+def distance_image(seen: Visible, head: HeadMesh, *, distance_mm: Array) -> Array:
+    """(H, W) distance along the camera axis at the pixel centres, from that of the vertices (V,); NaN where nothing is."""
+    values = seen.interpolate(distance_mm[:, None], head.faces)
+    return seen.image(values, background=np.nan)[..., 0]
 
 
 def to_bytes(picture: NDArray[np.float64]) -> NDArray[np.uint8]:

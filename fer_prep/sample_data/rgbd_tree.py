@@ -12,15 +12,14 @@ from numpy.typing import NDArray
 
 from fer_prep.emotions import EMOTIONS
 from fer_prep.sample_data import skin
-from fer_prep.sample_data.camera import Camera, head_rotation, roll_degrees
+from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
 from fer_prep.sample_data.head import HeadMesh, build_head
 from fer_prep.sample_data.native_files import picture_bytes, write_atomically
 from fer_prep.sample_data.people import draw_person
-from fer_prep.sample_data.plan_mesh import plan_mesh
-from fer_prep.sample_data.rendering import range_map, render_picture, to_bytes
+from fer_prep.sample_data.rendering import distance_image, paint, see, to_bytes
 from fer_prep.sample_data.studio import draw_lighting, room_background, through_lens
-from fer_prep.sample_data.truth import TruthRow, action_text
+from fer_prep.sample_data.truth import TruthRow, truth_row
 
 Array = NDArray[np.float64]
 
@@ -61,8 +60,8 @@ def _holes(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_
 def _depth_picture(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint16]:
     """(H, W) distance in 1/8 mm, 0 where the sensor saw nothing: the room behind, hair in part, edges, holes."""
     shape = camera.size[::-1]
-    seen = range_map(head, posed=posed, pixels=camera.project(posed), distance_mm=camera.range_mm(posed), shape=shape)
-    distance = seen[..., 3]
+    seen = see(head, posed=posed, camera=camera)
+    distance = distance_image(seen, head, distance_mm=camera.range_mm(posed))
     filled = np.nan_to_num(distance, nan=1e4)
     edge = (cv2.dilate(filled, np.ones((3, 3))) - cv2.erode(filled, np.ones((3, 3)))) > 25.0
     noisy = distance + rng.normal(0, 0.35, shape) + 0.25 * np.sin(distance / 1.7)
@@ -75,68 +74,65 @@ def subject_of(database: RgbdSet, index: int) -> tuple[str, str]:
     return "FM"[index % 2], f"{database.first_subject + index // 2:0{database.subject_digits}d}"
 
 
+def _pose(points: Array, rng: np.random.Generator) -> Array:
+    """(V, 3) a head that leans and turns, the middle of the face near the axis of the camera."""
+    roll = rng.uniform(-MAX_ROLL_DEGREES, MAX_ROLL_DEGREES)
+    rotation = head_rotation(yaw_degrees=rng.normal(0, 5), pitch_degrees=rng.normal(0, 4), roll_degrees=roll)
+    return (points - np.array([0.0, -30.0, 0.0])) @ rotation.T + rng.normal(0, (8, 8, 0))
+
+
+def _camera(rng: np.random.Generator) -> Camera:
+    """The depth camera at a desk's distance."""
+    middle, distance = PICTURE_PX / 2, float(rng.uniform(470, 680))
+    return Camera(distance_mm=distance, focal_px=FOCAL_PX, centre_px=(middle, middle), size=(PICTURE_PX, PICTURE_PX))
+
+
+def _write_pair(folder: Path, sample: str, head: HeadMesh, rng: np.random.Generator) -> tuple[Array, Camera]:
+    """Write the colour and the depth picture; returns the head's points (V, 3) as posed, and the camera."""
+    posed = _pose(head.points, rng)
+    camera = _camera(rng)
+    light = draw_lighting(rng, variety=0.8)
+    background = room_background(rng, size=camera.size)
+    seen = see(head, posed=posed, camera=camera, supersampling=2)
+    picture = paint(seen, head, posed=posed, light=light, background=background)
+    picture = through_lens(picture, blur_px=rng.uniform(0.3, 0.7), noise=rng.uniform(0.005, 0.015), rng=rng)
+    colour_file, depth_file = folder / "RGB" / f"{sample}_Color.png", folder / "DEPTH" / f"{sample}_Depth.png"
+    write_atomically(colour_file, picture_bytes(to_bytes(picture), suffix=".png"))
+    write_atomically(depth_file, picture_bytes(_depth_picture(head, posed, camera, rng), suffix=".png"))
+    return posed, camera
+
+
+def _recordings() -> list[tuple[str, int]]:
+    """Emotion and repetition of everything that one person shows."""
+    counts = {emotion: NEUTRAL_REPETITIONS if emotion == "neutral" else REPETITIONS for emotion in EMOTIONS}
+    return [(emotion, repetition) for emotion, count in counts.items() for repetition in range(count)]
+
+
 def write_subject(root: Path, database: RgbdSet, index: int, *, rng: np.random.Generator) -> list[TruthRow]:
     """Write all recordings of one person below ``root``/CalD3r or MenD3s and return their truth."""
     gender, number = subject_of(database, index)
     person = draw_person(gender, rng=rng)
     atlas = skin.paint_atlas(person.complexion)
     rows = []
-    for emotion in EMOTIONS:
-        for repetition in range(NEUTRAL_REPETITIONS if emotion == "neutral" else REPETITIONS):
-            strength = float(rng.uniform(0.65, 1.0))
-            actions = emotion_actions(emotion, strength=strength, style=person.style, rng=rng)
-            gaze = (float(rng.normal(0, 0.5)), float(rng.normal(0, 0.3)))
-            head = build_head(person, actions=actions, atlas=atlas, gaze_mm=gaze)
-            roll = rng.uniform(-MAX_ROLL_DEGREES, MAX_ROLL_DEGREES)
-            rotation = head_rotation(yaw_degrees=rng.normal(0, 5), pitch_degrees=rng.normal(0, 4), roll_degrees=roll)
-            posed = head.points @ rotation.T
-            # the middle of the face, not the point between the eyes, lies at the centre of the crop
-            posed = posed - rotation @ np.array([0.0, -30.0, 0.0]) + rng.normal(0, (8, 8, 0))
-            middle = PICTURE_PX / 2
-            camera = Camera(
-                distance_mm=float(rng.uniform(470, 680)),
-                focal_px=FOCAL_PX,
-                centre_px=(middle, middle),
-                size=(PICTURE_PX, PICTURE_PX),
-            )
-            light = draw_lighting(rng, variety=0.8)
-            background = room_background(rng, size=camera.size)
-            picture = render_picture(
-                head, posed=posed, camera=camera, light=light, background=background, supersampling=2
-            )
-            picture = through_lens(picture, blur_px=rng.uniform(0.3, 0.7), noise=rng.uniform(0.005, 0.015), rng=rng)
-            code = f"{repetition:0{database.code_digits}d}"
-            sample = f"{gender}_{number}_{code}_{emotion}"
-            folder = root / database.folder / emotion.capitalize()
-            colour = folder / "RGB" / f"{sample}_Color.png"
-            write_atomically(colour, picture_bytes(to_bytes(picture), suffix=".png"))
-            depth = _depth_picture(head, posed, camera, rng)
-            write_atomically(folder / "DEPTH" / f"{sample}_Depth.png", picture_bytes(depth, suffix=".png"))
-            corners = posed[plan_mesh().landmarks]
-            eyes = np.array([corners[[0, 4]].mean(axis=0), corners[[8, 12]].mean(axis=0)])
-            left, right = camera.project(eyes)
-            rows.append(
-                TruthRow(
-                    dataset=database.key,
-                    sample=f"{database.key}/{sample}",
-                    subject=f"{database.key}:{gender}{number}",
-                    gender=gender,
-                    ethnicity="",
-                    emotion=emotion,
-                    code=code,
-                    intensity=0,
-                    action_units=action_text(actions),
-                    picture=colour.relative_to(root).as_posix(),
-                    picture_width=PICTURE_PX,
-                    picture_height=PICTURE_PX,
-                    roll_degrees=roll_degrees(left, right),
-                    left_eye_x=float(left[0]),
-                    left_eye_y=float(left[1]),
-                    right_eye_x=float(right[0]),
-                    right_eye_y=float(right[1]),
-                    eye_distance_mm=float(np.linalg.norm(eyes[0] - eyes[1])),
-                    frontal=1,
-                    depth_missing=0,
-                )
-            )
+    for emotion, repetition in _recordings():
+        strength = float(rng.uniform(0.65, 1.0))
+        actions = emotion_actions(emotion, strength=strength, style=person.style, rng=rng)
+        gaze = (float(rng.normal(0, 0.5)), float(rng.normal(0, 0.3)))
+        head = build_head(person, actions=actions, atlas=atlas, gaze_mm=gaze)
+        code = f"{repetition:0{database.code_digits}d}"
+        sample = f"{gender}_{number}_{code}_{emotion}"
+        posed, camera = _write_pair(root / database.folder / emotion.capitalize(), sample, head, rng)
+        row = truth_row(
+            dataset=database.key,
+            sample=sample,
+            subject=f"{gender}{number}",
+            gender=gender,
+            emotion=emotion,
+            code=code,
+            actions=actions,
+            picture=f"{database.folder}/{emotion.capitalize()}/RGB/{sample}_Color.png",
+            camera=camera,
+            posed=posed,
+        )
+        rows.append(row)
     return rows
