@@ -93,7 +93,9 @@ def prepare_training(
     )
     if config.model.weights and not checkpoint.exists():
         for stream in network.backbones:
-            load_backbone_weights(network.backbone(stream), Path(config.model.weights), trust_pickle=config.model.trust_pickle)
+            load_backbone_weights(
+                network.backbone(stream), Path(config.model.weights), trust_pickle=config.model.trust_pickle
+            )
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=len(data.classes))

@@ -1,0 +1,94 @@
+"""``fer-train evaluate`` and ``predict``: trained networks on other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from fer_prep.console import console, print_table, progress_bar
+from fer_train.cli import app
+
+RunArgument = Annotated[Path, typer.Argument(help="A run folder (all its folds together) or the folder of one fold.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+@app.command()
+def evaluate(
+    run: RunArgument,
+    data: Annotated[Path, typer.Option("--data", help="Another dataset: an HDF5 file of fer-prep merge.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder for evaluation.json, predictions.csv and confusion.png.", show_default=False
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Judge a trained run on another dataset; data it was trained on is refused.
+
+    Examples:
+
+        fer-train evaluate runs/demo --data bosphorus.h5
+
+        fer-train evaluate runs/demo/fold-0 --data bosphorus.h5 --out cross/bosphorus
+    """
+    from fer_train.environment import choose_device
+    from fer_train.evaluate import evaluate as judge
+
+    evaluation = judge(run, data, device=choose_device(device), progress=progress_bar)
+    if out is not None:
+        evaluation.write(out)
+    rows = [
+        (name, entry["samples"], entry["subjects"], f"{entry['overall_accuracy']:.1f}", f"{entry['average_accuracy']:.1f}",
+         f"{entry['macro_f1']:.1f}")
+        for name, entry in [*evaluation.report["datasets"].items(), ("all", evaluation.report)]
+    ]  # fmt: skip
+    columns = ("dataset", "samples", "people", "overall %", "average %", "macro F1 %")
+    print_table(f"{run.name}, {evaluation.report['models']} network(s)", columns, rows)
+    if evaluation.report["left_out"]:
+        console.print(f"{evaluation.report['left_out']} samples of other classes were left out")
+    if out is not None:
+        console.print(f"written to {escape(str(out))}", soft_wrap=True)
+
+
+@app.command()
+def predict(
+    run: RunArgument,
+    source: Annotated[
+        Path, typer.Argument(help="An HDF5 dataset, a prepared folder (rgb/ and depth/), or one prepared RGB picture.")
+    ],
+    depth: Annotated[
+        Path | None,
+        typer.Option("--depth", help="The depth picture (16-bit PNG) of one RGB picture.", show_default=False),
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    device: DeviceOption = "auto",
+) -> None:
+    """Print the probabilities of every expression for pictures prepared by fer-prep.
+
+    Examples:
+
+        fer-train predict runs/demo other.h5 --format csv > probabilities.csv
+
+        fer-train predict runs/demo data/prepared/cald3r
+
+        fer-train predict runs/demo face.png --depth face-depth.png
+    """
+    from fer_train.environment import choose_device
+    from fer_train.evaluate import Ensemble
+    from fer_train.predict import FORMATS, check_format
+    from fer_train.predict import predict as answer
+
+    check_format(form)
+    chosen = choose_device(device)
+    ensemble = Ensemble.load(run, device=chosen)
+    predictions = answer(ensemble, source, depth=depth, device=chosen, progress=progress_bar)
+    classes = ensemble.description.classes
+    if form == "table":
+        rows = [(p.id, p.best(classes), *(f"{100 * value:.1f}" for value in p.probabilities)) for p in predictions]
+        print_table("Predictions, probabilities in percent", ("id", "predicted", *classes), rows)
+    else:
+        typer.echo(FORMATS[form](predictions, classes), nl=False)
