@@ -4,9 +4,9 @@ Nothing is smoothed: the sensor's noise is the measurement's own, and the surfac
 
 The rules, all of them:
 
-- **spike**: a node that is more than ``SPIKE_MM`` away from the mean of *every* pair of opposite neighbours it has,
-  with at most one of its eight neighbours within ``SPIKE_MM``. Creases, noses and rims of the scan always have
-  neighbours alongside; a spike has none. It becomes a hole.
+- **spike**: a node with at least six neighbours that is more than ``SPIKE_MM`` away from the mean of *every* pair of
+  opposite ones, and from all of the eight but one at most. Creases, noses and the edges of jumps have neighbours
+  alongside; a spike has none. It becomes a hole.
 - **small hole**: a connected set of missing nodes, inside the scan, none of which is further than ``FILL_RADIUS_MM``
   from a measured node, and whose surroundings are one smooth surface (a quadric fits them to ``FILL_RESIDUAL_MM``
   root-mean-square). Its nodes are taken from that quadric and marked (:mod:`fer_prep.geometry.hole_filling`).
@@ -28,6 +28,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 SPIKE_MM: Final = 2.0
+_MIN_NEIGHBOURS: Final = 6
 JUMP_STEEPNESS: Final = 8.0
 """The tangent of 83°: a structured-light sensor returns nothing from steeper skin."""
 
@@ -83,15 +84,16 @@ def find_spikes(z_mm: Array) -> Mask:
     def neighbour(down: int, right: int) -> Array:
         return around[1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
 
-    close = np.zeros(z_mm.shape, np.int8)
+    close, known = np.zeros(z_mm.shape, np.int8), np.zeros(z_mm.shape, np.int8)
     unlike_all = np.isfinite(z_mm)
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
         first, second = neighbour(down, right), neighbour(-down, -right)
         # comparisons with NaN are false: a missing neighbour is not close, a missing pair contradicts nothing
-        close += np.abs(first - z_mm) <= SPIKE_MM
-        close += np.abs(second - z_mm) <= SPIKE_MM
+        for one in (first, second):
+            close += np.abs(one - z_mm) <= SPIKE_MM
+            known += np.isfinite(one)
         unlike_all &= ~(np.abs((first + second) / 2 - z_mm) <= SPIKE_MM)
-    return unlike_all & (close <= 1)
+    return unlike_all & (close <= 1) & (known >= _MIN_NEIGHBOURS)
 
 
 def triangulate(grid: CleanGrid) -> NDArray[np.int32]:

@@ -53,7 +53,8 @@ def solve_camera(
 ) -> SolvedCamera:
     """The camera that took a picture of ``picture_size`` (width, height), from points (3,) and pixels (2,) by name.
 
-    Only names in both maps count; raises SampleError where they are too few, or in one plane seen edge-on.
+    Only names in both maps count. The mesh's +z points out of the face. Raises SampleError where the points are too
+    few, in one place, or exchanged.
     """
     names = sorted(set(points_mm) & set(points_px))
     if len(names) < MIN_POINTS:
@@ -77,6 +78,7 @@ def solve_camera(
 
     first = np.array([*start.rotation, *(start.shift_px - centre) / start.pixels_per_mm, np.log(LIKELY_DISTANCE_MM),
                       np.log(start.pixels_per_mm)])  # fmt: skip
+    _check_front(start.rotation)
     solved = least_squares(residuals, first, loss="huber", f_scale=2.0, x_scale="jac", max_nfev=200)
     camera = _camera(solved.x, middle_mm=middle_mm, centre=centre)
     apart_px = np.linalg.norm(camera.screen(solid)[:, :2] - flat, axis=1)
@@ -86,6 +88,14 @@ def solve_camera(
         residual_px=residual_px if np.isfinite(residual_px) else float("inf"),
         misfit_px=dict(zip(names, (float(v) for v in apart_px), strict=True)),
     )
+
+
+def _check_front(rotation: Array) -> None:
+    """Points are transparent: left and right exchanged look like the same face seen from behind."""
+    if Rotation.from_rotvec(rotation).as_matrix()[2, 2] >= 0:
+        raise SampleError(
+            stage="camera", expected="landmarks of a face seen from the front", found="left and right exchanged"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,135 @@
+"""All back ends see the same triangles, and what they see lies on the surface the formula says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from geometry_shapes import grid_faces, height_field, sphere_cap
+
+from fer_prep.errors import UsageError
+from fer_prep.geometry import renderers
+from fer_prep.geometry.camera import AffineCamera, Camera, PerspectiveCamera, pixel_centres
+from fer_prep.geometry.hits import corner_attributes, surface_at
+from fer_prep.geometry.mesh import TriangleMesh
+from fer_prep.geometry.renderers import RENDERERS, choose_renderer, probe_renderers
+
+SIZE = 96
+AGREE_MM = 0.02
+
+
+@pytest.fixture(params=list(RENDERERS))
+def renderer(request: pytest.FixtureRequest) -> renderers.Renderer:
+    reason = probe_renderers()[request.param]
+    if request.param == "opengl" and reason:
+        pytest.skip(f"no off-screen OpenGL on this machine: {reason}")
+    assert not reason, reason
+    return choose_renderer(request.param)
+
+
+def frontal(half_mm: float = 36.0) -> AffineCamera:
+    return AffineCamera.frontal(left_mm=-half_mm, top_mm=half_mm, mm_per_pixel=2 * half_mm / SIZE)
+
+
+def central() -> PerspectiveCamera:
+    intrinsics = np.array([[900.0, 0, SIZE / 2], [0, 900.0, SIZE / 2], [0, 0, 1]])
+    turn = np.diag([1.0, -1.0, -1.0])
+    return PerspectiveCamera(intrinsics=intrinsics, rotation=turn, translation_mm=np.array([0.0, 0.0, 1000.0]))
+
+
+def surface(renderer: renderers.Renderer, mesh: TriangleMesh, camera: Camera):
+    hits = renderer.first_hits(mesh, camera=camera, size=SIZE)
+    return surface_at(hits, mesh=mesh, camera=camera, attributes=corner_attributes(mesh.vertices_mm, mesh.faces))
+
+
+def test_a_sphere_is_where_its_formula_says(renderer: renderers.Renderer) -> None:
+    seen = surface(renderer, sphere_cap(), frontal())
+    x, y, _ = frontal().unproject(pixel_centres(SIZE)).T
+    assert len(seen.pixels) == SIZE * SIZE
+    assert np.abs(seen.z_mm - np.sqrt(100.0**2 - x**2 - y**2)).max() < AGREE_MM
+
+
+@pytest.mark.parametrize("camera", [frontal(), central()], ids=["parallel", "central"])
+def test_a_slanted_plane_is_met_exactly(renderer: renderers.Renderer, camera: Camera) -> None:
+    mesh = height_field(lambda x, y: 0.7 * x - 1.1 * y + 3, half_mm=60.0, nodes=14)
+    seen = surface(renderer, mesh, camera)
+    x, y, z = seen.attributes
+    assert len(seen.pixels) == SIZE * SIZE
+    np.testing.assert_allclose(z, 0.7 * x - 1.1 * y + 3, atol=1e-6)
+    # the point met lies on the very ray of its pixel
+    at = camera.screen(np.stack([x, y, z], axis=1))
+    np.testing.assert_allclose(at[:, :2], pixel_centres(SIZE)[seen.pixels], atol=1e-6)
+    np.testing.assert_allclose(camera.height_mm(at[:, 2]), seen.z_mm, atol=1e-6)
+
+
+def test_the_nearer_of_two_surfaces_is_seen_in_any_order(renderer: renderers.Renderer) -> None:
+    back = height_field(lambda x, y: 0 * x, half_mm=60.0, nodes=30)
+    front = height_field(lambda x, y: 0 * x + 9.0, half_mm=10.0, nodes=30)
+    for first, second in ((back, front), (front, back)):
+        mesh = TriangleMesh(
+            vertices_mm=np.concatenate([first.vertices_mm, second.vertices_mm]),
+            faces=np.concatenate([first.faces, second.faces + len(first.vertices_mm)]),
+        )
+        seen = surface(renderer, mesh, frontal())
+        z = np.zeros(SIZE * SIZE)
+        z[seen.pixels] = seen.z_mm
+        x, y, _ = frontal().unproject(pixel_centres(SIZE)).T
+        np.testing.assert_array_equal(z, np.where((np.abs(x) < 10) & (np.abs(y) < 10), 9.0, 0.0))
+
+
+def test_back_ends_see_the_same_random_surface(renderer: renderers.Renderer) -> None:
+    bumps = np.random.default_rng(5).normal(0, 1.5, (60, 60))
+    axis = np.linspace(-34, 34, 60)
+    x, y = np.meshgrid(axis, axis[::-1])
+    mesh = TriangleMesh(vertices_mm=np.stack([x, y, bumps], axis=-1).reshape(-1, 3), faces=grid_faces(60, 60))
+    mine, reference = surface(renderer, mesh, frontal()), surface(choose_renderer("numpy"), mesh, frontal())
+    np.testing.assert_array_equal(mine.pixels, reference.pixels)  # silhouettes too
+    assert np.abs(mine.z_mm - reference.z_mm).max() < AGREE_MM
+
+
+def test_no_pinholes_where_edges_run_through_pixel_centres(renderer: renderers.Renderer) -> None:
+    camera = AffineCamera.frontal(left_mm=0.0, top_mm=8.0, mm_per_pixel=1.0)
+    axis = np.arange(-1, 10) + 0.5
+    x, y = np.meshgrid(axis, axis[::-1])
+    mesh = TriangleMesh(vertices_mm=np.stack([x, y, 0.1 * x], axis=-1).reshape(-1, 3), faces=grid_faces(11, 11))
+    if renderer.name in ("numpy", "opengl"):  # ray casters give no such promise
+        assert (renderer.first_hits(mesh, camera=camera, size=8) >= 0).all()
+
+
+def test_large_and_small_triangles_together(renderer: renderers.Renderer) -> None:
+    large = np.array([[-200, -200, 0], [200, -200, 0], [0, 300, 0]], np.float64)
+    small = np.array([[0, 0, 5], [2, 0, 5], [0, 2, 5]], np.float64)
+    mesh = TriangleMesh(vertices_mm=np.concatenate([large, small]), faces=np.arange(6, dtype=np.int32).reshape(2, 3))
+    hits = renderer.first_hits(mesh, camera=frontal(), size=SIZE)
+    assert set(np.unique(hits)) == {0, 1}
+
+
+def test_nothing_to_see(renderer: renderers.Renderer) -> None:
+    mesh = TriangleMesh(vertices_mm=np.zeros((0, 3)), faces=np.zeros((0, 3), np.int32))
+    assert (renderer.first_hits(mesh, camera=frontal(), size=4) == -1).all()
+
+
+def test_auto_takes_the_first_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> renderers.Renderer:
+        raise ImportError("no such library")
+
+    monkeypatch.setattr(renderers, "RENDERERS", {"broken": absent, **RENDERERS})
+    assert choose_renderer("auto").name == "numpy"
+    assert probe_renderers()["broken"] == "ImportError: no such library"
+
+
+def test_an_unusable_renderer_says_why_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent() -> renderers.Renderer:
+        raise OSError("libEGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(renderers, "RENDERERS", {"opengl": absent})
+    renderers._working.cache_clear()
+    try:
+        with pytest.raises(UsageError, match=r"libEGL\.so\.1.*\n.*apt-get install libegl1"):
+            choose_renderer("opengl")
+    finally:
+        renderers._working.cache_clear()
+
+
+def test_an_unknown_renderer_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(UsageError, match="known: auto, numpy, open3d, embree, opengl"):
+        choose_renderer("povray")
