@@ -11,36 +11,21 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from folder_snapshot import snapshot
+from noise_tree import write_noise_tree
 
 from fer_prep.prepared_folder import PreparedFolder, verify
 
 KILLS = 32
 SAMPLES = 60
-PICTURE = 96
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A MenD3s tree of noise, with given landmarks so that no detector is needed; one depth map is missing."""
+    """A MenD3s tree, with two recordings that are rejected."""
     root = tmp_path_factory.mktemp("raw") / "MenD3s"
-    rng = np.random.default_rng(5)
-    points = ["id,left_eye_x,left_eye_y,right_eye_x,right_eye_y"]
-    for part in ("RGB", "DEPTH"):
-        (root / "Neutral" / part).mkdir(parents=True)
-    for number in range(SAMPLES):
-        name = f"F_{number:02d}_1_neutral"
-        rgb = rng.integers(0, 256, (PICTURE, PICTURE, 3), dtype=np.uint8)
-        depth = rng.integers(4000, 4400, (PICTURE, PICTURE), dtype=np.uint16)
-        cv2.imwrite(str(root / "Neutral" / "RGB" / f"{name}_Color.png"), rgb)
-        if number != 3:
-            cv2.imwrite(str(root / "Neutral" / "DEPTH" / f"{name}_Depth.png"), depth)
-        if number != 4:
-            points.append(f"mend3s/{name},{55 + number % 5},40,{35 - number % 3},{38 + number % 4}")
-    (root.parent / "points.csv").write_text("\n".join(points) + "\n")
+    write_noise_tree(root, samples=SAMPLES)
     return root
 
 

@@ -1,0 +1,131 @@
+"""The prepare commands as a person types them: defaults, exit codes, and what is said."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections import Counter
+
+import pytest
+from noise_tree import write_noise_tree
+from typer.testing import CliRunner
+
+from fer_prep.cli import app
+from fer_prep.prepared_folder import PreparedFolder, verify
+
+DATASETS = {"BU3DFE": "bu3dfe", "Bosphorus": "bosphorus", "CalD3r": "cald3r", "MenD3s": "mend3s"}
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fer_prep(*words, code=0):
+    """Run a command in this process; return what it printed on standard output and on standard error."""
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    assert done.exit_code == code, (done.stdout, done.stderr, done.exception)
+    return done.stdout, done.stderr
+
+
+def align(points, *words, code=0):
+    return fer_prep("align", "--workers", 0, "--size", 48, "--landmarks", f"file:{points}", *words, code=code)
+
+
+def test_align_finds_the_tree_of_the_workspace(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=50)
+    said, _ = align(points)
+    folder = PreparedFolder.open(workspace / "data" / "prepared" / "mend3s")
+    assert len(folder.rows) == 48
+    assert "mend3s: 48 samples in data/prepared/mend3s" in said
+    assert "Neutral/RGB/F_03_1_neutral_Color.png (list)" in said
+    assert "all with their reasons in data/prepared/mend3s/rejected.csv" in said
+    assert "reused    │     48" in align(points)[0].replace("                     ", "")
+
+
+def test_one_tree_by_its_place(workspace):
+    points = write_noise_tree(workspace / "elsewhere" / "MenD3s", samples=8, without_depth=-1, without_points=-1)
+    align(points, "--root", "elsewhere/MenD3s", "--out", "here")
+    assert PreparedFolder.open(workspace / "here").dataset == "mend3s"
+
+
+def test_a_tree_of_another_name_needs_its_dataset(workspace):
+    points = write_noise_tree(workspace / "faces", samples=8, without_depth=-1, without_points=-1)
+    _, said = align(points, "--root", "faces", code=2)
+    assert "expected faces/CalD3r, faces/MenD3s" in said
+    align(points, "--root", "faces", "--dataset", "mend3s", "--out", "here")
+    assert len(PreparedFolder.open(workspace / "here").rows) == 8
+
+
+def test_one_out_for_two_trees_is_refused(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=2)
+    (workspace / "data" / "raw" / "CalD3r").mkdir()
+    assert "--out names one folder, but cald3r and mend3s are there" in align(points, "--out", "x", code=2)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("render-bu3dfe",), "data/raw/BU3DFE: no such folder; a BU-3DFE tree was expected"),
+        (("render-bosphorus",), "data/raw/BosphorusDB: no such folder; a Bosphorus tree was expected"),
+        (("align",), "data/raw: no CalD3r or MenD3s tree is here"),
+        (("all",), "data/raw: none of the raw trees is here"),
+        (("align", "--root", "nowhere", "--dataset", "mend3s"), "nowhere: no MenD3s tree is here"),
+    ],
+)
+def test_a_missing_tree_is_two_lines_that_say_what_was_expected(workspace, words, said):
+    lines = fer_prep(*words, code=2)[1].strip().splitlines()
+    assert len(lines) == 2
+    assert said in lines[0]
+    assert "expected" in lines[1]
+
+
+def test_too_many_rejected_is_exit_code_1_and_the_folder_is_whole(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=10)
+    _, said = align(points, code=1)
+    assert "mend3s: 2 of 10 recordings rejected (20.0%); --max-rejected allows 5.0%" in said
+    assert not verify(workspace / "data" / "prepared" / "mend3s", deep=True).failed
+    align(points, "--max-rejected", 0.2)
+
+
+def test_unfound_faces_are_kept_where_the_user_says_so(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=8, without_depth=-1)
+    align(points, code=1)
+    said, _ = align(points, "--unfound", "keep", "--preview", 3)
+    assert "landmarks from not found" in said
+    assert "to look at: data/prepared/mend3s/preview.png" in said
+    assert (workspace / "data" / "prepared" / "mend3s" / "preview.png").is_file()
+
+
+def test_contradicting_options_are_refused(workspace):
+    write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=2)
+    _, said = fer_prep("align", "--landmarks", "none", code=2)
+    assert "--landmarks none cannot serve --framing rotate" in said
+
+
+@pytest.mark.parametrize("command", ["render-bu3dfe", "render-bosphorus", "align", "all"])
+def test_help_shows_an_example(command):
+    said, _ = fer_prep(command, "--help")
+    assert f"fer-prep {command}" in said.split("Options")[0]
+
+
+@pytest.mark.slow
+def test_all_of_the_independent_datasets(corpus, workspace):
+    """Every complete recording of the truth that has an emotion becomes a sample of that emotion; the whole way runs."""
+    shutil.copytree(corpus, workspace / "data" / "raw", ignore=shutil.ignore_patterns("truth*"))
+    fer_prep("all", "--size", 64, "--workers", 2, "--max-rejected", 0.2)
+    truth = Counter()
+    with (corpus / "truth.csv").open(newline="") as stream:
+        for row in csv.DictReader(stream):
+            if row["complete"] == "True" and row["emotion"]:
+                truth[DATASETS[row["dataset"]], row["emotion"]] += 1
+    found = Counter()
+    for dataset in DATASETS.values():
+        folder = PreparedFolder.open(workspace / "data" / "prepared" / dataset)
+        for name, count in folder.summary["counts"]["by_class"].items():
+            found[dataset, name] += count
+        assert not verify(folder.path, deep=True).failed
+    assert found == truth
+    assert (workspace / "global.h5").is_file()
+    assert (workspace / "global.folds.json").is_file()
