@@ -223,10 +223,9 @@ def _rgbd_trees(root: Path, dataset: str | None) -> dict[str, Path]:
         return inside
     named = [name for name in wanted if dataset is not None or name in root.resolve().name.lower()]
     if root == RAW or not root.is_dir() or not named:
-        found = (
-            "neither a CalD3r nor a MenD3s tree is here" if dataset is None else f"no {RAW_TREES[dataset]} tree here"
-        )
-        raise UsageError(found, path=root, hint=_expected_trees(root, wanted))
+        titles = " or ".join(RAW_TREES[name] for name in wanted)
+        one = "" if root == RAW else "; if it is one of them, add --dataset"
+        raise UsageError(f"no {titles} tree is here", path=root, hint=_expected_trees(root, wanted) + one)
     return {named[0]: root}
 
 
