@@ -60,7 +60,7 @@ def card_text(data: GlobalFile, *, manifests: dict[str, DatasetManifest | None])
         "## Samples",
         _crosstab(data, "dataset"),
         _table(
-            ["dataset", "subjects", "female", "male", "samples", "per subject: fewest / median / most"],
+            ["dataset", "subjects", "female", "male", "unknown", "samples", "per subject: fewest / median / most"],
             subjects_table(data),
         ),
         "By how the label was come by:",

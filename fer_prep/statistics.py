@@ -50,7 +50,7 @@ def crosstab(data: GlobalFile, column: str) -> tuple[list[str], dict[str, list[i
 
 
 def subjects_table(data: GlobalFile) -> list[list[object]]:
-    """One row a dataset: name, subjects, female, male, samples, samples a subject (fewest, median, most)."""
+    """One row a dataset: name, subjects, female, male, unknown, samples, samples a subject (fewest, median, most)."""
     rows: list[list[object]] = []
     datasets, subjects, genders = data.column("dataset"), data.column("subject"), data.column("gender")
     for dataset in np.unique(datasets):
@@ -60,7 +60,7 @@ def subjects_table(data: GlobalFile) -> list[list[object]]:
         signs = Counter(str(sign)[:1].upper() for sign in gender.values())
         middle = per_subject[len(per_subject) // 2]
         spread = f"{per_subject[0]} / {middle} / {per_subject[-1]}"
-        rows.append([str(dataset), len(per_subject), signs["F"], signs["M"], int(of.sum()), spread])
+        rows.append([str(dataset), len(per_subject), signs["F"], signs["M"], signs[""], int(of.sum()), spread])
     return rows
 
 
@@ -172,7 +172,8 @@ def draw_distributions(data: GlobalFile) -> bytes:
             axes.annotate(str(total), (position, total), ha="center", va="bottom", fontsize=8)
         axes.set_title(f"{title}: {of.sum()} samples", fontsize=10)
         axes.tick_params(axis="x", rotation=40, labelsize=8)
-        axes.margins(y=0.12)
+        axes.set_ylim(0, 1.12 * max(1, bottom.max()))
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
         if number == 0 and len(source_names) > 1:
             axes.legend(fontsize=8, frameon=False)

@@ -51,7 +51,7 @@ def test_the_csv_adds_up(data):
 
 
 def test_subjects_and_their_gender(data):
-    assert subjects_table(data)[1] == ["mend3s", 3, 2, 1, 42, "14 / 14 / 14"]
+    assert subjects_table(data)[1] == ["mend3s", 3, 2, 1, 0, 42, "14 / 14 / 14"]
 
 
 def test_measures_are_those_of_the_samples(data):

@@ -63,7 +63,7 @@ def stats(
             names, counts = statistics.crosstab(data, column)
             if len(names) > 1 or column == "dataset":
                 _print_counts(title, names, counts)
-        columns = ["dataset", "subjects", "female", "male", "samples", "a subject: fewest / median / most"]
+        columns = ["dataset", "subjects", "female", "male", "unknown", "samples", "a subject: fewest / median / most"]
         print_table("subjects", columns, statistics.subjects_table(data))
         found = statistics.measures(data, progress=progress_bar)
         columns = ["measure", "dataset", "5 %", "median", "95 %", "samples"]
@@ -90,3 +90,31 @@ def _print_counts(title: str, names: list[str], counts: dict[str, list[int]]) ->
     totals = [sum(column) for column in zip(*counts.values(), strict=True)]
     rows = [[emotion, *numbers, sum(numbers)] for emotion, numbers in [*counts.items(), ("all", totals)]]
     print_table(title, ["class", *(name or "unknown" for name in names), "all"], rows)
+
+
+@app.command(rich_help_panel="Dataset")
+def browse(
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page.", show_default="<dataset>.html")] = None,
+    folds: Annotated[
+        Path | None, typer.Option(help="A fold manifest to filter by.", show_default="the one beside it")
+    ] = None,
+    thumbnail: Annotated[int, typer.Option(help="Pixels of a thumbnail; 0: by the number of samples.")] = 0,
+) -> None:
+    """Make one web page with pictures of every sample: filters, landmarks, provenance; works from a file.
+
+    [dim]fer-prep browse global.h5[/]  then open global.html
+    """
+    from fer_prep.browse import write_page
+    from fer_prep.default_folds import folds_path
+    from fer_prep.folds import read_folds
+    from fer_prep.global_file import GlobalFile
+
+    page = out or dataset.with_suffix(".html")
+    with GlobalFile.open(dataset) as data:
+        beside = folds_path(dataset)
+        manifest = (
+            read_folds(folds, data=data) if folds else read_folds(beside, data=data) if beside.is_file() else None
+        )
+        written = write_page(data, page, manifest=manifest, thumbnail=thumbnail, progress=progress_bar)
+    console.print(f"{page}: {written / 1e6:.1f} MB; open it in a browser", soft_wrap=True)
