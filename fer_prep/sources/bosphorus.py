@@ -140,11 +140,7 @@ class Bosphorus:
 
     def list_samples(self, root: Path) -> Listing:
         """Group the files of every scan by name, decide its category; incomplete or misnamed ones are rejected."""
-        tree = walk_tree(root, title="Bosphorus", expected=TREE)
-        scans, rejections = _scans(tree)
-        if not scans:
-            refuse_foreign_tree(tree, title="Bosphorus", expected=TREE)
-        facs = find_facs_scores(tree)
+        tree, scans, rejections, facs = self._read_tree(root)
         samples: list[Sample] = []
         left_out: list[Rejection] = []
         for (folder, scan), files in scans.items():
@@ -167,17 +163,22 @@ class Bosphorus:
 
     def decide_all(self, root: Path) -> tuple[list[DecidedScan], tuple[str, ...]]:
         """What the policy says of every scan of the tree, and the warnings of reading it."""
-        tree = walk_tree(root, title="Bosphorus", expected=TREE)
-        scans, _ = _scans(tree)
-        if not scans:
-            refuse_foreign_tree(tree, title="Bosphorus", expected=TREE)
-        facs = find_facs_scores(tree)
+        tree, scans, _, facs = self._read_tree(root)
         decided = []
         for (folder, scan), files in scans.items():
             decision = self._decide(scan, facs) or Decision(emotion="", reason=f"unknown code {scan.code}")
             missing = ", ".join(name_of(path) for path in self._missing(folder, scan, files))
             decided.append(DecidedScan(scan.name, scan.token, decision, f"{missing} is missing" if missing else ""))
         return decided, (*facs.warnings, *tree_warnings(tree))
+
+    def _read_tree(self, root: Path) -> tuple[RawTree, _Scans, list[Rejection], FacsFiles]:
+        """The files by scan, what is misnamed, and FACS scores; raises UsageError for a wrong policy or root."""
+        _ = self.rules
+        tree = walk_tree(root, title="Bosphorus", expected=TREE)
+        scans, rejections = _scans(tree)
+        if not scans:
+            refuse_foreign_tree(tree, title="Bosphorus", expected=TREE)
+        return tree, scans, rejections, find_facs_scores(tree)
 
     def _decide(self, scan: _Scan, facs: FacsFiles) -> Decision | None:
         """The category of a scan, or why it has none; None where its class has no such code."""
@@ -202,9 +203,13 @@ class Bosphorus:
         return load_scene(sample, renderer=self.renderer)
 
 
-def _scans(tree: RawTree) -> tuple[dict[tuple[str, _Scan], dict[str, str]], list[Rejection]]:
-    """(folder, scan) → role → relative path; rejections for wrong names."""
-    scans: dict[tuple[str, _Scan], dict[str, str]] = defaultdict(dict)
+_Scans = dict[tuple[str, _Scan], dict[str, str]]
+"""(folder, scan) → role → relative path."""
+
+
+def _scans(tree: RawTree) -> tuple[_Scans, list[Rejection]]:
+    """The files of every scan, and rejections for wrong names."""
+    scans: _Scans = defaultdict(dict)
     rejections: list[Rejection] = []
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))

@@ -22,14 +22,14 @@ def decimal_words(draw) -> str:
     return draw(st.sampled_from(["", "-", "+"])) + digits + exponent
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(decimal_words(), max_size=30), SEPARATORS)
 def test_decimals_are_those_of_python(words, separator):
     parsed = parse_decimals((separator + separator.join(words)).encode())
     np.testing.assert_array_equal(parsed, np.array([float(word) for word in words]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.integers(-(10**18) + 1, 10**18 - 1), max_size=30), SEPARATORS, st.sampled_from(["{}", "{:+}", "{:05}"])
 )

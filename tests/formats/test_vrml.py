@@ -246,8 +246,8 @@ MEGABYTE = 1 << 20
     "data",
     [
         b'\\"' * MEGABYTE,
-        b'"' * (MEGABYTE // 8),
-        b"#\n" * (MEGABYTE // 4),
+        b'"' * (MEGABYTE // 16),
+        b"#\n" * (MEGABYTE // 16),
         b'#"' * MEGABYTE,
         b"Group {" * (MEGABYTE // 4),
         b"a [" * MEGABYTE,

@@ -1,0 +1,221 @@
+"""BU-3DFE: names, what is missing, landmarks, and the two ways to colour."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from raw_trees import bnd_bytes, grey, write_bu3dfe, wrl_bytes
+
+from fer_prep.errors import FormatError, SampleError
+from fer_prep.formats.pictures import bmp_bytes, png_bytes
+from fer_prep.landmark_names import EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
+from fer_prep.sources.bu3dfe import Bu3dfe
+
+NAME = "F0001_AN01WH"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """The folder of one subject with one whole recording."""
+    return write_bu3dfe(tmp_path, NAME) / "F0001"
+
+
+def listed(root, **options):
+    return Bu3dfe(**options).list_samples(root)
+
+
+def only(root, **options):
+    (sample,) = listed(root, **options).samples
+    return sample
+
+
+def test_a_sample_says_who_and_how(folder):
+    sample = only(folder.parent)
+    assert (sample.id, sample.subject, sample.emotion) == (f"bu3dfe/{NAME}", "bu3dfe:F0001", "anger")
+    assert (sample.gender, sample.ethnicity, sample.intensity, sample.label_source) == ("F", "White", 1, "posed")
+    assert sample.source_file == f"F0001/{NAME}_F3D.wrl"
+    assert set(sample.files) == {"mesh", "landmarks", "texture", "photo"}
+
+
+def test_names_may_be_in_any_case(folder):
+    for path in sorted(folder.iterdir()):
+        path.rename(folder / path.name.swapcase())
+    sample = only(folder.parent)
+    assert sample.id == f"bu3dfe/{NAME}"
+    assert sample.gender == "F"
+    assert len(sample.files) == 4
+
+
+def test_re_encoded_pictures_are_taken_where_there_is_no_original(folder):
+    (folder / f"{NAME}_F2D.png").write_bytes(png_bytes(grey()))
+    assert only(folder.parent).files["photo"].suffix == ".bmp"
+    (folder / f"{NAME}_F2D.bmp").unlink()
+    assert only(folder.parent).files["photo"].suffix == ".png"
+
+
+def test_raw_meshes_are_not_samples(folder):
+    (folder / f"{NAME}_RAW.wrl").write_bytes(wrl_bytes())
+    (folder / f"{NAME}_RAW.pse").write_bytes(b"?")
+    (folder / "F0001_DI01WH_RAW.wrl").write_bytes(wrl_bytes())
+    listing = listed(folder.parent)
+    assert len(listing.samples) == 1
+    assert not listing.rejected
+
+
+@pytest.mark.parametrize(
+    ("suffix", "expected"), [("F3D.wrl", f"F0001/{NAME}_F3D.wrl"), ("F3D.bnd", f"F0001/{NAME}_F3D.bnd")]
+)
+def test_a_missing_file_is_named(folder, suffix, expected):
+    (folder / f"{NAME}_{suffix}").unlink()
+    listing = listed(folder.parent)
+    assert not listing.samples
+    (row,) = listing.rejected
+    assert (row.sample_id, row.stage, row.expected, row.found) == (f"bu3dfe/{NAME}", "list", expected, "no such file")
+
+
+def test_without_any_picture_a_recording_is_rejected(folder):
+    (folder / f"{NAME}_F3D.bmp").unlink()
+    assert only(folder.parent)
+    (folder / f"{NAME}_F2D.bmp").unlink()
+    (row,) = listed(folder.parent).rejected
+    assert row.expected == f"F0001/{NAME}_F3D.bmp or F0001/{NAME}_F2D.bmp"
+
+
+def test_landmarks_may_be_done_without(folder):
+    (folder / f"{NAME}_F3D.bnd").unlink()
+    sample = only(folder.parent, require_landmarks=False)
+    assert not Bu3dfe(require_landmarks=False).load(sample).landmarks
+
+
+@pytest.mark.parametrize(
+    "name", ["F0001_XX01WH_F3D.wrl", "F0001_AN05WH_F3D.wrl", "F001_AN01WH_F3D.wrl", "copy of F0001_AN01WH_F3D.bmp"]
+)
+def test_wrong_names_are_rejected_one_by_one(folder, name):
+    (folder / name).write_bytes(wrl_bytes())
+    listing = listed(folder.parent)
+    assert len(listing.samples) == 1
+    (row,) = listing.rejected
+    assert (row.source_file, row.found) == (f"F0001/{name}", name)
+
+
+@pytest.mark.parametrize("name", ["F0002_NE01WH", "F0002_AN00WH"])
+def test_intensity_00_is_for_neutral_faces_and_only_for_them(tmp_path, name):
+    listing = listed(write_bu3dfe(tmp_path, name))
+    assert not listing.samples
+    assert listing.rejected[0].found == name[6:10]
+
+
+def test_the_same_name_twice_is_said_with_both_places(folder):
+    write_bu3dfe(folder.parent / "backup", NAME)
+    listing = listed(folder.parent)
+    assert only(folder.parent).source_file == f"F0001/{NAME}_F3D.wrl"
+    (row,) = listing.rejected
+    assert f"F0001/{NAME}_F3D.wrl" in row.found
+    assert f"backup/F0001/{NAME}_F3D.wrl" in row.found
+
+
+def test_unknown_and_inconsistent_ancestry_are_warned_of(tmp_path):
+    listing = listed(write_bu3dfe(tmp_path, "F0001_AN01WH", "F0001_DI01ZZ"))
+    assert [sample.ethnicity for sample in listing.samples] == ["White", "ZZ"]
+    assert any("unknown ancestry code ZZ" in text for text in listing.warnings)
+    assert any("more than one ancestry code for bu3dfe:F0001" in text for text in listing.warnings)
+
+
+def test_a_file_in_another_subjects_folder_counts_by_its_name(folder):
+    write_bu3dfe(folder.parent / "tmp", "M0002_SA03BL")
+    (folder.parent / "tmp" / "M0002").rename(folder.parent / "M0003")
+    listing = listed(folder.parent)
+    assert [sample.subject for sample in listing.samples] == ["bu3dfe:F0001", "bu3dfe:M0002"]
+    assert any("another subject's folder" in text for text in listing.warnings)
+
+
+def scene_of(root, **options):
+    return Bu3dfe(**options).load(only(root, **options))
+
+
+def test_landmarks_are_the_subjects_left_and_right(folder):
+    points = scene_of(folder.parent).landmarks
+    assert set(EYE_CORNERS) <= set(points)
+    left, right = eye_centres(points)
+    assert left[0] > right[0], "the subject's left is on the picture's right"
+    assert points[MOUTH_LEFT][0] > points[MOUTH_RIGHT][0]
+    assert points["left_eye_outer"][0] > points["left_eye_inner"][0]
+    assert left[1] < points[NOSE_TIP][1] < points[MOUTH_LEFT][1]
+
+
+def test_sides_named_from_the_viewer_are_exchanged(folder):
+    right_way = scene_of(folder.parent).landmarks
+    (folder / f"{NAME}_F3D.bnd").write_bytes(bnd_bytes(mirrored=True))
+    mirrored = scene_of(folder.parent).landmarks
+    for name in EYE_CORNERS:
+        np.testing.assert_allclose(mirrored[name], right_way[name], atol=10)
+
+
+@pytest.mark.parametrize(
+    "data", [bnd_bytes(first=1), bnd_bytes(shift_mm=500)], ids=["counting from 1", "another frame"]
+)
+def test_landmarks_are_found_where_either_half_of_the_row_is_right(folder, data):
+    right_way = scene_of(folder.parent).landmarks
+    (folder / f"{NAME}_F3D.bnd").write_bytes(data)
+    landmarks = scene_of(folder.parent).landmarks
+    for name in EYE_CORNERS:
+        np.testing.assert_allclose(landmarks[name], right_way[name], atol=0.1)
+
+
+def test_landmarks_of_another_mesh_are_refused(folder):
+    scattered = b"\n".join(b"%d %d %d 300" % (n, 7 * n % 50, 3 * n % 40) for n in range(83))
+    (folder / f"{NAME}_F3D.bnd").write_bytes(scattered)
+    with pytest.raises(SampleError, match="landmarks of the mesh beside them") as caught:
+        scene_of(folder.parent)
+    assert caught.value.path == folder / f"{NAME}_F3D.bnd"
+
+
+def test_fewer_than_83_landmarks_are_refused(folder):
+    (folder / f"{NAME}_F3D.bnd").write_bytes(bnd_bytes(rows=82))
+    with pytest.raises(SampleError, match="expected 83 landmarks; found 82"):
+        scene_of(folder.parent)
+
+
+def test_a_mesh_in_another_unit_is_refused(folder):
+    metres = wrl_bytes().replace(b"point [", b"point [ 0.01 0.01 0.01,", 1)
+    small = b"\n".join(
+        b" ".join(b"%.6f" % (float(word) / 1000) for word in line.rstrip(b",").split()) + b","
+        if len(line.split()) == 3 and line[:1] in b"-0123456789"
+        else line
+        for line in metres.splitlines()
+    )
+    (folder / f"{NAME}_F3D.wrl").write_bytes(small)
+    with pytest.raises(SampleError, match="a face mesh of 50 to 1000 mm"):
+        scene_of(folder.parent)
+
+
+def test_a_damaged_texture_is_refused_and_not_replaced(folder):
+    (folder / f"{NAME}_F3D.bmp").write_bytes(bmp_bytes(grey())[:500])
+    with pytest.raises(FormatError) as caught:
+        scene_of(folder.parent)
+    assert caught.value.path == folder / f"{NAME}_F3D.bmp"
+
+
+def test_texture_is_the_default_and_stands_in_for_a_missing_photograph(folder):
+    (folder / f"{NAME}_F2D.bmp").unlink()
+    assert scene_of(folder.parent).rgb_source == "texture"
+    assert scene_of(folder.parent, rgb="photo").rgb_source == "texture"
+
+
+def test_without_texture_coordinates_the_photograph_is_asked(folder):
+    """The grey picture holds no face, so the photograph's own error shows that it was taken."""
+    (folder / f"{NAME}_F3D.wrl").write_bytes(wrl_bytes(textured=False))
+    with pytest.raises(SampleError, match="a face in the photograph"):
+        scene_of(folder.parent)
+    (folder / f"{NAME}_F2D.bmp").unlink()
+    with pytest.raises(SampleError, match="found neither"):
+        scene_of(folder.parent)
+
+
+@pytest.mark.slow
+def test_the_photograph_is_registered_on_the_corpus(corpus):
+    source = Bu3dfe(rgb="photo")
+    sample = source.list_samples(corpus / "BU3DFE").samples[0]
+    scene = source.load(sample)
+    assert scene.rgb_source == "photo"
+    assert 0 < scene.registration_residual_px < 8
