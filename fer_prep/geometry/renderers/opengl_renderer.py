@@ -9,6 +9,7 @@ away from the pixel's centre).
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any, Final
 
 import numpy as np
@@ -27,61 +28,70 @@ void main() { triangle = gl_PrimitiveID; }
 """
 
 
+class _ThreadsContext(threading.local):
+    """The context of one thread of one process: OpenGL allows no sharing."""
+
+    context: Any = None
+    program: int = 0
+    process: int = 0
+
+
 class OpenGlRenderer:
-    """OpenGL behind the renderer seam; the context belongs to the process that first renders."""
+    """OpenGL behind the renderer seam; every thread that renders gets a context of its own."""
 
     name = "opengl"
 
     def __init__(self) -> None:
         os.environ.setdefault("PYOPENGL_PLATFORM", "egl")  # must be there before OpenGL is first imported
         os.environ.setdefault("LP_NUM_THREADS", "1")  # software Mesa: parallelism is the engine's affair
-        self._program = 0
-        self._context: Any = None
-        self._owner = 0
+        self._here = _ThreadsContext()
 
     def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
         if not len(mesh.faces):
             return np.full((size, size), -1, np.int32)
-        self._enter_context()
+        program = self._enter_context()
         places = _on_screen(camera.screen(mesh.vertices_mm), mesh.faces, size=size)
-        return self._draw(places, np.ascontiguousarray(mesh.faces, np.uint32), size)
+        return _draw(program, places=places, faces=np.ascontiguousarray(mesh.faces, np.uint32), size=size)
 
-    def _enter_context(self) -> None:
-        """Make the context current; in a forked worker, make one of its own."""
-        if self._context is None or self._owner != os.getpid():
-            self._context, self._owner = _new_context(), os.getpid()
-            self._context.make_current()
-            self._program = _build_program()
-        self._context.make_current()
+    def _enter_context(self) -> int:
+        """Make this thread's context current, or make one; return its program."""
+        here = self._here
+        if here.context is None or here.process != os.getpid():
+            here.context, here.process = _new_context(), os.getpid()
+            here.context.make_current()
+            here.program = _build_program()
+        here.context.make_current()
+        return here.program
 
-    def _draw(self, places: NDArray[np.float32], faces: NDArray[np.uint32], size: int) -> NDArray[np.int32]:
-        from OpenGL import GL as gl
 
-        target, buffers = gl.glGenFramebuffers(1), gl.glGenRenderbuffers(2)
-        array, data = gl.glGenVertexArrays(1), gl.glGenBuffers(2)
-        try:
-            gl.glBindFramebuffer(gl.GL_FRAMEBUFFER, target)
-            for buffer, kind, slot in zip(
-                buffers,
-                (gl.GL_R32I, gl.GL_DEPTH_COMPONENT32F),
-                (gl.GL_COLOR_ATTACHMENT0, gl.GL_DEPTH_ATTACHMENT),
-                strict=True,
-            ):
-                gl.glBindRenderbuffer(gl.GL_RENDERBUFFER, buffer)
-                gl.glRenderbufferStorage(gl.GL_RENDERBUFFER, kind, size, size)
-                gl.glFramebufferRenderbuffer(gl.GL_FRAMEBUFFER, slot, gl.GL_RENDERBUFFER, buffer)
-            _fill_buffers(array, data, places, faces)
-            _draw_triangles(self._program, size=size, count=faces.size)
-            found = np.empty((size, size), np.int32)
-            gl.glPixelStorei(gl.GL_PACK_ALIGNMENT, 4)
-            gl.glReadPixels(0, 0, size, size, gl.GL_RED_INTEGER, gl.GL_INT, found)
-            return found
-        finally:
-            gl.glDeleteFramebuffers(1, [target])
-            gl.glDeleteRenderbuffers(2, buffers)
-            gl.glDeleteVertexArrays(1, [array])
-            gl.glDeleteBuffers(2, data)
+def _draw(program: int, *, places: NDArray[np.float32], faces: NDArray[np.uint32], size: int) -> NDArray[np.int32]:
+    from OpenGL import GL as gl
+
+    target, buffers = gl.glGenFramebuffers(1), gl.glGenRenderbuffers(2)
+    array, data = gl.glGenVertexArrays(1), gl.glGenBuffers(2)
+    try:
+        gl.glBindFramebuffer(gl.GL_FRAMEBUFFER, target)
+        for buffer, kind, slot in zip(
+            buffers,
+            (gl.GL_R32I, gl.GL_DEPTH_COMPONENT32F),
+            (gl.GL_COLOR_ATTACHMENT0, gl.GL_DEPTH_ATTACHMENT),
+            strict=True,
+        ):
+            gl.glBindRenderbuffer(gl.GL_RENDERBUFFER, buffer)
+            gl.glRenderbufferStorage(gl.GL_RENDERBUFFER, kind, size, size)
+            gl.glFramebufferRenderbuffer(gl.GL_FRAMEBUFFER, slot, gl.GL_RENDERBUFFER, buffer)
+        _fill_buffers(array, data, places, faces)
+        _draw_triangles(program, size=size, count=faces.size)
+        found = np.empty((size, size), np.int32)
+        gl.glPixelStorei(gl.GL_PACK_ALIGNMENT, 4)
+        gl.glReadPixels(0, 0, size, size, gl.GL_RED_INTEGER, gl.GL_INT, found)
+        return found
+    finally:
+        gl.glDeleteFramebuffers(1, [target])
+        gl.glDeleteRenderbuffers(2, buffers)
+        gl.glDeleteVertexArrays(1, [array])
+        gl.glDeleteBuffers(2, data)
 
 
 def _new_context() -> Any:
