@@ -89,12 +89,12 @@ def _predict_pairs(
     with progress("predicting", total=len(pairs)) as advance:
         for name, rgb_path, depth_path in pairs:
             rgb = read_rgb(rgb_path)
-            depth = np.zeros(rgb.shape[:2], np.uint16) if depth_path is None else read_depth(depth_path)
-            if depth.shape != rgb.shape[:2]:
+            height, width = rgb.shape[:2]
+            depth = np.zeros((height, width), np.uint16) if depth_path is None else read_depth(depth_path)
+            if depth.shape != (height, width):
+                found = " × ".join(str(side) for side in reversed(depth.shape))
                 raise FormatError(
-                    expected=f"depth of the picture's size, {rgb.shape[1]} × {rgb.shape[0]}",
-                    found=f"{depth.shape[1]} × {depth.shape[0]}",
-                    path=depth_path,
+                    expected=f"depth of the picture's size, {width} × {height}", found=found, path=depth_path
                 )
             pictures, depths = prepare_pixels(
                 rgb[None],

@@ -12,6 +12,7 @@ from fer_prep.console import console, print_table, progress_bar
 from fer_train.cli import app
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder (all its folds together) or the folder of one fold.")]
+SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -42,10 +43,9 @@ def evaluate(
     if out is not None:
         evaluation.write(out)
     rows = [
-        (name, entry["samples"], entry["subjects"], f"{entry['overall_accuracy']:.1f}", f"{entry['average_accuracy']:.1f}",
-         f"{entry['macro_f1']:.1f}")
+        (name, entry["samples"], entry["subjects"], *(f"{entry[key]:.1f}" for key in SHOWN))
         for name, entry in [*evaluation.report["datasets"].items(), ("all", evaluation.report)]
-    ]  # fmt: skip
+    ]
     columns = ("dataset", "samples", "people", "overall %", "average %", "macro F1 %")
     print_table(f"{run.name}, {evaluation.report['models']} network(s)", columns, rows)
     if evaluation.report["left_out"]:

@@ -62,12 +62,12 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(start):
             optimiser__clip_norm=0.0,
         )
         training.forward.train = training.forward.eval  # batch normalisation by its running statistics
-        seen = {}
         training.state.optimiser.register_step_pre_hook(
-            lambda *_: seen.update({n: p.grad.clone() for n, p in training.state.network.named_parameters()})
+            lambda *_, network=training.state.network: gradients.append(
+                {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
+            )
         )
         training._optimiser_step(training.samples_of_step(2), epoch=0)  # the partial group: 5 samples
-        gradients.append(seen)
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=1e-5, msg=name)
 
