@@ -6,7 +6,6 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import cv2
@@ -77,21 +76,13 @@ def sheet_entry(
     )
 
 
-def write_contact_sheet(path: Path, entries: Sequence[SheetEntry]) -> None:
-    """Write a PNG: per sample the picture with its landmarks, the framed result, and its depth (near is warm).
+def contact_sheet(entries: Sequence[SheetEntry]) -> Pixels:
+    """(H, W, 3) sRGB: per sample the picture with its landmarks, the framed result, and its depth (near is warm).
 
-    Raises OSError where ``path`` cannot be written, ValueError where there is nothing to show.
+    Raises ValueError where there is nothing to show.
     """
     if not entries:
         raise ValueError("a contact sheet needs at least one entry")
-    sheet = contact_sheet(entries)
-    encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded.tobytes())
-
-
-def contact_sheet(entries: Sequence[SheetEntry]) -> Pixels:
-    """(H, W, 3) sRGB: the entries row by row, in a roughly square arrangement."""
     blocks = [_block(entry) for entry in entries]
     height, width = blocks[0].shape[:2]
     columns = max(1, min(len(blocks), round(math.sqrt(len(blocks) * height / width * 1.4))))

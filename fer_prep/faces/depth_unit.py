@@ -9,7 +9,7 @@ The distance between the eyes of adults is 55–70 mm. Two ways to measure it fr
 *by relief*
     A nose tip stands out from the eyes by a known share of the eye distance. Depth differences in mm over that share
     (fitted to all known landmarks at once, together with the tilt of the head) give the eye distance in mm with no
-    focal length at all. Noses differ, so a median over many faces is good to about ±15 %: it tells 1/8 mm from 1 mm
+    focal length at all. Noses differ, so a median over many faces is good to about ±25 %: it tells 1/8 mm from 1 mm
     beyond doubt, but not from 1/10 mm, and says so.
 """
 
@@ -40,7 +40,7 @@ from fer_prep.sample import Point, Sample, Scene
 
 EYE_DISTANCE_MM: Final = (55.0, 70.0)
 TYPICAL_EYE_DISTANCE_MM: Final = 62.5
-RELIEF_TOLERANCE: Final = 0.15
+RELIEF_TOLERANCE: Final = 0.25
 COMMON_UNITS_MM: Final = (0.01, 0.05, 0.1, 0.125, 0.25, 0.5, 1.0, 10.0)
 
 FEWEST_FACES: Final = 5
