@@ -18,6 +18,7 @@ def map_aus(
         str, typer.Option(metavar="NAME|FILE", help="A policy of manifests/policies, or a TOML file of that kind.")
     ] = "thesis-3.8",
     out: Annotated[Path, typer.Option(help="The table to write, one row a scan.")] = Path("action-units.csv"),
+    show: Annotated[int, typer.Option(min=0, help="How many scans to print; the table that is written has all.")] = 50,
 ) -> None:
     """Which Bosphorus scan gets which category, by which rule, and why the others get none.
 
@@ -29,9 +30,14 @@ def map_aus(
     for text in mapped.warnings:
         warn(text)
     write_table(mapped.scans, path=out)
-    print_table(
-        f"{mapped.policy}: {mapped.description}", ["category", "posed", "strong", "weak", "all"], mapped.counts()
-    )
+    console.print(f"{mapped.policy}: {mapped.description}\n", soft_wrap=True)
+    if show:
+        rows = [(scan.scan, scan.category or "–", scan.strength, scan.reason) for scan in mapped.scans[:show]]
+        print_table("scans", ["scan", "category", "strength", "reason"], rows)
+        if len(mapped.scans) > show:
+            console.print(f"… and {len(mapped.scans) - show} more in {out}", soft_wrap=True)
+        console.print()
+    print_table("categories", ["category", "posed", "strong", "weak", "all"], mapped.counts())
     if reasons := mapped.left_out():
         console.print()
         print_table("left out", ["reason", "scans"], reasons)

@@ -3,7 +3,7 @@
 What is kept: the vertices in the order of the file (other files address them by number), the faces as triangles, the
 texture coordinates of their corners, the name of the texture. Several shapes become one mesh, in the order of the
 file. Faces of more than three corners are cut into fans; faces of fewer, and triangles that use a vertex twice, have
-no area and are left out. The header line is not relied on: re-exports lose or garble it.
+no area and are left out. Transform nodes are applied. The header line is not relied on: re-exports lose or garble it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fer_prep.errors import FormatError
 from fer_prep.formats.number_text import NumberTextError, parse_decimals, parse_integers
 from fer_prep.formats.vrml_nodes import Document, Node, parse_document
+from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, transformed
 
 _COORDINATES: Final = (b"Coordinate", b"Coordinate3")
 _TEXTURE_COORDINATES: Final = (b"TextureCoordinate", b"TextureCoordinate2")
@@ -48,13 +49,16 @@ class _State:
     points: Node | None = None
     texture_points: Node | None = None
     texture_url: str | None = None
+    matrix: Matrix | None = None
+    """(4, 4) from here to the whole scene; None where they are the same."""
 
 
 @dataclass(frozen=True)
 class _Piece:
     """One face set: its own vertices, faces and corners."""
 
-    points: Node
+    vertices_key: tuple[int, bytes]
+    """Equal for pieces that share their vertices: coordinate node and placement."""
     vertices: NDArray[np.float64]
     faces: NDArray[np.int32]
     uv_corners: NDArray[np.float32] | None
@@ -92,7 +96,8 @@ def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
                     own = _inherited(grandchild, own, document)
                 following.append((child, own))
             elif child.children and child is not node:
-                following.append((child, state))
+                placed = _placed(child, state) if child.kind in TRANSFORMS else state
+                following.append((child, placed))
         waiting.extend(reversed(following))
         if node.kind == b"IndexedFaceSet":
             yield node, state
@@ -105,15 +110,26 @@ def _inherited(node: Node, state: _State, document: Document) -> _State:
         return replace(state, texture_points=node)
     if node.kind in _TEXTURES:
         return replace(state, texture_url=document.text_field(node, _TEXTURES[node.kind]))
+    if node.kind in TRANSFORMS and not node.children and b"children" not in node.words:
+        return _placed(node, state)  # VRML 1.0: it moves what comes after it
     if node.kind == b"Appearance" and (texture := node.child(*_TEXTURES)):
         return _inherited(texture, state, document)
     return state
 
 
+def _placed(node: Node, state: _State) -> _State:
+    """The state inside (VRML 2.0) or after (VRML 1.0) a transform node."""
+    local = local_matrix(node)
+    if local is None:
+        return state
+    with np.errstate(over="ignore", invalid="ignore"):
+        return replace(state, matrix=local if state.matrix is None else state.matrix @ local)
+
+
 def _read_face_set(node: Node, state: _State) -> _Piece:
     if state.points is None:
         raise FormatError(expected="coordinates for the IndexedFaceSet", found="none")
-    vertices = _table(state.points, b"point", columns=3)
+    vertices = transformed(_table(state.points, b"point", columns=3), state.matrix)
     corners = _integers(node, b"coordIndex")
     _check_range(corners, limit=len(vertices), what="coordIndex")
     triangles = _triangle_slots(corners)
@@ -121,7 +137,11 @@ def _read_face_set(node: Node, state: _State) -> _Piece:
     faces = corners[triangles].astype(np.int32)
     solid = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
     return _Piece(
-        state.points, vertices, faces[solid], None if uv_corners is None else uv_corners[solid], state.texture_url
+        vertices_key=(id(state.points), b"" if state.matrix is None else state.matrix.tobytes()),
+        vertices=vertices,
+        faces=faces[solid],
+        uv_corners=None if uv_corners is None else uv_corners[solid],
+        texture_url=state.texture_url,
     )
 
 
@@ -199,18 +219,18 @@ def _joined(pieces: list[_Piece]) -> VrmlMesh:
     Texture coordinates are kept where all sets have them for one and the same texture: one picture cannot colour
     a mesh that wants two.
     """
-    offsets: dict[int, int] = {}
+    offsets: dict[tuple[int, bytes], int] = {}
     vertices: list[NDArray[np.float64]] = []
     for piece in pieces:
-        if id(piece.points) not in offsets:
-            offsets[id(piece.points)] = sum(map(len, vertices))
+        if piece.vertices_key not in offsets:
+            offsets[piece.vertices_key] = sum(map(len, vertices))
             vertices.append(piece.vertices)
     urls = {piece.texture_url for piece in pieces}
     corners = [piece.uv_corners for piece in pieces if piece.uv_corners is not None]
     textured = len(corners) == len(pieces) and len(urls) == 1
     mesh = VrmlMesh(
         vertices=np.concatenate(vertices),
-        faces=np.concatenate([piece.faces + np.int32(offsets[id(piece.points)]) for piece in pieces]),
+        faces=np.concatenate([piece.faces + np.int32(offsets[piece.vertices_key]) for piece in pieces]),
         uv_corners=np.concatenate(corners) if textured else None,
         texture_url=next((piece.texture_url for piece in pieces if piece.texture_url), None),
     )

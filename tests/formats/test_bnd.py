@@ -67,9 +67,7 @@ def test_mutated_files_read_or_are_refused():
             assert bnd.vertex_index.min() >= 0
 
 
-@pytest.mark.parametrize(
-    "data", [b"1 2 3 4\n" * 32_000, b"\n" * 260_000, b"9" * (5 << 20), b"1 2 3 " + b"9" * 260_000]
-)
+@pytest.mark.parametrize("data", [b"1 2 3 4\n" * 32_000, b"\n" * 260_000, b"9" * (5 << 20), b"1 2 3 " + b"9" * 260_000])
 def test_adversarial_files_cost_neither_time_nor_memory(data):
     assert peak_memory(read_bnd, data) < MEMORY_BYTES
 

@@ -199,6 +199,55 @@ def test_compressed_files_are_named_as_such():
         read_vrml(b"\x1f\x8b\x08" + bytes(100))
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("translation 1 2 3", np.add(VERTICES, [1, 2, 3])),
+        ("scale 2 2 0.5", VERTICES * [2, 2, 0.5]),
+        ("rotation 0 0 1 1.5707963267948966", VERTICES[:, [1, 0, 2]] * [-1, 1, 1]),
+        ("translation 1 0 0 rotation 0 0 2 3.141592653589793 center 10 0 0", VERTICES * [-1, -1, 1] + [21, 0, 0]),
+        ("scale 1 2 1 scaleOrientation 0 0 1 1.5707963267948966", VERTICES * [2, 1, 1]),
+        ("translation 0 0 0 rotation 0 0 0 1", VERTICES),
+    ],
+)
+def test_transforms_are_applied(fields, expected):
+    text = vrml2().replace("DEF Scan Transform {", f"Transform {{ {fields} ")
+    np.testing.assert_allclose(read_vrml(text.encode()).vertices, expected, atol=1e-9)
+
+
+def test_transforms_nest_and_end_with_their_node():
+    text = vrml2().replace("#VRML V2.0 utf8", "").replace("DEF Scan Transform {", "Transform { translation 5 0 0 ")
+    both = f"Transform {{ scale 2 2 2 children [ {text} ] }} {vrml2(uv=None, uv_faces=None)[16:]}"
+    vertices = read_vrml(both.encode()).vertices
+    np.testing.assert_allclose(vertices[:5], np.add(VERTICES, [5, 0, 0]) * 2)
+    np.testing.assert_allclose(vertices[5:], VERTICES)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "expected"),
+    [
+        ("Translation { translation 1 2 3 } Scale { scaleFactor 2 2 2 }", VERTICES * 2 + [1, 2, 3]),
+        ("Separator { Translation { translation 1 2 3 } }", VERTICES),
+        (
+            "MatrixTransform { matrix 0 1 0 0 -1 0 0 0 0 0 1 0 7 0 0 1 }",
+            VERTICES[:, [1, 0, 2]] * [-1, 1, 1] + [7, 0, 0],
+        ),
+    ],
+)
+def test_version_1_transforms_move_what_follows(nodes, expected):
+    text = vrml1().replace("Separator {", f"Separator {{ {nodes} ", 1)
+    np.testing.assert_allclose(read_vrml(text.encode()).vertices, expected)
+
+
+@pytest.mark.parametrize(
+    "fields", ["translation 1 2", "scale 1 x 1", "translation 1e999 0 0", "scale 1e308 1e308 1e308"]
+)
+def test_impossible_transforms_are_refused(fields):
+    text = vrml2().replace("DEF Scan Transform {", f"Transform {{ {fields} ")
+    with pytest.raises(FormatError):
+        read_vrml(text.encode())
+
+
 WORDS = [
     b"Shape {",
     b"}",
