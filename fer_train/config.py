@@ -119,7 +119,7 @@ class TrainingSettings:
     batch_size: int = 128
     """Samples an optimiser step."""
     micro_batch_size: int = 32
-    """Samples that pass through the network at once; their gradients are accumulated to one optimiser step."""
+    """Samples that pass through the network at once, at most; gradients are accumulated to one optimiser step."""
     validations_per_epoch: int = 10
     """How often the whole validation fold is looked at during an epoch."""
     seed: int = 42
@@ -197,11 +197,6 @@ class Config:
         return [
             *((not 0 <= v <= 1, f"{key} = {v}: expected a share between 0 and 1") for key, v in shares.items()),
             *((v < 1, f"{key} = {v}: expected 1 or more") for key, v in counts.items()),
-            (
-                training.micro_batch_size > training.batch_size,
-                f"training.micro_batch_size = {training.micro_batch_size} is larger than "
-                f"training.batch_size = {training.batch_size}",
-            ),
             (
                 model.token_width % model.encoder_heads != 0,
                 f"model.encoder_heads = {model.encoder_heads} does not divide model.token_width = {model.token_width}",

@@ -41,16 +41,19 @@ def cross_validate(
     config: Config,
     folds: FoldChoice,
     run: RunFolder,
+    only: int | None = None,
     say: Say = lambda text: None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Train and judge every fold, going on where an earlier attempt stopped; return the summary.
+    """Train and judge every fold (or ``only`` one), going on where an earlier attempt stopped; return the summary.
 
     ``run`` holds the settings already. ``say`` hears one line per decision and per fold.
     """
     device = set_up_machine(config.machine)
     with GlobalFile.open(data_path) as file:
         manifest = settle_folds(run, file, folds=folds, say=say)
+        if only is not None:
+            manifest.fold(only)  # refused now rather than after the data is read
         run.write_json("environment.json", describe_environment(device) | {"data": data_path.name})
         data = ResidentData.load(
             data_path,
@@ -62,7 +65,7 @@ def cross_validate(
         )
         fabric = make_fabric(device, config.machine)
         results = []
-        for index in range(len(manifest.folds)):
+        for index in range(len(manifest.folds)) if only is None else [only]:
             result = run_fold(index, manifest=manifest, data=data, config=config, fabric=fabric, folder=run.fold(index))
             say(_fold_line(result, count=len(manifest.folds)))
             results.append(result)

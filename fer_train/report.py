@@ -73,7 +73,7 @@ def write_report(run: RunFolder, *, data: GlobalFile) -> Path:
         lstrip_blocks=True,
     ).get_template("report.html.j2")
     page = template.render(
-        title=f"{summary['name']}: {len(summary['folds'])}-fold result",
+        title=f"{summary['name']}: {_folds_in_words(summary)}",
         subtitle=f"{summary['samples']} samples of {summary['subjects']} people, {len(summary['classes'])} classes · "
         f"protocol {summary['protocol']} · {environment['time'].replace('T', ' ')} · {environment['device']['type']}",
         headline=_headline(summary),
@@ -94,7 +94,7 @@ def draw_figures(
     """Write ``figures/*.png``; return what the page shows of them, in its order."""
     counts = np.array(summary["confusion_matrix"])
     classes = summary["classes"]
-    histories = [read_history(run.fold(index) / "history.csv") for index in range(len(summary["folds"]))]
+    histories = [read_history(run.fold(fold["index"]) / "history.csv") for fold in summary["folds"]]
     figures = {
         "confusion": ("Confusion matrix", confusion_figure(counts, classes, normalise=True)),
         "confusion-counts": ("", confusion_figure(counts, classes, normalise=False)),
@@ -133,6 +133,11 @@ def worst_mistakes(predictions: Predictions, *, data: GlobalFile, count: int = M
     ]
 
 
+def _folds_in_words(summary: Mapping[str, Any]) -> str:
+    count = len(summary["folds"])
+    return f"{count}-fold result" if count > 1 else f"result of fold {summary['folds'][0]['index']} alone"
+
+
 def _headline(summary: Mapping[str, Any]) -> list[dict[str, str]]:
     def number(key: str, label: str) -> dict[str, str]:
         value = summary[key]
@@ -161,7 +166,7 @@ def _fold_table(summary: Mapping[str, Any]) -> Table:
     columns = ("fold", "trained on", "judged", "overall %", "average %", "macro F1 %", "loss", "best point: overall %")
     rows = [
         [
-            str(index),
+            str(fold["index"]),
             str(fold["train_samples"]),
             str(fold["val_samples"]),
             f"{fold['overall_accuracy']:.1f}",
@@ -170,7 +175,7 @@ def _fold_table(summary: Mapping[str, Any]) -> Table:
             f"{fold['loss']:.3f}",
             f"{fold['best']['overall_accuracy']:.1f} (epoch {fold['best']['epoch']:.1f})",
         ]
-        for index, fold in enumerate(summary["folds"])
+        for fold in summary["folds"]
     ]
     means = [f"{summary[key]['mean']:.1f}" for key in ("overall_accuracy", "average_accuracy", "macro_f1")]
     loss = np.mean([fold["loss"] for fold in summary["folds"]])

@@ -82,6 +82,7 @@ def _fold_entry(result: FoldResult) -> dict[str, Any]:
     validated = [row for row in result.history if "val_overall_accuracy" in row]
     best = max(validated, key=lambda row: row["val_overall_accuracy"])
     return {
+        "index": result.index,
         "overall_accuracy": scores.overall_accuracy,
         "average_accuracy": scores.average_accuracy,
         "loss": result.loss,

@@ -1,4 +1,4 @@
-"""``fer-train kfold`` and ``presets``."""
+"""``fer-train kfold``, ``fit`` and ``presets``."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     pass
 
 DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option(help="A fold manifest. Default: <data>.folds.json beside the data.", show_default=False),
+]
 PresetOption = Annotated[
     str | None,
     typer.Option(
@@ -54,10 +58,7 @@ def kfold(
         int | None,
         typer.Option(help="How many folds. Default: those of the manifest beside the data.", show_default=False),
     ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(help="A fold manifest. Default: <data>.folds.json beside the data.", show_default=False),
-    ] = None,
+    manifest: ManifestOption = None,
     preset: PresetOption = None,
     epochs: EpochsOption = None,
     batch_size: BatchOption = None,
@@ -84,33 +85,63 @@ def kfold(
 
         fer-train kfold --resume
     """
-    from fer_train.cross_validate import FoldChoice, cross_validate
-
     assignments = _assignments(
-        {
-            "training.epochs": epochs,
-            "training.batch_size": batch_size,
-            "loss.name": loss,
-            "model.modality": modality,
-            "model.fusion": fusion,
-            "model.backbone": backbone,
-            "model.weights": weights,
-            "training.seed": seed,
-            "machine.device": device,
-        },
         settings,
+        epochs=epochs,
+        batch_size=batch_size,
+        loss=loss,
+        modality=modality,
+        fusion=fusion,
+        backbone=backbone,
+        weights=weights,
+        seed=seed,
+        device=device,
     )
     run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
-    summary = cross_validate(
-        data,
-        config=config,
-        folds=FoldChoice(manifest=manifest, number=folds),
-        run=run,
-        say=lambda text: messages.print(escape(text), soft_wrap=True),
-        progress=progress_bar,
+    _train(run, config, data=data, manifest=manifest, folds=folds)
+
+
+@app.command()
+def fit(
+    data: DataOption = Path("global.h5"),
+    fold: Annotated[int, typer.Option(help="Which fold of the manifest, counted from 0.")] = 0,
+    manifest: ManifestOption = None,
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    loss: LossOption = None,
+    modality: ModalityOption = None,
+    fusion: FusionOption = None,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    settings: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+) -> None:
+    """Train one fold alone: one split into people to learn from and people to be judged by.
+
+    Examples:
+
+        fer-train fit
+
+        fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
+    """
+    assignments = _assignments(
+        settings,
+        epochs=epochs,
+        batch_size=batch_size,
+        loss=loss,
+        modality=modality,
+        fusion=fusion,
+        backbone=backbone,
+        weights=weights,
+        seed=seed,
+        device=device,
     )
-    _print_summary(summary)
-    console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+    run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
+    _train(run, config, data=data, manifest=manifest, only=fold)
 
 
 @app.command()
@@ -138,15 +169,56 @@ def presets(
     print_table("Presets", ("name", "backbone", "input", "epochs", "loss"), rows)
 
 
-def _assignments(named: dict[str, Any], settings: list[str] | None) -> dict[str, Any]:
+KEYS = {
+    "epochs": "training.epochs",
+    "batch_size": "training.batch_size",
+    "loss": "loss.name",
+    "modality": "model.modality",
+    "fusion": "model.fusion",
+    "backbone": "model.backbone",
+    "weights": "model.weights",
+    "seed": "training.seed",
+    "device": "machine.device",
+}
+"""Options that are settings under a shorter name."""
+
+
+def _assignments(settings: list[str] | None, **named: Any) -> dict[str, Any]:
     """Setting → value for the named options that were given, then for every --set."""
     from fer_train.settings_file import parse_assignment
 
-    given = {key: value for key, value in named.items() if value is not None}
+    given = {KEYS[name]: value for name, value in named.items() if value is not None}
     return given | dict(parse_assignment(text) for text in settings or [])
 
 
-def _open_run(*, preset: str | None, assignments: dict[str, Any], out: Path | None, resume: bool) -> Any:
+def _train(
+    run: RunFolder,
+    config: Config,
+    *,
+    data: Path,
+    manifest: Path | None,
+    folds: int | None = None,
+    only: int | None = None,
+) -> None:
+    """Train, then print the result table and where the report is."""
+    from fer_train.cross_validate import FoldChoice, cross_validate
+
+    summary = cross_validate(
+        data,
+        config=config,
+        folds=FoldChoice(manifest=manifest, number=folds),
+        run=run,
+        only=only,
+        say=lambda text: messages.print(escape(text), soft_wrap=True),
+        progress=progress_bar,
+    )
+    _print_summary(summary)
+    console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+
+
+def _open_run(
+    *, preset: str | None, assignments: dict[str, Any], out: Path | None, resume: bool
+) -> tuple[RunFolder, Config]:
     """The run folder and the settings to go on with; on resumption they must be those of the run."""
     from fer_train.run_folder import RunFolder, default_run_path, newest_unfinished_run
     from fer_train.settings_file import load_preset, override
@@ -179,12 +251,12 @@ def _print_summary(summary: dict[str, Any]) -> None:
     """The result table: one row a fold, then the mean."""
     rows: list[list[object]] = [
         [
-            str(index),
+            str(fold["index"]),
             *(f"{fold[key]:.1f}" for key in ("overall_accuracy", "average_accuracy", "macro_f1")),
             f"{fold['loss']:.3f}",
             f"{fold['best']['overall_accuracy']:.1f}",
         ]
-        for index, fold in enumerate(summary["folds"])
+        for fold in summary["folds"]
     ]
     overall, average = summary["overall_accuracy"], summary["average_accuracy"]
     best = summary["best_validation_point"]["overall_accuracy"]["mean"]
@@ -200,6 +272,3 @@ def _print_summary(summary: dict[str, Any]) -> None:
             f"{name}: {value['mean']:.1f} ± {value['std']:.1f} % (folds), 95 % interval over people "
             f"{low:.1f} to {high:.1f} %"
         )
-
-
-__all__ = ["kfold", "presets"]

@@ -44,7 +44,7 @@ def test_the_thesis_preset_is_the_thesis():
         ("loss.name=iland", "did you mean 'island'"),
         ("model.depth_channels=2", "expected one of 1, 3"),
         ("model.dropout=1.5", "share between 0 and 1"),
-        ("training.micro_batch_size=4096", "larger than training.batch_size"),
+        ("training.micro_batch_size=0", "expected 1 or more"),
         ("training.early_stop=3", "needs training.inner_split"),
         ("optimiser.floor_rate=1", "above the highest rate"),
         ("model.encoder_heads=7", "does not divide"),
