@@ -12,7 +12,8 @@ from fer_prep.console import console, messages, print_table, progress_bar
 from fer_train.cli import app
 
 if TYPE_CHECKING:
-    pass
+    from fer_train.config import Config
+    from fer_train.run_folder import RunFolder
 
 DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
 ManifestOption = Annotated[
