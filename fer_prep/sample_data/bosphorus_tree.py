@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from fer_prep.sample_data import skin
 from fer_prep.sample_data.action_unit_shapes import Action
@@ -43,11 +43,21 @@ HIDDEN_BY_MM: Final = 5.0
 """Something this much nearer than a landmark hides it."""
 
 _EMOTION_CODES: Final = {
-    "ANGER": "anger", "DISGUST": "disgust", "FEAR": "fear", "HAPPY": "happiness", "SADNESS": "sadness", "SURPRISE": "surprise",
-}  # fmt: skip
+    "ANGER": "anger",
+    "DISGUST": "disgust",
+    "FEAR": "fear",
+    "HAPPY": "happiness",
+    "SADNESS": "sadness",
+    "SURPRISE": "surprise",
+}
 _MAPPED_UNITS: Final = {
-    "LFAU_24": "anger", "LFAU_9": "disgust", "UFAU_1": "fear", "LFAU_12": "happiness", "LFAU_15": "sadness", "UFAU_2": "surprise",
-}  # fmt: skip
+    "LFAU_24": "anger",
+    "LFAU_9": "disgust",
+    "UFAU_1": "fear",
+    "LFAU_12": "happiness",
+    "LFAU_15": "sadness",
+    "UFAU_2": "surprise",
+}
 _DISTRACTOR_UNITS: Final = ("LFAU_10", "LFAU_17", "LFAU_27", "UFAU_4", "LFAU_25", "LFAU_20", "UFAU_43", "LFAU_34")
 
 # label → landmark row of BU-3DFE that lies on the same spot
@@ -80,7 +90,7 @@ def landmark_vertices() -> dict[str, int]:
     """Label → vertex of the plan."""
     mesh = plan_mesh()
     vertices = {label: int(mesh.landmarks[row]) for label, row in _LABEL_ROWS.items()}
-    places = cKDTree(mesh.xy)
+    places = KDTree(mesh.xy)
     vertices.update({label: int(places.query(place)[1]) for label, place in _LABEL_PLACES.items()})
     return vertices
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +35,14 @@ def subject_name(index: int) -> str:
     return f"{'FM'[index % 2]}{index // 2 + 1:04d}"
 
 
-def _cropped(points: Array) -> NDArray[np.bool_]:
+def _cropped(points: Array) -> Any:
     """(F,) faces of the plan that a cropped scan keeps: the mask from forehead to chin, ear to ear."""
     mesh = plan_mesh()
     face = points[: len(mesh.xy)]
     kept = (face[:, 2] > -66) & (mesh.xy[:, 1] > -116)
     kept &= np.hypot(mesh.unrolled / 96, (mesh.xy[:, 1] + 22) / 97) < 1
     kept[mesh.landmarks] = True
-    return kept[mesh.faces].all(axis=1)
+    return np.all(kept[mesh.faces], axis=1)
 
 
 def _write_mesh(base: Path, head: HeadMesh, posed: Array, texture: Array, style: TextStyle) -> None:

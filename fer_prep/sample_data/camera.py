@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def head_rotation(*, yaw_degrees: float, pitch_degrees: float, roll_degrees: float) -> Array:
-    """(3, 3) rotation: yaw turns the face to the subject's left, pitch lifts the chin, roll is clockwise in the picture."""
+    """(3, 3) rotation; yaw turns the face to the subject's left, pitch lifts the chin, roll leans it clockwise."""
     yaw, pitch, roll = np.radians([yaw_degrees, pitch_degrees, roll_degrees])
     turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     nod = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])

@@ -68,7 +68,7 @@ IDENTITY_BUMPS: Final[Mapping[str, tuple[Bump, ...]]] = {
 }
 
 
-def _profile(table: Mapping[float, float], y: Array) -> Array:
+def _profile(table: Mapping[int, float], y: Array) -> Array:
     """A smooth monotone-piecewise curve through a table of y → value."""
     knots = sorted(table)
     return PchipInterpolator(knots, [table[k] for k in knots])(np.clip(y, knots[0], knots[-1]))
@@ -144,12 +144,12 @@ def mean_face() -> Array:
 def identity_fields() -> dict[str, Array]:
     """For each trait the (V, 3) displacement in mm of one standard deviation."""
     xy = plan_mesh().xy
-    return {name: sum(mirrored_field(xy, bumps)) for name, bumps in IDENTITY_BUMPS.items()}
+    return {name: np.add(*mirrored_field(xy, bumps)) for name, bumps in IDENTITY_BUMPS.items()}
 
 
 @lru_cache(maxsize=256)
 def _trait_shift(name: str, at: tuple[float, float]) -> Array:
-    return sum(mirrored_field(np.array([at]), IDENTITY_BUMPS[name]))[0]
+    return np.add(*mirrored_field(np.array([at]), IDENTITY_BUMPS[name]))[0]
 
 
 def identity_shift(traits: Mapping[str, float], at: tuple[float, float]) -> Array:

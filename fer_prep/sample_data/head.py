@@ -17,6 +17,7 @@ from fer_prep.sample_data.face_shape import EYEBALL_CENTRE, identity_shift, rest
 from fer_prep.sample_data.openings import close_lips, fit_lids, hollow_mouth
 from fer_prep.sample_data.people import Person
 from fer_prep.sample_data.plan_mesh import LEFT_EYE, MOUTH, RIGHT_EYE, plan_mesh
+from fer_prep.sample_data.wrinkles import wrinkled
 
 Array = NDArray[np.float64]
 
@@ -218,7 +219,7 @@ def build_head(
         faces=np.vstack(faces).astype(np.int32),
         uv_corners=np.vstack(uv),
         dimming=dimming,
-        atlas=skin.wrinkled(atlas, activations=mean_activations(actions), age=person.complexion.age),
+        atlas=wrinkled(atlas, activations=mean_activations(actions), age=person.complexion.age),
         eyes=np.array([face[pair].mean(axis=0) for pair in corners]),
         landmarks=face[mesh.landmarks],
         material=np.concatenate(material),

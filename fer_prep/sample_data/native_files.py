@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -64,7 +64,7 @@ def _rows(values: NDArray[np.generic], row_format: str, separator: str) -> str:
 def wrl_bytes(
     points: Array, faces: NDArray[np.int32], *, uv: Array, uv_faces: NDArray[np.int32], texture: str, style: TextStyle
 ) -> bytes:
-    """VRML 2.0 of a textured mesh: ``points`` (V, 3) mm, ``faces`` (F, 3), ``uv`` (T, 2) v upward, ``uv_faces`` (F, 3)."""
+    """VRML 2.0 of a textured mesh: ``points`` (V, 3) mm, ``faces`` and ``uv_faces`` (F, 3), ``uv`` (T, 2) v upward."""
     comma = "," if style.index_comma else ""
     index_row = f"%d{comma} %d{comma} %d{comma} -1"
     closing = "\n" + " " * 40 + "]\n"
@@ -86,9 +86,9 @@ def bnd_bytes(vertices: NDArray[np.int64], points: Array, *, style: TextStyle) -
 
 def picture_bytes(picture: NDArray[np.generic], *, suffix: str) -> bytes:
     """A ``.bmp`` or ``.png`` file of an (H, W, 3) RGB or an (H, W) uint16 picture."""
-    stored = picture[..., ::-1] if picture.ndim == 3 else picture
+    stored: Any = np.ascontiguousarray(picture[..., ::-1] if picture.ndim == 3 else picture)
     options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == ".png" else []
-    done, content = cv2.imencode(suffix, np.ascontiguousarray(stored), options)
+    done, content = cv2.imencode(suffix, stored, options)
     if not done:
         raise ValueError(f"OpenCV cannot encode a {picture.dtype} picture of shape {picture.shape} as {suffix}")
     return content.tobytes()

@@ -32,8 +32,7 @@ def close_lips(points: Array, *, parted_mm: float) -> None:
     stations = mesh.xy[mesh.openings[MOUTH].upper_edge, 0]
     plan_gap = inner_lip_y(stations, upper=True) - inner_lip_y(stations, upper=False)
     ease = 1 - parted_mm / plan_gap.max()
-    gap = _edge_gap(points, mesh.openings[MOUTH]) - plan_gap * ease
-    shift = plan_gap * ease - np.minimum(gap, 0)
+    shift = np.minimum(plan_gap * ease, _edge_gap(points, mesh.openings[MOUTH]))
     near = np.interp(x, stations, shift, left=0, right=0)
     top, low = inner_lip_y(x, upper=True), inner_lip_y(x, upper=False)
     middle = (top + low) / 2

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import Delaunay, cKDTree
+from scipy.spatial import Delaunay, KDTree
 
 from fer_prep.sample_data.face_plan import (
     EYE_INNER,
@@ -158,7 +158,7 @@ def plan_mesh() -> PlanMesh:
     edge_points = np.vstack([np.vstack(pair) for pair in edges.values()])
     edge_unrolled = np.column_stack([unrolled_x(edge_points[:, 0]), edge_points[:, 1]])
     background = _background_points()
-    distance, _ = cKDTree(edge_unrolled).query(background)
+    distance, _ = KDTree(edge_unrolled).query(background)
     flat = np.vstack([edge_unrolled, background[distance > 0.8]])
     xy = np.column_stack([frontal_x(flat[:, 0]), flat[:, 1]])
     faces = Delaunay(flat).simplices.astype(np.int32)
@@ -170,7 +170,7 @@ def plan_mesh() -> PlanMesh:
         openings[key] = _opening(xy, pair, first)
         part[_height_within(centroids, pair)[1]] = key
         first += len(pair[0]) + len(pair[1])
-    landmarks = cKDTree(xy).query(landmark_plan())[1]
+    landmarks = np.asarray(KDTree(xy).query(landmark_plan())[1], np.int64)
     return PlanMesh(xy=xy, unrolled=flat[:, 0], faces=faces, part=part, landmarks=landmarks, openings=openings)
 
 

@@ -32,11 +32,15 @@ class Visible:
     def interpolate(self, values: Array, faces: NDArray[np.int32]) -> Array:
         """(n, C) of per-vertex ``values`` (V, C)."""
         corner = faces[self.face]
-        return sum(self.weight[:, k, None] * values[corner[:, k]] for k in range(3))  # type: ignore[return-value]
+        return self._mixed(*(values[corner[:, k]] for k in range(3)))
 
     def interpolate_corners(self, corners: Array) -> Array:
         """(n, C) of values at triangle corners (F, 3, C)."""
-        return sum(self.weight[:, k, None] * corners[self.face, k] for k in range(3))  # type: ignore[return-value]
+        return self._mixed(*(corners[self.face, k] for k in range(3)))
+
+    def _mixed(self, a: Array, b: Array, c: Array) -> Array:
+        weight = self.weight
+        return weight[:, 0, None] * a + weight[:, 1, None] * b + weight[:, 2, None] * c
 
     def image(self, values: Array, *, background: float) -> Array:
         """(H, W, C) with ``values`` (n, C) at the covered pixels."""
@@ -141,7 +145,7 @@ def rasterise(
     """
     triangles = _set_up(pixels, faces, inverse_depth, shape, front_only)
     box = np.maximum(*(triangles.last - triangles.origin).T) + 1
-    found = []
+    found = [_covered(triangles, np.empty(0, np.int64), 1, shape[1])]  # so that nothing visible is no special case
     side = 1
     while side <= _LARGEST_BOX_PX:
         chosen = np.flatnonzero((box <= side) & (box > side // 2))

@@ -37,7 +37,8 @@ def paint(seen: Visible, head: HeadMesh, *, posed: Array, light: Lighting, backg
     colours = _colours(seen, head, faces=head.faces, normals=normals, light=light)
     large = cv2.resize(background, seen.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(-1, 3)
     large[seen.pixel] = colours
-    return cv2.resize(large.reshape(*seen.shape, 3), background.shape[1::-1], interpolation=cv2.INTER_AREA)
+    small = cv2.resize(large.reshape(*seen.shape, 3), background.shape[1::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.float64)
 
 
 def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> NDArray[np.float64]:
@@ -54,7 +55,7 @@ def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> NDArray[np
 
 
 def distance_image(seen: Visible, head: HeadMesh, *, distance_mm: Array) -> Array:
-    """(H, W) distance along the camera axis at the pixel centres, from that of the vertices (V,); NaN where nothing is."""
+    """(H, W) distance along the camera axis at the pixel centres, from the vertices' (V,); NaN where nothing is."""
     values = seen.interpolate(distance_mm[:, None], head.faces)
     return seen.image(values, background=np.nan)[..., 0]
 

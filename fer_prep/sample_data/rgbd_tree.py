@@ -59,7 +59,7 @@ def _holes(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_
 
 def _depth_picture(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint16]:
     """(H, W) distance in 1/8 mm, 0 where the sensor saw nothing: the room behind, hair in part, edges, holes."""
-    shape = camera.size[::-1]
+    shape = camera.size[1], camera.size[0]
     seen = see(head, posed=posed, camera=camera)
     distance = distance_image(seen, head, distance_mm=camera.range_mm(posed))
     filled = np.nan_to_num(distance, nan=1e4)

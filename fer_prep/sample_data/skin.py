@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -87,13 +86,14 @@ def swatch_uv(fraction: Array, *, swatch: int) -> Array:
     return np.column_stack([u, TILE * (SWATCH_TILE + inner[:, 1])])
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -> Array:
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -> Array:
     """Smooth noise of unit scale with features about ``grain`` texels wide."""
     coarse = rng.standard_normal((shape[0] // grain + 3, shape[1] // grain + 3))
-    return cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float64)
 
 
-def _bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, float]) -> Array:
+def bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, float]) -> Array:
+    """A Gaussian hill of height 1; ``width`` holds its standard deviations."""
     return np.exp(-(((x - centre[0]) / width[0]) ** 2 + ((y - centre[1]) / width[1]) ** 2) / 2)
 
 
@@ -115,7 +115,7 @@ def _brow_mask(x: Array, y: Array, look: Complexion, rng: np.random.Generator) -
     side = np.abs(x)
     half = brow_half_height(side) * look.brow_thickness
     inside = _soft(half - np.abs(y - brow_y(side)), 0.9) * _soft(side - 11.0, 1.5) * _soft(54.0 - side, 1.5)
-    hairs = np.clip(0.85 + 0.3 * _noise(rng, x.shape, 3), 0.3, 1)
+    hairs = np.clip(0.85 + 0.3 * smooth_noise(rng, x.shape, 3), 0.3, 1)
     return inside * hairs * look.brow_strength
 
 
@@ -123,32 +123,36 @@ def _paint_face(look: Complexion, rng: np.random.Generator) -> Array:
     """(ATLAS_HEIGHT, FACE_WIDTH, 3) skin with lips, brows, nostrils, shadows and beard."""
     x, y = face_texels()
     side = np.abs(x)
-    mottle = 0.018 * _noise(rng, x.shape, 24) + 0.012 * _noise(rng, x.shape, 7) + 0.012 * _noise(rng, x.shape, 2)
+    mottle = (
+        0.018 * smooth_noise(rng, x.shape, 24)
+        + 0.012 * smooth_noise(rng, x.shape, 7)
+        + 0.012 * smooth_noise(rng, x.shape, 2)
+    )
     face = np.asarray(look.skin) * (1 + mottle[..., None] * np.array([0.8, 1.1, 1.1]))
-    blush = look.blush * (_bell(side, y, (42, -30), (14, 12)) + 0.7 * _bell(x, y, (0, -44), (11, 7)))
+    blush = look.blush * (bell(side, y, (42, -30), (14, 12)) + 0.7 * bell(x, y, (0, -44), (11, 7)))
     face *= 1 - blush[..., None] * np.array([0.03, 0.16, 0.13])
-    under_eye = (0.10 + 0.08 * look.age) * _bell(side, y, (29, -9.5), (11, 3.5))
-    socket = 0.10 * _bell(side, y, (17, 5), (6, 7)) + 0.07 * _bell(side, y, (32, 9.5), (13, 3.0))
+    under_eye = (0.10 + 0.08 * look.age) * bell(side, y, (29, -9.5), (11, 3.5))
+    socket = 0.10 * bell(side, y, (17, 5), (6, 7)) + 0.07 * bell(side, y, (32, 9.5), (13, 3.0))
     crease = (
-        0.28 * np.exp(-(((y - (7.2 + 2.6 * np.cos((side - 32) / 16))) / 0.8) ** 2)) * _bell(side, y, (32, 9), (10, 8))
+        0.28 * np.exp(-(((y - (7.2 + 2.6 * np.cos((side - 32) / 16))) / 0.8) ** 2)) * bell(side, y, (32, 9), (10, 8))
     )
     face *= 1 - (under_eye + socket + crease)[..., None] * np.array([0.8, 1.0, 1.0])
     if look.freckles > 0:
-        spots = np.clip(_noise(rng, x.shape, 4) - 1.6, 0, 1) * _bell(side, y, (26, -28), (24, 14))
+        spots = np.clip(smooth_noise(rng, x.shape, 4) - 1.6, 0, 1) * bell(side, y, (26, -28), (24, 14))
         face *= 1 - look.freckles * spots[..., None] * np.array([0.25, 0.4, 0.5])
     stubble = _soft(-56 - y, 8) * _soft(side * 0.25 - 50 - y + 2, 8) * (1 - _lip_mask(x, y))
-    stubble = stubble * np.clip(0.75 + 0.25 * _noise(rng, x.shape, 2), 0, 1)
+    stubble = stubble * np.clip(0.75 + 0.25 * smooth_noise(rng, x.shape, 2), 0, 1)
     face = _mix(face, np.asarray(look.hair) * 0.7 + 0.06, look.beard * stubble)
     lips = _lip_mask(x, y)
-    lip_colour = np.asarray(look.lips) * (1 + 0.05 * _noise(rng, x.shape, 3)[..., None])
+    lip_colour = np.asarray(look.lips) * (1 + 0.05 * smooth_noise(rng, x.shape, 3)[..., None])
     face = face + (0.9 * lips)[..., None] * (lip_colour - face)
-    corner = 0.45 * _bell(side, y, (25.5, MOUTH_CORNER[1]), (2.2, 1.3))
-    below = 0.10 * _bell(x, y, (0, -86), (12, 3))
+    corner = 0.45 * bell(side, y, (25.5, MOUTH_CORNER[1]), (2.2, 1.3))
+    below = 0.10 * bell(x, y, (0, -86), (12, 3))
     nostril = 0.85 * _soft(1.0 - np.hypot((side - 6.9) / 3.4, (y + 50.9 + 0.12 * (side - 7)) / 1.6), 0.25)
     wing = 0.22 * np.exp(-(((np.hypot(side - 11.5, y + 46.5) - 7.0) / 1.0) ** 2)) * _soft(side - 12, 3)
     face *= 1 - np.clip(corner + below + nostril + wing, 0, 1)[..., None]
     face = _mix(face, np.asarray(look.hair) * 0.62, _brow_mask(x, y, look, rng))
-    scalp = _soft(y - look.hairline_mm + 0.008 * side**2 + 1.5 * _noise(rng, x.shape, 5), 3.0)
+    scalp = _soft(y - look.hairline_mm + 0.008 * side**2 + 1.5 * smooth_noise(rng, x.shape, 5), 3.0)
     return _mix(face, np.asarray(look.hair) * 0.85, scalp * 0.9)
 
 
@@ -171,7 +175,7 @@ def _paint_mouth() -> Array:
     axis = ((np.arange(TILE) + 0.5) / TILE - 0.5) * MOUTH_TILE_MM
     x, y = np.meshgrid(axis, MOUTH_CORNER[1] - 12.0 - axis)
     inside = np.ones((TILE, TILE, 3)) * np.array([0.17, 0.05, 0.05])
-    inside = _mix(inside, (0.48, 0.20, 0.19), 0.8 * _bell(x, y, (0, -99), (13, 7)))
+    inside = _mix(inside, (0.48, 0.20, 0.19), 0.8 * bell(x, y, (0, -99), (13, 7)))
     bite = MOUTH_CORNER[1] - 2.2 + 0.004 * x**2
     teeth = _soft(y - bite, 0.5) * _soft(23 - np.abs(x), 2.0)
     gaps = 1 - 0.25 * np.exp(-(((np.abs(x) + 3.6) % 7.2 - 3.6) ** 2) / 0.12)
@@ -185,12 +189,11 @@ def _paint_swatches(look: Complexion, rng: np.random.Generator) -> Array:
     quarter = TILE // 4
     strands = cv2.GaussianBlur(rng.standard_normal((TILE, quarter)), (1, 31), sigmaX=0.1, sigmaY=9)
     hair = np.asarray(look.hair) * (1 + 0.7 * strands[..., None])
-    mottle = 1 + 0.02 * _noise(rng, (TILE, quarter), 6)[..., None]
-    weave = 1 + 0.05 * _noise(rng, (TILE, quarter), 2)[..., None]
+    mottle = 1 + 0.02 * smooth_noise(rng, (TILE, quarter), 6)[..., None]
+    weave = 1 + 0.05 * smooth_noise(rng, (TILE, quarter), 2)[..., None]
     skin = np.asarray(look.skin)
-    return np.hstack(
-        [hair, skin * 0.93 * mottle, np.asarray(look.cloth) * weave, skin * np.array([0.98, 0.9, 0.9]) * mottle]
-    )
+    neck, ear, cloth = skin * 0.93 * mottle, skin * np.array([0.98, 0.9, 0.9]) * mottle, look.cloth * weave
+    return np.hstack([np.asarray(hair, np.float64), neck, cloth, ear])
 
 
 def paint_atlas(look: Complexion) -> NDArray[np.float32]:
@@ -200,55 +203,3 @@ def paint_atlas(look: Complexion) -> NDArray[np.float32]:
     column = np.vstack([eye, eye, _paint_mouth(), _paint_swatches(look, rng)])
     atlas = np.hstack([_paint_face(look, rng), column])
     return np.clip(atlas, 0.01, 1).astype(np.float32)
-
-
-# how each wrinkle deepens with its action units
-_WRINKLE_UNITS: Final[Mapping[str, Mapping[int, float]]] = {
-    "forehead": {1: 0.7, 2: 0.8},
-    "glabella": {4: 1.0, 9: 0.5},
-    "nose root": {9: 1.0},
-    "nasolabial": {12: 0.9, 10: 0.8, 9: 0.7, 6: 0.2, 11: 1.0, 20: 0.3},
-    "crow's feet": {6: 0.9, 44: 0.5},
-    "under eye": {6: 0.5, 7: 0.6, 9: 0.3},
-    "mouth corner": {15: 0.8, 14: 0.6},
-    "chin": {17: 0.9, 24: 0.3},
-}
-
-
-def _line(distance: Array, width: float) -> Array:
-    return np.exp(-((distance / width) ** 2))
-
-
-@lru_cache(maxsize=1)
-def wrinkle_maps() -> dict[str, NDArray[np.float32]]:
-    """(ATLAS_HEIGHT, FACE_WIDTH) darkness 0…1 of every wrinkle at its deepest."""
-    x, y = face_texels()
-    side = np.abs(x)
-    forehead = sum(_line(y - level + 0.002 * x**2, 0.9) for level in (34.0, 41.0, 48.0)) * _bell(
-        x, y, (0, 41), (26, 14)
-    )
-    glabella = _line(side - (4.2 + 0.06 * (y - 16)), 0.8) * _bell(x, y, (0, 18), (9, 7))
-    nose = sum(_line(y - level + 0.02 * x**2, 0.8) for level in (3.0, -1.5, -6.0)) * _bell(x, y, (0, -1), (9, 6))
-    nasolabial = _line(side - (19 + 0.42 * (-44 - y)) + 0.004 * (y + 58) ** 2, 1.4) * _bell(
-        side, y, (25, -58), (14, 11)
-    )
-    feet = sum(_line(y - 1.0 - slope * (side - 50), 0.7) for slope in (0.35, 0.0, -0.35)) * _bell(
-        side, y, (54, 1), (4.5, 7)
-    )
-    under = _line(y + 9.0 - 0.006 * (side - 31) ** 2, 1.0) * _bell(side, y, (31, -8), (11, 6))
-    corner = _line(side - 28.5 - 0.25 * (-74 - y), 1.2) * _bell(side, y, (30, -78), (6, 7))
-    pits = np.clip(_noise(np.random.default_rng(7), x.shape, 5), 0, 1.5) * _bell(x, y, (0, -98), (10, 7))
-    maps = (forehead, glabella, nose, nasolabial, feet, under, corner, pits * 0.5)
-    return {name: value.astype(np.float32) for name, value in zip(_WRINKLE_UNITS, maps, strict=True)}
-
-
-def wrinkled(atlas: NDArray[np.float32], *, activations: Mapping[int, float], age: float) -> NDArray[np.float32]:
-    """The atlas with the wrinkles of the given action units (unit → mean of both sides, 0…1)."""
-    darkness = np.zeros((ATLAS_HEIGHT, FACE_WIDTH), np.float32)
-    for name, units in _WRINKLE_UNITS.items():
-        depth = sum(share * activations.get(unit, 0.0) for unit, share in units.items())
-        rest = 0.12 * age
-        darkness += np.float32(min(depth, 1.2) * (0.22 + 0.12 * age) + rest * 0.4) * wrinkle_maps()[name]
-    result = atlas.copy()
-    result[:, :FACE_WIDTH] *= 1 - np.clip(darkness, 0, 0.6)[..., None] * np.array([0.8, 1.0, 1.0], np.float32)
-    return result

@@ -48,11 +48,11 @@ def room_background(rng: np.random.Generator, *, size: tuple[int, int]) -> Array
         corner = (int(x + rng.integers(width // 8, width // 2)), int(y + rng.integers(height // 8, height // 2)))
         colour = rng.uniform(0.15, 0.8, 3) * 0.6 + 0.4 * rng.uniform(0.2, 0.8)
         cv2.rectangle(picture, (int(x), int(y)), corner, colour.tolist(), thickness=-1)
-    return cv2.GaussianBlur(picture, (0, 0), sigmaX=width / 60)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), sigmaX=width / 60), np.float64)
 
 
 def through_lens(picture: Array, *, blur_px: float, noise: float, rng: np.random.Generator) -> Array:
     """The picture with a camera's blur (standard deviation in pixels) and noise (share of full scale)."""
     if blur_px > 0.05:
-        picture = cv2.GaussianBlur(picture, (0, 0), sigmaX=blur_px)
+        picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigmaX=blur_px), np.float64)
     return picture + noise * rng.standard_normal(picture.shape, dtype=np.float32)
