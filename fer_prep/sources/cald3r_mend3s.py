@@ -56,6 +56,7 @@ _NAME: Final = re.compile(
     re.IGNORECASE,
 )
 _ALIASES: Final = {"angry": "anger", "happy": "happiness", "sad": "sadness", "surprised": "surprise"}
+_KIND_FOLDERS: Final = ("rgb", "depth", "color")
 _ROLES: Final = {"color": "rgb", "depth": "depth"}
 
 
@@ -91,11 +92,11 @@ class RgbdPairs:
         samples: list[Sample] = []
         left_out: list[Rejection] = []
         recorded = {name for _, name, aligned in pairs if not aligned}
-        for (folder, name, aligned), files in pairs.items():
+        for (_, name, aligned), files in pairs.items():
             if aligned and name in recorded:
                 left_out += [_aligned_copy(path, f"{self.dataset}/{name}") for path in files.values()]
                 continue
-            outcome = self._sample(root, folder, name, files)
+            outcome = self._sample(root, name, files)
             (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
         kept, duplicates = without_duplicates(samples)
         return Listing(
@@ -136,21 +137,19 @@ class RgbdPairs:
                     )
                 )
                 continue
-            holder = path.rpartition("/")[0]
-            if folders and folders[-1] in ("rgb", "depth"):
-                holder = holder.rpartition("/")[0]
+            # both halves of a pair share their folders but for the one named after its kind
+            holder = "/".join(part for part in path.split("/")[:-1] if part.lower() not in _KIND_FOLDERS)
             pairs[holder, name, bool(match["aligned"])].setdefault(_ROLES[match["role"].lower()], path)
         return dict(pairs), rejections
 
-    def _sample(self, root: Path, folder: str, name: str, files: dict[str, str]) -> Sample | Rejection:
+    def _sample(self, root: Path, name: str, files: dict[str, str]) -> Sample | Rejection:
         sample_id = f"{self.dataset}/{name}"
         if len(files) < 2:
             (present,) = files.values()
-            wanted = "Depth" if "rgb" in files else "Color"
-            place = f"{folder}/{'DEPTH' if wanted == 'Depth' else 'RGB'}".lstrip("/")
-            return rejected(
-                present, sample_id=sample_id, expected=f"{place}/{name}_{wanted}.png beside it", found="no such file"
-            )
+            wanted, kind = ("Depth", "DEPTH") if "rgb" in files else ("Color", "RGB")
+            folders = [kind if part.lower() in _KIND_FOLDERS else part for part in present.split("/")[:-1]]
+            expected = "/".join([*folders, f"{name}_{wanted}.png"])
+            return rejected(present, sample_id=sample_id, expected=f"{expected} beside it", found="no such file")
         gender, number, rest = name.split("_", 2)
         emotion = _emotion(rest.rpartition("_")[2])
         return Sample(

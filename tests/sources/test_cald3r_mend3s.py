@@ -95,6 +95,17 @@ def test_aligned_copies_are_left_out_beside_their_recording(tmp_path):
     assert any("only as aligned_ copies" in text for text in listing.warnings)
 
 
+def test_kinds_may_be_the_outer_folders(tmp_path):
+    root = write_pairs(tmp_path, NAME)
+    for kind in ("RGB", "DEPTH"):
+        (root / kind).mkdir()
+        (root / "Anger" / kind).rename(root / kind / "Anger")
+    (sample,) = listed(root).samples
+    assert sample.source_file == f"RGB/Anger/{NAME}_Color.png"
+    (root / "DEPTH" / "Anger" / f"{NAME}_Depth.png").unlink()
+    assert listed(root).rejected[0].expected == f"DEPTH/Anger/{NAME}_Depth.png beside it"
+
+
 def test_a_root_above_both_datasets_gives_each_its_own(tmp_path):
     write_pairs(tmp_path / "CalD3r", NAME)
     write_pairs(tmp_path / "MenD3s", "M_01_1_anger")
