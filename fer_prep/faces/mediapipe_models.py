@@ -87,14 +87,27 @@ def _load_task(task_file: Path) -> Detector:
             )
         )
     except (OSError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"expected a MediaPipe face_landmarker.task bundle; found {reason}", path=task_file) from error
+        raise _not_a_bundle(task_file, error) from error
 
     def detect(picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
         image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture)
-        return [_in_pixels(face, picture.shape) for face in landmarker.detect(image).face_landmarks]
+        try:
+            faces = landmarker.detect(image).face_landmarks
+        except RuntimeError as error:  # a bundle of other models fails only when it runs
+            raise _not_a_bundle(task_file, error) from error
+        return [_in_pixels(face, picture.shape) for face in faces]
 
     return detect
+
+
+def _not_a_bundle(task_file: Path, error: Exception) -> UsageError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+    return UsageError(
+        expected="a MediaPipe face_landmarker.task bundle",
+        found=f"one that MediaPipe refuses: {reason[-160:]}",
+        path=task_file,
+        hint="use --landmarks mediapipe for the models inside the wheel",
+    )
 
 
 def _import_mediapipe() -> Any:

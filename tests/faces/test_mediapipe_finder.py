@@ -1,8 +1,10 @@
 """Real MediaPipe on the independent corpus."""
 
 import csv
+import io
 import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+import zipfile
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -120,10 +122,33 @@ def test_a_worker_says_nothing_on_stderr(one_face, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_a_task_file_that_is_none_is_named(one_face, tmp_path):
+def test_threads_of_one_process_share_the_detector(corpus):
+    paths = [corpus / row["image"] for row in truth_rows(corpus)[:12:2]]
+    with ThreadPoolExecutor(3) as threads:
+        side_by_side = list(threads.map(lambda path: points_of([path]), paths))
+    assert {path: points for found in side_by_side for path, points in found.items()} == points_of(paths)
+
+
+def other_models() -> bytes:
+    """A bundle that MediaPipe opens and cannot use: the wheel's own models, whose outputs are arranged differently."""
+    import mediapipe
+
+    modules = Path(mediapipe.__file__).parent / "modules"
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as bundle:
+        bundle.write(modules / "face_detection" / "face_detection_short_range.tflite", "face_detector.tflite")
+        bundle.write(
+            modules / "face_landmark" / "face_landmark_with_attention.tflite", "face_landmarks_detector.tflite"
+        )
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("content", [lambda: b"", lambda: b"not a bundle", other_models])
+def test_a_task_file_that_does_not_serve_is_named(one_face, tmp_path, content):
     path = tmp_path / "face_landmarker.task"
-    path.write_bytes(b"not a bundle")
+    path.write_bytes(content())
     finder = make_finder(FinderSpec.parse("task", task_file=path))
     with pytest.raises(UsageError) as error:
         finder.find(picture_only(one_face[0]), sample=None)
     assert error.value.path == path
+    assert "face_landmarker.task bundle" in str(error.value)
