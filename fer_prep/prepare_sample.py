@@ -109,7 +109,8 @@ def prepare_sample(sample: Sample, *, source: Source, settings: PrepareSettings)
     landmarks = find_landmarks(scene, sample=sample, settings=settings)
     frame, framing = frame_scene(scene, landmarks, settings=settings)
     depth, offset_mm = encode_depth(frame.z_mm, frame.valid)
-    if not depth.any():
+    # a recording that has colour alone may stay without depth; one that should have geometry may not
+    if not depth.any() and set(sample.files) != {"rgb"}:
         raise SampleError(stage="frame", expected="geometry in the framed square", found="no valid depth pixel")
     measured: Row = {
         "roll_degrees": np.float32(framing.roll_degrees),

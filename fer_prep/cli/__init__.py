@@ -50,4 +50,5 @@ from fer_prep.cli import prepare_commands  # noqa: E402, F401
 from fer_prep.cli import map_aus_command  # noqa: E402, F401
 from fer_prep.cli import dataset_commands  # noqa: E402, F401
 from fer_prep.cli import inspect_commands  # noqa: E402, F401
+from fer_prep.cli import exchange_commands  # noqa: E402, F401
 from fer_prep.cli import doctor_command  # noqa: E402, F401

@@ -1,0 +1,106 @@
+"""fer-prep commands between this and other formats: export, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fer_prep.cli import app
+from fer_prep.cli.prepare_options import (
+    Framing,
+    LandmarkChoice,
+    Mask,
+    MaxRejected,
+    Preview,
+    Size,
+    Unfound,
+    Workers,
+    make_settings,
+    run_options,
+)
+from fer_prep.console import console, progress_bar
+from fer_prep.workspace import GLOBAL_FILE, PREPARED
+
+
+@app.command(rich_help_panel="Dataset")
+def export(
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
+    out: Annotated[Path, typer.Option("--out", "-o", help="An empty folder.")] = Path("export"),
+    to: Annotated[
+        Literal["folder", "webdataset"],
+        typer.Option(help="Pictures in a folder for each class, or tar shards for WebDataset."),
+    ] = "folder",
+    folds: Annotated[Path | None, typer.Option(help="A fold manifest: export train and val apart.")] = None,
+    fold: Annotated[int, typer.Option(help="Which fold of it, from 0.")] = 0,
+    per_shard: Annotated[int, typer.Option(help="Samples in a tar shard.")] = 1000,
+) -> None:
+    """Write a dataset as other programs read it; RGB as PNG, depth as 16-bit PNG, nothing lost.
+
+    [dim]fer-prep export global.h5 --out pictures[/]
+
+    [dim]fer-prep export global.h5 --to webdataset --folds global.folds.json --fold 0 --out shards[/]
+    """
+    from fer_prep.export import export_folder, export_webdataset
+    from fer_prep.folds import read_folds
+    from fer_prep.global_file import GlobalFile
+
+    with GlobalFile.open(dataset) as data:
+        manifest = read_folds(folds, data=data) if folds is not None else None
+        if to == "folder":
+            count = export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)
+            console.print(f"{out}: {count} samples", soft_wrap=True)
+        else:
+            shards = export_webdataset(
+                data, out, per_shard=per_shard, manifest=manifest, fold=fold, progress=progress_bar
+            )
+            console.print(f"{out}: {len(shards)} shards, {shards[0].name} to {shards[-1].name}", soft_wrap=True)
+
+
+@app.command("import", rich_help_panel="Prepare")
+def import_pictures(
+    context: typer.Context,
+    root: Annotated[Path, typer.Argument(help="The folder of pictures.")],
+    dataset: Annotated[str, typer.Option(help="A name for the dataset: lower case, digits, hyphens.")],
+    table: Annotated[str, typer.Option(help="The CSV table, relative to the folder.")] = "samples.csv",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")
+    ] = None,
+    depth_unit: Annotated[float, typer.Option(help="Millimetres per step of the depth pictures.")] = 1.0,
+    label_source: Annotated[str, typer.Option(help="For lines of the table that do not say it.")] = "posed",
+    workers: Workers = None,
+    size: Size = 260,
+    framing: Framing = "rotate",
+    landmarks: LandmarkChoice = "mediapipe",
+    unfound: Unfound = "reject",
+    mask: Mask = "none",
+    preview: Preview = 0,
+    max_rejected: MaxRejected = 0.05,
+) -> None:
+    """Pictures with a CSV table → a prepared folder; RGB alone or with 16-bit depth. A new dataset needs no code.
+
+    The table has the columns rgb, emotion, subject, and perhaps depth, id, label_source, intensity, action_unit,
+    gender, ethnicity.
+
+    [dim]fer-prep import my-pictures --dataset mylab[/]
+
+    [dim]fer-prep import my-pictures --dataset mylab --depth-unit 0.125 --framing none --landmarks none[/]
+    """
+    from fer_prep.cli.prepare_report import finish
+    from fer_prep.engine import default_engine
+    from fer_prep.import_folder import TableSource
+    from fer_prep.prepare import Extras, prepare
+
+    options = run_options(context, workers=workers, preview=preview)
+    summary = prepare(
+        TableSource(dataset=dataset, table=table, depth_unit_mm=depth_unit, label_source=label_source),
+        root=root,
+        out=out or PREPARED / dataset,
+        settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
+        engine=default_engine(workers=options.workers),
+        extras=Extras(preview=options.preview),
+        progress=progress_bar,
+        debug=options.debug,
+    )
+    finish([summary], max_rejected=max_rejected)

@@ -1,0 +1,175 @@
+"""Ways out and in: nothing is lost on the way out, and a folder with a table comes in without any code."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tarfile
+
+import numpy as np
+import pytest
+from dataset_factories import make_rows, write_global
+from typer.testing import CliRunner
+
+from fer_prep.cli import app
+from fer_prep.engine import InProcessEngine
+from fer_prep.errors import FoldsError, UsageError
+from fer_prep.export import export_folder, export_webdataset
+from fer_prep.folds import make_folds, write_folds
+from fer_prep.formats.pictures import png_bytes, read_depth_png, read_rgb
+from fer_prep.global_file import GlobalFile
+from fer_prep.import_folder import TableSource
+from fer_prep.merge import merge
+from fer_prep.prepare import prepare
+from fer_prep.prepared_folder import PreparedFolder, verify
+
+ROWS = make_rows({"bu3dfe": 6, "mend3s": 5})
+
+
+@pytest.fixture
+def data(tmp_path):
+    with GlobalFile.open(write_global(tmp_path / "global.h5", ROWS)) as opened:
+        yield opened
+
+
+def test_a_folder_has_every_pixel_and_column(data, tmp_path):
+    assert export_folder(data, tmp_path / "out") == len(ROWS)
+    lines = list(csv.DictReader((tmp_path / "out" / "samples.csv").open()))
+    assert [line["id"] for line in lines] == data.ids.tolist()
+    line = lines[30]
+    np.testing.assert_array_equal(read_rgb((tmp_path / "out" / line["rgb_file"]).read_bytes()), data.read_rgb([30])[0])
+    depth = read_depth_png((tmp_path / "out" / line["depth_file"]).read_bytes())
+    np.testing.assert_array_equal(depth, data.read_depth([30])[0])
+    assert line["left_eye"] == "20.0 12.0"
+    assert {path.name for path in (tmp_path / "out" / "rgb").iterdir()} == set(data.classes)
+
+
+def test_a_fold_is_exported_side_by_side(data, tmp_path):
+    manifest = make_folds(data)
+    export_folder(data, tmp_path / "out", manifest=manifest, fold=2)
+    found = {path.stem for path in (tmp_path / "out" / "val" / "rgb").rglob("*.png")}
+    assert found == {name.replace("/", "_") for name in manifest.folds[2].val}
+    with pytest.raises(FoldsError, match="folds 0 to 4"):
+        export_folder(data, tmp_path / "other", manifest=manifest, fold=5)
+
+
+def test_a_folder_with_something_in_it_is_not_written_to(data, tmp_path):
+    with pytest.raises(UsageError, match="expected an empty folder"):
+        export_folder(data, tmp_path)
+
+
+def test_webdataset_shards_keep_samples_together_and_repeat(data, tmp_path):
+    shards = export_webdataset(data, tmp_path / "a", per_shard=30)
+    assert [path.name for path in shards] == ["00000.tar", "00001.tar", "00002.tar"]
+    keys = []
+    for shard in shards:
+        with tarfile.open(shard) as tar:
+            names = tar.getnames()
+            assert len(names) % 4 == 0
+            for place in range(0, len(names), 4):
+                key = names[place].split(".", 1)[0]
+                assert names[place : place + 4] == [f"{key}.{e}" for e in ("cls", "depth.png", "json", "rgb.png")]
+                keys.append(key)
+            facts = json.loads(tar.extractfile(names[2]).read())
+            row = data.rows_of([facts["id"]])
+            assert int(tar.extractfile(names[0]).read()) == data.labels[row][0]
+            np.testing.assert_array_equal(read_rgb(tar.extractfile(names[3]).read()), data.read_rgb(row)[0])
+    assert sorted(keys) == sorted(name.replace("/", "_") for name in data.ids)
+    again = export_webdataset(data, tmp_path / "b", per_shard=30)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in shards]
+
+
+def test_webdataset_of_a_fold(data, tmp_path):
+    manifest = make_folds(data)
+    shards = export_webdataset(data, tmp_path / "a", per_shard=50, manifest=manifest)
+    assert [path.name for path in shards] == ["train-00000.tar", "train-00001.tar", "val-00000.tar"]
+    with tarfile.open(shards[2]) as tar:
+        assert len(tar.getnames()) == 4 * len(manifest.folds[0].val)
+
+
+def test_the_export_command(data, tmp_path):
+    write_folds(make_folds(data), tmp_path / "f.json", data=data)
+    arguments = ["export", data.path, "--to", "webdataset", "--folds", tmp_path / "f.json", "--out", tmp_path / "o"]
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == 0, result.output
+    assert "2 shards" in result.output
+
+
+class TestImport:
+    @pytest.fixture
+    def pictures(self, tmp_path):
+        """Eight samples of two people, one of them without depth, and four lines that are no samples."""
+        folder = tmp_path / "lab"
+        (folder / "p").mkdir(parents=True)
+        rng = np.random.default_rng(5)
+        lines = []
+        for number in range(8):
+            rgb = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+            depth = rng.integers(4000, 5000, (40, 48), dtype=np.uint16)
+            depth[:5] = 0
+            (folder / f"p/{number}.png").write_bytes(png_bytes(rgb))
+            (folder / f"p/{number}_d.png").write_bytes(png_bytes(depth))
+            emotion = ("anger", "neutral")[number % 2]
+            lines.append(
+                [f"p/{number}.png", "" if number == 3 else f"p/{number}_d.png", emotion, f"s{number // 4}", "F"]
+            )
+        lines += [
+            ["p/none.png", "", "anger", "s0", ""],
+            ["p/0.png", "", "contempt", "s0", ""],
+            ["p/1.png", "p/none.png", "anger", "s0", ""],
+            ["p/2.png", "", "anger", "", ""],
+        ]
+        with (folder / "samples.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows([["rgb", "depth", "emotion", "subject", "gender"], *lines])
+        return folder
+
+    def settings(self):
+        from fer_prep.faces.landmarks import FinderSpec
+        from fer_prep.prepare_sample import PrepareSettings
+
+        return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"))
+
+    def test_a_table_becomes_a_prepared_folder_and_a_dataset(self, pictures, tmp_path):
+        source = TableSource(dataset="lab", depth_unit_mm=0.125)
+        summary = prepare(
+            source, root=pictures, out=tmp_path / "out", settings=self.settings(), engine=InProcessEngine()
+        )
+        assert [row["id"] for row in summary.rows] == [f"lab/p_{number}" for number in range(8)]
+        assert [r.found for r in summary.rejected] == ["no such file", "'contempt'", "no such file", "''"]
+        assert not verify(tmp_path / "out", deep=True).failed
+        folder = PreparedFolder.open(tmp_path / "out")
+        assert folder.rows[0]["subject"] == "lab:s0"
+        assert folder.rows[0]["gender"] == "F"
+        merge([tmp_path / "out"], out=tmp_path / "lab.h5", size=32)
+        with GlobalFile.open(tmp_path / "lab.h5") as data:
+            depth = data.read_depth(range(8))
+            assert not depth[3].any(), "RGB only"
+            assert np.isnan(data.column("depth_offset_mm")[3])
+            # 4000…5000 steps of 1/8 mm are 125 mm of relief
+            assert 100 < depth[0].max() * data.depth_unit_mm < 126
+
+    @pytest.mark.parametrize(
+        ("header", "match"),
+        [("rgb,emotion", "no subject"), ("rgb,emotion,subject,mood", "also mood"), ("", "no emotion, rgb, subject")],
+    )
+    def test_a_table_with_other_columns_is_refused(self, tmp_path, header, match):
+        (tmp_path / "samples.csv").write_text(header + "\n")
+        with pytest.raises(UsageError, match=match):
+            TableSource(dataset="lab").list_samples(tmp_path)
+
+    def test_no_table_says_what_was_expected(self, tmp_path):
+        with pytest.raises(UsageError, match="no such table") as caught:
+            TableSource(dataset="lab").list_samples(tmp_path)
+        assert "rgb, emotion, subject" in caught.value.hint
+
+    @pytest.mark.parametrize("name", ["My Lab", "", "../x"])
+    def test_a_name_that_cannot_begin_an_id_is_refused(self, name):
+        with pytest.raises(UsageError, match="expected a name"):
+            TableSource(dataset=name)
+
+    def test_the_command(self, pictures, tmp_path):
+        arguments = ["import", pictures, "--dataset", "lab", "--out", tmp_path / "out", "--landmarks", "none",
+                     "--framing", "none", "--workers", "0", "--size", "32"]  # fmt: skip
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == 1, "a third of the lines was rejected"
+        assert len(PreparedFolder.open(tmp_path / "out").rows) == 8
