@@ -29,9 +29,12 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fer_prep.action_units import DEFAULT_POLICY, Decision, Policy, load_policy
+from fer_prep.formats.bosphorus_landmarks import read_lm3
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
+from fer_prep.sources.bosphorus_landmarks import named
 from fer_prep.sources.bosphorus_scene import load_scene
+from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.raw_tree import (
     NAMED,
     RawTree,
@@ -158,7 +161,11 @@ class Bosphorus:
             samples=tuple(kept),
             rejected=(*rejections, *duplicates),
             left_out=tuple(sorted(left_out, key=lambda row: row.sample_id)),
-            warnings=(*facs.warnings, *tree_warnings(tree)),
+            warnings=(
+                *facs.warnings,
+                *side_warnings(kept, role="landmarks_3d", named=lambda data: named(read_lm3(data))),
+                *tree_warnings(tree),
+            ),
         )
 
     def decide_all(self, root: Path) -> tuple[list[DecidedScan], tuple[str, ...]]:

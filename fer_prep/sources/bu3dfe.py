@@ -26,8 +26,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from fer_prep.formats.bnd import read_bnd
 from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.sources.bu3dfe_landmarks import rows_as_called
 from fer_prep.sources.bu3dfe_scene import load_scene
+from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.raw_tree import (
     NAMED,
     RawTree,
@@ -114,7 +117,9 @@ class Bu3dfe:
             outcome = self._sample(root, folder, name, files)
             (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
         kept, duplicates = without_duplicates(samples)
-        warnings += _ancestry_warnings(kept) + tree_warnings(tree)
+        warnings += _ancestry_warnings(kept)
+        warnings += side_warnings(kept, role="landmarks", named=lambda data: rows_as_called(read_bnd(data).points_mm))
+        warnings += tree_warnings(tree)
         return Listing(samples=tuple(kept), rejected=(*rejections, *duplicates), warnings=tuple(warnings))
 
     def _sample(self, root: Path, folder: str, name: str, files: dict[str, str]) -> Sample | Rejection:

@@ -51,9 +51,14 @@ def landmarks_on_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path)
     return named if tip is None else {**named, NOSE_TIP: tip}
 
 
+def rows_as_called(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """The named ones of the points (n, 3) with the sides that public descriptions give them; those there are."""
+    return {name: points_mm[row] for name, row in ROWS.items() if row < len(points_mm)}
+
+
 def named_rows(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """The named ones of the 83 points (83, 3); left is the side of larger x, inner is nearer to the other eye."""
-    named = {name: points_mm[row] for name, row in ROWS.items()}
+    named = rows_as_called(points_mm)
     for inner, outer, other in (
         (LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER),
         (RIGHT_EYE_INNER, RIGHT_EYE_OUTER, LEFT_EYE_INNER),

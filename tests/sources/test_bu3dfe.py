@@ -146,6 +146,7 @@ def test_landmarks_are_the_subjects_left_and_right(folder):
 def test_sides_named_from_the_viewer_are_exchanged(folder):
     right_way = scene_of(folder.parent).landmarks
     (folder / f"{NAME}_F3D.bnd").write_bytes(bnd_bytes(mirrored=True))
+    assert any("left is the viewer's in 1 of 1" in text for text in listed(folder.parent).warnings)
     mirrored = scene_of(folder.parent).landmarks
     for name in EYE_CORNERS:
         np.testing.assert_allclose(mirrored[name], right_way[name], atol=10)
