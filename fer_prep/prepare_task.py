@@ -20,6 +20,7 @@ from fer_prep.records import Record
 from fer_prep.sample import Rejection, Sample
 from fer_prep.samples_table import cells_to_text
 from fer_prep.sources import Source
+from fer_prep.sources.raw_tree import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +129,7 @@ class PrepareTask:
         file = sample.source_file
         if path is not None and Path(path).is_relative_to(self.root):
             file = Path(path).relative_to(self.root).as_posix()
-        return Rejection(source_file=file, sample_id=sample.id, stage=stage, expected=expected, found=found)
+        return Rejection(source_file=printable(file), sample_id=sample.id, stage=stage, expected=expected, found=found)
 
 
 def _named(error: Exception) -> str:

@@ -67,7 +67,8 @@ def _csv_text(columns: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(lines)
-    return stream.getvalue()
+    # file names may hold bytes that are no UTF-8: a table must be readable all the same
+    return stream.getvalue().encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 def _one_line(text: str) -> str:

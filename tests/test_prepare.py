@@ -247,6 +247,15 @@ def test_names_that_would_overwrite_each_other_are_rejected(tree, out, monkeypat
     assert len(summary.rows) == 1
 
 
+def test_names_that_are_no_utf_8_do_not_break_the_tables(tree, out, monkeypatch):
+    listing = FakeSource().list_samples(tree)
+    strange = replace(listing.samples[4], source_file="caf\udce9.txt", files={"text": tree / "caf\udce9.txt"})
+    monkeypatch.setattr(FakeSource, "list_samples", lambda self, root: replace(listing, samples=(strange,)))
+    run(tree, out)
+    (rejection,) = PreparedFolder.open(out).rejections
+    assert rejection.source_file == "caf?.txt"
+
+
 def test_an_empty_root_is_a_wrong_usage_and_makes_no_folder(tmp_path, out):
     (tmp_path / "raw").mkdir()
     with pytest.raises(UsageError):

@@ -23,7 +23,7 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import exit_code, finish, show_summaries
-from fer_prep.console import console
+from fer_prep.console import console, warn
 from fer_prep.errors import UsageError
 from fer_prep.workspace import GLOBAL_FILE, PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
 
@@ -210,7 +210,10 @@ def prepare_all(
         )
     show_summaries(summaries)
     console.print()
-    merge([summary.folder for summary in summaries if summary.rows], out=out, size=size)
+    if filled := [summary.folder for summary in summaries if summary.rows]:
+        merge(filled, out=out, size=size)
+    else:
+        warn("not one recording could be prepared: there is nothing to merge")
     if code := exit_code(summaries, max_rejected=max_rejected):
         raise typer.Exit(code)
 

@@ -90,6 +90,15 @@ def test_too_many_rejected_is_exit_code_1_and_the_folder_is_whole(workspace):
     align(points, "--max-rejected", 0.2)
 
 
+def test_when_all_are_rejected_there_is_nothing_to_merge(workspace):
+    folder = workspace / "data" / "raw" / "MenD3s" / "Fear" / "RGB"
+    folder.mkdir(parents=True)
+    (folder / "F_01_1_fear_Color.png").write_bytes(b"")
+    _, said = fer_prep("all", "--workers", 0, code=1)
+    assert "there is nothing to merge" in said
+    assert not (workspace / "global.h5").exists()
+
+
 def test_unfound_faces_are_kept_where_the_user_says_so(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=8, without_depth=-1)
     align(points, code=1)
