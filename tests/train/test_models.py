@@ -182,6 +182,16 @@ def test_wrong_settings_are_named(settings, message):
         make_network(**settings)
 
 
+def test_offline_pretrained_weights_fail_with_a_way_out(monkeypatch):
+    def no_network(*arguments, **settings):
+        raise FileNotFoundError("cannot find the requested files in the local cache")
+
+    monkeypatch.setattr(timm, "create_model", no_network)
+    with pytest.raises(UsageError, match="cannot fetch the pretrained weights of 'resnet18'") as raised:
+        make_network(backbone="resnet18", pretrained=True)
+    assert "--weights" in raised.value.hint
+
+
 def test_a_picture_of_another_size_is_refused():
     network = make_network()
     with pytest.raises(UsageError, match=r"expected rgb pictures .*\(3, 64, 64\); found \(3, 80, 80\)"):
