@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -137,7 +137,7 @@ def _ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, fl
     return _tube(np.column_stack(rows), columns=36, swatch=swatch)
 
 
-def _hair(person: Person) -> _Piece:
+def _hair(person: Person) -> list[_Piece]:
     """A cap over the skull, cut along the hairline; long hair goes straight down behind the ears."""
     rng = np.random.default_rng(person.complexion.noise_seed + 1)
     columns = 144
@@ -163,9 +163,9 @@ def _hair(person: Person) -> _Piece:
     temples = person.temples * np.exp(-(((np.abs(centre[:, 0]) - 34) / 13) ** 2))
     hairline = person.complexion.hairline_mm - 0.009 * centre[:, 0] ** 2 + wave + temples
     kept = (centre[:, 1] > hairline) | (centre[:, 2] < -60 - 0.1 * np.abs(centre[:, 1]))
-    outside = cap.faces[kept]
-    both_sides = np.vstack([outside, outside[:, ::-1]])  # long hair is also seen from within, beside the neck
-    return _Piece(points=points, faces=both_sides, uv=cap.uv, material=cap.material)
+    outside = _Piece(points=points, faces=cap.faces[kept], uv=cap.uv, material=cap.material)
+    # long hair is also seen from within, beside the neck; vertices of its own, for normals of its own
+    return [outside, replace(outside, faces=outside.faces[:, ::-1])]
 
 
 def _surroundings(person: Person) -> list[_Piece]:
@@ -177,7 +177,7 @@ def _surroundings(person: Person) -> list[_Piece]:
         [neck_y, 52 * stout + 34 * slope, 52 * stout + 6 * slope, 0 * neck_y, -82 + 0.06 * (neck_y + 88)]
     )
     return [
-        _hair(person),
+        *_hair(person),
         _tube(neck, columns=48, swatch=skin.NECK_SWATCH),
         _ellipsoid((0, -6, -86), (64, 84, 66), skin.NECK_SWATCH),
         _ellipsoid((69.5, -16, -84), (8, 30, 17), skin.EAR_SWATCH),
