@@ -53,7 +53,9 @@ class CleanGrid:
 def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
     """Take out spikes and close small holes of a grid (R, C, 3) with picture coordinates (R, C, 2)."""
     values = np.concatenate([points_mm, image_uv], axis=2)
-    measured = valid & np.isfinite(values.sum(axis=2))
+    measured = valid.copy()
+    for k in range(values.shape[2]):
+        measured &= np.isfinite(values[:, :, k])
     spikes = find_spikes(np.where(measured, points_mm[:, :, 2], np.nan))
     kept = measured & ~spikes
     pitch_mm = node_distance_mm(points_mm, valid=measured)
@@ -70,10 +72,11 @@ def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
 
 def node_distance_mm(points_mm: Array, *, valid: Mask) -> float:
     """Median distance in x, y between measured neighbours in a row or a column; 1.0 where there are none."""
-    right = points_mm[:, 1:, :2][valid[:, 1:] & valid[:, :-1]] - points_mm[:, :-1, :2][valid[:, 1:] & valid[:, :-1]]
-    down = points_mm[1:, :, :2][valid[1:] & valid[:-1]] - points_mm[:-1, :, :2][valid[1:] & valid[:-1]]
-    steps = np.concatenate([right, down])
-    return float(np.median(np.hypot(steps[:, 0], steps[:, 1]))) if len(steps) else 1.0
+    x, y = (np.where(valid, points_mm[:, :, axis], np.nan) for axis in (0, 1))
+    right = np.hypot(x[:, 1:] - x[:, :-1], y[:, 1:] - y[:, :-1])
+    down = np.hypot(x[1:] - x[:-1], y[1:] - y[:-1])
+    steps = np.concatenate([right[np.isfinite(right)], down[np.isfinite(down)]])
+    return float(np.median(steps)) if len(steps) else 1.0
 
 
 def find_spikes(z_mm: Array) -> Mask:

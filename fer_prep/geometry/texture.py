@@ -29,21 +29,23 @@ def _bilinear_list(picture: Picture, x: Places, y: Places) -> Picture:
     return _bilinear(picture, *folded).reshape(-1, 3)[: len(x)]
 
 
-def reduced_by(picture: Picture, factor: float) -> Picture:
-    """The picture at 1/``factor`` of its size by area averaging; unchanged where ``factor`` is at most 1."""
-    height, width = picture.shape[:2]
-    smaller = (max(1, round(width / factor)), max(1, round(height / factor)))
-    if factor <= 1.0 or smaller == (width, height):
+def reduced_by(picture: Picture, factor: int) -> Picture:
+    """The picture at 1/``factor`` of its size, each texel the mean of factor² texels; a rest at the border is cut."""
+    height, width = (max(1, length // factor) for length in picture.shape[:2])
+    if factor == 1:
         return picture
-    return cv2.resize(picture, smaller, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    whole = picture[: height * factor, : width * factor]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def sample_uniform(picture: Picture, *, x: Places, y: Places, texels_per_pixel: float) -> Picture:
-    """Colour at (x, y) (H, W) float32 continuous picture pixels where the scale is about the same everywhere."""
-    source = reduced_by(picture, texels_per_pixel)
-    scale_x = np.float32(source.shape[1] / picture.shape[1])
-    scale_y = np.float32(source.shape[0] / picture.shape[0])
-    return _bilinear(source, x * scale_x, y * scale_y)
+    """Colour at (x, y) (H, W) float32 continuous picture pixels where the scale is about the same everywhere.
+
+    The picture is averaged over the whole number of texels nearest to ``texels_per_pixel`` before it is interpolated.
+    """
+    factor = int(np.clip(round(texels_per_pixel), 1, min(picture.shape[:2])))
+    scale = np.float32(1 / factor)
+    return _bilinear(reduced_by(picture, factor), x * scale, y * scale)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class TexturePyramid:
         """Area-average ``texture`` (H, W, 3) down ``depth`` times, or until one side has a single texel."""
         levels = [texture]
         while len(levels) <= depth and min(levels[-1].shape[:2]) > 1:
-            levels.append(reduced_by(levels[-1], 2.0))
+            levels.append(reduced_by(levels[-1], 2))
         return cls(tuple(levels))
 
     def sample(self, *, u: Places, v_down: Places, level: Places) -> Picture:
@@ -82,5 +84,5 @@ class TexturePyramid:
         return colour
 
     def _level(self, k: int, u: Places, v_down: Places) -> Picture:
-        height, width = self.levels[k].shape[:2]
-        return _bilinear_list(self.levels[k], u * np.float32(width), v_down * np.float32(height))
+        height, width = (np.float32(length / 2**k) for length in self.levels[0].shape[:2])
+        return _bilinear_list(self.levels[k], u * width, v_down * height)

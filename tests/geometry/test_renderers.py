@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from geometry_shapes import grid_faces, height_field, sphere_cap
@@ -101,6 +103,15 @@ def test_large_and_small_triangles_together(renderer: renderers.Renderer) -> Non
     mesh = TriangleMesh(vertices_mm=np.concatenate([large, small]), faces=np.arange(6, dtype=np.int32).reshape(2, 3))
     hits = renderer.first_hits(mesh, camera=frontal(), size=SIZE)
     assert set(np.unique(hits)) == {0, 1}
+
+
+def test_threads_do_not_disturb_each_other(renderer: renderers.Renderer) -> None:
+    mesh = sphere_cap(nodes=41)
+    cameras = [frontal(half_mm) for half_mm in (30.0, 40.0, 60.0, 90.0)]
+    alone = [renderer.first_hits(mesh, camera=camera, size=SIZE) for camera in cameras]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda camera: renderer.first_hits(mesh, camera=camera, size=SIZE), cameras))
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_nothing_to_see(renderer: renderers.Renderer) -> None:

@@ -85,17 +85,18 @@ def _span(first: Array, second: Array, third: Array, *, size: int) -> tuple[Arra
 
 
 def _set_up(screen: Array, faces: NDArray[np.int32], *, size: int) -> _Setup:
-    """Project the triangles' planes; leave out those that cover no pixel centre or are seen exactly edge-on."""
+    """Project the triangles' planes; leave out those whose box holds no pixel centre."""
     x, y, nearness = np.ascontiguousarray(screen.T)
     corners = np.ascontiguousarray(faces.T)
     (x0, x1, x2), (y0, y1, y2) = x[corners], y[corners]
     column, width = _span(x0, x1, x2, size=size)
     row, height = _span(y0, y1, y2, size=size)
-    determinant = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-    keep = np.flatnonzero((width > 0) & (height > 0) & (np.abs(determinant) > 1e-12))
+    keep = np.flatnonzero((width > 0) & (height > 0))
     x0, x1, x2, y0, y1, y2 = (np.take(values, keep) for values in (x0, x1, x2, y0, y1, y2))
     column, row, width, height = (np.take(values, keep) for values in (column, row, width, height))
-    inverse = 1.0 / np.take(determinant, keep)
+    determinant = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+    seen = np.abs(determinant) > 1e-12
+    inverse = np.where(seen, 1.0, np.nan) / np.where(seen, determinant, 1.0)  # NaN is inside nothing
     u_x, u_y = (y2 - y0) * inverse, (x0 - x2) * inverse
     v_x, v_y = (y0 - y1) * inverse, (x1 - x0) * inverse
     dx, dy = column + 0.5 - x0, row + 0.5 - y0

@@ -1,0 +1,220 @@
+"""What one raw BU-3DFE mesh or Bosphorus scan costs, stage by stage, on one core at 512 × 512.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.render --root data/raw [--rounds 5] [--renderer auto] [--memory-samples 500]
+
+Stages: *read* (files → arrays), *geometry* (arrays → colour and depth on the same rays), *encode* (depth to uint16, two
+PNG files in memory). Beside them, in the same run and from the same arrays, the thesis's way to the depth map alone.
+Then the throughput of two worker processes against one, and the memory of a worker over many samples.
+
+Reported is the median over recordings of the least processor time in all rounds: what the work costs where other
+programs on the machine disturb it least. OpenCV is held to one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+
+from benchmarks.thesis_rendering import cubic_griddata, vtk_problem, vtk_z_buffer
+from fer_prep.depth_encoding import encode_depth
+from fer_prep.engine import ProcessEngine
+from fer_prep.formats.bnt import RangeGrid, read_bnt
+from fer_prep.formats.pictures import png_bytes, read_rgb
+from fer_prep.formats.vrml import VrmlMesh, read_vrml
+from fer_prep.geometry.grid_scene import GridScene
+from fer_prep.geometry.mesh_scene import MeshScene
+from fer_prep.geometry.renderers import Renderer, choose_renderer, probe_renderers
+from fer_prep.sample import Frame
+
+SIZE = 512
+GOALS_MS = {"bu3dfe": 80.0, "bosphorus": 40.0}
+GOAL_TWO_WORKERS = 1.8
+STAGES = ("read", "geometry", "encode")
+WARM_UP = 4
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording of either dataset: its geometry file and its picture."""
+
+    dataset: str
+    geometry: Path
+    picture: Path
+
+    def read(self) -> tuple[VrmlMesh | RangeGrid, np.ndarray]:
+        """Files → arrays."""
+        reader: Callable[[bytes], VrmlMesh | RangeGrid] = read_vrml if self.dataset == "bu3dfe" else read_bnt
+        return reader(self.geometry.read_bytes()), read_rgb(self.picture.read_bytes())
+
+
+def recordings(root: Path) -> dict[str, list[Recording]]:
+    """Whole recordings below ``root``, by dataset."""
+    found: dict[str, list[Recording]] = {"bu3dfe": [], "bosphorus": []}
+    for dataset, pattern, suffix in (("bu3dfe", "*_F3D.wrl", ".bmp"), ("bosphorus", "bs*.bnt", ".png")):
+        for geometry in sorted(root.rglob(pattern)):
+            if geometry.with_suffix(suffix).is_file():
+                found[dataset].append(Recording(dataset, geometry, geometry.with_suffix(suffix)))
+    return {dataset: items for dataset, items in found.items() if items}
+
+
+def see(shape: VrmlMesh | RangeGrid, picture: np.ndarray, *, renderer: Renderer) -> Frame:
+    """Arrays → the frontal frame."""
+    if isinstance(shape, RangeGrid):
+        scene: GridScene | MeshScene = GridScene(
+            shape.points_mm,
+            image_uv=shape.image_uv,
+            valid=shape.valid,
+            picture=picture,
+            landmarks_mm={},
+            renderer=renderer,
+        )
+    elif shape.uv_corners is None:
+        raise ValueError("a mesh without texture coordinates cannot be timed")
+    else:
+        scene = MeshScene(
+            shape.vertices,
+            faces=shape.faces,
+            uv_corners=shape.uv_corners,
+            texture=picture,
+            landmarks_mm={},
+            renderer=renderer,
+        )
+    return scene.view(np.eye(2, 3), size=SIZE)
+
+
+def encode(frame: Frame) -> int:
+    """Frame → the bytes of two PNG files; how many they are."""
+    depth, _ = encode_depth(frame.z_mm, frame.valid)
+    return sum(len(png_bytes(pixels)) for pixels in (frame.rgb, depth))
+
+
+def seconds(call: Callable) -> tuple[float, object]:
+    """Processor seconds of a call, and its result."""
+    start = time.process_time()
+    result = call()
+    return time.process_time() - start, result
+
+
+def time_stages(recording: Recording, *, renderer: Renderer) -> tuple[float, float, float]:
+    """Processor milliseconds of read, geometry and encode."""
+    read_s, (shape, picture) = seconds(recording.read)  # type: ignore[misc]
+    geometry_s, frame = seconds(lambda: see(shape, picture, renderer=renderer))
+    encode_s, _ = seconds(lambda: encode(frame))  # type: ignore[arg-type]
+    return 1e3 * read_s, 1e3 * geometry_s, 1e3 * encode_s
+
+
+def time_thesis_way(recording: Recording) -> float:
+    """Processor milliseconds of the thesis's way from arrays to a depth map."""
+    shape, _ = recording.read()
+    if isinstance(shape, RangeGrid):
+        return 1e3 * seconds(lambda: cubic_griddata(shape.points_mm, shape.image_uv, shape.valid))[0]
+    return 1e3 * seconds(lambda: vtk_z_buffer(shape.vertices, shape.faces))[0]
+
+
+def report_stages(dataset: str, items: list[Recording], *, rounds: int, renderer: Renderer) -> None:
+    """Print the stages' medians, their sum against the goal, and the thesis's way."""
+    time_stages(items[0], renderer=renderer)
+    timed = np.array([[time_stages(item, renderer=renderer) for item in items] for _ in range(rounds)])
+    medians = np.median(timed.min(axis=0), axis=0).tolist()
+    total, goal = sum(medians), GOALS_MS[dataset]
+    parts = "   ".join(f"{stage} {value:6.1f}" for stage, value in zip(STAGES, medians, strict=True))
+    verdict = "reached" if total <= goal else "missed"
+    print(f"{dataset:10} {parts}   total {total:6.1f} ms   goal {goal:.0f} ms {verdict}   ({len(items)} recordings)")
+    problem = vtk_problem() if dataset == "bu3dfe" else ""
+    name = "VTK z-buffer" if dataset == "bu3dfe" else "griddata cubic"
+    if problem:
+        print(f"{'':10} thesis ({name}): not measured ({problem})")
+        return
+    time_thesis_way(items[0])
+    few = items[:3]  # the cubic way takes seconds
+    thesis = statistics.median(min(time_thesis_way(item) for _ in range(min(3, rounds))) for item in few)
+    print(f"{'':10} thesis ({name}), depth only: {thesis:6.1f} ms = {thesis / medians[1]:.2f} × our geometry stage")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All three stages, in a worker process; returns the worker's resident memory in MiB."""
+
+    renderer: str
+
+    def __call__(self, recording: Recording) -> float:
+        """Read, see, encode."""
+        cv2.setNumThreads(1)
+        encode(see(*recording.read(), renderer=choose_renderer(self.renderer)))
+        return psutil.Process().memory_info().rss / 2**20
+
+
+def run_workers(items: list[Recording], *, workers: int, count: int, renderer: str) -> tuple[float, list[float]]:
+    """Samples a second of ``workers`` processes, start-up left out, and the memory after each sample."""
+    warm_up = WARM_UP * workers
+    memory: list[float] = []
+    start = 0.0
+    work = islice(cycle(items), count + warm_up)
+    for done, (_, rss) in enumerate(ProcessEngine(workers=workers).run(Whole(renderer), items=work), start=1):
+        memory.append(float(rss))  # type: ignore[arg-type]
+        if done == warm_up:
+            start = time.perf_counter()
+    return count / (time.perf_counter() - start), memory
+
+
+def report_workers(dataset: str, items: list[Recording], *, count: int, renderer: str) -> None:
+    """Print the throughput of two workers against one, as the better of two runs each."""
+    rates = dict.fromkeys((1, 2), 0.0)
+    for _ in range(2):
+        for workers in rates:
+            rate, _ = run_workers(items, workers=workers, count=count, renderer=renderer)
+            rates[workers] = max(rates[workers], rate)
+    ratio = rates[2] / rates[1]
+    verdict = "reached" if ratio >= GOAL_TWO_WORKERS else "missed"
+    print(f"{dataset:10} one worker {rates[1]:5.1f}/s   two workers {rates[2]:5.1f}/s   ratio {ratio:.2f} ({verdict})")
+
+
+def report_memory(dataset: str, items: list[Recording], *, count: int, renderer: str) -> None:
+    """Print the memory of one worker after its first tenth and at the end."""
+    _, memory = run_workers(items, workers=1, count=count, renderer=renderer)
+    settled = memory[len(memory) // 10]
+    print(
+        f"{dataset:10} memory after {len(memory) // 10} samples {settled:.0f} MiB,"
+        f" after {len(memory)} {memory[-1]:.0f} MiB, peak {max(memory):.0f} MiB"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--root", type=Path, default=Path("data/raw"), help="a folder with both trees below it")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--renderer", default="auto", help="or one of: " + ", ".join(probe_renderers()))
+    parser.add_argument("--samples", type=int, default=60, help="for the throughput of workers")
+    parser.add_argument("--memory-samples", type=int, default=300)
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    renderer = choose_renderer(options.renderer)
+    found = recordings(options.root)
+    if not found:
+        parser.error(f"no whole BU-3DFE or Bosphorus recordings below {options.root}")
+    load = os.getloadavg()[0]
+    print(
+        f"{os.cpu_count()}-core CPU ({platform.machine()}), Python {platform.python_version()}, NumPy {np.__version__}"
+    )
+    print(f"renderer {renderer.name}, load before the start {load:.1f}")
+    for dataset, items in found.items():
+        report_stages(dataset, items, rounds=options.rounds, renderer=renderer)
+    for dataset, items in found.items():
+        report_workers(dataset, items, count=options.samples, renderer=options.renderer)
+        report_memory(dataset, items, count=options.memory_samples, renderer=options.renderer)
+
+
+if __name__ == "__main__":
+    main()
