@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fer_prep.check_raw_files import add_damaged, add_empty_files, add_unfit
 from fer_prep.check_report import CheckReport
 from fer_prep.dataset_manifest import Count, DatasetManifest, load_manifest
-from fer_prep.digests import file_digest
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import FerError, FormatError, UsageError
-from fer_prep.formats.bnd import read_bnd
-from fer_prep.formats.bnt import read_bnt
-from fer_prep.formats.bosphorus_landmarks import read_lm2, read_lm3
-from fer_prep.formats.pictures import read_depth_png, read_rgb
-from fer_prep.formats.vrml import read_vrml
+from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
 from fer_prep.sample import Listing, Rejection, Sample
 from fer_prep.sources import SOURCES, make_source
@@ -25,18 +20,6 @@ from fer_prep.sources.cald3r_mend3s import NUMBER_WIDTH
 from fer_prep.sources.raw_tree import NAMED, ONCE, RawTree, refuse_foreign_tree, walk_tree
 
 KIND: Final = "raw tree"
-
-_READERS: Final[dict[str, Callable[[bytes], Any]]] = {
-    ".wrl": read_vrml,
-    ".bnd": read_bnd,
-    ".bnt": read_bnt,
-    ".lm2": read_lm2,
-    ".lm3": read_lm3,
-    ".bmp": read_rgb,
-    ".png": read_rgb,
-    ".jpg": read_rgb,
-    ".jpeg": read_rgb,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,10 +47,10 @@ def check_raw_tree(path: Path, *, deep: bool = False, progress: Progress = silen
     _add_extra(report, tree)
     for warning in tree.listing.warnings:
         report.add("warning", "names", warning)
-    _add_empty_files(report, tree.files)
+    add_empty_files(report, tree.files)
     if deep:
-        _add_damaged(report, tree.files, progress=progress)
-        _add_copies(report, tree, progress=progress)
+        add_damaged(report, tree.files, progress=progress)
+        add_unfit(report, tree.listing.samples, source=make_source(tree.dataset), progress=progress)
     return report
 
 
@@ -209,65 +192,3 @@ def _add_extra(report: CheckReport, tree: _Tree) -> None:
 def _stem(path: str) -> str:
     """The path without its ending, in lower case: what the files of one scan have in common."""
     return path.lower().rpartition(".")[0]
-
-
-def _add_empty_files(report: CheckReport, files: RawTree) -> None:
-    empty = []
-    for path in files.files:
-        try:
-            if (files.root / path).stat().st_size == 0 and _reader_of(path):
-                empty.append(path)
-        except OSError as error:
-            empty.append(f"{path} ({error.strerror})")
-    if empty:
-        report.add("error", "damaged", f"{len(empty)} files are empty or cannot be looked at", tuple(empty))
-
-
-def _reader_of(path: str) -> Callable[[bytes], Any] | None:
-    name = path.lower()
-    if name.endswith("_depth.png"):
-        return read_depth_png
-    return _READERS.get(Path(name).suffix)
-
-
-def _add_damaged(report: CheckReport, files: RawTree, *, progress: Progress) -> None:
-    """Read every file whose format is known."""
-    damaged = []
-    readable = [(path, reader) for path in files.files if (reader := _reader_of(path))]
-    with progress("reading every file", total=len(readable), unit="files") as advance:
-        for path, reader in readable:
-            try:
-                reader((files.root / path).read_bytes())
-            except FormatError as error:
-                damaged.append(f"{path} (expected {error.expected}; found {error.found})")
-            except OSError as error:
-                damaged.append(f"{path} ({error.strerror})")
-            advance(1)
-    text = f"{len(damaged) or 'none'} of {len(readable)} files read"
-    report.add("error" if damaged else "ok", "damaged", text, tuple(damaged))
-
-
-def _add_copies(report: CheckReport, tree: _Tree, *, progress: Progress) -> None:
-    """Recordings of the same bytes under different names, and recordings whose parts do not fit together."""
-    source = make_source(tree.dataset)
-    same: dict[str, list[str]] = defaultdict(list)
-    unfit = []
-    with progress("looking for copies", total=len(tree.listing.samples)) as advance:
-        for sample in tree.listing.samples:
-            try:
-                same[file_digest(sample.files[_main_role(sample)])].append(sample.source_file)
-                source.load(sample)
-            except FerError as error:
-                unfit.append(f"{sample.source_file} (expected {error.expected}; found {error.found})")
-            except OSError as error:
-                unfit.append(f"{sample.source_file} ({error.strerror})")
-            advance(1)
-    copies = tuple(" = ".join(paths) for paths in same.values() if len(paths) > 1)
-    report.add("warning" if copies else "ok", "copies", f"{len(copies) or 'no'} files under several names", copies)
-    report.add(
-        "error" if unfit else "ok", "unusable", f"{len(unfit) or 'no'} recordings that load wrongly", tuple(unfit)
-    )
-
-
-def _main_role(sample: Sample) -> str:
-    return next(role for role in ("mesh", "grid", "rgb") if role in sample.files)

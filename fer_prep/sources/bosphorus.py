@@ -20,8 +20,6 @@ for 3D face analysis", BIOID 2008.
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,10 +31,10 @@ from fer_prep.formats.bosphorus_landmarks import read_lm3
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
 from fer_prep.sources.bosphorus_landmarks import named
+from fer_prep.sources.bosphorus_names import SUFFIXES, Scan, ScansByFolder, main_file, scans_of
 from fer_prep.sources.bosphorus_scene import load_scene
 from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.raw_tree import (
-    NAMED,
     RawTree,
     name_of,
     refuse_foreign_tree,
@@ -47,8 +45,6 @@ from fer_prep.sources.raw_tree import (
 )
 
 TREE: Final = "subject folders bs000 … bs104 with files such as bs000/bs000_E_HAPPY_0.bnt"
-NAME: Final = "bs{3 digits}_{N|E|LFAU|UFAU|CAU|YR|PR|CR|O|IGN}_{code}_{repetition}"
-
 EMOTION_CODES: Final = {
     "ANGER": "anger",
     "DISGUST": "disgust",
@@ -65,36 +61,6 @@ LEFT_OUT_CLASSES: Final = {
     "O": "face occluded",
     "IGN": "marked to be ignored",
 }
-
-_NAME: Final = re.compile(
-    r"(?P<subject>bs\d{3})_(?:(?P<class>N|E|LFAU|UFAU|YR|PR|CR|O|IGN)_(?P<code>[A-Z0-9+-]+)"
-    r"|(?P<combined>CAU)_(?P<codes>[A-Z0-9+_-]+))_(?P<repetition>\d{1,3})\.(?P<suffix>bnt|png|bmp|jpe?g|lm2|lm3)",
-    re.IGNORECASE,
-)
-_OURS: Final = (".bnt", ".png", ".bmp", ".jpg", ".jpeg", ".lm2", ".lm3")
-_ROLES: Final = {"bnt": "grid", "lm2": "landmarks_2d", "lm3": "landmarks_3d"}
-_SUFFIXES: Final = {"grid": "bnt", "rgb": "png", "landmarks_2d": "lm2", "landmarks_3d": "lm3"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Scan:
-    """What a file name says."""
-
-    subject: str
-    kind: str
-    """The class: ``N``, ``E``, ``LFAU`` …"""
-    code: str
-    repetition: str
-
-    @property
-    def token(self) -> str:
-        """Class and code: ``LFAU_12``."""
-        return f"{self.kind}_{self.code}"
-
-    @property
-    def name(self) -> str:
-        """The native base name."""
-        return f"{self.subject}_{self.token}_{self.repetition}"
 
 
 class DecidedScan(NamedTuple):
@@ -178,16 +144,16 @@ class Bosphorus:
             decided.append(DecidedScan(scan.name, scan.token, decision, f"{missing} is missing" if missing else ""))
         return decided, (*facs.warnings, *tree_warnings(tree))
 
-    def _read_tree(self, root: Path) -> tuple[RawTree, _Scans, list[Rejection], FacsFiles]:
+    def _read_tree(self, root: Path) -> tuple[RawTree, ScansByFolder, list[Rejection], FacsFiles]:
         """The files by scan, what is misnamed, and FACS scores; raises UsageError for a wrong policy or root."""
         _ = self.rules
         tree = walk_tree(root, title="Bosphorus", expected=TREE)
-        scans, rejections = _scans(tree)
+        scans, rejections = scans_of(tree)
         if not scans:
             refuse_foreign_tree(tree, title="Bosphorus", expected=TREE)
         return tree, scans, rejections, find_facs_scores(tree)
 
-    def _decide(self, scan: _Scan, facs: FacsFiles) -> Decision | None:
+    def _decide(self, scan: Scan, facs: FacsFiles) -> Decision | None:
         """The category of a scan, or why it has none; None where its class has no such code."""
         if scan.kind == "N":
             return Decision(emotion="neutral", reason="neutral scan", strength="posed", source="the dataset")
@@ -200,56 +166,17 @@ class Bosphorus:
             return Decision(emotion="", reason=LEFT_OUT_CLASSES[scan.kind])
         return self.rules.decide(scan.token, facs_codes=facs.scores.get(scan.name.upper()))
 
-    def _missing(self, folder: str, scan: _Scan, files: dict[str, str]) -> list[str]:
+    def _missing(self, folder: str, scan: Scan, files: dict[str, str]) -> list[str]:
         """The files that the scan lacks, relative to the root."""
         needed = ["grid", "rgb"] + (["landmarks_2d", "landmarks_3d"] if self.require_landmarks else [])
-        return [f"{folder}/{scan.name}.{_SUFFIXES[role]}".lstrip("/") for role in needed if role not in files]
+        return [f"{folder}/{scan.name}.{SUFFIXES[role]}".lstrip("/") for role in needed if role not in files]
 
     def load(self, sample: Sample) -> Scene:
         """Read grid, picture and landmarks of one scan."""
         return load_scene(sample, renderer=self.renderer)
 
 
-_Scans = dict[tuple[str, _Scan], dict[str, str]]
-"""(folder, scan) → role → relative path."""
-
-
-def _scans(tree: RawTree) -> tuple[_Scans, list[Rejection]]:
-    """The files of every scan, and rejections for wrong names."""
-    scans: _Scans = defaultdict(dict)
-    rejections: list[Rejection] = []
-    for path in tree.with_suffix(*_OURS):
-        match = _NAME.fullmatch(name_of(path))
-        if match is None:
-            if not _is_documentation(path):
-                rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
-            continue
-        scan = _Scan(
-            subject=match["subject"].lower(),
-            kind=(match["class"] or match["combined"]).upper(),
-            code=(match["code"] or match["codes"]).upper(),
-            repetition=match["repetition"],
-        )
-        role = _ROLES.get(match["suffix"].lower(), "rgb")
-        files = scans[path.rpartition("/")[0], scan]
-        # a picture re-encoded beside the original .png does not take its place
-        if role not in files or path.lower().endswith(".png"):
-            files[role] = path
-    return dict(scans), rejections
-
-
-def _is_documentation(path: str) -> bool:
-    """Pictures in the distribution's ``__images__`` and ``__others__`` folders that belong to no scan."""
-    return any(folder.startswith("__") for folder in path.split("/")[:-1]) and not name_of(path).lower().startswith(
-        "bs"
-    )
-
-
-def _main_file(files: dict[str, str]) -> str:
-    return files.get("grid") or files[min(files)]
-
-
-def _sample(root: Path, scan: _Scan, files: dict[str, str], decision: Decision) -> Sample:
+def _sample(root: Path, scan: Scan, files: dict[str, str], decision: Decision) -> Sample:
     by_action_unit = scan.kind in ACTION_UNIT_CLASSES
     return Sample(
         id=f"bosphorus/{scan.name}",
@@ -263,9 +190,9 @@ def _sample(root: Path, scan: _Scan, files: dict[str, str], decision: Decision) 
     )
 
 
-def _left_out(scan: _Scan, files: dict[str, str], decision: Decision) -> Rejection:
+def _left_out(scan: Scan, files: dict[str, str], decision: Decision) -> Rejection:
     return Rejection(
-        source_file=_main_file(files),
+        source_file=main_file(files),
         sample_id=f"bosphorus/{scan.name}",
         stage="policy",
         expected="a neutral face, an emotion, or an action unit that the policy maps",
@@ -273,18 +200,18 @@ def _left_out(scan: _Scan, files: dict[str, str], decision: Decision) -> Rejecti
     )
 
 
-def _incomplete(scan: _Scan, files: dict[str, str], missing: list[str]) -> Rejection:
+def _incomplete(scan: Scan, files: dict[str, str], missing: list[str]) -> Rejection:
     return rejected(
-        _main_file(files),
+        main_file(files),
         sample_id=f"bosphorus/{scan.name}",
         expected=" and ".join(missing),
         found="no such file" + ("s" if len(missing) > 1 else ""),
     )
 
 
-def _unknown_code(scan: _Scan, files: dict[str, str]) -> Rejection:
+def _unknown_code(scan: Scan, files: dict[str, str]) -> Rejection:
     return rejected(
-        _main_file(files),
+        main_file(files),
         sample_id=f"bosphorus/{scan.name}",
         expected=f"one of {', '.join(EMOTION_CODES)} after E_",
         found=scan.code,

@@ -66,7 +66,7 @@ ETHNICITIES: Final = {
 _NAME: Final = re.compile(
     r"(?P<subject>[FM]\d{4})_(?P<expression>AN|DI|FE|HA|NE|SA|SU)(?P<intensity>0[0-4])(?P<ancestry>[A-Z]{2})"
     r"_(?P<kind>F3D|F2D|RAW)\.(?P<suffix>wrl|bnd|bmp|png|jpe?g|pse)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _OURS: Final = (".wrl", ".bnd", ".bmp", ".png", ".jpg", ".jpeg", ".pse")
 _ROLES: Final = {

@@ -53,7 +53,7 @@ DEPTH_UNIT_MM: Final = 0.125
 _NAME: Final = re.compile(
     r"(?P<aligned>aligned_)?(?P<gender>[FM])_(?P<number>\d{1,6})_(?P<code>.+)_(?P<emotion>[a-z]+)_(?P<role>Color|Depth)"
     r"\.(?:png|bmp|jpe?g)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _ALIASES: Final = {"angry": "anger", "happy": "happiness", "sad": "sadness", "surprised": "surprise"}
 _KIND_FOLDERS: Final = ("rgb", "depth", "color")
