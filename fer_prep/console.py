@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -102,6 +102,34 @@ class FerGroup(TyperGroup):
                 raise
             report_error(_explain_os_error(error))
             raise typer.Exit(EXIT_UNUSABLE) from None
+
+
+def make_app(program: str, *, version: str, help: str) -> typer.Typer:
+    """A command-line program with the options that all of ours have; commands are then registered on it."""
+    app = typer.Typer(
+        name=program,
+        cls=FerGroup,
+        no_args_is_help=True,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        help=help,
+    )
+
+    def print_version(wanted: bool) -> None:
+        if wanted:
+            console.print(f"{program} {version}")
+            raise typer.Exit
+
+    @app.callback()
+    def options(
+        debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+        version: Annotated[
+            bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+        ] = False,
+    ) -> None:
+        """Options of the whole program; commands follow."""
+
+    return app
 
 
 def _explain_os_error(error: OSError) -> FerError:

@@ -6,37 +6,14 @@ project is that done: ``--help`` and ``doctor`` must work where OpenCV or MediaP
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
 from fer_prep import __version__
-from fer_prep.console import FerGroup, console
+from fer_prep.console import make_app
 
-app = typer.Typer(
-    name="fer-prep",
-    cls=FerGroup,
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
+app = make_app(
+    "fer-prep",
+    version=__version__,
     help="Raw 3D facial-expression datasets → registered RGB-D → one HDF5 dataset with subject-disjoint folds.",
 )
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        console.print(f"fer-prep {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _program(
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Options of the whole program; commands follow."""
 
 
 def main() -> None:
