@@ -86,11 +86,12 @@ def warp_depth(
     of each other, and is the value of the pixel hit otherwise: neither holes nor edges bleed.
     """
     heights = np.pad(np.where(valid, z_mm, np.nan).astype(np.float64), 1, constant_values=np.nan)
+    is_smooth = _smooth_cells(heights, max_step_mm)
     warped = np.empty((size, size), np.float32)
     for first in range(0, size, _ROWS_AT_ONCE):
         rows = slice(first, min(first + _ROWS_AT_ONCE, size))
         x, y = _source_coordinates(matrix, size=size, rows=rows, raster_shape=valid.shape)
-        warped[rows] = _heights_at(x, y, heights=heights, max_step_mm=max_step_mm)
+        warped[rows] = _heights_at(x, y, heights=heights, is_smooth=is_smooth)
     return warped, np.isfinite(warped)
 
 
@@ -98,25 +99,34 @@ _ROWS_AT_ONCE: Final = 32
 """Temporaries of so few rows stay in the cache and the allocator's pool: three times faster than the whole raster."""
 
 
+def _smooth_cells(heights: NDArray[np.float64], max_step_mm: float) -> NDArray[np.bool_]:
+    """Whether the cell whose upper left corner a pixel is has four valid corners within ``max_step_mm``; (H, W)."""
+    corners = heights[:-1, :-1], heights[:-1, 1:], heights[1:, :-1], heights[1:, 1:]
+    highest = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
+    lowest = np.minimum(np.minimum(corners[0], corners[1]), np.minimum(corners[2], corners[3]))
+    is_smooth = np.zeros(heights.shape, bool)
+    is_smooth[:-1, :-1] = highest - lowest <= max_step_mm  # NaN compares false
+    return is_smooth
+
+
 def _heights_at(
-    x: NDArray[np.float64], y: NDArray[np.float64], *, heights: NDArray[np.float64], max_step_mm: float
+    x: NDArray[np.float64], y: NDArray[np.float64], *, heights: NDArray[np.float64], is_smooth: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Heights (r, c) where rays hit the padded raster ``heights`` (NaN = no data) at continuous ``x``, ``y`` (r, c)."""
     width = heights.shape[1]
     flat = heights.ravel()
     hit = flat.take(y.astype(np.intp) * width + x.astype(np.intp))
-    # pixel centres lie at k + 0.5: the cell between four of them starts half a pixel earlier than the pixel hit
+    # pixel centres lie at k + 0.5: the cell between four of them starts half a pixel earlier than the pixel hit,
+    # which is one of its corners
     x, y = x - 0.5, y - 0.5
     left, top = x.astype(np.intp), y.astype(np.intp)
     right, down = x - left, y - top
     cell = top * width + left
     # cells of the padding reach beyond the array; what is taken there is never used
     corners = [flat.take(cell + step, mode="clip") for step in (0, 1, width, width + 1)]
-    step_mm = np.maximum.reduce(corners) - np.minimum.reduce(corners)
     upper = corners[0] + (corners[1] - corners[0]) * right
     lower = corners[2] + (corners[3] - corners[2]) * right
-    is_smooth = (step_mm <= max_step_mm) & np.isfinite(hit)  # NaN compares false
-    return np.where(is_smooth, upper + (lower - upper) * down, hit)
+    return np.where(is_smooth.ravel().take(cell), upper + (lower - upper) * down, hit)
 
 
 def _source_coordinates(
@@ -129,7 +139,7 @@ def _source_coordinates(
     (a, b, x0), (c, d, y0) = inverse_matrix(matrix)
     height, width = raster_shape
     centres = np.arange(size) + 0.5
-    x = a * centres[None, :] + (b * centres[rows] + x0)[:, None]
-    y = c * centres[None, :] + (d * centres[rows] + y0)[:, None]
+    x = a * centres[None, :] + (b * centres[rows] + x0 + 1)[:, None]
+    y = c * centres[None, :] + (d * centres[rows] + y0 + 1)[:, None]
     # the padding spans [0, 1): anything further out is moved into it
-    return np.clip(x + 1, 0.5, width + 1.5), np.clip(y + 1, 0.5, height + 1.5)
+    return x.clip(0.5, width + 1.5, out=x), y.clip(0.5, height + 1.5, out=y)
