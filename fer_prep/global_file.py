@@ -77,6 +77,7 @@ class GlobalFile:
         self.path = Path(path)
         self._handle: h5py.File | None = None
         self._pid = -1
+        self._datasets: dict[str, h5py.Dataset] = {}
         self._columns: dict[str, np.ndarray] = {}
         root = self._open()
         check_schema(root, self.path)
@@ -103,7 +104,7 @@ class GlobalFile:
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_handle": None, "_pid": -1}
+        return {**self.__dict__, "_handle": None, "_pid": -1, "_datasets": {}}
 
     def __repr__(self) -> str:
         return f"GlobalFile({str(self.path)!r}, {self.n} samples of {self.width}×{self.height}, {self.digest[:8]})"
@@ -112,12 +113,19 @@ class GlobalFile:
         """Release the file; using the object afterwards opens it again."""
         if self._handle is not None and self._pid == os.getpid():
             self._handle.close()
-        self._handle = None
+        self._handle, self._datasets = None, {}
+
+    def _pixels(self, name: str) -> h5py.Dataset:
+        """``/rgb`` or ``/depth``, opened once in each process: looking it up costs as much as reading a sample."""
+        root = self._open()
+        if name not in self._datasets:
+            self._datasets[name] = dataset_at(root, name)
+        return self._datasets[name]
 
     def _open(self) -> h5py.File:
         if self._handle is None or self._pid != os.getpid():
             # a handle inherited through fork shares its file position and caches with the parent: leave it alone
-            self._handle, self._pid = open_hdf5(self.path), os.getpid()
+            self._handle, self._pid, self._datasets = open_hdf5(self.path), os.getpid(), {}
         return self._handle
 
     @property
@@ -169,19 +177,22 @@ class GlobalFile:
         return self._read_rows("depth", rows)
 
     def _read_rows(self, name: str, rows: ArrayLike) -> np.ndarray:
-        dataset = dataset_at(self._open(), name)
+        dataset = self._pixels(name)
         wanted = np.asarray(rows, np.int64).reshape(-1)
         if len(wanted) and not (wanted.min() >= 0 and wanted.max() < self.n):
             raise IndexError(f"rows {wanted.min()}…{wanted.max()} of a dataset of {self.n}")
         pixels = np.empty((len(wanted), *dataset.shape[1:]), dataset.dtype)
         if not len(wanted):
             return pixels
-        # one read per run of neighbouring rows: HDF5's own fancy indexing is slower and wants sorted rows
+        # one read per run of neighbouring rows, straight into the result: HDF5's own fancy indexing wants sorted rows,
+        # and h5py's read_direct costs three times the read itself for a single sample
         starts = np.flatnonzero(np.diff(wanted, prepend=wanted[:1] - 2) != 1)
         try:
-            for start, stop in zip(starts, [*starts[1:], len(wanted)], strict=True):
-                first = int(wanted[start])
-                dataset.read_direct(pixels, np.s_[first : first + stop - start], np.s_[start:stop])
+            space = dataset.id.get_space()
+            for start, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(wanted)], strict=True):
+                count = (stop - start, *dataset.shape[1:])
+                space.select_hyperslab((int(wanted[start]), *(0 for _ in count[1:])), count)
+                dataset.id.read(h5py.h5s.create_simple(count), space, pixels[start:stop])
         except OSError as error:
             raise DatasetFileError(f"cannot read pixels: {error}", path=self.path) from error
         return pixels

@@ -191,7 +191,8 @@ def _load(sample: PlannedSample, plan: MergePlan) -> Measured:
     rgb, depth = read_prepared(sample)
     rgb, depth = resize_rgb(rgb, size=plan.size), resize_depth(depth, size=plan.size)
     row = rescale_row(sample.row, old_size=sample.prepared_size, size=plan.size)
-    return measure({**row, "label": plan.output_label(row)}, rgb, depth)
+    verified = sample.row["digest"] if plan.size == sample.prepared_size else ""
+    return measure({**row, "label": plan.output_label(row)}, rgb, depth, digest=verified)
 
 
 def read_prepared(sample: PlannedSample) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
