@@ -18,7 +18,7 @@ from noise_tree import write_noise_tree
 from fer_prep.prepared_folder import PreparedFolder, verify
 
 KILLS = 32
-SAMPLES = 60
+SAMPLES = 40
 
 
 @pytest.fixture(scope="module")
