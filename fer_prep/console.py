@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -120,12 +120,13 @@ def make_app(program: str, *, version: str, help: str) -> typer.Typer:
             console.print(f"{program} {version}")
             raise typer.Exit
 
+    # as default values, not in annotations: those are evaluated as strings, outside of this function
     @app.callback()
     def options(
-        debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-        version: Annotated[
-            bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
-        ] = False,
+        debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+        version: bool = typer.Option(
+            False, "--version", callback=print_version, is_eager=True, help="Print the version."
+        ),
     ) -> None:
         """Options of the whole program; commands follow."""
 
