@@ -91,7 +91,10 @@ def _validate_fold(
             )
         if set(manifest.classes) - present:
             absent = ", ".join(name for name in manifest.classes if name not in present)
-            raise FoldsError(f"{where}: no sample of {absent} in {side}")
+            raise FoldsError(
+                f"{where}: no sample of {absent} in {side}",
+                hint="every class must be on both sides: fewer folds, another seed or fewer classes may give that",
+            )
     if manifest.group_by != "sample":
         _refuse_shared_groups(rows["train"], rows["val"], manifest.group_by, data, where)
 
