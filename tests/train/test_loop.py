@@ -50,6 +50,10 @@ def test_every_sample_is_used_once_an_epoch(start):
     assert epochs[0].tolist() != epochs[1].tolist()
 
 
+def stay_in_evaluation(module, _):
+    module.eval()
+
+
 def test_accumulated_gradients_are_those_of_the_whole_batch(start):
     """Without batch statistics and dropout, micro-batches change nothing but rounding, also in a partial group."""
     gradients = []
@@ -61,7 +65,9 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(start):
             loss__class_weights="none",
             optimiser__clip_norm=0.0,
         )
-        training.forward.train = training.forward.eval  # batch normalisation by its running statistics
+        for module in training.state.network.modules():
+            if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+                module.register_forward_pre_hook(stay_in_evaluation)
         training.state.optimiser.register_step_pre_hook(
             lambda *_, network=training.state.network: gradients.append(
                 {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
@@ -111,14 +117,12 @@ def test_a_loss_that_is_not_a_number_stops_with_step_samples_and_advice(start):
 
 def test_out_of_memory_says_which_micro_batch_fits(start):
     training = start(training__micro_batch_size=12)
-    forward = training.forward.forward
 
-    def greedy(rgb, depth):
-        if len(rgb) > 4:
+    def greedy(_, inputs):
+        if len(inputs[0]) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
-        return forward(rgb, depth)
 
-    training.forward.forward = greedy
+    training.state.network.register_forward_pre_hook(greedy)
     with pytest.raises(UsageError) as caught:
         training.run()
     assert "micro_batch_size=3" in str(caught.value)
@@ -127,10 +131,10 @@ def test_out_of_memory_says_which_micro_batch_fits(start):
 def test_another_runtime_error_is_not_called_out_of_memory(start):
     training = start()
 
-    def broken(rgb, depth):
+    def broken(*_):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    training.forward.forward = broken
+    training.state.network.register_forward_pre_hook(broken)
     with pytest.raises(RuntimeError, match="mat1"):
         training.run()
 
