@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from fer_prep.errors import UsageError
@@ -60,7 +60,8 @@ def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: Mode
     }
     write_text(folder / DESCRIPTION, json.dumps(content, indent=1) + "\n")
     with replacing(folder / WEIGHTS) as part:
-        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, part)
+        # not save_file, which makes files that only their owner may read
+        part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
 
 
 def load_model(folder: Path, *, device: torch.device) -> tuple[TwoStreamNetwork, ModelDescription]:

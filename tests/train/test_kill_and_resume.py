@@ -86,7 +86,7 @@ def test_a_finished_run_is_not_trained_again(tmp_path):
     finish(command(data, out, "--resume"))
     assert checkpoint_times(out) == before
 
-    changed = start(command(data, out, "--resume", "--epochs", "9"))
+    changed = start(command(data, out, "--resume", "--set=training.epochs=9"))
     output, _ = changed.communicate(timeout=100)
     assert changed.returncode == 2
     assert "training.epochs: 3 there, 9 here" in output
