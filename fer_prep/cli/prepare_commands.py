@@ -10,6 +10,7 @@ import typer
 from fer_prep.cli import app
 from fer_prep.cli.prepare_options import (
     Framing,
+    Incomplete,
     LandmarkChoice,
     Mask,
     MaxRejected,
@@ -56,6 +57,7 @@ def render_bu3dfe(
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = RENDER_LANDMARKS,
     unfound: Unfound = "reject",
+    incomplete: Incomplete = "reject",
     mask: Mask = "none",
     rgb: RgbWay = "texture",
     renderer: Renderer = "auto",
@@ -78,6 +80,7 @@ def render_bu3dfe(
         out=out,
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
         options=run_options(context, workers=workers, preview=preview),
+        require_landmarks=incomplete == "reject",
         rgb=rgb,
         renderer=renderer,
     )
@@ -94,6 +97,7 @@ def render_bosphorus(
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = RENDER_LANDMARKS,
     unfound: Unfound = "reject",
+    incomplete: Incomplete = "reject",
     mask: Mask = "none",
     policy: PolicyChoice = "thesis-3.8",
     renderer: Renderer = "auto",
@@ -114,6 +118,7 @@ def render_bosphorus(
         out=out,
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
         options=run_options(context, workers=workers, preview=preview),
+        require_landmarks=incomplete == "reject",
         policy=policy,
         renderer=renderer,
     )

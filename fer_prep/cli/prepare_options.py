@@ -40,6 +40,12 @@ Unfound = Annotated[
     Literal["reject", "keep"],
     typer.Option(help="What becomes of a sample whose face is not found."),
 ]
+Incomplete = Annotated[
+    Literal["reject", "keep"],
+    typer.Option(
+        help="What becomes of a recording that lacks only its landmark files; keep finds landmarks in the picture."
+    ),
+]
 Mask = Annotated[
     Literal["none", "face-oval"],
     typer.Option(help="face-oval blackens RGB and depth outside the face."),
