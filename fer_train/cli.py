@@ -23,3 +23,4 @@ def main() -> None:
 # importing a command module registers its commands, in the order in which they are met
 from fer_train import train_commands  # noqa: E402, F401, I001
 from fer_train import use_commands  # noqa: E402, F401
+from fer_train import study_commands  # noqa: E402, F401

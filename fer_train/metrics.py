@@ -80,7 +80,7 @@ def overall_accuracy(confusion: NDArray[np.int64]) -> float:
 
 def average_accuracy(confusion: NDArray[np.int64]) -> float:
     """Mean recall over the classes that occur, in percent (thesis 2.24); NaN where there is no sample."""
-    return float(_average_accuracies(confusion[None].astype(float))[0])
+    return float(average_accuracies(confusion[None].astype(float))[0])
 
 
 def calibration_error(labels: NDArray[np.int64], probabilities: NDArray[np.floating]) -> float:
@@ -122,7 +122,7 @@ def subject_bootstrap(
     people = len(by_subject)
     draws = rng.multinomial(people, np.full(people, 1 / people), size=rounds)  # (R, S): how often each is drawn
     resampled = np.tensordot(draws.astype(float), by_subject.astype(float), axes=1)  # (R, K, K)
-    of = _overall_accuracies if statistic == "overall_accuracy" else _average_accuracies
+    of = overall_accuracies if statistic == "overall_accuracy" else average_accuracies
     tail = (1 - confidence) / 2
     low, high = np.nanquantile(of(resampled), [tail, 1 - tail])
     return Interval(low=float(low), high=float(high))
@@ -137,12 +137,12 @@ def _confusion_by_subject(
     return counts
 
 
-def _overall_accuracies(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+def overall_accuracies(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
     """(R, K, K) → (R,) in percent."""
     return 100.0 * np.trace(confusions, axis1=1, axis2=2) / confusions.sum(axis=(1, 2))
 
 
-def _average_accuracies(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
+def average_accuracies(confusions: NDArray[np.float64]) -> NDArray[np.float64]:
     """(R, K, K) → (R,) in percent, over the classes that occur."""
     correct, count = np.diagonal(confusions, axis1=1, axis2=2), confusions.sum(axis=2)
     recalls = np.divide(correct, count, out=np.zeros_like(correct), where=count > 0)

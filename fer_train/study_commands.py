@@ -1,0 +1,74 @@
+"""``fer-train compare`` and the other commands that study trained runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from fer_prep.console import console, print_table
+from fer_train.cli import app
+
+if TYPE_CHECKING:
+    from fer_train.compare import Comparison
+
+RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(help="Two or more finished runs; the others are held against the first.")
+    ],
+    data: RunDataOption = Path("global.h5"),
+    rounds: Annotated[int, typer.Option(min=100, help="Random draws of the interval and of the test.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seeds the draws.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Compare runs on the same dataset: differences with 95 % intervals and p-values, both over people.
+
+    Examples:
+
+        fer-train compare runs/rgb runs/rgbd
+
+        fer-train compare runs/ce runs/center runs/island --data cald3r.h5 --json > losses.json
+    """
+    from fer_train.compare import compare_runs
+
+    comparison = compare_runs(runs, data, rounds=rounds, seed=seed)
+    if as_json:
+        typer.echo(json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False))
+        return
+    _print_comparison(comparison)
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    rows = [
+        (run.name, run.protocol, f"{run.overall_accuracy:.1f}", f"{run.average_accuracy:.1f}")
+        for run in comparison.runs
+    ]
+    title = f"{comparison.samples} samples of {comparison.people} people that every run judged"
+    print_table(title, ("run", "protocol", "overall %", "average %"), rows)
+    console.print()
+    first, *others = comparison.runs
+    differences = [
+        (
+            run.name,
+            name.replace("_", " "),
+            f"{found.difference:+.1f}",
+            f"{found.ci95[0]:+.1f} to {found.ci95[1]:+.1f}",
+            f"{found.p:.4f}",
+            f"{found.p_adjusted:.4f}",
+        )
+        for run in others
+        for name, found in run.versus_first.items()
+    ]
+    columns = ("run", "statistic", "difference", "95 % interval", "p", "p (Holm)")
+    print_table(f"Against {first.name}, percentage points", columns, differences)
+    if comparison.left_out:
+        console.print(f"{comparison.left_out} samples that only some of the runs judged were left out")
+    for note in comparison.notes:
+        console.print(escape(note), soft_wrap=True)
