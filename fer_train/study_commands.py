@@ -72,3 +72,26 @@ def _print_comparison(comparison: Comparison) -> None:
         console.print(f"{comparison.left_out} samples that only some of the runs judged were left out")
     for note in comparison.notes:
         console.print(escape(note), soft_wrap=True)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Option("--out", help="A new folder for model.safetensors, config.json, export.json.")],
+    fold: Annotated[int, typer.Option(min=0, help="Which fold's network, counted from 0.")] = 0,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx too, and check it against PyTorch.")] = False,
+) -> None:
+    """Export one fold's network: safetensors and JSON, and on request an ONNX graph that needs nothing of this project.
+
+    Examples:
+
+        fer-train export runs/thesis --fold 2 --out models/thesis
+
+        fer-train export runs/thesis --out models/thesis-onnx --onnx
+    """
+    from fer_train.export import export_fold
+
+    exported = export_fold(run, out, fold=fold, onnx=onnx)
+    if exported.onnx_difference is not None:
+        console.print(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
+    console.print(f"written to {escape(str(exported.folder))}", soft_wrap=True)

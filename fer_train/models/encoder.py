@@ -40,7 +40,7 @@ class TokenEncoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) → (B, D)."""
-        class_token = self.class_token.expand(len(tokens), -1, -1)  # (B, 1, D)
+        class_token = self.class_token.expand(tokens.shape[0], -1, -1)  # (B, 1, D)
         sequence = self.dropout(torch.cat([class_token, tokens], dim=1) + self.positions)  # (B, 1 + T, D)
         for layer in self.layers:
             sequence = layer(sequence)

@@ -5,12 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import torch
 from dataset_factories import make_rows
 
 from fer_prep.emotions import EMOTIONS
+from fer_prep.folds import make_folds, write_folds
 from fer_prep.global_writer import GlobalWriter, measure
 from fer_train.config import Config
+from fer_train.data import ResidentData
+from fer_train.evaluate import Ensemble
+from fer_train.fold import FoldResult
+from fer_train.model_file import build_network, describe, save_model
+from fer_train.normalise import FoldNormalisation
+from fer_train.run_folder import SUMMARY, RunFolder
 from fer_train.settings_file import override
+from fer_train.summary import gather_predictions, summarise
 
 SIZE = 32
 
@@ -63,3 +72,40 @@ def write_telling_data(path: Path, *, subjects: int = 6, repeats: int = 1, shuff
         writer.append(measure(row, *telling_pixels(int(label), seed=index)))
     writer.finish(settings={"made_by": "tests"})
     return path
+
+
+def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> RunFolder:
+    """A run folder as a finished run leaves it, with networks that have learned nothing: made in a second."""
+    config = tiny_config(**changes)
+    run = RunFolder.create(folder, config=config)
+    resident = ResidentData.load(data, image_size=SIZE)
+    manifest = make_folds(resident.file, folds=folds)
+    write_folds(manifest, run.folds_file, data=resident.file)
+    results = []
+    for index, fold in enumerate(manifest.folds):
+        torch.manual_seed(index)
+        normalisation = FoldNormalisation.fit(resident, resident.rows_of(fold.train))
+        network = build_network(config.model, classes=7, image_size=SIZE, pretrained=False)
+        description = describe(config, classes=resident.classes, normalisation=normalisation)
+        save_model(run.fold(index), network.state_dict(), description=description)
+        batch = resident.gather(resident.rows_of(fold.val))
+        probabilities = Ensemble.load(run.fold(index), device=resident.device).probabilities(
+            batch.rgb, batch.depth, batch.valid
+        )
+        point = {"step": 1, "epoch": 1.0, "val_overall_accuracy": 0.0, "val_average_accuracy": 0.0}
+        results.append(
+            FoldResult(
+                index=index,
+                ids=fold.val,
+                labels=batch.labels.numpy(),
+                probabilities=probabilities.numpy(),
+                loss=0.0,
+                history=[point],
+                train_samples=len(fold.train),
+            )
+        )
+    predictions = gather_predictions(results, classes=resident.classes)
+    run.write_predictions(predictions)
+    summary = summarise(results, predictions=predictions, manifest=manifest, data=resident.file, config=config)
+    run.write_json(SUMMARY, summary)
+    return run
