@@ -13,7 +13,7 @@ from fer_prep.geometry import renderers
 from fer_prep.geometry.camera import AffineCamera, Camera, PerspectiveCamera, pixel_centres
 from fer_prep.geometry.hits import corner_attributes, surface_at
 from fer_prep.geometry.mesh import TriangleMesh
-from fer_prep.geometry.renderers import RENDERERS, choose_renderer, probe_renderers
+from fer_prep.geometry.renderers import RENDERERS, choose_renderer, numpy_renderer, probe_renderers
 
 SIZE = 96
 AGREE_MM = 0.02
@@ -103,6 +103,19 @@ def test_large_and_small_triangles_together(renderer: renderers.Renderer) -> Non
     mesh = TriangleMesh(vertices_mm=np.concatenate([large, small]), faces=np.arange(6, dtype=np.int32).reshape(2, 3))
     hits = renderer.first_hits(mesh, camera=frontal(), size=SIZE)
     assert set(np.unique(hits)) == {0, 1}
+
+
+def test_layers_that_cover_the_raster_many_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    heights = (3.0, 9.0, 1.0, 7.0)
+    layers = [height_field(lambda x, y, z=z: 0 * x + z, half_mm=60.0, nodes=5) for z in heights]
+    offset, count = len(layers[0].vertices_mm), len(layers[0].faces)
+    mesh = TriangleMesh(
+        vertices_mm=np.concatenate([layer.vertices_mm for layer in layers]),
+        faces=np.concatenate([layer.faces + offset * k for k, layer in enumerate(layers)]).astype(np.int32),
+    )
+    monkeypatch.setattr(numpy_renderer, "_PAIRS_AT_ONCE", SIZE * SIZE // 3)
+    hits = numpy_renderer.NumpyRenderer().first_hits(mesh, camera=frontal(), size=SIZE)
+    np.testing.assert_array_equal(hits // count, 1)
 
 
 def test_threads_do_not_disturb_each_other(renderer: renderers.Renderer) -> None:

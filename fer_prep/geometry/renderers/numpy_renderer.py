@@ -1,13 +1,14 @@
 """A z-buffer in NumPy: exact float64, one thread, the same bytes on every machine, no further library.
 
-Scan triangles cover a handful of pixels each, so the loop runs over the *offset* inside a triangle's bounding box and
-handles all triangles that have such an offset at once (edge functions after Pineda, "A parallel algorithm for polygon
-rasterization", SIGGRAPH 1988). The few triangles that are large on the screen are done one by one.
+Three steps, each for all triangles at once: the rows of pixel centres that a triangle spans; on each of these rows the
+columns between its edges, which are half-planes of the barycentric coordinates (Pineda, "A parallel algorithm for
+polygon rasterization", SIGGRAPH 1988); and of all (triangle, pixel) pairs the nearest of each pixel.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -19,11 +20,143 @@ from fer_prep.geometry.mesh import TriangleMesh
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
-LARGE_PIXELS: Final = 24
-"""Triangles wider or higher than this are rasterised one by one."""
-
 EDGE_TOLERANCE: Final = 1e-9
 """A pixel centre this far outside an edge (in barycentric units) is still inside: no pinholes along shared edges."""
+
+_NEARLY_ZERO: Final = 1e-200
+"""Stands for a slope of zero: an edge along the row bounds the columns by ± something huge then, never by NaN."""
+
+_PAIRS_AT_ONCE: Final = 1 << 19
+"""How many (triangle, pixel) pairs are held in memory: meshes that cover the raster many times over come in parts."""
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """One barycentric coordinate of T triangles on the screen: where on a row of pixels it is not negative.
+
+    On the k-th row of the triangle the boundary is at column ``start + step · k``; inside is to the right of it where
+    ``is_left``, else to the left. Rows and columns are counted from the first of the triangle's bounding box.
+    """
+
+    start: Array
+    step: Array
+    is_left: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, value: Array, *, along_x: Array, along_y: Array) -> _Edge:
+        """From the coordinate's ``value`` at the first pixel's centre and its change a pixel."""
+        slope = np.where(np.abs(along_x) < _NEARLY_ZERO, _NEARLY_ZERO, along_x)
+        return cls((-EDGE_TOLERANCE - value) / slope, -along_y / slope, slope > 0)
+
+    def narrow(self, left: Array, right: Array, *, which: Indices, k: Array) -> None:
+        """Move the ends ``left`` and ``right`` of spans on row ``k`` of the triangles ``which`` to this edge."""
+        column = np.take(self.start, which) + np.take(self.step, which) * k
+        is_left = np.take(self.is_left, which)
+        np.maximum(left, column, out=left, where=is_left)
+        np.minimum(right, column, out=right, where=~is_left)
+
+
+@dataclass(frozen=True)
+class _Screen:
+    """T triangles whose bounding boxes hold pixel centres: which of the mesh, the box, and what varies linearly.
+
+    The nearness at row k and column c of the box is ``near + near_x · c + near_y · k``.
+    """
+
+    index: Indices
+    first_pixel: Indices
+    width: Array
+    height: Indices
+    edges: tuple[_Edge, _Edge, _Edge]
+    near: Array
+    near_x: Array
+    near_y: Array
+
+
+def _extent(first: Array, second: Array, third: Array, *, size: int) -> tuple[Array, Array]:
+    """First pixel whose centre lies within the three corners' extent, and the number of such pixels on the raster."""
+    low = np.ceil(np.minimum(np.minimum(first, second), third) - 0.5)
+    high = np.floor(np.maximum(np.maximum(first, second), third) - 0.5)
+    low = np.maximum(low, 0)
+    return low, np.minimum(high, size - 1) - low + 1
+
+
+def _set_up(screen: Array, faces: NDArray[np.int32], *, size: int) -> _Screen:
+    """Project the triangles' planes; leave out those seen edge-on and those whose box holds no pixel centre."""
+    x, y, nearness = np.ascontiguousarray(screen.T)
+    corners = np.ascontiguousarray(faces.T)
+    (x0, x1, x2), (y0, y1, y2) = x[corners], y[corners]
+    column, width = _extent(x0, x1, x2, size=size)
+    row, height = _extent(y0, y1, y2, size=size)
+    determinant = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+    # comparisons with NaN are false: triangles with a corner behind a central camera are left out too
+    keep = np.flatnonzero((width > 0) & (height > 0) & (np.abs(determinant) > 1e-12))
+    x0, x1, x2, y0, y1, y2 = (np.take(values, keep) for values in (x0, x1, x2, y0, y1, y2))
+    column, row, width, height = (np.take(values, keep) for values in (column, row, width, height))
+    near0, near1, near2 = (np.take(nearness, np.take(corner, keep)) for corner in corners)
+    inverse = 1.0 / np.take(determinant, keep)
+    u_x, u_y = (y2 - y0) * inverse, (x0 - x2) * inverse
+    v_x, v_y = (y0 - y1) * inverse, (x1 - x0) * inverse
+    dx, dy = column + 0.5 - x0, row + 0.5 - y0
+    u, v = u_x * dx + u_y * dy, v_x * dx + v_y * dy
+    rise1, rise2 = near1 - near0, near2 - near0
+    return _Screen(
+        index=keep,
+        first_pixel=(row * size + column).astype(np.intp),
+        width=width,
+        height=height.astype(np.intp),
+        edges=(
+            _Edge.of(u, along_x=u_x, along_y=u_y),
+            _Edge.of(v, along_x=v_x, along_y=v_y),
+            _Edge.of(1 - u - v, along_x=-u_x - v_x, along_y=-u_y - v_y),
+        ),
+        near=near0 + rise1 * u + rise2 * v,
+        near_x=rise1 * u_x + rise2 * v_x,
+        near_y=rise1 * u_y + rise2 * v_y,
+    )
+
+
+def _count_up(lengths: Indices) -> tuple[Indices, Indices]:
+    """For lengths (2, 0, 3): which one, (0, 0, 2, 2, 2), and where in it, (0, 1, 0, 1, 2)."""
+    which = np.repeat(np.arange(len(lengths)), lengths)
+    return which, np.arange(len(which)) - np.take(np.cumsum(lengths) - lengths, which)
+
+
+@dataclass(frozen=True)
+class _Spans:
+    """S runs of pixels inside triangles, each on one row: triangle, first pixel, length, nearness and its change."""
+
+    triangle: NDArray[np.int32]
+    first_pixel: Indices
+    length: Indices
+    near: Array
+    near_x: Array
+
+    @classmethod
+    def of(cls, screen: _Screen, *, size: int) -> _Spans:
+        """All rows of all triangles that meet a pixel centre."""
+        which, row = _count_up(screen.height)
+        k = row.astype(np.float64)
+        left, right = np.zeros(len(which)), np.take(screen.width, which) - 1
+        for edge in screen.edges:
+            edge.narrow(left, right, which=which, k=k)
+        np.ceil(left, out=left)
+        length = np.floor(right) - left + 1
+        met = np.flatnonzero(length > 0)
+        which, k, left = np.take(which, met), np.take(k, met), np.take(left, met)
+        near_x = np.take(screen.near_x, which)
+        return cls(
+            triangle=np.take(screen.index, which).astype(np.int32),
+            first_pixel=np.take(screen.first_pixel, which) + (k * size + left).astype(np.intp),
+            length=np.take(length, met).astype(np.intp),
+            near=np.take(screen.near, which) + near_x * left + np.take(screen.near_y, which) * k,
+            near_x=near_x,
+        )
+
+    def parts(self) -> list[slice]:
+        """Consecutive spans with about ``_PAIRS_AT_ONCE`` pixels together."""
+        first = np.flatnonzero(np.diff(np.cumsum(self.length) // _PAIRS_AT_ONCE, prepend=-1))
+        return [slice(a, b) for a, b in pairwise([*first.tolist(), len(self.length)])]
 
 
 @dataclass
@@ -37,129 +170,17 @@ class _Canvas:
     def blank(cls, size: int) -> _Canvas:
         return cls(np.full(size * size, -np.inf), np.full(size * size, -1, np.int32))
 
-    def offer(self, pixels: Indices, *, nearness: Array, triangles: Indices) -> None:
-        """Keep the nearer of what is there and what is offered; the same pixel may be offered several times."""
+    def draw(self, spans: _Spans, part: slice) -> None:
+        """Put down the pixels of these spans where they are nearer than what is there."""
+        which, along = _count_up(spans.length[part])
+        pixels = np.take(spans.first_pixel[part], which) + along
+        nearness = np.take(spans.near[part], which) + np.take(spans.near_x[part], which) * along
+        triangles = np.take(spans.triangle[part], which)
         while pixels.size:
-            nearer = np.flatnonzero(nearness > self.nearness[pixels])
+            nearer = np.flatnonzero(nearness > np.take(self.nearness, pixels))
             pixels, nearness, triangles = pixels[nearer], nearness[nearer], triangles[nearer]
             self.nearness[pixels] = nearness  # of several offers to one pixel the last stays: hence the loop
-            kept = self.nearness[pixels] == nearness
-            self.triangle[pixels[kept]] = triangles[kept]
-            pixels, nearness, triangles = pixels[~kept], nearness[~kept], triangles[~kept]
-
-
-@dataclass(frozen=True)
-class _Setup:
-    """Triangles on the screen: first pixel and extent of the bounding box, and what varies linearly over it.
-
-    Each array is (T,). ``u`` is the barycentric of the second corner at the first pixel's centre and ``u_x``, ``u_y``
-    its change a pixel; ``v`` is the third corner's. The nearness is ``near + near_u · u + near_v · v``.
-    """
-
-    index: Indices
-    pixel: Indices
-    width: Array
-    height: Array
-    u: Array
-    u_x: Array
-    u_y: Array
-    v: Array
-    v_x: Array
-    v_y: Array
-    near: Array
-    near_u: Array
-    near_v: Array
-
-    def subset(self, keep: NDArray[np.bool_]) -> _Setup:
-        if keep.all():
-            return self
-        return _Setup(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
-
-
-def _span(first: Array, second: Array, third: Array, *, size: int) -> tuple[Array, Array]:
-    """First pixel whose centre lies within the three corners' extent, and the number of such pixels on the raster."""
-    low = np.ceil(np.minimum(np.minimum(first, second), third) - 0.5)
-    high = np.floor(np.maximum(np.maximum(first, second), third) - 0.5)
-    low = np.maximum(low, 0)
-    return low, np.minimum(high, size - 1) - low + 1
-
-
-def _set_up(screen: Array, faces: NDArray[np.int32], *, size: int) -> _Setup:
-    """Project the triangles' planes; leave out those whose box holds no pixel centre."""
-    x, y, nearness = np.ascontiguousarray(screen.T)
-    corners = np.ascontiguousarray(faces.T)
-    (x0, x1, x2), (y0, y1, y2) = x[corners], y[corners]
-    column, width = _span(x0, x1, x2, size=size)
-    row, height = _span(y0, y1, y2, size=size)
-    keep = np.flatnonzero((width > 0) & (height > 0))
-    x0, x1, x2, y0, y1, y2 = (np.take(values, keep) for values in (x0, x1, x2, y0, y1, y2))
-    column, row, width, height = (np.take(values, keep) for values in (column, row, width, height))
-    determinant = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
-    seen = np.abs(determinant) > 1e-12
-    inverse = np.where(seen, 1.0, np.nan) / np.where(seen, determinant, 1.0)  # NaN is inside nothing
-    u_x, u_y = (y2 - y0) * inverse, (x0 - x2) * inverse
-    v_x, v_y = (y0 - y1) * inverse, (x1 - x0) * inverse
-    dx, dy = column + 0.5 - x0, row + 0.5 - y0
-    near0, near1, near2 = (np.take(nearness, np.take(corner, keep)) for corner in corners)
-    return _Setup(
-        index=keep,
-        pixel=(row * size + column).astype(np.intp),
-        width=width,
-        height=height,
-        u=u_x * dx + u_y * dy,
-        u_x=u_x,
-        u_y=u_y,
-        v=v_x * dx + v_y * dy,
-        v_x=v_x,
-        v_y=v_y,
-        near=near0,
-        near_u=near1 - near0,
-        near_v=near2 - near0,
-    )
-
-
-def _inside(u: Array, v: Array) -> NDArray[np.bool_]:
-    return (u >= -EDGE_TOLERANCE) & (v >= -EDGE_TOLERANCE) & (u + v <= 1 + EDGE_TOLERANCE)
-
-
-def _draw_small(canvas: _Canvas, setup: _Setup, *, size: int) -> None:
-    """All triangles at once, one offset of the bounding box after the other: along the row, then down."""
-    which = np.arange(len(setup.index))
-    u, v = setup.u, setup.v
-    for step_x in range(int(setup.width.max(initial=0))):
-        if step_x:
-            wide = np.flatnonzero(np.take(setup.width, which) > step_x)
-            which = which[wide]
-            u, v = u[wide] + setup.u_x[which], v[wide] + setup.v_x[which]
-        _draw_column(canvas, setup, which=which, u=u, v=v, first_pixel=setup.pixel[which] + step_x, size=size)
-
-
-def _draw_column(
-    canvas: _Canvas, setup: _Setup, *, which: Indices, u: Array, v: Array, first_pixel: Indices, size: int
-) -> None:
-    """One pixel column of the bounding boxes of the triangles ``which``, from ``first_pixel`` downward."""
-    pixel = first_pixel
-    for step_y in range(int(setup.height[which].max(initial=0))):
-        if step_y:
-            high = np.flatnonzero(np.take(setup.height, which) > step_y)
-            which = which[high]
-            u, v, pixel = u[high] + setup.u_y[which], v[high] + setup.v_y[which], pixel[high] + size
-        inside = np.flatnonzero(_inside(u, v))
-        hit = which[inside]
-        nearness = setup.near[hit] + setup.near_u[hit] * u[inside] + setup.near_v[hit] * v[inside]
-        canvas.offer(pixel[inside], nearness=nearness, triangles=setup.index[hit])
-
-
-def _draw_large(canvas: _Canvas, setup: _Setup, *, size: int) -> None:
-    """One triangle after the other, all pixels of its bounding box at once."""
-    for k in range(len(setup.index)):
-        across, down = np.arange(setup.width[k]), np.arange(setup.height[k])[:, None]
-        u = setup.u[k] + setup.u_x[k] * across + setup.u_y[k] * down
-        v = setup.v[k] + setup.v_x[k] * across + setup.v_y[k] * down
-        inside = _inside(u, v)
-        pixel = (setup.pixel[k] + down.astype(np.intp) * size + across.astype(np.intp))[inside]
-        nearness = setup.near[k] + setup.near_u[k] * u[inside] + setup.near_v[k] * v[inside]
-        canvas.offer(pixel, nearness=nearness, triangles=np.full(len(pixel), setup.index[k]))
+            self.triangle[pixels] = triangles
 
 
 class NumpyRenderer:
@@ -169,9 +190,8 @@ class NumpyRenderer:
 
     def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
-        setup = _set_up(camera.screen(mesh.vertices_mm), mesh.faces, size=size)
+        spans = _Spans.of(_set_up(camera.screen(mesh.vertices_mm), mesh.faces, size=size), size=size)
         canvas = _Canvas.blank(size)
-        large = np.maximum(setup.width, setup.height) > LARGE_PIXELS
-        _draw_small(canvas, setup.subset(~large), size=size)
-        _draw_large(canvas, setup.subset(large), size=size)
+        for part in spans.parts():
+            canvas.draw(spans, part)
         return canvas.triangle.reshape(size, size)
