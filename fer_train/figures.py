@@ -145,12 +145,12 @@ def mistakes_figure(mistakes: Sequence[Mistake], *, columns: int = 6) -> Figure:
         above.set_title(
             f"{mistake.truth}\n→ {mistake.predicted} {100 * mistake.probability:.0f} %", fontsize=8, linespacing=1.15
         )
-        below.imshow(_shade(mistake.depth), cmap="gray", vmin=0, vmax=1)
+        below.imshow(shade_depth(mistake.depth), cmap="gray", vmin=0, vmax=1)
         below.set_title(mistake.id.split("/")[-1], fontsize=5.5, color=GREY, pad=2)
     return figure
 
 
-def _shade(depth: NDArray[np.uint16]) -> NDArray[np.float64]:
+def shade_depth(depth: NDArray[np.uint16]) -> NDArray[np.float64]:
     """Stored depth → near bright, far dark, no data black, spread between the 2nd and 98th percentile."""
     valid = depth > 0
     if not valid.any():

@@ -4,18 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.markup import escape
 
-from fer_prep.console import console, print_table
+from fer_prep.console import console, print_table, progress_bar
+from fer_prep.errors import UsageError
 from fer_train.cli import app
 
 if TYPE_CHECKING:
     from fer_train.compare import Comparison
+    from fer_train.explain import Pick, Target
 
+RunArgument = Annotated[Path, typer.Argument(help="A finished run folder.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
+
+Name = TypeVar("Name", bound=str)
+
+
+def _one_of(legal: tuple[Name, ...], given: str, *, option: str) -> Name:
+    """The member of ``legal`` that the user typed; anything else is refused with the legal ones."""
+    for name in legal:
+        if name == given:
+            return name
+    raise UsageError(f"{option} {given!r}: expected {' or '.join(legal)}")
 
 
 @app.command()
@@ -95,3 +109,44 @@ def export(
     if exported.onnx_difference is not None:
         console.print(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
     console.print(f"written to {escape(str(exported.folder))}", soft_wrap=True)
+
+
+@app.command()
+def explain(
+    run: RunArgument,
+    data: RunDataOption = Path("global.h5"),
+    samples: Annotated[
+        list[str] | None,
+        typer.Option("--sample", help="Id of a sample, as in predictions.csv; repeatable.", show_default=False),
+    ] = None,
+    per_class: Annotated[int, typer.Option(min=1, help="Samples of every class, the most confident first.")] = 2,
+    pick: Annotated[str, typer.Option(help="right or wrong: which answers to explain.")] = "right",
+    target: Annotated[str, typer.Option(help="predicted or truth: the class whose evidence is shown.")] = "predicted",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The PNG. Default: figures/grad-cam-<pick>.png in the run.", show_default=False),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw Grad-CAM maps of both streams: where in picture and depth the answers come from.
+
+    Examples:
+
+        fer-train explain runs/thesis
+
+        fer-train explain runs/thesis --pick wrong --target truth --per-class 4
+
+        fer-train explain runs/thesis --sample bu3dfe/F0001_AN01WH --out anger.png
+    """
+    from fer_train.environment import choose_device
+    from fer_train.explain import PICKS, TARGETS, write_contact_sheet
+    from fer_train.explain import explain as make_maps
+    from fer_train.trained_run import TrainedRun
+
+    chosen_pick: Pick = _one_of(PICKS, pick, option="--pick")
+    chosen_target: Target = _one_of(TARGETS, target, option="--target")
+    trained = TrainedRun.open(run, data, device=choose_device(device), progress=progress_bar)
+    explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=chosen_pick, target=chosen_target)
+    path = out or trained.run.figures / f"grad-cam-{pick}.png"
+    write_contact_sheet(explained, path, blocks=min(2, len(explained)))
+    console.print(f"{len(explained)} samples: {escape(str(path))}", soft_wrap=True)
