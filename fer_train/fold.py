@@ -21,7 +21,7 @@ from fer_train.checkpoint import seed_libraries
 from fer_train.config import Config, LossSettings
 from fer_train.data import ResidentData
 from fer_train.live import training_display
-from fer_train.loop import FoldRows, FoldTraining, RowListener, State
+from fer_train.loop import EpochListener, FoldRows, FoldTraining, RowListener, State
 from fer_train.losses import LOSSES, ExpressionLoss, balanced_class_weights, make_loss
 from fer_train.model_file import build_network, describe, save_model
 from fer_train.models.pretrained import load_backbone_weights
@@ -56,6 +56,7 @@ def run_fold(
     config: Config,
     fabric: Fabric,
     folder: Path,
+    at_epoch_end: EpochListener | None = None,
 ) -> FoldResult:
     """Train fold ``index``, going on from its checkpoint where there is one, and write its files.
 
@@ -78,6 +79,7 @@ def run_fold(
         tensorboard_events(folder) as events,
     ):
         training.listeners += [display, events]
+        training.at_epoch_end = at_epoch_end
         state = training.run()
     return _finish(index, training=training, state=state, ids=fold.val, folder=folder)
 

@@ -51,6 +51,9 @@ class FoldRows:
 RowListener = Callable[[Mapping[str, float]], None]
 """Hears every history row once its numbers are known; it has ``val_loss`` where the validation fold was looked at."""
 
+EpochListener = Callable[[int, "FoldTraining"], None]
+"""Is called with the number of the epoch that has just ended, from 1, and the training; must leave it as it is."""
+
 
 @dataclass
 class State:
@@ -113,6 +116,7 @@ class FoldTraining:
         self.config, self.settings = config, config.training
         self.checkpoint = checkpoint
         self.listeners: list[RowListener] = []
+        self.at_epoch_end: EpochListener | None = None
         self.steps_per_epoch = math.ceil(len(rows.train) / self.settings.batch_size)
         self.total_steps = self.settings.epochs * self.steps_per_epoch
         self.validation_positions = validation_positions(self.steps_per_epoch, self.settings.validations_per_epoch)
@@ -146,6 +150,8 @@ class FoldTraining:
 
             if position + 1 in self.validation_positions:
                 self._validate()
+            if self.at_epoch_end and position + 1 == self.steps_per_epoch:
+                self.at_epoch_end(epoch + 1, self)
             self.state.finished = self.state.step == self.total_steps or self._should_stop()
             self._read_and_save()
         return self.state

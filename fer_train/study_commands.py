@@ -150,3 +150,66 @@ def explain(
     path = out or trained.run.figures / f"grad-cam-{pick}.png"
     write_contact_sheet(explained, path, blocks=min(2, len(explained)))
     console.print(f"{len(explained)} samples: {escape(str(path))}", soft_wrap=True)
+
+
+@app.command()
+def embed(
+    run: RunArgument,
+    data: RunDataOption = Path("global.h5"),
+    fold: Annotated[
+        list[int] | None,
+        typer.Option(help="Folds to draw, counted from 0; repeatable. Default: all.", show_default=False),
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            help="Epochs to draw, such as 1,5,10: the fold is trained once more to look in on the way. "
+            "Default: the network that the run kept.",
+            show_default=False,
+        ),
+    ] = None,
+    perplexity: Annotated[float, typer.Option(min=2, help="t-SNE: about how many neighbours a point has.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seeds t-SNE.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder of embedding.png, .csv and .json. Default: figures/ of the run.", show_default=False
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw the features of out-of-fold samples by t-SNE, and say in numbers how far the classes are apart.
+
+    Examples:
+
+        fer-train embed runs/thesis
+
+        fer-train embed runs/island --fold 0 --epochs 1,5,10 --out figure-3.13
+    """
+    from fer_train.embed import embed as reduce
+    from fer_train.embed import features_at_epochs, kept_features, write_embeddings
+    from fer_train.environment import choose_device
+    from fer_train.trained_run import TrainedRun
+
+    wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
+    trained = TrainedRun.open(run, data, device=choose_device(device), progress=progress_bar)
+    folds = fold or trained.fold_numbers
+    embeddings = []
+    with progress_bar("embedding", total=len(folds), unit="folds") as advance:
+        for index in folds:
+            found = features_at_epochs(trained, index, epochs=wanted) if wanted else [kept_features(trained, index)]
+            embeddings += [reduce(features, perplexity=perplexity, seed=seed) for features in found]
+            advance(1)
+    folder = out or trained.run.figures
+    write_embeddings(embeddings, folder, classes=trained.data.classes)
+    rows = [(e.fold, e.epoch or "kept", len(e.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}") for e in embeddings]
+    print_table("Classes in the feature space", ("fold", "epoch", "samples", "silhouette", "between/within"), rows)
+    console.print(f"written to {escape(str(folder))}", soft_wrap=True)
+
+
+def _whole_numbers(text: str, *, option: str) -> list[int]:
+    """``1,5,10`` as numbers."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: expected whole numbers with commas, such as 1,5,10") from None
