@@ -55,11 +55,11 @@ class GridScene:
         self._mesh = TriangleMesh(vertices_mm=vertices, faces=faces)
         height, width = picture.shape[:2]
         self._picture_px = np.where(grid.valid[:, :, None], grid.image_uv * (width, height), 0.0).reshape(-1, 2)
-        self._picture_corners = corner_attributes(self._picture_px, faces)
+        self._picture_corners = corner_attributes(self._picture_px, self._mesh)
         self._face_filled = grid.filled.ravel()[faces].any(axis=1)
         self._picture = picture
         self._renderer = renderer or choose_renderer()
-        used = self._mesh.used_vertices_mm()
+        used = self._mesh.used_vertices_mm
         self._camera = frontal_camera(used)
         self._landmarks = {
             **self._from_picture(landmarks_px or {}),
@@ -69,7 +69,7 @@ class GridScene:
     @cached_property
     def _picture_from_xy(self) -> NDArray[np.float64]:
         """(3, 2) the linear map of metric x, y, 1 to picture pixels that fits the scan best."""
-        used = self._mesh.used()
+        used = self._mesh.used
         xy1 = np.column_stack([self._mesh.vertices_mm[used, :2], np.ones(len(used))])
         return np.linalg.lstsq(xy1, self._picture_px[used], rcond=None)[0].astype(np.float64)
 
@@ -77,7 +77,7 @@ class GridScene:
         """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""
         if not landmarks_px:
             return {}
-        used = self._mesh.used()
+        used = self._mesh.used
         nodes, scene = self._picture_px[used], self._camera.screen(self._mesh.vertices_mm[used])[:, :2]
         found = {}
         for name, point in landmarks_px.items():

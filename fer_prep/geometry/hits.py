@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -40,6 +41,15 @@ class Surface:
         spread[self.pixels] = values
         return spread.reshape(self.size, self.size)
 
+    def picture(self, colours: NDArray[np.uint8], *, fill: tuple[int, int, int]) -> NDArray[np.uint8]:
+        """(M, 3) colours spread over a (size, size, 3) picture, ``fill`` elsewhere."""
+        # four bytes a pixel move as one number: several times faster than rows of three
+        spread = np.full(self.size * self.size, np.array([*fill, 255], np.uint8).view(np.uint32)[0])
+        if len(self.pixels):
+            spread[self.pixels] = cv2.cvtColor(colours[None], cv2.COLOR_RGB2RGBA).view(np.uint32).ravel()
+        rgba = spread.view(np.uint8).reshape(self.size, self.size, 4)
+        return cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)  # type: ignore[return-value]
+
 
 @dataclass(frozen=True)
 class _ScreenTriangles:
@@ -54,8 +64,8 @@ class _ScreenTriangles:
 
     @classmethod
     def of(cls, mesh: TriangleMesh, camera: Camera) -> _ScreenTriangles:
-        corners = mesh.faces.T
-        x, y, nearness = (column[corners] for column in np.ascontiguousarray(camera.screen(mesh.vertices_mm).T))
+        screen = np.ascontiguousarray(camera.screen(mesh.vertices_mm).T)
+        x, y, nearness = (np.take(column, mesh.corners) for column in screen)
         double_area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
         solvable = np.abs(double_area) > 1e-12
         inverse = np.where(solvable, 1.0, 0.0) / np.where(solvable, double_area, 1.0)
@@ -106,6 +116,6 @@ def surface_at(
     )
 
 
-def corner_attributes(values: NDArray[np.floating], faces: NDArray[np.int32]) -> Array:
+def corner_attributes(values: NDArray[np.floating], mesh: TriangleMesh) -> Array:
     """Vertex values (V, A) as corner attributes (A, 3, F), the layout :func:`surface_at` wants."""
-    return np.ascontiguousarray(values.T, dtype=np.float64)[:, faces.T]
+    return np.stack([np.take(column, mesh.corners) for column in np.ascontiguousarray(values.T, dtype=np.float64)])

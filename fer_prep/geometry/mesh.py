@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +26,22 @@ class TriangleMesh:
             raise ValueError(f"expected vertices (V, 3) and faces (F, 3); found {vertices.shape} and {faces.shape}")
         if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
             raise ValueError(f"faces refer to vertices outside 0…{len(vertices) - 1}")
-        if not np.isfinite(self.used_vertices_mm()).all():
+        if not np.isfinite(self.used_vertices_mm).all():
             raise ValueError("faces refer to vertices that are not finite")
 
+    @cached_property
+    def corners(self) -> NDArray[np.intp]:
+        """(3, F) the faces by corner, each row contiguous: what gathering whole columns wants."""
+        return np.ascontiguousarray(self.faces.T, dtype=np.intp)
+
+    @cached_property
     def used(self) -> NDArray[np.intp]:
         """(U,) the indices of vertices that belong to at least one triangle, ascending."""
         marked = np.zeros(len(self.vertices_mm), bool)
         marked[self.faces.ravel()] = True
         return np.flatnonzero(marked)
 
+    @cached_property
     def used_vertices_mm(self) -> NDArray[np.float64]:
         """(U, 3) the vertices that belong to at least one triangle."""
-        return self.vertices_mm[self.used()]
+        return np.take(self.vertices_mm, self.used, axis=0)

@@ -58,13 +58,13 @@ class MeshScene:
         landmarks_mm: Mapping[str, NDArray[np.float64]],
         renderer: Renderer | None = None,
     ) -> None:
+        kept = are_whole(vertices_mm, faces=faces)
         self._mesh = whole_triangles(vertices_mm, faces=faces)
-        kept = np.isfinite(vertices_mm[faces]).all(axis=(1, 2))
-        self._uv = np.ascontiguousarray(np.asarray(uv_corners, np.float64)[kept].transpose(2, 1, 0))
+        self._uv = np.ascontiguousarray(uv_corners[kept].transpose(2, 1, 0), dtype=np.float64)
         self._pyramid = TexturePyramid.of(texture)
         self._texel_areas = _areas(self._uv[0] * texture.shape[1], self._uv[1] * texture.shape[0])
         self._renderer = renderer or choose_renderer()
-        self._camera = frontal_camera(self._mesh.used_vertices_mm())
+        self._camera = frontal_camera(self._mesh.used_vertices_mm)
         self._landmarks = project_landmarks(self._camera, landmarks_mm)
 
     @property
@@ -116,25 +116,30 @@ class MeshScene:
         """(size, size, 3) the texture where the rays meet the mesh, the background elsewhere."""
         level = 0.5 * np.log2(np.maximum(self._texel_areas, 1e-9) / np.maximum(surface.pixel_areas, 1e-9))
         u, v = surface.attributes
-        rgb = np.empty((surface.size * surface.size, 3), np.uint8)
-        rgb[:] = BACKGROUND
-        rgb[surface.pixels] = self._pyramid.sample(
+        colours = self._pyramid.sample(
             u=u.astype(np.float32),
             v_down=(1.0 - v).astype(np.float32),
-            level=level.astype(np.float32)[surface.triangles],
+            level=np.take(level.astype(np.float32), surface.triangles),
         )
-        return rgb.reshape(surface.size, surface.size, 3)
+        return surface.picture(colours, fill=BACKGROUND)
 
 
 def whole_triangles(vertices_mm: NDArray[np.float64], *, faces: NDArray[np.int32]) -> TriangleMesh:
     """The mesh of all triangles whose corners are finite; none at all makes the sample unusable."""
-    vertices = np.asarray(vertices_mm, np.float64)
-    kept = faces[np.isfinite(vertices[faces]).all(axis=(1, 2))]
+    kept = faces[are_whole(vertices_mm, faces=faces)]
     if not len(kept):
         raise SampleError(
             stage="render", expected="at least one triangle with finite corners", found=f"none in {len(faces)} faces"
         )
-    return TriangleMesh(vertices_mm=vertices, faces=kept.astype(np.int32))
+    return TriangleMesh(vertices_mm=np.asarray(vertices_mm, np.float64), faces=kept.astype(np.int32))
+
+
+def are_whole(vertices_mm: NDArray[np.float64], *, faces: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """(F,) which faces have finite corners only."""
+    finite: NDArray[np.bool_] = np.isfinite(vertices_mm)
+    if finite.all():
+        return np.ones(len(faces), bool)
+    return np.asarray(finite[faces].all(axis=(1, 2)))
 
 
 def centroid(valid: NDArray[np.bool_]) -> Point | None:

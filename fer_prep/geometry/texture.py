@@ -22,13 +22,6 @@ def _bilinear(picture: Picture, x: Places, y: Places) -> Picture:
     return cv2.remap(picture, x - half, y - half, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
 
 
-def _bilinear_list(picture: Picture, x: Places, y: Places) -> Picture:
-    """(M, 3) colours at M places."""
-    missing = -len(x) % _BLOCK
-    folded = (np.pad(values, (0, missing)).reshape(-1, _BLOCK) for values in (x, y))
-    return _bilinear(picture, *folded).reshape(-1, 3)[: len(x)]
-
-
 def reduced_by(picture: Picture, factor: int) -> Picture:
     """The picture at 1/``factor`` of its size, each texel the mean of factor² texels; a rest at the border is cut."""
     height, width = (max(1, length // factor) for length in picture.shape[:2])
@@ -68,21 +61,30 @@ class TexturePyramid:
         ``level`` (M,) is log₂ of the texels along one side of a pixel's footprint; between two levels of the pyramid
         the colour is mixed linearly.
         """
+        if not len(u):
+            return np.empty((0, 3), np.uint8)
         level = np.clip(level, 0.0, len(self.levels) - 1.0)
         lower = level.astype(np.intp)
-        colour = np.empty((len(u), 3), np.uint8)
-        for k in range(len(self.levels)):
-            here = np.flatnonzero(lower == k)
-            if not here.size:
-                continue
-            fine = self._level(k, u[here], v_down[here])
-            if k + 1 < len(self.levels):
-                coarse = self._level(k + 1, u[here], v_down[here])
-                mix = (level[here] - k)[:, None]
-                fine = np.rint(fine + mix * (coarse.astype(np.float32) - fine))
-            colour[here] = fine
+        counts = np.bincount(lower)
+        # nearly all of a scan is on one level: done for every place, the rest is then done over
+        common = int(counts.argmax())
+        colour = self._between(common, u, v_down, level)
+        for k in np.flatnonzero(counts):
+            if k != common:
+                here = np.flatnonzero(lower == k)
+                colour[here] = self._between(int(k), u[here], v_down[here], level[here])
         return colour
+
+    def _between(self, k: int, u: Places, v_down: Places, level: Places) -> Picture:
+        """(M, 3) colours between level ``k`` and the next; nearer to either than ``level`` where that is beyond."""
+        missing = -len(u) % _BLOCK
+        u, v_down, level = (np.pad(values, (0, missing)).reshape(-1, _BLOCK) for values in (u, v_down, level))
+        colour = self._level(k, u, v_down)
+        if k + 1 < len(self.levels):
+            mix = np.clip(level - np.float32(k), 0, 1)
+            colour = cv2.blendLinear(colour, self._level(k + 1, u, v_down), 1 - mix, mix)
+        return colour.reshape(-1, 3)[: u.size - missing]  # type: ignore[return-value]
 
     def _level(self, k: int, u: Places, v_down: Places) -> Picture:
         height, width = (np.float32(length / 2**k) for length in self.levels[0].shape[:2])
-        return _bilinear_list(self.levels[k], u * width, v_down * height)
+        return _bilinear(self.levels[k], u * width, v_down * height)

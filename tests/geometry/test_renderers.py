@@ -40,7 +40,7 @@ def central() -> PerspectiveCamera:
 
 def surface(renderer: renderers.Renderer, mesh: TriangleMesh, camera: Camera):
     hits = renderer.first_hits(mesh, camera=camera, size=SIZE)
-    return surface_at(hits, mesh=mesh, camera=camera, attributes=corner_attributes(mesh.vertices_mm, mesh.faces))
+    return surface_at(hits, mesh=mesh, camera=camera, attributes=corner_attributes(mesh.vertices_mm, mesh))
 
 
 def test_a_sphere_is_where_its_formula_says(renderer: renderers.Renderer) -> None:

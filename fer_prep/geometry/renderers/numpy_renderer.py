@@ -52,8 +52,8 @@ class _Edge:
         """Move the ends ``left`` and ``right`` of spans on row ``k`` of the triangles ``which`` to this edge."""
         column = np.take(self.start, which) + np.take(self.step, which) * k
         is_left = np.take(self.is_left, which)
-        np.maximum(left, column, out=left, where=is_left)
-        np.minimum(right, column, out=right, where=~is_left)
+        np.maximum(left, np.where(is_left, column, 0.0), out=left)
+        np.minimum(right, np.where(is_left, np.inf, column), out=right)
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,10 @@ def _extent(first: Array, second: Array, third: Array, *, size: int) -> tuple[Ar
     return low, np.minimum(high, size - 1) - low + 1
 
 
-def _set_up(screen: Array, faces: NDArray[np.int32], *, size: int) -> _Screen:
+def _set_up(mesh: TriangleMesh, *, camera: Camera, size: int) -> _Screen:
     """Project the triangles' planes; leave out those seen edge-on and those whose box holds no pixel centre."""
-    x, y, nearness = np.ascontiguousarray(screen.T)
-    corners = np.ascontiguousarray(faces.T)
-    (x0, x1, x2), (y0, y1, y2) = x[corners], y[corners]
+    x, y, nearness = np.ascontiguousarray(camera.screen(mesh.vertices_mm).T)
+    (x0, x1, x2), (y0, y1, y2) = np.take(x, mesh.corners), np.take(y, mesh.corners)
     column, width = _extent(x0, x1, x2, size=size)
     row, height = _extent(y0, y1, y2, size=size)
     determinant = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
@@ -93,7 +92,7 @@ def _set_up(screen: Array, faces: NDArray[np.int32], *, size: int) -> _Screen:
     keep = np.flatnonzero((width > 0) & (height > 0) & (np.abs(determinant) > 1e-12))
     x0, x1, x2, y0, y1, y2 = (np.take(values, keep) for values in (x0, x1, x2, y0, y1, y2))
     column, row, width, height = (np.take(values, keep) for values in (column, row, width, height))
-    near0, near1, near2 = (np.take(nearness, np.take(corner, keep)) for corner in corners)
+    near0, near1, near2 = (np.take(nearness, np.take(corner, keep)) for corner in mesh.corners)
     inverse = 1.0 / np.take(determinant, keep)
     u_x, u_y = (y2 - y0) * inverse, (x0 - x2) * inverse
     v_x, v_y = (y0 - y1) * inverse, (x1 - x0) * inverse
@@ -190,7 +189,7 @@ class NumpyRenderer:
 
     def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
-        spans = _Spans.of(_set_up(camera.screen(mesh.vertices_mm), mesh.faces, size=size), size=size)
+        spans = _Spans.of(_set_up(mesh, camera=camera, size=size), size=size)
         canvas = _Canvas.blank(size)
         for part in spans.parts():
             canvas.draw(spans, part)
