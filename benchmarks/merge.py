@@ -84,9 +84,10 @@ def write_plainly(data: GlobalFile, path: Path, *, chunked: bool) -> None:
             shape = (data.n, *pixels.shape[1:])
             chunks = (1, *pixels.shape[1:]) if chunked else None
             root.create_dataset(name, shape, pixels.dtype, chunks=chunks, track_times=False)
+        rgb_out, depth_out = root["rgb"], root["depth"]
         for row in range(data.n):
-            root["rgb"][row] = rgb[row % len(rgb)]
-            root["depth"][row] = depth[row % len(depth)]
+            rgb_out[row] = rgb[row % len(rgb)]
+            depth_out[row] = depth[row % len(depth)]
     with path.open("rb") as stream:
         os.fsync(stream.fileno())
 
@@ -160,10 +161,13 @@ def main() -> None:
         (arguments.work / "plain.h5").unlink()
         megabytes = summary.bytes_written / 1e6
         print(f"{summary.n} samples of {summary.size}², {megabytes:.0f} MB, {os.cpu_count()} processors")
+        print(f"other programs ran beside it: load {os.getloadavg()[0]:.1f}, of which about {os.cpu_count()} its own")
         for name, (wall, busy) in seconds.items():
             rate = f"{summary.n / wall:8.0f} samples/s {megabytes / wall:7.0f} MB/s"
             print(f"{name:>18}: {wall:7.1f} s (processor {busy:.1f} s) {rate}")
-        print(f"merge reaches {seconds['plain h5py write'][0] / seconds['merge'][0]:.0%} of the plain write")
+        (merge_wall, merge_busy), (plain_wall, plain_busy) = seconds["merge"], seconds["plain h5py write"]
+        print(f"merge reaches {plain_wall / merge_wall:.0%} of the plain write; were all processors its own, up to")
+        print(f"{plain_busy / merge_busy * (os.cpu_count() or 1):.0%}: {merge_busy / plain_busy:.1f} times the work")
         print(f"peak memory {peak / 1024:.0f} MB ({before / 1024:.0f} MB before the merge)")
         print(f"{'read':>18}: random, sequential samples/s")
         for name, (random, sequential) in measure_reading(out, arguments.work, samples=arguments.reads).items():

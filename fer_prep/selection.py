@@ -41,21 +41,28 @@ class Selection:
     def __post_init__(self) -> None:
         unknown = set(self.classes) - set(EMOTIONS)
         if unknown or len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
-            raise UsageError(f"classes must be at least two different ones of {', '.join(EMOTIONS)}")
+            raise UsageError(
+                f"expected at least two different classes of {', '.join(EMOTIONS)}; found {', '.join(self.classes)}"
+            )
         if list(self.classes) != [name for name in EMOTIONS if name in self.classes]:
             raise UsageError(f"classes must be in label order: {', '.join(EMOTIONS)}")
         if set(self.label_sources) - set(LABEL_SOURCES):
-            raise UsageError(f"label sources must be among {', '.join(LABEL_SOURCES)}")
+            raise UsageError(
+                f"expected label sources among {', '.join(LABEL_SOURCES)}; found {', '.join(self.label_sources)}"
+            )
         if self.intensity is not None and not 1 <= self.intensity[0] <= self.intensity[1] <= 4:
-            raise UsageError("intensity must be a range within 1-4, such as 3-4")
+            raise UsageError(
+                f"expected an intensity within 1-4, such as 4 or 3-4; found {'-'.join(map(str, self.intensity))}"
+            )
         if min(self.max_per_class, self.subjects, *self.neutrals_per_subject.values(), 0) < 0:
             raise UsageError("numbers of samples or subjects to keep cannot be negative")
 
     def recorded(self) -> dict[str, Any]:
         """The settings that differ from the default, JSON-able; empty where everything is taken."""
         chosen = {key: value for key, value in asdict(self).items() if value != getattr(Selection(), key)}
-        if not {"subjects", "max_per_class"} & set(chosen):
-            chosen.pop("seed", None)  # nothing is drawn
+        chosen.pop("seed", None)
+        if {"subjects", "max_per_class"} & set(chosen):
+            chosen["seed"] = self.seed  # without it nobody could draw the same samples again
         return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()}
 
     def replaced_by(self, settings: Mapping[str, Any]) -> Selection:
@@ -75,10 +82,9 @@ class Selection:
         ``columns`` holds ``SELECTING_COLUMNS``, (N,) each; ``emotions`` (N,) is every row's emotion name.
         """
         known = set(columns["dataset"].tolist())
-        if set(self.datasets) - known:
-            raise UsageError(
-                f"no samples of {', '.join(sorted(set(self.datasets) - known))}; there are: {', '.join(sorted(known))}"
-            )
+        absent = (set(self.datasets) | set(self.neutrals_per_subject) - {"*"}) - known
+        if absent:
+            raise UsageError(f"no samples of {', '.join(sorted(absent))}; there are: {', '.join(sorted(known))}")
         keep = np.isin(emotions, self.classes)
         if self.datasets:
             keep &= np.isin(columns["dataset"], self.datasets)

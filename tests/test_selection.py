@@ -49,12 +49,19 @@ def test_neutrals_of_one_dataset():
     assert {count for name, count in neutral.items() if not name.startswith("bosphorus")} == {4}
 
 
+def test_neutrals_of_a_dataset_that_is_not_there_are_a_mistake():
+    with pytest.raises(UsageError, match="no samples of bosporus; there are: bosphorus"):
+        chosen(neutrals_per_subject={"bosporus": 1})
+
+
 def test_at_most_so_many_of_a_class_by_seed():
     rows = chosen(max_per_class=10, seed=1)
     assert set(Counter(NAMES[rows]).values()) == {10}
     assert chosen(max_per_class=10, seed=1).tolist() == rows.tolist()
     assert chosen(max_per_class=10, seed=2).tolist() != rows.tolist()
     assert Selection(max_per_class=10, seed=1).recorded() == {"max_per_class": 10, "seed": 1}
+    assert Selection(max_per_class=10).recorded() == {"max_per_class": 10, "seed": 0}
+    assert Selection(seed=1).recorded() == {}  # nothing is drawn
 
 
 def test_a_number_of_subjects():
