@@ -51,16 +51,16 @@ class GridScene:
             raise SampleError(
                 stage="render", expected="neighbouring valid points", found=f"{np.count_nonzero(valid)} points apart"
             )
-        vertices = np.where(grid.valid[:, :, None], grid.points_mm, 0.0).reshape(-1, 3)
+        vertices = _zero_unless(grid.valid, grid.points_mm).reshape(-1, 3)
         self._mesh = TriangleMesh(vertices_mm=vertices, faces=faces)
         height, width = picture.shape[:2]
-        self._picture_px = np.where(grid.valid[:, :, None], grid.image_uv * (width, height), 0.0).reshape(-1, 2)
+        self._picture_px = _zero_unless(grid.valid, grid.image_uv * (width, height)).reshape(-1, 2)
         self._picture_corners = corner_attributes(self._picture_px, self._mesh)
-        self._face_filled = grid.filled.ravel()[faces].any(axis=1)
+        first, second, third = np.take(grid.filled, self._mesh.corners)
+        self._face_filled = first | second | third
         self._picture = picture
         self._renderer = renderer or choose_renderer()
-        used = self._mesh.used_vertices_mm
-        self._camera = frontal_camera(used)
+        self._camera = frontal_camera(self._mesh.used_vertices_mm)
         self._landmarks = {
             **self._from_picture(landmarks_px or {}),
             **project_landmarks(self._camera, landmarks_mm),
@@ -68,10 +68,11 @@ class GridScene:
 
     @cached_property
     def _picture_from_xy(self) -> NDArray[np.float64]:
-        """(3, 2) the linear map of metric x, y, 1 to picture pixels that fits the scan best."""
-        used = self._mesh.used
-        xy1 = np.column_stack([self._mesh.vertices_mm[used, :2], np.ones(len(used))])
-        return np.linalg.lstsq(xy1, self._picture_px[used], rcond=None)[0].astype(np.float64)
+        """(2, 2) the linear part of the affine map of metric x, y to picture pixels that fits the scan best."""
+        places = self._mesh.used_vertices_mm[:, :2]
+        places = places - places.mean(axis=0)
+        # a scan in one line has no unique map: the pseudo-inverse takes the smallest
+        return np.linalg.pinv(places.T @ places) @ (places.T @ np.take(self._picture_px, self._mesh.used, axis=0))
 
     def _from_picture(self, landmarks_px: Mapping[str, NDArray[np.float64]]) -> dict[str, Point]:
         """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""
@@ -137,35 +138,41 @@ class GridScene:
         """(size, size, 3) the picture where the rays meet the scan, continued where they do not."""
         right, down = self._picture_steps(camera)
         height, width = self._picture.shape[:2]
-        places = [surface.raster(values, fill=0.0) for values in surface.attributes]
-        beyond = np.zeros(valid.shape, bool)
-        missing = np.flatnonzero(~valid)
-        if missing.size and len(surface.pixels):
-            nearest = np.take(_nearest_valid(valid), missing)
-            rows = missing // surface.size - nearest // surface.size
-            columns = missing % surface.size - nearest % surface.size
-            for axis, length in enumerate((width, height)):
-                flat = places[axis].ravel()
-                flat[missing] = flat[nearest] + right[axis] * columns + down[axis] * rows
-                beyond |= (places[axis] < 0) | (places[axis] >= length)
+        if not len(surface.pixels):
+            return np.full((surface.size, surface.size, 3), BACKGROUND, np.uint8)
+        steps = np.arange(surface.size)
+        labels = _nearest_valid(valid)
+        places = []
+        for values, step_right, step_down in zip(surface.attributes, right, down, strict=True):
+            # what remains of the place when the average step a pixel is taken away is kept from the nearest pixel
+            rows, columns = np.divmod(surface.pixels, surface.size)
+            by_label = np.zeros(int(labels.max()) + 1)
+            by_label[np.take(labels, surface.pixels)] = values - step_right * columns - step_down * rows
+            average = step_right * steps + (step_down * steps)[:, None]
+            places.append((np.take(by_label, labels) + average).astype(np.float32))
         texels = float(np.sqrt(abs(right[0] * down[1] - right[1] * down[0])))
         rgb = sample_uniform(self._picture, x=places[0], y=places[1], texels_per_pixel=texels)
-        rgb[beyond & ~valid] = BACKGROUND
+        within = (places[0] >= 0) & (places[0] < width) & (places[1] >= 0) & (places[1] < height)
+        beyond = np.flatnonzero(~(within | valid))
+        rgb.reshape(-1, 3)[beyond] = BACKGROUND
         return rgb
 
     def _picture_steps(self, camera: AffineCamera) -> NDArray[np.float64]:
         """(2, 2) how far the place in the picture moves for one output pixel to the right and one down, on average."""
         corner, right, down = camera.unproject(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]))[:, :2]
-        return np.stack([right - corner, down - corner]) @ self._picture_from_xy[:2]
+        return np.stack([right - corner, down - corner]) @ self._picture_from_xy
 
 
-def _nearest_valid(valid: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(H, W) flat index of the nearest valid pixel; a valid pixel is its own."""
+def _zero_unless(valid: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A copy of ``values`` (R, C, K) with zeros where not ``valid`` (R, C)."""
+    values = values.copy()
+    values[~valid] = 0.0
+    return values
+
+
+def _nearest_valid(valid: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """(H, W) labels: every valid pixel has one of its own, all others have that of the nearest valid one."""
     _, labels = cv2.distanceTransformWithLabels(
         (~valid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    labels = np.asarray(labels, np.intp)
-    places = np.zeros(int(labels.max()) + 1, np.intp)
-    where = np.flatnonzero(valid)
-    places[labels.ravel()[where]] = where
-    return places[labels]
+    return np.asarray(labels, np.int32)

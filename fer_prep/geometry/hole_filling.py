@@ -35,11 +35,13 @@ def fill_small_holes(values: Array, *, valid: Mask, pitch_mm: float) -> tuple[Ar
         return values, filled
     margin = reach + _RING_NODES
     around = np.arange(-margin, margin + 1)
-    rows = (centres[:, 0, None] + around)[:, :, None] + margin  # (n, w, 1), in padded coordinates
-    columns = (centres[:, 1, None] + around)[:, None, :] + margin
-    is_hole = np.pad(labels, margin)[rows, columns] == holes[:, None, None]
-    ring = _dilated(is_hole) & np.pad(valid, margin)[rows, columns]
-    known = np.pad(np.nan_to_num(values), ((margin, margin), (margin, margin), (0, 0)))[rows, columns]
+    rows = (centres[:, 0, None] + around)[:, :, None]  # (n, w, 1)
+    columns = (centres[:, 1, None] + around)[:, None, :]
+    on_grid = (rows >= 0) & (rows < valid.shape[0]) & (columns >= 0) & (columns < valid.shape[1])
+    window = np.clip(rows, 0, valid.shape[0] - 1), np.clip(columns, 0, valid.shape[1] - 1)
+    is_hole = on_grid & (labels[window] == holes[:, None, None])
+    ring = on_grid & _dilated(is_hole) & valid[window]
+    known = np.nan_to_num(values[window])
     fitted, fits = _fit_quadrics(known, ring)
     chosen = is_hole & fits[:, None, None]
     hole, down, right = np.nonzero(chosen)

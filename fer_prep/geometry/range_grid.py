@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,11 +73,11 @@ def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
 
 def node_distance_mm(points_mm: Array, *, valid: Mask) -> float:
     """Median distance in x, y between measured neighbours in a row or a column; 1.0 where there are none."""
-    x, y = (np.where(valid, points_mm[:, :, axis], np.nan) for axis in (0, 1))
-    right = np.hypot(x[:, 1:] - x[:, :-1], y[:, 1:] - y[:, :-1])
-    down = np.hypot(x[1:] - x[:-1], y[1:] - y[:-1])
-    steps = np.concatenate([right[np.isfinite(right)], down[np.isfinite(down)]])
-    return float(np.median(steps)) if len(steps) else 1.0
+    x, y = np.ascontiguousarray(points_mm[:, :, 0]), np.ascontiguousarray(points_mm[:, :, 1])
+    right = ((x[:, 1:] - x[:, :-1]) ** 2 + (y[:, 1:] - y[:, :-1]) ** 2)[valid[:, 1:] & valid[:, :-1]]
+    down = ((x[1:] - x[:-1]) ** 2 + (y[1:] - y[:-1]) ** 2)[valid[1:] & valid[:-1]]
+    squares = np.concatenate([right, down])
+    return float(np.sqrt(np.median(squares))) if len(squares) else 1.0
 
 
 def find_spikes(z_mm: Array) -> Mask:
@@ -87,16 +88,19 @@ def find_spikes(z_mm: Array) -> Mask:
     def neighbour(down: int, right: int) -> Array:
         return around[1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
 
-    close, known = np.zeros(z_mm.shape, np.int8), np.zeros(z_mm.shape, np.int8)
+    close = np.zeros(z_mm.shape, np.int8)
     unlike_all = np.isfinite(z_mm)
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        first, second = neighbour(down, right), neighbour(-down, -right)
+        first, second = neighbour(down, right) - z_mm, neighbour(-down, -right) - z_mm
         # comparisons with NaN are false: a missing neighbour is not close, a missing pair contradicts nothing
-        for one in (first, second):
-            close += np.abs(one - z_mm) <= SPIKE_MM
-            known += np.isfinite(one)
-        unlike_all &= ~(np.abs((first + second) / 2 - z_mm) <= SPIKE_MM)
-    return unlike_all & (close <= 1) & (known >= _MIN_NEIGHBOURS)
+        close += np.abs(first) <= SPIKE_MM
+        close += np.abs(second) <= SPIKE_MM
+        unlike_all &= ~(np.abs(first + second) <= 2 * SPIKE_MM)
+    suspects = unlike_all & (close <= 1)
+    known = cv2.boxFilter(
+        np.isfinite(z_mm).astype(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT
+    )
+    return suspects & (np.asarray(known) > _MIN_NEIGHBOURS)  # the node itself is counted too
 
 
 def triangulate(grid: CleanGrid) -> NDArray[np.int32]:
