@@ -30,6 +30,13 @@ def check_path(path: Path, *, deep: bool = False, data: Path | None = None, prog
     if path.is_dir():
         if (path / SUMMARY).is_file() or (path / JOURNAL_NAME).is_file():
             return verify(path, deep=deep)
+        if prepared := sorted(folder.parent.name for folder in path.glob(f"*/{SUMMARY}")):
+            raise UsageError(
+                path=path,
+                expected="one prepared folder",
+                found=f"a folder of {len(prepared)}: {', '.join(prepared)}",
+                hint=f"check each on its own, such as {path / prepared[0]}",
+            )
         return check_raw_tree(path, deep=deep, progress=progress)
     if path.suffix == ".json":
         return check_folds(path, data=data, deep=deep, progress=progress)

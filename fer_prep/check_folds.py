@@ -28,18 +28,25 @@ def check_folds(
 ) -> CheckReport:
     """Schema, fit and leaks of a manifest; with ``deep`` also nearly equal pictures on both sides."""
     report = CheckReport(path=str(path), kind="fold manifest")
+    try:
+        manifest = read_folds(path)
+    except FoldsError as error:
+        return _refused(report, error)
     with GlobalFile.open(data or dataset_of(path)) as opened:
         try:
-            manifest = read_folds(path)
             validate(manifest, opened)
         except FoldsError as error:
-            report.add("error", "manifest", error.message + (f" ({error.hint})" if error.hint else ""))
-            return report
+            return _refused(report, error)
         report.add("ok", "manifest", f"{manifest.protocol}: {len(manifest.folds)} folds that fit {opened.path.name}")
         _check_subjects(manifest, opened, report)
         _check_sizes(manifest, opened, report)
         if deep:
             _check_near_duplicates(manifest, opened, report, progress=progress)
+    return report
+
+
+def _refused(report: CheckReport, error: FoldsError) -> CheckReport:
+    report.add("error", "manifest", error.message + (f" ({error.hint})" if error.hint else ""))
     return report
 
 

@@ -103,7 +103,9 @@ def _add_counts(report: CheckReport, tree: _Tree) -> None:
     by_class = ", ".join(f"{name} {emotions[name]}" for name in EMOTIONS)
     report.add("ok", "samples", f"{len(samples)} usable: {by_class}")
     if tree.listing.left_out:
-        report.add("note", "left out", f"{len(tree.listing.left_out)} scans that the default label policy does not use")
+        reasons = Counter(row.found.partition(": ")[2] or row.found for row in tree.listing.left_out)
+        shown = tuple(f"{count} {reason}" for reason, count in reasons.most_common())
+        report.add("note", "left out", f"{len(tree.listing.left_out)} that preparation does not use", shown)
     present = _present(tree)
     for count in tree.manifest.counts:
         found = present.get(count.what)

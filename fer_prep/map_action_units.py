@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.emotions import EMOTIONS
+from fer_prep.errors import UsageError
 from fer_prep.sources.bosphorus import Bosphorus
 
 
@@ -81,9 +84,12 @@ def map_action_units(root: Path, *, policy: str) -> MappedTree:
 
 
 def write_table(scans: Sequence[MappedScan], *, path: Path) -> None:
-    """Write the rows as CSV with a header line."""
+    """Write the rows as CSV with a header line; whole or not at all. Raises UsageError where ``path`` is a folder."""
+    if path.is_dir():
+        raise UsageError(path=path, expected="a file to write the table to", found="a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow([field.name for field in fields(MappedScan)])
-        writer.writerows(astuple(scan) for scan in scans)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([field.name for field in fields(MappedScan)])
+    writer.writerows(astuple(scan) for scan in scans)
+    write_atomically(path, content=text.getvalue())

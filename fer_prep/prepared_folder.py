@@ -187,7 +187,12 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
         summary = json.loads(file.read_text(encoding="utf-8"))
         kind, version = summary["format"], summary["format_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PreparedFolderError(expected=f"a {FORMAT} description", found=f"{error!r}", path=file) from None
+        raise PreparedFolderError(
+            expected=f"a {FORMAT} description",
+            found=_in_words(error),
+            path=file,
+            hint="run the command that prepared it again: what is up to date is not made again",
+        ) from None
     if kind != FORMAT or version != FORMAT_VERSION:
         newer = kind == FORMAT and isinstance(version, int) and version > FORMAT_VERSION
         raise PreparedFolderError(
@@ -197,6 +202,13 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             hint="update fer-rgbd" if newer else "prepare it again with this version",
         )
     return summary
+
+
+def _in_words(error: Exception) -> str:
+    """What is wrong with a description, as a person would say it."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"no key {error}" if isinstance(error, KeyError) else f"no JSON object of that kind ({error})"
 
 
 _HOW = "make one with fer-prep render-bu3dfe, render-bosphorus or align"

@@ -99,6 +99,13 @@ def test_a_prepared_folder_is_handed_on(tmp_path):
     assert (report.kind, report.failed) == ("prepared folder", False)
 
 
+def test_a_folder_of_prepared_folders_is_no_raw_tree(tmp_path):
+    for name in ("bosphorus", "mend3s"):
+        write_prepared(tmp_path / "prepared" / name, ROWS[:4])
+    with pytest.raises(UsageError, match="a folder of 2: bosphorus, mend3s"):
+        check_path(tmp_path / "prepared")
+
+
 def test_a_raw_tree_is_handed_on(corpus):
     assert check_path(corpus / "BU3DFE").kind == "raw tree"
 
@@ -115,6 +122,12 @@ class TestManifests:
         with GlobalFile.open(dataset) as data:
             write_folds(make_folds(data), tmp_path / "global.folds.json", data=data)
         assert not check_path(tmp_path / "global.folds.json", deep=True).failed
+
+    def test_a_broken_one_is_called_so_even_without_its_data(self, tmp_path):
+        (tmp_path / "broken.json").write_text("{")
+        report = check_path(tmp_path / "broken.json")
+        assert report.failed
+        assert "expected a fold manifest (JSON)" in report.findings[0].text
 
     def test_one_of_other_data_fails(self, dataset, tmp_path):
         with GlobalFile.open(dataset) as data:

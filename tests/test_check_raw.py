@@ -126,6 +126,15 @@ def test_a_tree_of_no_or_several_datasets_is_refused(tmp_path):
         check_raw_tree(tmp_path)
 
 
+def test_what_is_left_out_is_said_with_its_reasons(tmp_path):
+    root = write_bosphorus(tmp_path / "bosphorus", "bs000_N_N_0", "bs000_YR_R20_0", "bs000_YR_L45_0", "bs000_O_EYE_0")
+    assert finding(root, "left out").items == ("2 head turned (yaw)", "1 face occluded")
+    root = write_pairs(tmp_path / "pairs", "M_010_1_anger")
+    for path in list(root.rglob("*.png")):
+        (path.parent / f"aligned_{path.name}").write_bytes(path.read_bytes())
+    assert finding(root, "left out").items == ("2 an aligned_ copy; the recording itself is used",)
+
+
 def test_packed_archives_are_named(tmp_path):
     (tmp_path / "F0001.rar").write_bytes(b"Rar!")
     with pytest.raises(UsageError, match="not yet unpacked"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 
 import pytest
 from raw_trees import write_bosphorus
@@ -61,7 +63,19 @@ def test_the_command_prints_and_writes(root, tmp_path):
     assert len(out.read_text().splitlines()) == 1 + len(NAMES)
 
 
-@pytest.mark.parametrize("options", [["--policy", "nope"], ["--root", "nowhere"]])
+def test_a_full_disk_leaves_no_table(root, tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    out = tmp_path / "table.csv"
+    done = CliRunner().invoke(app, ["map-aus", "--root", str(root), "--out", str(out)])
+    assert done.exit_code == 2
+    assert f"{out}: No space left on device" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]
+
+
+@pytest.mark.parametrize("options", [["--policy", "nope"], ["--root", "nowhere"], ["--out", "."]])
 def test_wrong_use_ends_with_2(root, tmp_path, options):
     arguments = ["map-aus", "--root", str(root), "--out", str(tmp_path / "table.csv"), *options]
     assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -78,12 +78,19 @@ def run_options(context: typer.Context, *, workers: int | None, preview: int, th
 
 
 def make_settings(*, size: int, framing: str, landmarks: str, unfound: str, mask: str) -> PrepareSettings:
-    """The library's settings of these options; raises UsageError where they contradict each other."""
+    """The library's settings of these options; raises UsageError where they contradict each other.
+
+    A file of given landmarks is read whole: a wrong one stops here, instead of rejecting every recording.
+    """
+    from fer_prep.faces.given_points import read_points
     from fer_prep.faces.landmarks import FinderSpec
     from fer_prep.prepare_sample import PrepareSettings
 
     texts: dict[str, Any] = {"framing": framing, "unfound": unfound, "mask": mask}  # checked by PrepareSettings
-    return PrepareSettings(size=size, landmarks=FinderSpec.parse(landmarks), **texts)
+    finders = FinderSpec.parse(landmarks)
+    if finders.points_file is not None:
+        read_points(finders.points_file)
+    return PrepareSettings(size=size, landmarks=finders, **texts)
 
 
 def prepare_dataset(

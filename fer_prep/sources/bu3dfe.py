@@ -174,25 +174,40 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
     recordings: _Recordings = defaultdict(dict)
     rejections: list[Rejection] = []
     astray: list[str] = []
+    uncropped: dict[tuple[str, str], str] = {}
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
             rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
             continue
         kind, suffix = match["kind"].upper(), match["suffix"].lower()
-        if kind == "RAW" or (kind, suffix) not in _ROLES:
-            continue
         name = name_of(path)[:12].upper()
         folder = path.rpartition("/")[0]
+        if (kind, suffix) == ("RAW", "wrl"):
+            uncropped[folder, name] = path
+        if (kind, suffix) not in _ROLES:
+            continue
         # sorted paths: a .bmp comes before a re-encoded .png of the same name and is preferred
         recordings[folder, name].setdefault(_ROLES[kind, suffix], path)
         owner = folder.rpartition("/")[2].upper()
         if re.fullmatch(r"[FM]\d{4}", owner) and owner != name[:5]:
             astray.append(path)
+    rejections += [
+        _only_raw(name, path) for (folder, name), path in uncropped.items() if (folder, name) not in recordings
+    ]
     warnings = []
     if astray:
         warnings.append(f"{len(astray)} file(s) lie in another subject's folder, such as {astray[0]}: the name counts")
     return dict(recordings), rejections, warnings
+
+
+def _only_raw(name: str, path: str) -> Rejection:
+    return rejected(
+        path,
+        sample_id=f"bu3dfe/{name}",
+        expected=f"{path.rpartition('_')[0]}_F3D.wrl",
+        found="only the uncropped RAW mesh, which lies in another frame than the landmarks",
+    )
 
 
 def _ancestry_warnings(samples: list[Sample]) -> list[str]:

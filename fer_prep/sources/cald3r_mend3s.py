@@ -111,6 +111,7 @@ class RgbdPairs:
         other = next(name for name in TITLES if name != self.dataset)
         pairs: dict[tuple[str, str, bool], dict[str, str]] = defaultdict(dict)
         rejections: list[Rejection] = []
+        contradicting: dict[str, Rejection] = {}
         for path in tree.with_suffix(".png", ".bmp", ".jpg", ".jpeg"):
             folders = path.lower().split("/")[:-1]
             if other in folders:
@@ -128,19 +129,18 @@ class RgbdPairs:
             labelled = next((found for folder in reversed(folders) if (found := _emotion(folder))), emotion)
             name = f"{match['gender'].upper()}_{match['number']}_{match['code']}_{match['emotion'].lower()}"
             if labelled != emotion:
-                rejections.append(
-                    rejected(
-                        path,
-                        sample_id=f"{self.dataset}/{name}",
-                        expected=f"the emotion of its folder, {labelled}",
-                        found=f"{emotion} in the file name",
-                    )
+                # one row for both halves of a pair: the one of the last path, which is the picture's
+                contradicting[f"{labelled} {name}"] = rejected(
+                    path,
+                    sample_id=f"{self.dataset}/{name}",
+                    expected=f"the emotion of its folder, {labelled}",
+                    found=f"{emotion} in the file name",
                 )
                 continue
             # both halves of a pair share their folders but for the one named after its kind
             holder = "/".join(part for part in path.split("/")[:-1] if part.lower() not in _KIND_FOLDERS)
             pairs[holder, name, bool(match["aligned"])].setdefault(_ROLES[match["role"].lower()], path)
-        return dict(pairs), rejections
+        return dict(pairs), [*rejections, *contradicting.values()]
 
     def _sample(self, root: Path, name: str, files: dict[str, str]) -> Sample | Rejection:
         sample_id = f"{self.dataset}/{name}"

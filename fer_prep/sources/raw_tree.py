@@ -21,6 +21,8 @@ _ARCHIVES: Final = (".rar", ".zip", ".7z", ".tar", ".tgz", ".gz")
 # what operating systems leave behind: no business of the dataset's
 _LITTER_FOLDERS: Final = re.compile(r"__MACOSX|\..*|\$RECYCLE\.BIN", re.IGNORECASE)
 _LITTER_FILES: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
+_PREPARED_MARKS: Final = {"prepared.json", ".journal.jsonl", ".records.jsonl"}
+"""Files of a prepared folder: what lies in one is a result and no raw data, even inside a raw tree."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +46,8 @@ class RawTree:
 def walk_tree(root: Path, *, title: str, expected: str) -> RawTree:
     """List a raw tree; raises UsageError where ``root`` is not a folder. Symbolic links are followed, once each.
 
+    Prepared folders inside the tree are passed over.
+
     ``title`` names the dataset (``BU-3DFE``), ``expected`` describes its tree; both are for the error.
     """
     if not root.is_dir():
@@ -65,6 +69,9 @@ def walk_tree(root: Path, *, title: str, expected: str) -> RawTree:
             subfolders.clear()
             continue
         seen.add(real)
+        if _PREPARED_MARKS.intersection(names):
+            subfolders.clear()
+            continue
         subfolders[:] = sorted(name for name in subfolders if not _LITTER_FOLDERS.fullmatch(name))
         files += [(relative / name).as_posix() for name in names if not _LITTER_FILES.fullmatch(name)]
     return RawTree(root=root, files=tuple(sorted(files)), unreadable=tuple(unreadable))
@@ -119,11 +126,12 @@ def tree_warnings(tree: RawTree) -> list[str]:
 def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Rejection]]:
     """Samples by id, and a rejection for every further one of the same id, naming both files.
 
-    The first in path order stays: the tree's own order, not the file system's.
+    The first in path order stays, folder by folder: the tree's own order, not the file system's, and ``Neutral`` comes
+    before its copy ``Neutral (2)``.
     """
     kept: dict[str, Sample] = {}
     duplicates: list[Rejection] = []
-    for sample in sorted(samples, key=lambda sample: sample.source_file):
+    for sample in sorted(samples, key=lambda sample: sample.source_file.split("/")):
         first = kept.setdefault(sample.id, sample)
         if first is not sample:
             duplicates.append(

@@ -51,6 +51,14 @@ def test_one_tree_by_its_place(workspace):
     assert PreparedFolder.open(workspace / "here").dataset == "mend3s"
 
 
+def test_a_wrong_file_of_landmarks_stops_the_command(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=8)
+    points.write_text("garbage")
+    _, said = align(points, code=2)
+    assert said.startswith(f"error: {points}: expected columns id, left_eye_x")
+    assert not (workspace / "data" / "prepared").exists()
+
+
 def test_a_tree_of_another_name_needs_its_dataset(workspace):
     points = write_noise_tree(workspace / "faces", samples=8, without_depth=-1, without_points=-1)
     _, said = align(points, "--root", "faces", code=2)

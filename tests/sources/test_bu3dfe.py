@@ -56,10 +56,18 @@ def test_re_encoded_pictures_are_taken_where_there_is_no_original(folder):
 def test_raw_meshes_are_not_samples(folder):
     (folder / f"{NAME}_RAW.wrl").write_bytes(wrl_bytes())
     (folder / f"{NAME}_RAW.pse").write_bytes(b"?")
-    (folder / "F0001_DI01WH_RAW.wrl").write_bytes(wrl_bytes())
     listing = listed(folder.parent)
     assert len(listing.samples) == 1
     assert not listing.rejected
+
+
+def test_a_recording_of_which_only_the_raw_mesh_is_there_does_not_vanish(folder):
+    (folder / "F0001_DI01WH_RAW.wrl").write_bytes(wrl_bytes())
+    listing = listed(folder.parent)
+    (row,) = listing.rejected
+    assert (row.source_file, row.sample_id) == ("F0001/F0001_DI01WH_RAW.wrl", "bu3dfe/F0001_DI01WH")
+    assert row.expected == "F0001/F0001_DI01WH_F3D.wrl"
+    assert "RAW" in row.found
 
 
 @pytest.mark.parametrize(

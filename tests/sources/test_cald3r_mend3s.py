@@ -62,9 +62,11 @@ def test_a_missing_half_is_named(tmp_path, kind, suffix, lacking):
 
 def test_folder_and_name_must_agree_on_the_emotion(tmp_path):
     root = write_pairs(tmp_path, NAME, "F_001_1_fear")
-    (root / "Fear" / "RGB" / f"{NAME}_Color.png").write_bytes(png_bytes(grey()))
+    for kind, suffix in (("RGB", "Color"), ("DEPTH", "Depth")):
+        (root / "Fear" / kind / f"{NAME}_{suffix}.png").write_bytes(png_bytes(grey()))
     listing = listed(root)
-    (row,) = listing.rejected
+    (row,) = listing.rejected  # one recording, not one row a file
+    assert row.source_file == f"Fear/RGB/{NAME}_Color.png"
     assert (row.expected, row.found) == ("the emotion of its folder, fear", "anger in the file name")
     assert len(listing.samples) == 2
 
