@@ -142,7 +142,7 @@ def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("prepared", nargs="+", type=Path)
-    parser.add_argument("--work", type=Path, required=True, help="a folder to make and remove; 13 GB at full size")
+    parser.add_argument("--work", type=Path, required=True, help="a folder to make and remove; 9 GB at full size")
     parser.add_argument("--samples", type=int, default=FULL_SIZE)
     parser.add_argument("--size", type=int, default=260)
     parser.add_argument("--reads", type=int, default=3000)

@@ -15,6 +15,9 @@ from fer_prep.errors import DatasetFileError
 FORMAT: Final = "fer-rgbd"
 FORMAT_VERSION: Final = 1
 
+STILL_OPEN_HINT: Final = "wait for it, or close it"
+"""What an error about a file says that may be in order once another program is done with it."""
+
 REQUIRED_COLUMNS: Final = (
     "id",
     "subject",
@@ -81,7 +84,7 @@ def _explain(error: OSError, path: Path) -> DatasetFileError:
         )
     if "lock" in reason or "already open" in reason:
         return DatasetFileError(
-            "the file is still open for writing in another program", path=path, hint="wait for it, or close it"
+            "the file is still open for writing in another program", path=path, hint=STILL_OPEN_HINT
         )
     return DatasetFileError(f"HDF5 cannot open it: {error}", path=path, hint="run fer-prep merge again")
 

@@ -21,7 +21,7 @@ from fer_prep.compression import compression_options
 from fer_prep.digests import pixel_digest
 from fer_prep.errors import DatasetFileError, FormatError, PreparedFolderError, UsageError
 from fer_prep.formats.pictures import read_depth_png, read_rgb
-from fer_prep.global_schema import FORMAT, attribute_text, open_hdf5
+from fer_prep.global_schema import FORMAT, STILL_OPEN_HINT, attribute_text, open_hdf5
 from fer_prep.global_writer import GlobalWriter, Measured, measure
 from fer_prep.merge_plan import MergePlan, PlannedSample, plan_merge
 from fer_prep.progress import Progress, silent
@@ -229,13 +229,18 @@ def _refuse_foreign_output(out: Path) -> None:
         raise UsageError("--out must be a file; this is a folder", path=out)
     if not out.exists():
         return
-    with open_hdf5(out) as root:
-        if attribute_text(root.attrs.get("format", "")) != FORMAT:
-            raise UsageError(
-                "this file exists and is not a fer-rgbd dataset: it is not replaced",
-                path=out,
-                hint="choose another --out",
-            )
+    problem = "is not a fer-rgbd dataset"
+    try:
+        with open_hdf5(out) as root:
+            if attribute_text(root.attrs.get("format", "")) == FORMAT:
+                return
+    except DatasetFileError as error:
+        if error.hint == STILL_OPEN_HINT:
+            raise
+        problem = f"is no whole fer-rgbd dataset ({error.message})"
+    raise UsageError(
+        f"this file exists and {problem}: it is not replaced", path=out, hint="remove it, or choose another --out"
+    )
 
 
 def _count(plan: MergePlan) -> dict[tuple[str, str], int]:

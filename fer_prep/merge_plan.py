@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from fer_prep.depth_encoding import UNIT_MM
-from fer_prep.digests import data_digest
+from fer_prep.digests import data_digest, file_digest
 from fer_prep.emotions import EMOTIONS, dense_index
 from fer_prep.errors import PreparedFolderError, UsageError
+from fer_prep.prepared_files import SAMPLES, SUMMARY
 from fer_prep.prepared_folder import PreparedFolder
 from fer_prep.samples_table import COLUMNS, Row, column_array
 from fer_prep.selection import SELECTING_COLUMNS, Selection
@@ -74,7 +75,7 @@ def plan_merge(prepared: Iterable[Path], *, size: int, selection: Selection) -> 
     """Open and judge all folders; raises the error of the first one that cannot be used."""
     if not 8 <= size <= 4096:
         raise UsageError(f"--size {size}: expected 8 to 4096 pixels")
-    folders = [_open_whole(path) for path in prepared]
+    folders = [_open_whole(path) for path in _refuse_twice(prepared)]
     samples = [
         PlannedSample(row=row, folder=folder, prepared_size=int(folder.settings["size"]))
         for folder in folders
@@ -95,22 +96,24 @@ def plan_merge(prepared: Iterable[Path], *, size: int, selection: Selection) -> 
     )
 
 
+def _refuse_twice(prepared: Iterable[Path]) -> list[Path]:
+    named = list(prepared)
+    places = [path.resolve() for path in named]
+    for path, place in zip(named, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError("this folder is named more than once", path=path, hint="name every folder once")
+    return named
+
+
 def _open_whole(path: Path) -> PreparedFolder:
     """A prepared folder whose tables are what its ``prepared.json`` says."""
     folder = PreparedFolder.open(path)
-    unit = folder.summary.get("depth_unit_mm")
-    if unit != UNIT_MM:
-        raise PreparedFolderError(
-            path=path,
-            expected=f"depth in units of {UNIT_MM} mm",
-            found=f"{unit} mm",
-            hint="prepare it again with this version",
-        )
+    _refuse_other_settings(folder)
+    _refuse_other_table(folder)
     rows = folder.rows
-    digest = data_digest((row["digest"] for row in rows), (row["label"] for row in rows))
-    if digest != folder.digest:
+    if data_digest((row["digest"] for row in rows), (row["label"] for row in rows)) != folder.digest:
         raise PreparedFolderError(
-            "samples.csv is not the table that was prepared (its digest does not fit prepared.json)",
+            f"{SAMPLES} and {SUMMARY} are not of one run (the digest of the samples does not fit)",
             path=path,
             hint="run the command that prepared it again",
         )
@@ -122,6 +125,34 @@ def _open_whole(path: Path) -> PreparedFolder:
                 found=f"{row['id']} of {row['dataset']} with label {row['label']}",
             )
     return folder
+
+
+def _refuse_other_settings(folder: PreparedFolder) -> None:
+    """A description that lacks what merging needs, or depth in another unit."""
+    again = "prepare it again with this version"
+    summary = folder.summary
+    lacking = [key for key in ("dataset", "settings", "tables", "digest", "depth_unit_mm") if key not in summary]
+    if not lacking and not isinstance(folder.settings.get("size"), int):
+        lacking = ["settings.size"]
+    if lacking:
+        raise PreparedFolderError(
+            path=folder.path, expected=f"{', '.join(lacking)} in {SUMMARY}", found="nothing of that name", hint=again
+        )
+    if summary["depth_unit_mm"] != UNIT_MM:
+        expected, found = f"depth in units of {UNIT_MM} mm", f"{summary['depth_unit_mm']} mm"
+        raise PreparedFolderError(path=folder.path, expected=expected, found=found, hint=again)
+
+
+def _refuse_other_table(folder: PreparedFolder) -> None:
+    """A table of samples that was changed, cut off or lost after the folder was prepared."""
+    table = folder.path / SAMPLES
+    if not table.is_file():
+        problem = f"{SAMPLES} is missing"
+    elif file_digest(table) != folder.summary["tables"].get(SAMPLES):
+        problem = f"{SAMPLES} is not the table that was prepared (its digest does not fit {SUMMARY})"
+    else:
+        return
+    raise PreparedFolderError(problem, path=folder.path, hint="run the command that prepared it again")
 
 
 def _refuse_same_ids(samples: Sequence[PlannedSample]) -> None:

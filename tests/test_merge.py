@@ -201,6 +201,36 @@ class TestRefused:
         summary = json.loads((folder / SUMMARY).read_text())
         (folder / SUMMARY).write_text(json.dumps({**summary, **changes}))
 
+    @pytest.mark.parametrize("key", ["dataset", "settings", "tables", "digest", "depth_unit_mm"])
+    def test_a_description_that_lacks_something(self, folders, out, key):
+        summary = json.loads((folders[0] / SUMMARY).read_text())
+        del summary[key]
+        (folders[0] / SUMMARY).write_text(json.dumps(summary))
+        self.refused(folders, out, f"expected {key} in prepared.json; found nothing of that name")
+
+    def test_a_description_without_the_size(self, folders, out):
+        self.edit(folders[0], settings={})
+        self.refused(folders, out, "expected settings.size in prepared.json")
+
+    def test_a_table_with_another_subject(self, folders, out):
+        table = folders[0] / SAMPLES
+        table.write_text(table.read_text().replace("mend3s:F000", "mend3s:F777"))
+        self.refused(folders, out, "samples.csv is not the table that was prepared")
+
+    def test_a_lost_table(self, folders, out):
+        (folders[0] / SAMPLES).unlink()
+        self.refused(folders, out, "samples.csv is missing")
+
+    def test_one_folder_twice(self, folders, out):
+        again = folders[0].parent / "." / ".." / folders[0].parent.name / folders[0].name
+        self.refused([*folders, again], out, "this folder is named more than once", UsageError)
+
+    def test_a_truncated_output_is_not_replaced_in_silence(self, folders, out):
+        merge(folders, out=out, size=32)
+        out.write_bytes(out.read_bytes()[:5000])
+        said = self.refused(folders, out, "is no whole fer-rgbd dataset .the file is truncated", UsageError)
+        assert "remove it, or choose another --out" in said
+
     def test_an_edited_table(self, folders, out):
         table = folders[0] / SAMPLES
         text = table.read_text()
