@@ -19,6 +19,7 @@ from fer_train.config import Config, MachineSettings
 from fer_train.data import ResidentData
 from fer_train.environment import choose_device, choose_precision, describe_environment
 from fer_train.fold import FoldResult, run_fold
+from fer_train.host_memory import keep_freed_memory
 from fer_train.metrics import score
 from fer_train.report import write_report
 from fer_train.run_folder import SUMMARY, RunFolder
@@ -85,7 +86,10 @@ def set_up_machine(settings: MachineSettings) -> torch.device:
         # cuBLAS reads this when it starts: it must be set before the first product on the GPU
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
-    return choose_device(settings.device)
+    device = choose_device(settings.device)
+    if device.type == "cpu":
+        keep_freed_memory()
+    return device
 
 
 def make_fabric(device: torch.device, settings: MachineSettings) -> Fabric:

@@ -88,7 +88,7 @@ def prepare_training(
     rows: FoldRows, *, data: ResidentData, config: Config, fabric: Fabric, seed: int, checkpoint: Path
 ) -> FoldTraining:
     """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
-    normalisation = FoldNormalisation.fit(data, rows.train)
+    normalisation = FoldNormalisation.fit(data, rows.train, modality=config.model.modality)
     seed_libraries(seed)
     network = build_network(
         config.model, classes=len(data.classes), image_size=config.data.image_size, pretrained=not checkpoint.exists()

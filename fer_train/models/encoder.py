@@ -1,7 +1,9 @@
 """From a fused feature map to one vector a picture: a small vision transformer, or the plain average (Table 3.7).
 
 The transformer is Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, eq. 1–4, over the places of the
-feature map instead of over patches: learned positional embedding, class token, pre-norm layers, final LayerNorm.
+feature map instead of over patches: learned positional embedding, pre-norm layers, final LayerNorm. What it says is
+read off as the mean over its tokens (their appendix D.3) instead of off a class token: a few hundred faces do not teach
+a class token where to look (measured in ``docs/decisions/0012``).
 """
 
 from __future__ import annotations
@@ -18,15 +20,13 @@ AGGREGATIONS: Final = ("encoder", "average")
 
 @final
 class TokenEncoder(nn.Module):
-    """Tokens (B, T, D) → class token after ``depth`` transformer layers and a LayerNorm (B, D)."""
+    """Tokens (B, T, D) → their mean after ``depth`` transformer layers and a LayerNorm (B, D)."""
 
     def __init__(self, *, tokens: int, width: int, depth: int, heads: int, dropout: float) -> None:
         super().__init__()
         if width % heads:
             raise UsageError(f"token_width must be a multiple of encoder_heads; found {width} and {heads}")
-        self.class_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.positions = nn.Parameter(torch.zeros(1, 1 + tokens, width))
-        nn.init.trunc_normal_(self.class_token, std=0.02)
+        self.positions = nn.Parameter(torch.zeros(1, tokens, width))
         nn.init.trunc_normal_(self.positions, std=0.02)
         self.dropout = nn.Dropout(dropout)
         # layers are built one by one: nn.TransformerEncoder copies the first, so all would start with equal weights
@@ -40,11 +40,10 @@ class TokenEncoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) → (B, D)."""
-        class_token = self.class_token.expand(tokens.shape[0], -1, -1)  # (B, 1, D)
-        sequence = self.dropout(torch.cat([class_token, tokens], dim=1) + self.positions)  # (B, 1 + T, D)
+        sequence = self.dropout(tokens + self.positions)  # (B, T, D)
         for layer in self.layers:
             sequence = layer(sequence)
-        return self.norm(sequence[:, 0])
+        return self.norm(sequence.mean(dim=1))
 
 
 @final
