@@ -1,4 +1,4 @@
-"""``fer-train tune``: many trainings in one command."""
+"""``fer-train tune`` and ``reproduce``: many trainings in one command."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fer_prep.console import console, messages, progress_bar
+from fer_prep.console import console, messages, print_table, progress_bar
 from fer_prep.errors import UsageError
 from fer_train.cli import app
+from fer_train.train_commands import preset_for_this_machine
 
 DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
 SetOption = Annotated[
@@ -86,3 +87,67 @@ def tune(
     if holdout:
         command = f"fer-train fit --data {data} --preset {out / BEST} --manifest {out / HOLDOUT}"
         console.print(f"judge them once, by the people held out: {escape(command)}", soft_wrap=True)
+
+
+@app.command()
+def reproduce(
+    experiment: Annotated[
+        str | None, typer.Argument(help="An experiment by name, or a TOML file of one. Default: list them.")
+    ] = None,
+    data: DataOption = Path("global.h5"),
+    preset: Annotated[
+        str | None,
+        typer.Option(help="Settings of all rows. Default: thesis where there is a GPU, else demo.", show_default=False),
+    ] = None,
+    settings: SetOption = None,
+    protocol: Annotated[
+        str, typer.Option(help="subject-disjoint, thesis (the experiment's own), or a protocol's name.")
+    ] = "subject-disjoint",
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Folds. Default: the protocol's.", show_default=False)
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Repeats. Default: the protocol's.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the rows' runs; default: runs/<experiment>.", show_default=False),
+    ] = None,
+) -> None:
+    """Run an experiment of the thesis and print its table beside the figures that are known; goes on where it stopped.
+
+    Examples:
+
+        fer-train reproduce
+
+        fer-train reproduce table-3.5 --data global.h5
+
+        fer-train reproduce table-3.7 --protocol thesis --set model.weights=enet_b2.pt --set model.trust_pickle=true
+    """
+    from fer_train.reproduce import COLUMNS, experiment_names, read_experiment
+    from fer_train.reproduce import reproduce as run_experiment
+    from fer_train.settings_file import load_preset, override, parse_assignment
+
+    if experiment is None:
+        known = [read_experiment(name) for name in experiment_names()]
+        rows = [(e.name, e.place, e.title, len(e.rows), e.protocol) for e in known]
+        print_table("Experiments", ("name", "thesis", "what", "rows", "protocol"), rows)
+        return
+    chosen = read_experiment(experiment)
+    config = load_preset(preset or preset_for_this_machine())
+    folder = out or Path("runs") / chosen.name
+    found = run_experiment(
+        chosen,
+        data,
+        config=override(config, dict(parse_assignment(text) for text in settings or [])),
+        protocol=protocol,
+        folds=folds,
+        repeats=repeats,
+        out=folder,
+        say=lambda text: messages.print(escape(text), soft_wrap=True),
+        progress=progress_bar,
+    )
+    print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())
+    for remark in found.remarks():
+        console.print(f"- {escape(remark)}", soft_wrap=True)
+    console.print(f"written to {escape(str(folder / 'table.md'))}; each row's report is in its folder", soft_wrap=True)

@@ -231,11 +231,11 @@ def _open_run(
         run.refuse_other_settings(config)
         messages.print(f"resuming {escape(str(run.path))}", soft_wrap=True)
         return run, config
-    config = override(load_preset(preset or _preset_for_this_machine()), assignments)
+    config = override(load_preset(preset or preset_for_this_machine()), assignments)
     return RunFolder.create(out or default_run_path(config.name), config=config), config
 
 
-def _preset_for_this_machine() -> str:
+def preset_for_this_machine() -> str:
     """``thesis`` where PyTorch finds a GPU; else ``demo``, which a CPU can finish; says so."""
     from fer_train.environment import choose_device
 

@@ -62,6 +62,7 @@ def test_the_command_draws_every_fold_in_its_own_space(tmp_path):
     assert (run.figures / "embedding.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_at_its_last_epoch_the_repeated_training_is_the_kept_network(tmp_path):
     data = write_telling_data(tmp_path / "global.h5", subjects=4)
     config = tiny_config(training__validations_per_epoch=1, model__dropout=0.2)
