@@ -10,6 +10,7 @@ from typing import Any, Final
 from fer_prep.dataset_manifest import DatasetManifest
 from fer_prep.digests import settings_digest
 from fer_prep.global_file import GlobalFile
+from fer_prep.global_schema import FORMAT_VERSION
 from fer_prep.samples_table import COLUMNS
 from fer_prep.shards import listed_shards
 
@@ -54,7 +55,7 @@ _TYPES: Final = {"str": "sc:Text", "u1": "sc:Integer", "u4": "sc:Integer", "f4":
 
 
 def croissant(data: GlobalFile, *, manifests: Mapping[str, DatasetManifest | None]) -> dict[str, Any]:
-    """The JSON-LD object. Croissant has no way into HDF5 yet, so fields name their HDF5 path in ``description``."""
+    """The JSON-LD object. Croissant knows tables and no HDF5 yet: a field's ``column`` is its path in the file."""
     known = [manifest for manifest in manifests.values() if manifest is not None]
     terms = {f"{manifest.title}: {manifest.licence.get('terms', 'unknown')}" for manifest in known}
     emotions = [{"classes/label": label, "classes/emotion": name} for label, name in enumerate(data.classes)]
@@ -64,7 +65,7 @@ def croissant(data: GlobalFile, *, manifests: Mapping[str, DatasetManifest | Non
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": data.path.stem,
         "description": f"{data.n} registered RGB-D pictures of facial expressions from {', '.join(manifests)}",
-        "version": f"{data.digest}-{settings_digest(data.settings)[:8]}",
+        "version": f"{FORMAT_VERSION}.0.0+{data.digest}.{settings_digest(data.settings)[:8]}",
         "license": sorted(terms) or ["unknown"],
         "citeAs": " ".join(sorted(manifest.citation.get("text", "") for manifest in known)),
         "creator": {"@type": "Organization", "name": data.created_by},
@@ -79,7 +80,7 @@ def croissant(data: GlobalFile, *, manifests: Mapping[str, DatasetManifest | Non
                 "name": "classes",
                 "dataType": "sc:Enumeration",
                 "key": {"@id": "classes/label"},
-                "field": [_field("classes/label", "sc:Integer", ""), _field("classes/emotion", "sc:Text", "")],
+                "field": [_field("classes/label", "sc:Integer"), _field("classes/emotion", "sc:Text")],
                 "data": emotions,
             },
             {
@@ -109,20 +110,19 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _sample_fields(data: GlobalFile) -> list[dict[str, Any]]:
     size = f"{data.height}, {data.width}"
-    fields = [
-        _field("samples/rgb", "sc:ImageObject", f"HDF5 /rgb, ({size}, 3) uint8 sRGB"),
-        _field("samples/depth", "sc:ImageObject", f"HDF5 /depth, ({size}) uint16, 0 is no data, larger is farther"),
-    ]
+    rgb = _field("samples/rgb", "sc:ImageObject", f"({size}, 3) uint8 sRGB")
+    depth = _field("samples/depth", "sc:ImageObject", f"({size}) uint16, 0 is no data, larger is farther")
+    fields = [_stored(rgb, data, "rgb"), _stored(depth, data, "depth")]
     present = set(data.column_names())
     for column in COLUMNS:
         if column.name in present:
-            shape = ", (2): x, y" if column.width == 2 else ""
-            about = _field(f"samples/{column.name}", _TYPES[column.kind], f"HDF5 /samples/{column.name}{shape}")
-            fields.append({**about, "repeated": True} if column.width == 2 else about)
+            about = _field(f"samples/{column.name}", _TYPES[column.kind], "x, y" if column.width == 2 else "")
+            stored = _stored(about, data, f"samples/{column.name}")
+            fields.append({**stored, "repeated": True} if column.width == 2 else stored)
     return fields
 
 
-def _field(identifier: str, data_type: str, description: str) -> dict[str, Any]:
+def _field(identifier: str, data_type: str, description: str = "") -> dict[str, Any]:
     return {
         "@type": "cr:Field",
         "@id": identifier,
@@ -130,3 +130,8 @@ def _field(identifier: str, data_type: str, description: str) -> dict[str, Any]:
         "dataType": data_type,
         **({"description": description} if description else {}),
     }
+
+
+def _stored(field: dict[str, Any], data: GlobalFile, path: str) -> dict[str, Any]:
+    """A field with the place of its values: the dataset at ``path`` of the HDF5 file."""
+    return {**field, "source": {"fileObject": {"@id": data.path.name}, "extract": {"column": path}}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import pytest
 from dataset_factories import make_rows, write_global
 
@@ -39,7 +40,13 @@ def test_croissant_describes_files_classes_and_fields(dataset):
     assert len(card["distribution"][0]["sha256"]) == 64
     classes, samples = card["recordSet"]
     assert classes["data"][4] == {"classes/label": 4, "classes/emotion": "neutral"}
-    assert {"samples/rgb", "samples/depth", "samples/label"} <= {field["@id"] for field in samples["field"]}
+    places = {field["@id"]: field["source"] for field in samples["field"]}
+    assert {"samples/rgb", "samples/depth", "samples/label"} <= set(places)
+    with h5py.File(dataset) as root:
+        for source in places.values():
+            assert source["fileObject"] == {"@id": "global.h5"}
+            assert source["extract"]["column"] in root
+    assert card["version"].startswith("1.0.0+")
 
 
 def test_equal_datasets_get_equal_cards(dataset):
