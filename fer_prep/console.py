@@ -7,11 +7,12 @@ Exit codes: 0 done; 1 done, but something is wrong with the data (too many rejec
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, final
 
 import typer
 from rich.console import Console
@@ -35,9 +36,19 @@ EXIT_DATA_WRONG: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-console: Final = Console(highlight=False)
+
+@final
+class _Terminal(Console):
+    """A console that leaves it to ``FerGroup`` what a reader who went away means; rich would exit with 1."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich while it handles the BrokenPipeError."""
+        raise BrokenPipeError
+
+
+console: Final = _Terminal(highlight=False)
 """Results: standard output."""
-messages: Final = Console(stderr=True, highlight=False)
+messages: Final = _Terminal(stderr=True, highlight=False)
 """Progress, warnings and errors: standard error, so that output can be piped."""
 
 
@@ -79,6 +90,13 @@ def progress_bar(description: str, *, total: int, unit: str = "samples") -> Iter
 
 class FerGroup(TyperGroup):
     """A command group in which every FerError, full disk, Ctrl-C and closed pipe ends as a person expects."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run the program; what a terminal that is not UTF-8 cannot show becomes a question mark, not a crash."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")
+        return super().main(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; ``--debug`` lets errors through with their traceback."""
@@ -151,13 +169,25 @@ def too_many_rejected(*, rejected: int, total: int, max_rejected: float) -> bool
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a plain table on standard output; numbers are right-aligned."""
+    """Print a plain table on standard output; numbers are right-aligned, and no word is split where there is room."""
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", show_edge=False, pad_edge=False)
+    table = Table(show_edge=False, pad_edge=False)
+    widths = [_longest_word([name, *(row[index] for row in rows)]) for index, name in enumerate(columns)]
+    keep_words = sum(widths) + 3 * (len(widths) - 1) <= console.width
     for index, name in enumerate(columns):
-        numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
+        justify = "right" if numeric else "left"
+        table.add_column(name, justify=justify, overflow="fold", min_width=widths[index] if keep_words else None)
     for row in rows:
         table.add_row(*(escape(str(cell)) for cell in row))
+    console.print(f"[italic]{escape(title)}[/]", soft_wrap=True)  # a title in the table would wrap at its width
     console.print(table)
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, int | float) or bool(re.fullmatch(r"[-−]?\d+(\.\d+)?", str(cell)))
+
+
+def _longest_word(cells: Sequence[object]) -> int:
+    return max((len(word) for cell in cells for word in str(cell).split()), default=1)
