@@ -175,8 +175,10 @@ def draw_distributions(data: GlobalFile) -> bytes:
         axes.set_ylim(0, 1.12 * max(1, bottom.max()))
         axes.yaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
-        if number == 0 and len(source_names) > 1:
-            axes.legend(fontsize=8, frameon=False)
+    if len(source_names) > 1:
+        # beside the panels: inside one it would lie on bars
+        bars, names = figure.axes[0].get_legend_handles_labels()
+        figure.legend(bars, names, loc="outside lower center", ncols=len(names), frameon=False, title="label source")
     stream = io.BytesIO()
     # no date and no software version in the file: equal data, equal bytes
     FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})

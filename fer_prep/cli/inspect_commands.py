@@ -63,7 +63,7 @@ def stats(
             names, counts = statistics.crosstab(data, column)
             if len(names) > 1 or column == "dataset":
                 _print_counts(title, names, counts)
-        columns = ["dataset", "subjects", "female", "male", "unknown", "samples", "a subject: fewest / median / most"]
+        columns = ["dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most"]
         print_table("subjects", columns, statistics.subjects_table(data))
         found = statistics.measures(data, progress=progress_bar)
         columns = ["measure", "dataset", "5 %", "median", "95 %", "samples"]
