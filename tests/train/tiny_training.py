@@ -85,7 +85,7 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
     for index, fold in enumerate(manifest.folds):
         torch.manual_seed(index)
         normalisation = FoldNormalisation.fit(resident, resident.rows_of(fold.train))
-        network = build_network(config.model, classes=7, image_size=SIZE, pretrained=False)
+        network = build_network(config.model, classes=len(resident.classes), image_size=SIZE, pretrained=False)
         description = describe(config, classes=resident.classes, normalisation=normalisation)
         save_model(run.fold(index), network.state_dict(), description=description)
         batch = resident.gather(resident.rows_of(fold.val))
