@@ -23,7 +23,7 @@ _MAX_PIECES: Final = 200_000
 _MAX_WORD_BYTES: Final = 2 << 20
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_IS_BRACKET: Final = np.isin(np.arange(256), list(b"[]{}"))
+_IS_BRACKET: Final = np.isin(np.arange(256), list(b"[]{}")).tobytes()
 _STRING_MARK: Final = b"\x01"
 """Takes the place of a quoted string in the text, followed by its number: legal in no VRML word."""
 
@@ -122,7 +122,7 @@ class _Parser:
     def parse(self) -> Node:
         position = 0
         array_from = -1
-        brackets = np.flatnonzero(_IS_BRACKET[np.frombuffer(self.text, np.uint8)])
+        brackets = np.flatnonzero(np.frombuffer(self.text.translate(_IS_BRACKET), np.bool_))
         if len(brackets) > _MAX_BRACKETS:
             raise FormatError(expected=f"at most {_MAX_BRACKETS} brackets", found=f"{len(brackets)}")
         for start in brackets.tolist():
