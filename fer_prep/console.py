@@ -37,6 +37,9 @@ EXIT_DATA_WRONG: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
+INSTALL_ALL: Final = "pip install 'fer-rgbd[all]' brings it; fer-prep doctor says what else is missing"
+ASK_DOCTOR: Final = "fer-prep doctor gives the one line that installs it"
+
 
 @final
 class _Terminal(Console):
@@ -116,6 +119,12 @@ class FerGroup(TyperGroup):
             # the reader of our output went away (| head): leave quietly, as other Unix programs do
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except ImportError as error:
+            explained = _explain_import_error(error)
+            if debug or explained is None:
+                raise
+            report_error(explained)
+            raise typer.Exit(EXIT_UNUSABLE) from None
         except OSError as error:
             if debug:
                 raise
@@ -150,6 +159,16 @@ def make_app(program: str, *, version: str, help: str) -> typer.Typer:
         """Options of the whole program; commands follow."""
 
     return app
+
+
+def _explain_import_error(error: ImportError) -> FerError | None:
+    """The two-line form of a missing package or system library; None for a fault of our own modules."""
+    package = (error.name or "").split(".")[0]
+    if "cannot open shared object file" in str(error):
+        return FerError(f"{package or 'a package'} lacks a system library: {error}", hint=ASK_DOCTOR)
+    if isinstance(error, ModuleNotFoundError) and package not in ("", "fer_prep", "fer_train"):
+        return FerError(f"the Python package {package} is not installed", hint=INSTALL_ALL)
+    return None
 
 
 def _explain_os_error(error: OSError) -> FerError:
