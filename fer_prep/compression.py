@@ -1,7 +1,7 @@
 """Optional compression of pixels. None is the default: reading is what a dataset is for.
 
-Read rates against no compression, one sample of 260² at a time on two cores: lz4 about ¾, zstd about ⅛, gzip about
-1/20, for files that are at most 30 % smaller.
+Measured on the synthetic sample data, 260², one sample at a time, processor time: files become 34 % (lz4), 45 % (zstd)
+and 52 % (gzip) smaller, and are read at ⅔, ¼ and ⅛ of the rate. Photographs with noise compress less.
 """
 
 from __future__ import annotations

@@ -46,7 +46,8 @@ def export_folder(
 ) -> int:
     """Write ``[train|val/]rgb/<class>/<key>.png``, ``depth/…`` (16 bit, as stored) and ``samples.csv``.
 
-    ``rgb/`` is what torchvision's ImageFolder reads. ``out`` must be empty. Returns the number of samples.
+    ``rgb/`` is what torchvision's ImageFolder reads; ``import`` takes the folder as it is. ``out`` must be empty.
+    Returns the number of samples.
     """
     _refuse_full(out)
     rows: list[dict[str, Any]] = []
@@ -56,7 +57,7 @@ def export_folder(
             path = out / places[kind]
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        files = {f"{kind}_file": place.as_posix() for kind, place in places.items()}
+        files = {kind: place.as_posix() for kind, place in places.items()}
         rows.append({**files, "emotion": sample.emotion, "split": sample.split, **_flat(sample.facts)})
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")

@@ -2,7 +2,8 @@
 
 The table has one line a sample. Columns: ``rgb`` (path relative to the folder), ``emotion``, ``subject``; optional:
 ``depth`` (16-bit PNG on the same raster, distance from the camera, 0 = no data; leave the cell empty for RGB only),
-``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``. From here on such a dataset goes
+``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``. An exported folder is one too
+(``--depth-unit 0.01 --framing none`` keeps its pixels). From here on such a dataset goes
 the way of all others: landmarks, framing, rejected table, resuming.
 """
 
@@ -22,11 +23,14 @@ from fer_prep.errors import SampleError, UsageError
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.samples_table import COLUMNS
 from fer_prep.sources.raw_tree import rejected, without_duplicates
 from fer_prep.sources.read_file import read_file
 
 REQUIRED: Final = ("rgb", "emotion", "subject")
 OPTIONAL: Final = ("depth", "id", "label_source", "intensity", "action_unit", "gender", "ethnicity")
+MEASURED: Final = frozenset({"split", *(column.name for column in COLUMNS)}) - {*REQUIRED, *OPTIONAL}
+"""What the table of an export has besides; it is measured anew or made up of other columns."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -83,7 +87,7 @@ class TableSource:
             with path.open(newline="", encoding="utf-8-sig") as stream:
                 reader = csv.DictReader(stream)
                 columns = set(reader.fieldnames or ())
-                missing, unknown = set(REQUIRED) - columns, columns - set(REQUIRED) - set(OPTIONAL)
+                missing, unknown = set(REQUIRED) - columns, columns - {*REQUIRED, *OPTIONAL} - MEASURED
                 if missing or unknown:
                     found = f"no {', '.join(sorted(missing))}" if missing else f"also {', '.join(sorted(unknown))}"
                     raise UsageError(
@@ -96,13 +100,15 @@ class TableSource:
 
     def _sample(self, root: Path, number: int, cells: Mapping[str, str]) -> Sample | Rejection:
         """The sample of one line, or what is wrong with it."""
-        name = cells.get("id") or Path(cells["rgb"]).with_suffix("").as_posix().replace("/", "_")
+        # an exported id or subject begins with the dataset it came from
+        name = (cells.get("id") or Path(cells["rgb"]).with_suffix("").as_posix()).replace("/", "_")
+        subject = cells["subject"].replace(":", "-")
         where = cells["rgb"] or f"{self.table}, line {number}"
         label_source = cells.get("label_source") or self.label_source
         intensity = cells.get("intensity") or "0"
         problems = [
             (not _NAME.fullmatch(name), "an id of letters, digits and . _ + -", repr(name)),
-            (not _NAME.fullmatch(cells["subject"]), "a subject of letters, digits and . _ + -", repr(cells["subject"])),
+            (not _NAME.fullmatch(subject), "a subject of letters, digits and . _ + -", repr(cells["subject"])),
             (cells["emotion"] not in EMOTIONS, f"one of {', '.join(EMOTIONS)}", repr(cells["emotion"])),
             (label_source not in LABEL_SOURCES, f"one of {', '.join(LABEL_SOURCES)}", repr(label_source)),
             (intensity not in "01234" or len(intensity) != 1, "an intensity of 0 to 4", repr(intensity)),
@@ -119,7 +125,7 @@ class TableSource:
         return Sample(
             id=f"{self.dataset}/{name}",
             dataset=self.dataset,
-            subject=f"{self.dataset}:{cells['subject']}",
+            subject=f"{self.dataset}:{subject}",
             emotion=cells["emotion"],
             label_source=label_source,
             source_file=cells["rgb"],

@@ -37,8 +37,8 @@ def test_a_folder_has_every_pixel_and_column(data, tmp_path):
     lines = list(csv.DictReader((tmp_path / "out" / "samples.csv").open()))
     assert [line["id"] for line in lines] == data.ids.tolist()
     line = lines[30]
-    np.testing.assert_array_equal(read_rgb((tmp_path / "out" / line["rgb_file"]).read_bytes()), data.read_rgb([30])[0])
-    depth = read_depth_png((tmp_path / "out" / line["depth_file"]).read_bytes())
+    np.testing.assert_array_equal(read_rgb((tmp_path / "out" / line["rgb"]).read_bytes()), data.read_rgb([30])[0])
+    depth = read_depth_png((tmp_path / "out" / line["depth"]).read_bytes())
     np.testing.assert_array_equal(depth, data.read_depth([30])[0])
     assert line["left_eye"] == "20.0 12.0"
     assert {path.name for path in (tmp_path / "out" / "rgb").iterdir()} == set(data.classes)
@@ -147,6 +147,24 @@ class TestImport:
             assert np.isnan(data.column("depth_offset_mm")[3])
             # 4000…5000 steps of 1/8 mm are 125 mm of relief
             assert 100 < depth[0].max() * data.depth_unit_mm < 126
+
+    def test_an_exported_folder_comes_back_as_it_was(self, data, tmp_path):
+        export_folder(data, tmp_path / "out")
+        source = TableSource(dataset="again", depth_unit_mm=data.depth_unit_mm)
+        prepare(source, root=tmp_path / "out", out=tmp_path / "in", settings=self.settings(), engine=InProcessEngine())
+        merge([tmp_path / "in"], out=tmp_path / "again.h5", size=32)
+        with GlobalFile.open(tmp_path / "again.h5") as back:
+            rows = back.rows_of([f"again/{name.replace('/', '_')}" for name in data.ids])
+            assert len(rows) == data.n == back.n
+            np.testing.assert_array_equal(back.read_rgb(rows), data.read_rgb(range(data.n)))
+            np.testing.assert_array_equal(back.labels[rows], data.labels)
+            for column in ("label_source", "intensity", "gender", "action_unit"):
+                np.testing.assert_array_equal(back.column(column)[rows], data.column(column))
+            before, after = data.read_depth(range(data.n)), back.read_depth(rows)
+            np.testing.assert_array_equal(before > 0, after > 0)
+            for was, now in zip(before.astype(np.int64), after.astype(np.int64), strict=True):
+                steps = (now - was)[was > 0]
+                assert np.ptp(steps) <= 1, "the same relief, to a step of 0.01 mm; the reference before it is anew"
 
     @pytest.mark.parametrize(
         ("header", "match"),

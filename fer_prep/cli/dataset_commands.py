@@ -37,8 +37,8 @@ def merge(
     compression: Annotated[
         str,
         typer.Option(
-            help="none, lz4, zstd or gzip. Files become 10–30 % smaller and are read at about ¾ (lz4), ⅛ (zstd), "
-            "1/20 (gzip) of the speed; lz4 and zstd need the package hdf5plugin."
+            help="none, lz4, zstd or gzip. On the sample data files become 34, 45, 52 % smaller and are read at "
+            "⅔, ¼, ⅛ of the speed; lz4 and zstd need the package hdf5plugin."
         ),
     ] = "none",
     classes: Classes = "",
