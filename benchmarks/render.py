@@ -7,7 +7,9 @@ PNG files in memory). Beside them, in the same run and from the same arrays, the
 Then the throughput of two worker processes against one, and the memory of a worker over many samples.
 
 Reported is the median over recordings of the least processor time in all rounds: what the work costs where other
-programs on the machine disturb it least. OpenCV is held to one thread.
+programs on the machine disturb it least. All of it is measured in a worker process as the prepare commands start it:
+one thread, and an allocator that keeps freed memory. Beside it stands a fixed piece of work (sorting a million random
+numbers) in the same rounds: processors that share a core with other programs need more time for that, too.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ import psutil
 
 from benchmarks.thesis_rendering import cubic_griddata, vtk_problem, vtk_z_buffer
 from fer_prep.depth_encoding import encode_depth
-from fer_prep.engine import ProcessEngine
+from fer_prep.engine import ProcessEngine, WorkerDied
 from fer_prep.formats.bnt import RangeGrid, read_bnt
 from fer_prep.formats.pictures import png_bytes, read_rgb
 from fer_prep.formats.vrml import VrmlMesh, read_vrml
@@ -122,23 +123,44 @@ def time_thesis_way(recording: Recording) -> float:
     return 1e3 * seconds(lambda: vtk_z_buffer(shape.vertices, shape.faces))[0]
 
 
-def report_stages(dataset: str, items: list[Recording], *, rounds: int, renderer: Renderer) -> None:
+@dataclass(frozen=True)
+class Stages:
+    """Processor milliseconds of the stages and of the fixed piece of work, in a worker process."""
+
+    renderer: str
+
+    def __call__(self, recording: Recording) -> tuple[float, ...]:
+        """Time them once."""
+        cv2.setNumThreads(1)
+        numbers = np.random.default_rng(0).random(1_000_000)
+        fixed_s, _ = seconds(lambda: np.sort(numbers))
+        return *time_stages(recording, renderer=choose_renderer(self.renderer)), 1e3 * fixed_s
+
+
+def in_worker(function: Callable, items: list[Recording]) -> list:
+    """What one worker says to the items, in their order; the first is done twice, to warm up."""
+    results = [result for _, result in ProcessEngine(workers=1).run(function, items=[items[0], *items])]
+    if dead := [result for result in results if isinstance(result, WorkerDied)]:
+        raise RuntimeError(dead[0].reason)
+    return results[1:]
+
+
+def report_stages(dataset: str, items: list[Recording], *, rounds: int, renderer: str) -> None:
     """Print the stages' medians, their sum against the goal, and the thesis's way."""
-    time_stages(items[0], renderer=renderer)
-    timed = np.array([[time_stages(item, renderer=renderer) for item in items] for _ in range(rounds)])
-    medians = np.median(timed.min(axis=0), axis=0).tolist()
+    timed = np.array(in_worker(Stages(renderer), items * rounds)).reshape(rounds, len(items), -1)
+    *medians, fixed = np.median(timed.min(axis=0), axis=0).tolist()
     total, goal = sum(medians), GOALS_MS[dataset]
     parts = "   ".join(f"{stage} {value:6.1f}" for stage, value in zip(STAGES, medians, strict=True))
     verdict = "reached" if total <= goal else "missed"
     print(f"{dataset:10} {parts}   total {total:6.1f} ms   goal {goal:.0f} ms {verdict}   ({len(items)} recordings)")
+    print(f"{'':10} the fixed piece of work: {fixed:6.1f} ms")
     problem = vtk_problem() if dataset == "bu3dfe" else ""
     name = "VTK z-buffer" if dataset == "bu3dfe" else "griddata cubic"
     if problem:
         print(f"{'':10} thesis ({name}): not measured ({problem})")
         return
-    time_thesis_way(items[0])
-    few = items[:3]  # the cubic way takes seconds
-    thesis = statistics.median(min(time_thesis_way(item) for _ in range(min(3, rounds))) for item in few)
+    few, rounds = items[:3], min(3, rounds)  # the cubic way takes seconds
+    thesis = float(np.median(np.reshape(in_worker(time_thesis_way, few * rounds), (rounds, len(few))).min(axis=0)))
     print(f"{'':10} thesis ({name}), depth only: {thesis:6.1f} ms = {thesis / medians[1]:.2f} × our geometry stage")
 
 
@@ -210,7 +232,7 @@ def main() -> None:
     )
     print(f"renderer {renderer.name}, load before the start {load:.1f}")
     for dataset, items in found.items():
-        report_stages(dataset, items, rounds=options.rounds, renderer=renderer)
+        report_stages(dataset, items, rounds=options.rounds, renderer=options.renderer)
     for dataset, items in found.items():
         report_workers(dataset, items, count=options.samples, renderer=options.renderer)
         report_memory(dataset, items, count=options.memory_samples, renderer=options.renderer)
