@@ -174,7 +174,9 @@ def embedding_figure(embeddings: Sequence[Embedding], classes: Sequence[str], *,
         numbers = f"silhouette {e.silhouette:.2f} · between/within {e.separation:.2f}"
         axes.text(0.5, -0.03, numbers, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=GREY)
     handles, names = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(len(classes), 4), frameon=False, fontsize=8)
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=min(len(classes), 4), frameon=False, fontsize=8, markerscale=2
+    )
     return figure
 
 

@@ -180,5 +180,10 @@ def write_contact_sheet(explained: Sequence[Explained], path: Path, *, blocks: i
                     axes.imshow(sample.rgb)
                 else:
                     axes.imshow(shade_depth(sample.depth), cmap="gray", vmin=0, vmax=1)
-            marked.imshow(sample.maps[stream], cmap="jet", vmin=0, vmax=1, alpha=0.45)
+            if sample.maps[stream].any():
+                marked.imshow(sample.maps[stream], cmap="jet", vmin=0, vmax=1, alpha=0.45)
+            else:
+                marked.text(
+                    0.5, 0.04, "no evidence for it", transform=marked.transAxes, ha="center", fontsize=5, color=GREY
+                )
     save_figure(figure, path)

@@ -160,9 +160,9 @@ def reproduce(
     for number, row in enumerate(experiment.rows, start=1):
         say(f"row {number} of {len(experiment.rows)}: {row.name}")
         settings = rename(override(config, row.settings), f"{experiment.name}-{row.folder}")
-        run = _open_or_create(out / row.folder, settings)
         with GlobalFile.open(data_path) as data:
             manifest = make_row_folds(experiment, row, data, protocol=name, folds=folds, repeats=repeats)
+            run = _open_or_create(out / row.folder, settings)
             if run.finished:
                 summaries.append(_finished(run, manifest))
                 continue
