@@ -36,7 +36,9 @@ class Column:
 
 def _shortest(number: np.generic) -> str:
     """The shortest text that reads back as the same number."""
-    return str(number.item()) if number.dtype.kind in "iu" else np.format_float_positional(number, trim="0")
+    if isinstance(number, np.floating):
+        return np.format_float_positional(number, trim="0")
+    return str(number.item())
 
 
 COLUMNS: Final[tuple[Column, ...]] = (
