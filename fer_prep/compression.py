@@ -30,7 +30,7 @@ def compression_options(method: str) -> dict[str, Any] | None:
     except ImportError:
         raise UsageError(
             f"--compression {method} needs the package hdf5plugin, here and wherever the file is read",
-            hint="pip install hdf5plugin, or choose --compression gzip",
+            hint="pip install 'fer-rgbd[compression]', or choose --compression gzip",
         ) from None
     return dict(plugin.LZ4()) if method == "lz4" else dict(plugin.Zstd(clevel=3))
 
@@ -48,5 +48,5 @@ def require_filters(dataset: h5py.Dataset, path: Path) -> None:
         raise DatasetFileError(
             f"its pixels are compressed ({names}) with a filter that is not installed here",
             path=path,
-            hint="pip install hdf5plugin",
+            hint="pip install 'fer-rgbd[compression]'",
         ) from None

@@ -152,6 +152,7 @@ def draw_distributions(data: GlobalFile) -> bytes:
     """PNG: samples of each class, one panel a dataset and one for all, bars split by label source."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     datasets, emotions, sources = data.column("dataset"), emotions_of(data), data.column("label_source")
     panels: list[tuple[str, NDArray[np.bool_]]] = [(str(name), datasets == name) for name in np.unique(datasets)]
@@ -173,7 +174,7 @@ def draw_distributions(data: GlobalFile) -> bytes:
         axes.set_title(f"{title}: {of.sum()} samples", fontsize=10)
         axes.tick_params(axis="x", rotation=40, labelsize=8)
         axes.set_ylim(0, 1.12 * max(1, bottom.max()))
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.spines[["top", "right"]].set_visible(False)
     if len(source_names) > 1:
         # beside the panels: inside one it would lie on bars

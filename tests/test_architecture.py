@@ -25,8 +25,8 @@ LAYERS = (
      "folds", "fold_manifest", "fold_protocols", "default_folds", "shards",
      "sample_data"),
     ("prepare", "prepare_sample", "preview", "resample", "merge", "import_folder"),
-    ("check", "check_raw", "map_action_units", "confounding", "near_duplicates", "statistics", "browse", "data_card", "croissant",
-     "export", "doctor"),
+    ("check", "check_raw", "map_action_units", "confounding", "near_duplicates", "statistics", "browse", "data_card",
+     "croissant", "export", "doctor"),
     ("cli",),
 )  # fmt: skip
 
