@@ -30,8 +30,8 @@ LAYERS = (
     ("cli",),
 )  # fmt: skip
 
-FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "console", "progress", "resources", "digests",
-                 "depth_encoding"}  # fmt: skip
+FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "fold_protocols", "selection", "console", "progress",
+                 "resources", "digests", "depth_encoding"}  # fmt: skip
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn")
 
 
