@@ -66,6 +66,7 @@ class FakeSource:
         if word == "killer" or (word == "killer-once" and not survived.exists()):
             survived.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(60)  # the signal may reach another thread first
         if word == "bug":
             raise KeyError("no such thing")
         if word not in ("face", "faceless", "killer-once"):
