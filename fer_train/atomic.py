@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,3 +31,15 @@ def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file, whole or not at all."""
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def taking_turns(lock: Path) -> Iterator[None]:
+    """Wait until no other process or thread is inside a block with the same lock file, then hold it.
+
+    The kernel drops the lock (flock(2)) when its holder dies, so a kill blocks nobody; the empty file stays.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield

@@ -27,7 +27,7 @@ from fer_prep.errors import FerError, UsageError
 from fer_prep.folds import write_folds
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
-from fer_train.atomic import write_text
+from fer_train.atomic import taking_turns, write_text
 from fer_train.config import Config
 from fer_train.cross_validate import make_fabric, set_up_machine
 from fer_train.data import ResidentData
@@ -43,6 +43,7 @@ SAMPLERS: Final[tuple[Sampler, ...]] = ("random", "tpe")
 JOURNAL: Final = "study.journal"
 HOLDOUT: Final = "holdout.folds.json"
 BEST: Final = "best.toml"
+OUTCOME_LOCK: Final = ".outcome.lock"
 STUDY: Final = "fer-train"
 FRAME: Final = "frame"
 
@@ -169,7 +170,16 @@ def _run_trial(trial: optuna.Trial, scores: Iterator[float]) -> tuple[TrialState
 
 
 def write_outcome(study: optuna.Study, *, config: Config, space: Space, out: Path) -> None:
-    """Write ``trials.csv``, and ``best.toml``: settings for ``--preset``, once a trial is complete."""
+    """Write ``trials.csv``, and ``best.toml``: settings for ``--preset``, once a trial is complete.
+
+    Processes that share the search take turns, and look at the study only when it is their turn: what is written last
+    holds every trial that any of them has finished.
+    """
+    with taking_turns(out / OUTCOME_LOCK):
+        _write_outcome(study, config=config, space=space, out=out)
+
+
+def _write_outcome(study: optuna.Study, *, config: Config, space: Space, out: Path) -> None:
     trials = _done(study)
     lines = [
         (

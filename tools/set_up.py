@@ -96,6 +96,19 @@ def inputs_digest() -> str:
     return hasher.hexdigest()
 
 
+def conflict_in(log: Path) -> str:
+    """What pip says about versions that exclude each other, which ``--quiet`` hides; '' where there is nothing.
+
+    The usual cause is a constraint in the machine's own pip configuration.
+    """
+    lines = [line.split(" ", 1)[-1].rstrip() for line in log.read_text(errors="replace").splitlines()]
+    starts = [number for number, line in enumerate(lines) if "The conflict is caused by" in line]
+    if not starts:
+        return ""
+    found = [line.strip() for line in lines[starts[-1] + 1 :][:6] if line.strip()]
+    return "\nVersions that exclude each other (see also `pip config list`):\n    " + "\n    ".join(found)
+
+
 def provide_environment() -> None:
     """Create ``.venv`` and install the project in it, once per state of the pins."""
     stamp = VENV / ".installed"
@@ -113,13 +126,18 @@ def provide_environment() -> None:
                 f"Type:\n    sudo apt-get install -y python{major}.{minor}-venv\nand run the same command again."
             )
     say("installing fer-rgbd and its tested dependencies (a few minutes, about 7 GB)")
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    log = VENV / "pip.log"
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--log", str(log)]
+    pip += ["install", "--quiet"]
     # Debian's pip 23.0 builds PyOpenGL the legacy way and warns at length
     subprocess.run([*pip, "--upgrade", "pip"], check=False)
     constraints = ["-c", str(ROOT / "constraints.txt")]
     done = subprocess.run([*pip, *constraints, "-e", f"{ROOT}[dev]"], check=False)
     if done.returncode != 0:
-        stop("pip could not install the dependencies; its message stands above. The same command tries again.")
+        stop(
+            f"pip could not install the dependencies; its message stands above.{conflict_in(log)}\n"
+            f"The whole of it is in {log}. The same command tries again."
+        )
     stamp.write_text(inputs_digest())
 
 
