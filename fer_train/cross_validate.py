@@ -22,8 +22,9 @@ from fer_train.fold import FoldResult, run_fold
 from fer_train.host_memory import keep_freed_memory
 from fer_train.metrics import score
 from fer_train.report import write_report
-from fer_train.run_folder import SUMMARY, RunFolder
+from fer_train.run_folder import ENVIRONMENT, SUMMARY, RunFolder
 from fer_train.summary import gather_predictions, summarise
+from fer_train.trained_run import TrainedRun
 
 Say = Callable[[str], None]
 
@@ -55,7 +56,7 @@ def cross_validate(
         manifest = settle_folds(run, file, folds=folds, say=say)
         if only is not None:
             manifest.fold(only)  # refused now rather than after the data is read
-        run.write_json("environment.json", describe_environment(device) | {"data": data_path.name})
+        run.write_json(ENVIRONMENT, describe_environment(device) | {"data": data_path.name})
         data = ResidentData.load(
             data_path,
             device=device,
@@ -74,7 +75,8 @@ def cross_validate(
         run.write_predictions(predictions)
         summary = summarise(results, predictions=predictions, manifest=manifest, data=file, config=config)
         run.write_json(SUMMARY, summary)
-        write_report(run, data=file)
+        trained = TrainedRun(run=run, manifest=manifest, predictions=predictions, data=data)
+        write_report(run, data=file, trained=trained)
     return summary
 
 

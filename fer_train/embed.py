@@ -7,7 +7,6 @@ because t-SNE keeps neighbours, not distances (van der Maaten, Hinton 2008).
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,15 +20,16 @@ from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 
 from fer_prep.errors import UsageError
-from fer_train.cross_validate import make_fabric, set_up_machine
+from fer_train.atomic import write_text
 from fer_train.figures import GREY, save_figure
-from fer_train.fold import run_fold
-from fer_train.loop import FoldTraining
 from fer_train.run_folder import RunFolder, to_csv
 from fer_train.trained_run import TrainedRun
 
 COLOURS: Final = ("#d62728", "#2ca02c", "#9467bd", "#f2b701", "#7f7f7f", "#1f77b4", "#ff7f0e")
 """By the order of the classes."""
+
+
+FEWEST_SAMPLES: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,61 +63,37 @@ class Features:
     """(n, D)."""
 
 
-def kept_features(trained: TrainedRun, index: int) -> Features:
-    """What the kept network of fold ``index`` makes of the samples that the fold judged."""
+def kept_features(trained: TrainedRun, index: int, *, limit: int | None = None) -> Features:
+    """What the kept network of fold ``index`` makes of the samples that the fold judged, or of ``limit`` of them."""
     fold = trained.fold(index)
+    ids = fold.val
+    if limit is not None and len(ids) > limit:
+        ids = tuple(ids[place] for place in np.linspace(0, len(ids) - 1, limit).round().astype(int))
     values, labels = [], []
     with torch.no_grad():
-        for rgb, depth, truth in fold.inputs(fold.val):
+        for rgb, depth, truth in fold.inputs(ids):
             values.append(fold.network(rgb, depth).features.float().cpu())
             labels.append(truth.cpu())
     return Features(
         fold=index,
         epoch=None,
-        ids=fold.val,
+        ids=ids,
         labels=torch.cat(labels).numpy(),
         values=torch.cat(values).numpy(),
     )
 
 
-def features_at_epochs(trained: TrainedRun, index: int, *, epochs: Sequence[int]) -> list[Features]:
-    """The same at the ends of the given epochs (counted from 1), by training the fold once more, with its own settings.
-
-    Nothing of the run is changed. Training repeats itself exactly on the CPU; on a GPU only where it was deterministic.
-    """
-    config = trained.run.config
-    beyond = [epoch for epoch in epochs if not 1 <= epoch <= config.training.epochs]
-    if beyond:
-        raise UsageError(f"this run has epochs 1 to {config.training.epochs}; asked for {beyond[0]}")
-    ids = trained.fold(index).val
-    found: list[Features] = []
-
-    def keep(epoch: int, training: FoldTraining) -> None:
-        if epoch in epochs:
-            _, features, labels = training.outputs(training.rows.val)
-            found.append(
-                Features(fold=index, epoch=epoch, ids=ids, labels=labels.cpu().numpy(), values=features.cpu().numpy())
-            )
-
-    device = set_up_machine(config.machine)
-    with tempfile.TemporaryDirectory() as folder:
-        run_fold(
-            index,
-            manifest=trained.manifest,
-            data=trained.data,
-            config=config,
-            fabric=make_fabric(device, config.machine),
-            folder=Path(folder),
-            at_epoch_end=keep,
-        )
-    return found
+def can_be_embedded(features: Features) -> bool:
+    """True where there are enough samples to draw, of two classes or more but not of one each."""
+    return len(features.values) >= FEWEST_SAMPLES and 2 <= len(np.unique(features.labels)) < len(features.labels)
 
 
 def embed(features: Features, *, perplexity: float = 30.0, seed: int = 0) -> Embedding:
     """t-SNE of (n, D) features, and how far apart the classes are in them; few samples lower the perplexity."""
     count = len(features.values)
-    if count < 5:
-        raise UsageError(f"fold {features.fold} judged {count} samples: too few to draw")
+    if not can_be_embedded(features):
+        classes = len(np.unique(features.labels))
+        raise UsageError(f"fold {features.fold} judged {count} samples of {classes} classes: too few to draw")
     reducer = TSNE(perplexity=min(perplexity, (count - 1) / 3), init="pca", random_state=seed)
     return Embedding(
         fold=features.fold,
@@ -153,7 +129,7 @@ def write_embeddings(embeddings: Sequence[Embedding], folder: Path, *, classes: 
         for sample, label, (x, y) in zip(e.ids, e.labels.tolist(), e.places.tolist(), strict=True)
     ]
     place = RunFolder(folder)
-    (folder / "embedding.csv").write_text(to_csv(("id", "fold", "epoch", "class", "x", "y"), lines), encoding="utf-8")
+    write_text(folder / "embedding.csv", to_csv(("id", "fold", "epoch", "class", "x", "y"), lines))
     place.write_json("embedding.json", {"embeddings": [_numbers(e) for e in embeddings]})
 
 

@@ -90,7 +90,10 @@ class Evaluation:
         run.write_json("evaluation.json", self.report)
         run.write_predictions(self.predictions)
         counts = np.array(self.report["confusion"])
-        save_figure(confusion_figure(counts, self.predictions.classes, normalise=True), folder / "confusion.png")
+        save_figure(
+            confusion_figure(counts, self.predictions.classes, normalise=True, of="the ensemble"),
+            folder / "confusion.png",
+        )
 
 
 def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Progress = silent) -> Evaluation:

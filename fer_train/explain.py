@@ -23,6 +23,7 @@ from torch.nn.functional import interpolate
 from fer_prep.errors import UsageError
 from fer_train.figures import GREY, save_figure, shade_depth
 from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.pixels import DEPTH_MAX, RGB_MAX
 from fer_train.run_folder import Predictions
 from fer_train.trained_run import BATCH, TrainedRun
 
@@ -145,15 +146,15 @@ def _rows_named(predictions: Predictions, samples: Sequence[str]) -> list[int]:
 
 def _explained(trained: TrainedRun, row: int, maps: Mapping[str, NDArray[np.float32]]) -> Explained:
     predictions, data = trained.predictions, trained.data
-    [place] = data.rows_of([predictions.ids[row]]).tolist()
+    seen = data.gather(data.rows_of([predictions.ids[row]]))
     predicted = int(predictions.predicted[row])
     return Explained(
         id=predictions.ids[row],
         truth=predictions.classes[predictions.labels[row]],
         predicted=predictions.classes[predicted],
         probability=float(predictions.probabilities[row, predicted]),
-        rgb=data.rgb[place].cpu().numpy(),
-        depth=data.depth[place].cpu().numpy().view(np.uint16),
+        rgb=(seen.rgb[0].permute(1, 2, 0) * RGB_MAX).round().to(torch.uint8).cpu().numpy(),
+        depth=(seen.depth[0, 0].double() * DEPTH_MAX).round().cpu().numpy().astype(np.uint16),
         maps=maps,
     )
 

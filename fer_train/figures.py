@@ -44,7 +44,9 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(part, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None}, bbox_inches="tight")
 
 
-def confusion_figure(counts: NDArray[np.int64], classes: Sequence[str], *, normalise: bool) -> Figure:
+def confusion_figure(
+    counts: NDArray[np.int64 | np.float64], classes: Sequence[str], *, normalise: bool, of: str = "all folds summed"
+) -> Figure:
     """Truth down, prediction across; ``counts`` (K, K), shown as counts or as percent of each row."""
     sizes = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(sizes, 1)
@@ -57,7 +59,7 @@ def confusion_figure(counts: NDArray[np.int64], classes: Sequence[str], *, norma
     axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="truth")
-    axes.set_title("Percent of each true class" if normalise else "Samples, all folds summed", fontsize=10)
+    axes.set_title(f"Percent of each true class, {of}" if normalise else f"Samples, {of}", fontsize=10)
     axes.spines[:].set_visible(False)
     if normalise:
         figure.colorbar(image, ax=axes, fraction=0.045, pad=0.03, label="%")

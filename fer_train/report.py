@@ -14,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fer_prep.global_file import GlobalFile
 from fer_train.atomic import write_text
+from fer_train.embed import can_be_embedded, embed, kept_features, write_embeddings
+from fer_train.explain import choose, explain, write_contact_sheet
 from fer_train.figures import (
     Mistake,
     class_bars_figure,
@@ -23,13 +25,22 @@ from fer_train.figures import (
     save_figure,
 )
 from fer_train.run_folder import CONFIG, Predictions, RunFolder, read_history
+from fer_train.trained_run import TrainedRun
 
 MISTAKES_SHOWN: Final = 18
+EXPLAINED: Final = 2
+"""Grad-CAM samples of every class."""
+EMBEDDED: Final = 2000
+"""t-SNE samples of every fold, at most."""
 
 NOTES: Final = {
     "confusion": "Every sample was judged by the fold that had not trained on it; all folds summed.",
     "curves": "Thin lines and points are single folds. The headline is the last point of each fold.",
     "classes": "Recall: how many of a class were found. Precision: how many of those called so are it.",
+    "embedding": "What the classifier sees of the judged samples, by t-SNE; every fold has a network and a space of "
+    "its own. Distances between groups mean little here; the numbers below a panel are of the features themselves.",
+    "grad-cam-right": "Grad-CAM of right answers, the most confident of each class: where in picture and depth the "
+    "evidence lies, from blue (none) to red. fer-train explain draws others.",
     "mistakes": "Those made with the greatest confidence: picture above, depth below (bright is near, black no data).",
 }
 
@@ -60,10 +71,17 @@ class Table:
     has_total: bool = False
 
 
-def write_report(run: RunFolder, *, data: GlobalFile) -> Path:
-    """Draw all figures of a finished run and write its page; return the page's path."""
+def write_report(run: RunFolder, *, data: GlobalFile, trained: TrainedRun | None = None) -> Path:
+    """Draw all figures of a finished run and write its page; return the page's path.
+
+    Those that look into the networks (t-SNE, Grad-CAM) are drawn where ``trained`` gives access to them.
+    """
     summary, predictions = run.read_summary(), run.read_predictions()
     pictures = draw_figures(run, summary, predictions, data=data)
+    if trained is not None:
+        inside = [picture for picture in (draw_embedding(trained), draw_grad_cam(trained)) if picture]
+        place = next((k for k, picture in enumerate(pictures) if picture.path.stem == "mistakes"), len(pictures))
+        pictures[place:place] = inside
     environment = json.loads((run.path / "environment.json").read_text(encoding="utf-8"))
     template = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -92,12 +110,13 @@ def draw_figures(
     run: RunFolder, summary: Mapping[str, Any], predictions: Predictions, *, data: GlobalFile
 ) -> list[Picture]:
     """Write ``figures/*.png``; return what the page shows of them, in its order."""
-    counts = np.array(summary["confusion_matrix"])
+    counts, means = np.array(summary["confusion_matrix"]), np.array(summary["confusion_matrix_mean"])
     classes = summary["classes"]
     histories = [read_history(run.fold(fold["index"]) / "history.csv") for fold in summary["folds"]]
     figures = {
         "confusion": ("Confusion matrix", confusion_figure(counts, classes, normalise=True)),
         "confusion-counts": ("", confusion_figure(counts, classes, normalise=False)),
+        "confusion-mean": ("", confusion_figure(means, classes, normalise=True, of="mean of the folds")),
         "classes": ("Classes", class_bars_figure(summary["per_class"], chance=100 / len(classes))),
         "curves": ("Training", curves_figure(histories)),
     }
@@ -111,6 +130,27 @@ def draw_figures(
         if title:
             pictures.append(Picture(title=title, note=NOTES[name], alt=title, path=path))
     return pictures
+
+
+def draw_embedding(trained: TrainedRun) -> Picture | None:
+    """Write ``figures/embedding.*``: the features of every fold by t-SNE; None where all folds are too small."""
+    features = [kept_features(trained, index, limit=EMBEDDED) for index in trained.fold_numbers]
+    embeddings = [embed(each) for each in features if can_be_embedded(each)]
+    if not embeddings:
+        return None
+    write_embeddings(embeddings, trained.run.figures, classes=trained.data.classes)
+    path = trained.run.figures / "embedding.png"
+    return Picture(title="Features", note=NOTES["embedding"], alt="t-SNE of the features", path=path)
+
+
+def draw_grad_cam(trained: TrainedRun) -> Picture | None:
+    """Write ``figures/grad-cam-right.png``; None where no answer was right."""
+    if not choose(trained.predictions, per_class=EXPLAINED, pick="right"):
+        return None
+    explained = explain(trained, per_class=EXPLAINED, pick="right")
+    path = trained.run.figures / "grad-cam-right.png"
+    write_contact_sheet(explained, path, blocks=min(2, len(explained)))
+    return Picture(title="Where it looks", note=NOTES["grad-cam-right"], alt="Grad-CAM maps", path=path)
 
 
 def worst_mistakes(predictions: Predictions, *, data: GlobalFile, count: int = MISTAKES_SHOWN) -> list[Mistake]:

@@ -29,6 +29,8 @@ from fer_train.settings_file import config_to_toml, differences, read_config
 
 CONFIG: Final = "config.toml"
 SUMMARY: Final = "summary.json"
+FOLDS: Final = "folds.json"
+ENVIRONMENT: Final = "environment.json"
 FIRST_COLUMNS: Final = ("id", "fold", "label", "predicted")
 
 
@@ -104,6 +106,15 @@ class RunFolder:
                 hint="resume with the settings of its config.toml (give none), or start a new run with another --out",
             )
 
+    def discard_unstarted(self) -> None:
+        """Remove a run in which no fold was begun, so that the corrected command finds its place free."""
+        if any(self.path.glob("fold-*")):
+            return
+        for name in (CONFIG, FOLDS, ENVIRONMENT):
+            (self.path / name).unlink(missing_ok=True)
+        if not any(self.path.iterdir()):
+            self.path.rmdir()
+
     def fold(self, index: int) -> Path:
         """``fold-K``, counted from 0 as in ``folds.json``."""
         return self.path / f"fold-{index}"
@@ -111,7 +122,7 @@ class RunFolder:
     @property
     def folds_file(self) -> Path:
         """The fold manifest of the run."""
-        return self.path / "folds.json"
+        return self.path / FOLDS
 
     @property
     def report(self) -> Path:

@@ -187,7 +187,8 @@ def embed(
         fer-train embed runs/island --fold 0 --epochs 1,5,10 --out figure-3.13
     """
     from fer_train.embed import embed as reduce
-    from fer_train.embed import features_at_epochs, kept_features, write_embeddings
+    from fer_train.embed import kept_features, write_embeddings
+    from fer_train.embed_epochs import features_at_epochs
     from fer_train.environment import choose_device
     from fer_train.trained_run import TrainedRun
 

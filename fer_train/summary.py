@@ -21,6 +21,7 @@ from fer_train.run_folder import Predictions
 
 GROUP_COLUMNS: Final = ("dataset", "gender", "intensity", "label_source")
 ACCURACIES: Final[tuple[Statistic, ...]] = ("overall_accuracy", "average_accuracy")
+SCORES: Final = (*ACCURACIES, "macro_f1", "calibration_error")
 
 
 def gather_predictions(results: Sequence[FoldResult], *, classes: tuple[str, ...]) -> Predictions:
@@ -68,8 +69,9 @@ def summarise(
             "overall_accuracy": _spread([fold["best"] for fold in folds], "overall_accuracy"),
             "note": "chosen with the answers in hand: not a result",
         },
-        "pooled": {name: getattr(pooled, name) for name in (*ACCURACIES, "macro_f1", "calibration_error")},
+        "pooled": {name: getattr(pooled, name) for name in SCORES},
         "confusion_matrix": pooled.confusion,
+        "confusion_matrix_mean": _mean_confusion([fold["confusion_matrix"] for fold in folds]),
         "per_class": _per_class(pooled, predictions.classes),
         "groups": {column: _by_group(predictions, data.column(column)[rows]) for column in GROUP_COLUMNS},
         "subjects_on_both_sides": leaking,
@@ -119,6 +121,15 @@ def _interval(predictions: Predictions, subjects: NDArray[np.str_], *, statistic
     return {"ci95": [interval.low, interval.high]}
 
 
+def _mean_confusion(counts: Sequence[list[list[int]]]) -> list[list[float]]:
+    """(K, K) mean over the folds of the percentages of each true class; a fold without the class has no say in it."""
+    folds = np.array(counts, np.float64)  # (F, K, K)
+    sizes = folds.sum(axis=2, keepdims=True)
+    shares = np.divide(100 * folds, sizes, out=np.zeros_like(folds), where=sizes > 0)
+    having = np.maximum((sizes > 0).sum(axis=0), 1)  # (K, 1)
+    return (shares.sum(axis=0) / having).tolist()
+
+
 def _per_class(scores: Scores, classes: Sequence[str]) -> dict[str, dict[str, float]]:
     """Recall, precision and number of samples of each class."""
     counts = np.array(scores.confusion, np.float64)
@@ -140,7 +151,7 @@ def _by_group(predictions: Predictions, values: NDArray[Any]) -> dict[str, dict[
     for value in np.unique(values):
         members = np.flatnonzero(values == value)
         scores = score(predictions.labels[members], predictions.probabilities[members])
-        groups[str(value)] = {"samples": scores.samples} | {name: getattr(scores, name) for name in ACCURACIES}
+        groups[str(value)] = {"samples": scores.samples} | {name: getattr(scores, name) for name in SCORES}
     return groups
 
 

@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from fer_prep.console import console, messages, print_table, progress_bar
+from fer_prep.errors import FerError
 from fer_train.cli import app
 
 if TYPE_CHECKING:
@@ -41,7 +42,17 @@ LossOption = Annotated[
 ModalityOption = Annotated[str | None, typer.Option(help="rgbd, rgb or depth.", show_default=False)]
 FusionOption = Annotated[str | None, typer.Option(help="attention, sum, concat or attention-1d.", show_default=False)]
 BackboneOption = Annotated[str | None, typer.Option(help="Any timm model by name.", show_default=False)]
-WeightsOption = Annotated[str | None, typer.Option(help="A local file with backbone weights.", show_default=False)]
+WeightsOption = Annotated[
+    str | None,
+    typer.Option(help="A local file with backbone weights: safetensors or a state dict.", show_default=False),
+]
+TrustPickleOption = Annotated[
+    bool, typer.Option("--trust-pickle", help="Load --weights even where that runs code inside the file.")
+]
+ImageSizeOption = Annotated[int | None, typer.Option(help="Side of the network's input in pixels.", show_default=False)]
+DeterministicOption = Annotated[
+    bool, typer.Option("--deterministic", help="Only deterministic kernels: slower on GPUs, equal numbers every time.")
+]
 SeedOption = Annotated[int | None, typer.Option(help="Seeds everything random.", show_default=False)]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default=False)]
 OutOption = Annotated[
@@ -68,8 +79,11 @@ def kfold(
     fusion: FusionOption = None,
     backbone: BackboneOption = None,
     weights: WeightsOption = None,
+    trust_pickle: TrustPickleOption = False,
+    image_size: ImageSizeOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
+    deterministic: DeterministicOption = False,
     settings: SetOption = None,
     out: OutOption = None,
     resume: ResumeOption = False,
@@ -95,8 +109,11 @@ def kfold(
         fusion=fusion,
         backbone=backbone,
         weights=weights,
+        trust_pickle=trust_pickle or None,
+        image_size=image_size,
         seed=seed,
         device=device,
+        deterministic=deterministic or None,
     )
     run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, folds=folds)
@@ -115,8 +132,11 @@ def fit(
     fusion: FusionOption = None,
     backbone: BackboneOption = None,
     weights: WeightsOption = None,
+    trust_pickle: TrustPickleOption = False,
+    image_size: ImageSizeOption = None,
     seed: SeedOption = None,
     device: DeviceOption = None,
+    deterministic: DeterministicOption = False,
     settings: SetOption = None,
     out: OutOption = None,
     resume: ResumeOption = False,
@@ -138,8 +158,11 @@ def fit(
         fusion=fusion,
         backbone=backbone,
         weights=weights,
+        trust_pickle=trust_pickle or None,
+        image_size=image_size,
         seed=seed,
         device=device,
+        deterministic=deterministic or None,
     )
     run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, only=fold)
@@ -178,8 +201,11 @@ KEYS = {
     "fusion": "model.fusion",
     "backbone": "model.backbone",
     "weights": "model.weights",
+    "trust_pickle": "model.trust_pickle",
+    "image_size": "data.image_size",
     "seed": "training.seed",
     "device": "machine.device",
+    "deterministic": "machine.deterministic",
 }
 """Options that are settings under a shorter name."""
 
@@ -204,15 +230,19 @@ def _train(
     """Train, then print the result table and where the report is."""
     from fer_train.cross_validate import FoldChoice, cross_validate
 
-    summary = cross_validate(
-        data,
-        config=config,
-        folds=FoldChoice(manifest=manifest, number=folds),
-        run=run,
-        only=only,
-        say=lambda text: messages.print(escape(text), soft_wrap=True),
-        progress=progress_bar,
-    )
+    try:
+        summary = cross_validate(
+            data,
+            config=config,
+            folds=FoldChoice(manifest=manifest, number=folds),
+            run=run,
+            only=only,
+            say=lambda text: messages.print(escape(text), soft_wrap=True),
+            progress=progress_bar,
+        )
+    except FerError:
+        run.discard_unstarted()
+        raise
     _print_summary(summary)
     console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 
@@ -230,8 +260,12 @@ def _open_run(
         config = override(base, assignments)
         run.refuse_other_settings(config)
         messages.print(f"resuming {escape(str(run.path))}", soft_wrap=True)
+        say_if_no_gpu(config)
         return run, config
-    config = override(load_preset(preset or preset_for_this_machine()), assignments)
+    chosen = preset or preset_for_this_machine()
+    config = override(load_preset(chosen), assignments)
+    if preset is not None:
+        say_if_no_gpu(config)
     return RunFolder.create(out or default_run_path(config.name), config=config), config
 
 
@@ -246,6 +280,14 @@ def preset_for_this_machine() -> str:
         soft_wrap=True,
     )
     return "demo"
+
+
+def say_if_no_gpu(config: Config) -> None:
+    """One line where a GPU would have been taken and there is none: the training goes on, but takes its time."""
+    from fer_train.environment import choose_device
+
+    if config.machine.device == "auto" and choose_device("auto").type == "cpu":
+        messages.print("no GPU here: training on the CPU")
 
 
 def _print_summary(summary: dict[str, Any]) -> None:

@@ -47,7 +47,8 @@ def test_the_run_folder_has_everything_the_contract_names(finished):
     fold_files = {"model.safetensors", "config.json", "history.csv", "last.ckpt"}
     expected |= {f"fold-{index}/{name}" for index in (0, 1) for name in fold_files}
     assert expected <= files
-    assert {"figures/confusion.png", "figures/curves.png"} <= files
+    drawn = ("confusion", "confusion-counts", "confusion-mean", "curves", "classes", "embedding", "grad-cam-right")
+    assert {f"figures/{name}.png" for name in drawn} <= files
     for index in (0, 1):
         assert any(name.startswith(f"fold-{index}/events.out.tfevents") for name in files)
     assert not any(name.endswith(".part") for name in files)
@@ -85,7 +86,13 @@ def test_the_summary_follows_from_the_predictions(finished):
     values = [fold["overall_accuracy"] for fold in summary["folds"]]
     assert summary["overall_accuracy"]["mean"] == pytest.approx(np.mean(values))
     assert summary["overall_accuracy"]["std"] == pytest.approx(np.std(values, ddof=1))
+    counts = np.array([fold["confusion_matrix"] for fold in summary["folds"]])
+    np.testing.assert_array_equal(summary["confusion_matrix"], counts.sum(axis=0))
     assert np.array(summary["confusion_matrix"]).sum() == len(rows)
+    mean = (100 * counts / counts.sum(axis=2, keepdims=True)).mean(axis=0)
+    np.testing.assert_allclose(summary["confusion_matrix_mean"], mean)
+    assert set(summary["groups"]) == {"dataset", "gender", "intensity", "label_source"}
+    assert sum(group["samples"] for group in summary["groups"]["gender"].values()) == len(rows)
 
 
 def test_the_headline_is_the_last_point_and_the_best_is_named_so(finished):
@@ -113,7 +120,8 @@ def test_the_report_needs_no_other_file(finished):
     page = run.report.read_text(encoding="utf-8")
     assert "http://" not in page
     assert "https://" not in page
-    assert page.count("data:image/png;base64,") >= 3
+    assert page.count("data:image/png;base64,") >= 5
+    assert all(f"<h2>{title}</h2>" in page for title in ("Confusion matrix", "Training", "Features", "Where it looks"))
     assert f"{summary['overall_accuracy']['mean']:.1f} ±" in page
     assert str(run.path) not in page
 

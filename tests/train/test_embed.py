@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from fer_prep.errors import UsageError
 from fer_train.cli import app
 from fer_train.cross_validate import FoldChoice, cross_validate
-from fer_train.embed import Features, class_separation, embed, features_at_epochs, kept_features
+from fer_train.embed import Features, class_separation, embed, kept_features
+from fer_train.embed_epochs import features_at_epochs
 from fer_train.run_folder import RunFolder
 from fer_train.trained_run import TrainedRun
 
