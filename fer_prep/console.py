@@ -1,18 +1,14 @@
-"""What both programs share at the terminal: errors as two lines, exit codes, progress with rate and time left.
-
-Exit codes: 0 done; 1 done, but something is wrong with the data (too many rejected, a check that failed);
-2 wrong usage or unreadable input; 130 interrupted.
-"""
+"""What both programs print: results on standard output, everything else on standard error; tables, JSON, progress."""
 
 from __future__ import annotations
 
-import errno
-import io
-import os
+import json
+import math
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from typing import Any, Final, final
 
 import typer
@@ -29,7 +25,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
-from typer.core import TyperGroup
 
 from fer_prep.errors import FerError
 
@@ -37,13 +32,15 @@ EXIT_DATA_WRONG: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
-INSTALL_ALL: Final = "pip install 'fer-rgbd[all]' brings it; fer-prep doctor says what else is missing"
-ASK_DOCTOR: Final = "fer-prep doctor gives the one line that installs it"
-
 
 @final
 class _Terminal(Console):
     """A console that leaves it to ``FerGroup`` what a reader who went away means; rich would exit with 1."""
+
+    said_less = False
+    """``--quiet``: neither progress nor notes."""
+    said_more = False
+    """``--verbose``: progress as lines where there is no terminal."""
 
     def on_broken_pipe(self) -> None:
         """Called by rich while it handles the BrokenPipeError."""
@@ -54,6 +51,17 @@ console: Final = _Terminal(highlight=False)
 """Results: standard output."""
 messages: Final = _Terminal(stderr=True, highlight=False)
 """Progress, warnings and errors: standard error, so that output can be piped."""
+
+
+def set_verbosity(*, quiet: bool, verbose: bool) -> None:
+    """What ``--quiet`` and ``--verbose`` of this run ask for."""
+    messages.said_less, messages.said_more = quiet, verbose and not quiet
+
+
+def note(text: str) -> None:
+    """Say what is going on, on standard error; not with ``--quiet``."""
+    if not messages.said_less:
+        messages.print(escape(text), soft_wrap=True)
 
 
 def warn(text: str) -> None:
@@ -77,7 +85,10 @@ class _RateColumn(ProgressColumn):
 
 @contextmanager
 def progress_bar(description: str, *, total: int, unit: str = "samples") -> Iterator[Callable[[int], None]]:
-    """A ``fer_prep.progress.Progress`` that draws a bar on standard error (nothing when it is not a terminal)."""
+    """A ``fer_prep.progress.Progress`` on standard error: a bar on a terminal, lines elsewhere if ``--verbose``."""
+    if messages.said_more and not messages.is_terminal:
+        yield _lines(description, total=total, unit=unit)
+        return
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -87,105 +98,52 @@ def progress_bar(description: str, *, total: int, unit: str = "samples") -> Iter
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=messages, disable=not messages.is_terminal) as bars:
+    with Progress(*columns, console=messages, disable=not draws_progress()) as bars:
         task = bars.add_task(description, total=total, unit=unit)
         yield lambda steps: bars.advance(task, steps)
 
 
-class FerGroup(TyperGroup):
-    """A command group in which every FerError, full disk, Ctrl-C and closed pipe ends as a person expects."""
-
-    def main(self, *args: Any, **options: Any) -> Any:
-        """Run the program; what a terminal that is not UTF-8 cannot show becomes a question mark, not a crash."""
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="replace")
-        return super().main(*args, **options)
-
-    def invoke(self, ctx: Any) -> Any:
-        """Run the chosen command; ``--debug`` lets errors through with their traceback."""
-        debug = bool(ctx.params.get("debug"))
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            messages.print("[yellow]interrupted[/]: the same command continues where this one stopped")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except FerError as error:
-            if debug:
-                raise
-            report_error(error)
-            raise typer.Exit(EXIT_UNUSABLE) from None
-        except BrokenPipeError:
-            # the reader of our output went away (| head): leave quietly, as other Unix programs do
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from None
-        except ImportError as error:
-            explained = _explain_import_error(error)
-            if debug or explained is None:
-                raise
-            report_error(explained)
-            raise typer.Exit(EXIT_UNUSABLE) from None
-        except OSError as error:
-            if debug:
-                raise
-            report_error(_explain_os_error(error))
-            raise typer.Exit(EXIT_UNUSABLE) from None
+def draws_progress() -> bool:
+    """True where progress is drawn: on a terminal, without ``--quiet``."""
+    return messages.is_terminal and not messages.said_less
 
 
-def make_app(program: str, *, version: str, help: str) -> typer.Typer:
-    """A command-line program with the options that all of ours have; commands are then registered on it."""
-    app = typer.Typer(
-        name=program,
-        cls=FerGroup,
-        no_args_is_help=True,
-        rich_markup_mode="rich",
-        pretty_exceptions_enable=False,
-        help=help,
-    )
+def _lines(description: str, *, total: int, unit: str) -> Callable[[int], None]:
+    """Progress as a line at every tenth of the way, for logs."""
+    done, start = 0, time.monotonic()
 
-    def print_version(wanted: bool) -> None:
-        if wanted:
-            console.print(f"{program} {version}")
-            raise typer.Exit
+    def advance(steps: int) -> None:
+        nonlocal done
+        before, done = done, done + steps
+        if total and 10 * before // total != 10 * done // total:
+            note(f"{description}: {done} of {total} {unit} after {time.monotonic() - start:.0f} s")
 
-    # as default values, not in annotations: those are evaluated as strings, outside of this function
-    @app.callback()
-    def options(
-        debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
-        version: bool = typer.Option(
-            False, "--version", callback=print_version, is_eager=True, help="Print the version."
-        ),
-    ) -> None:
-        """Options of the whole program; commands follow."""
-
-    return app
-
-
-def _explain_import_error(error: ImportError) -> FerError | None:
-    """The two-line form of a missing package or system library; None for a fault of our own modules."""
-    package = (error.name or "").split(".")[0]
-    if "cannot open shared object file" in str(error):
-        return FerError(f"{package or 'a package'} lacks a system library: {error}", hint=ASK_DOCTOR)
-    if isinstance(error, ModuleNotFoundError) and package not in ("", "fer_prep", "fer_train"):
-        return FerError(f"the Python package {package} is not installed", hint=INSTALL_ALL)
-    return None
-
-
-def _explain_os_error(error: OSError) -> FerError:
-    """The two-line form of an operating-system error."""
-    hints = {
-        errno.ENOSPC: "free some space and run the same command again: it continues",
-        errno.EDQUOT: "your quota is used up; free some space and run the same command again: it continues",
-        errno.EACCES: "choose a folder you may write to, or change its permissions",
-        errno.EROFS: "this file system is read-only: choose another --out",
-    }
-    reason = error.strerror or str(error) or type(error).__name__
-    return FerError(reason, path=error.filename, hint=hints.get(error.errno or 0, ""))
+    return advance
 
 
 def too_many_rejected(*, rejected: int, total: int, max_rejected: float) -> bool:
     """True when more than the allowed share of samples (``--max-rejected``) was rejected."""
     return total > 0 and rejected / total > max_rejected
+
+
+def print_json(content: object) -> None:
+    """Print data on standard output as JSON that every reader takes: numbers that are none become null."""
+    typer.echo(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Mappings, sequences, dataclasses, paths and NumPy's numbers as JSON's own types."""
+    if is_dataclass(value):
+        return _plain({field.name: getattr(value, field.name) for field in fields(value)})
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(entry) for entry in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -5,19 +5,18 @@ Commands import the library inside their bodies, so that ``--help`` does not loa
 
 from __future__ import annotations
 
-from fer_prep.console import make_app
+from fer_prep.program import make_app
 from fer_train import __version__
 
 app = make_app(
     "fer-train",
     version=__version__,
     help="Cross-validated training on a fer-rgbd dataset.",
+    continues={
+        **dict.fromkeys(("kfold", "fit"), "the same command with --resume continues where this one stopped"),
+        **dict.fromkeys(("tune", "reproduce"), "the same command continues where this one stopped"),
+    },
 )
-
-
-def main() -> None:
-    """Entry point of the ``fer-train`` script."""
-    app()
 
 
 # importing a command module registers its commands, in the order in which they are met

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fer_prep.console import console, messages, print_table, progress_bar
+from fer_prep.console import console, note, print_table, progress_bar
 from fer_prep.errors import UsageError
 from fer_train.cli import app
 from fer_train.train_commands import preset_for_this_machine
@@ -74,7 +74,7 @@ def tune(
             trials=trials, folds=folds, holdout=holdout, metric=metric, sampler=sampler, prune=prune, seed=seed
         ),
         out=out,
-        say=lambda text: messages.print(escape(text), soft_wrap=True),
+        say=note,
         progress=progress_bar,
     )
     if not (out / BEST).exists():
@@ -144,7 +144,7 @@ def reproduce(
         folds=folds,
         repeats=repeats,
         out=folder,
-        say=lambda text: messages.print(escape(text), soft_wrap=True),
+        say=note,
         progress=progress_bar,
     )
     print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())

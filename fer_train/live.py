@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from fer_prep.console import messages
+from fer_prep.console import draws_progress, messages
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def training_display(
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=messages, disable=not messages.is_terminal) as bars:
+    with Progress(*columns, console=messages, disable=not draws_progress()) as bars:
         task = bars.add_task(title, total=total_steps, numbers="")
         seen = _Seen(batch_size)
         yield lambda row: bars.update(task, completed=row["step"], numbers=seen.describe(row))

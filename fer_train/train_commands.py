@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from fer_prep.console import console, messages, print_table, progress_bar
+from fer_prep.console import console, note, print_table, progress_bar
 from fer_prep.errors import FerError
 from fer_train.cli import app
 
@@ -237,7 +237,7 @@ def _train(
             folds=FoldChoice(manifest=manifest, number=folds),
             run=run,
             only=only,
-            say=lambda text: messages.print(escape(text), soft_wrap=True),
+            say=note,
             progress=progress_bar,
         )
     except FerError:
@@ -259,7 +259,7 @@ def _open_run(
         base = run.config if preset is None else load_preset(preset)
         config = override(base, assignments)
         run.refuse_other_settings(config)
-        messages.print(f"resuming {escape(str(run.path))}", soft_wrap=True)
+        note(f"resuming {run.path}")
         say_if_no_gpu(config)
         return run, config
     chosen = preset or preset_for_this_machine()
@@ -275,10 +275,7 @@ def preset_for_this_machine() -> str:
 
     if choose_device("auto").type != "cpu":
         return "thesis"
-    messages.print(
-        "no GPU here: using the preset demo, which a CPU can finish (--preset thesis for the full network)",
-        soft_wrap=True,
-    )
+    note("no GPU here: using the preset demo, which a CPU can finish (--preset thesis for the full network)")
     return "demo"
 
 
@@ -287,7 +284,7 @@ def say_if_no_gpu(config: Config) -> None:
     from fer_train.environment import choose_device
 
     if config.machine.device == "auto" and choose_device("auto").type == "cpu":
-        messages.print("no GPU here: training on the CPU")
+        note("no GPU here: training on the CPU")
 
 
 def _print_summary(summary: dict[str, Any]) -> None:

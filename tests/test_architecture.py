@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "progress", "resources",
      "landmark_names", "check_report", "system_libraries", "atomic_files", "folder_lock", "engine", "worker_process",
-     "console", "workspace",
+     "console", "workspace", "workspace_settings", "program", "config_command", "entry", "__main__",
      "action_units", "dataset_manifest"),
     ("formats", "geometry", "faces"),
     ("sources",),
@@ -30,8 +30,8 @@ LAYERS = (
     ("cli",),
 )  # fmt: skip
 
-FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "fold_protocols", "selection", "console", "progress",
-                 "resources", "digests", "depth_encoding"}  # fmt: skip
+FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "fold_protocols", "selection", "console", "program",
+                 "entry", "progress", "resources", "digests", "depth_encoding"}  # fmt: skip
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn")
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from fer_prep.cli import app
 
-RUN = [sys.executable, "-c", "from fer_prep.cli import main; main()"]
+RUN = [sys.executable, "-c", "from fer_prep.__main__ import main; main()"]
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -56,7 +56,7 @@ def test_a_missing_system_library_is_named_without_a_traceback(monkeypatch, tmp_
 
 def test_a_missing_package_is_named_without_a_traceback(tmp_path):
     write_bosphorus(tmp_path, "bs000_N_N_0")
-    without = "import sys; sys.modules['h5py'] = None; from fer_prep.cli import main; main()"
+    without = "import sys; sys.modules['h5py'] = None; from fer_prep.__main__ import main; main()"
     done = subprocess.run([sys.executable, "-c", without, "check", str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 2, done.stderr
     assert done.stderr.splitlines()[0] == "error: the Python package h5py is not installed"

@@ -32,7 +32,7 @@ def tree(tmp_path_factory):
 def command(tree: Path, out: Path, *, size: int = 96, workers: int = 2) -> list[str]:
     options = {"root": tree, "out": out, "size": size, "workers": workers}
     texts = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    program = [sys.executable, "-c", "from fer_prep.cli import main; main()"]
+    program = [sys.executable, "-c", "from fer_prep.__main__ import main; main()"]
     return [*program, "align", "--landmarks", f"file:{tree.parent / 'points.csv'}", *texts]
 
 

@@ -40,7 +40,9 @@ def test_a_shown_command_exists_with_its_options(page, line):
         return
     program = PROGRAMS[words[0]]
     names = [word for word in words[1:] if not word.startswith("-")]
-    command = program.commands[names[0]] if names else program
+    command = program
+    while names and hasattr(command, "commands"):
+        command = command.commands[names.pop(0)]
     known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)} | {"--help"}
     assert {word.split("=")[0] for word in words[1:] if word.startswith("--")} <= known
 

@@ -7,18 +7,20 @@ project is that done: ``--help`` and ``doctor`` must work where OpenCV or MediaP
 from __future__ import annotations
 
 from fer_prep import __version__
-from fer_prep.console import make_app
+from fer_prep.program import make_app
 
 app = make_app(
     "fer-prep",
     version=__version__,
     help="Raw 3D facial-expression datasets → registered RGB-D → one HDF5 dataset with subject-disjoint folds.",
+    continues={
+        **dict.fromkeys(
+            ("render-bu3dfe", "render-bosphorus", "align", "all", "import"),
+            "the same command continues where this one stopped",
+        ),
+        **dict.fromkeys(("sample-data", "merge", "folds", "export", "browse", "stats"), "the same command starts anew"),
+    },
 )
-
-
-def main() -> None:
-    """Entry point of the ``fer-prep`` script."""
-    app()
 
 
 # importing a command module registers its commands, in the order of the pipeline

@@ -25,7 +25,7 @@ SETTINGS = TINY | {"training.epochs": 3, "machine.checkpoint_seconds": 0.0, "mod
 
 def command(data: Path, out: Path, *options: str) -> list[str]:
     settings = [f"--set={key}={json.dumps(value)}" for key, value in SETTINGS.items() if "." in key]
-    program = "from fer_train.cli import main; main()"
+    program = "from fer_train.__main__ import main; main()"
     places = ["--data", str(data), "--out", str(out)]
     return [sys.executable, "-c", program, "kfold", "--folds", "2", "--preset", "demo", *places, *settings, *options]
 
