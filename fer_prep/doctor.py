@@ -28,6 +28,7 @@ PACKAGES: Final = (
     "numpy",
     "h5py",
     "opencv-contrib-python",
+    "isal",
     "mediapipe",
     "open3d-cpu",
     "trimesh",

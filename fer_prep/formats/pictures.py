@@ -7,7 +7,6 @@ cut off, and allocate whatever a header claims.
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import Final, NamedTuple
 
 import cv2
@@ -15,22 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
+from fer_prep.formats import png
 
 MAX_PIXELS: Final = 40_000_000
 """No picture of a face dataset comes near this; a header that claims more is damaged."""
 
-# One predictor for all rows and run lengths instead of a search for repetitions, which photographs and depth hardly
-# have: half the time of OpenCV's own choice, and fewer bytes. The row above predicts nearly as well as Paeth's choice
-# of three neighbours (faces of 512²: 3 % more bytes) in four fifths of the time. Older OpenCV cannot fix the predictor
-# and tries all of them for each row: the same pixels, more slowly.
-_PNG_OPTIONS: Final = [
-    *(cv2.IMWRITE_PNG_COMPRESSION, 1),
-    *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    *((cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP) if hasattr(cv2, "IMWRITE_PNG_FILTER") else ()),
-]
-
-_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_GREY: Final = 0
 _EXPECTED: Final = "a PNG, BMP or JPEG picture"
 # JPEG markers that carry the picture's size: SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC)
 _JPEG_SIZE_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -54,7 +42,10 @@ def read_rgb(data: bytes) -> NDArray[np.uint8]:
 
     An orientation tag is not applied: depth beside the picture is stored in the unrotated raster.
     """
-    read_header(data)
+    if read_header(data).kind == "png":
+        rgb = png.decode_own(data)
+        if rgb is not None and rgb.ndim == 3:
+            return rgb  # type: ignore[return-value]
     bgr = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
@@ -65,16 +56,17 @@ def read_depth_png(data: bytes) -> NDArray[np.uint16]:
     if header.kind != "png" or header.bits != 16 or not header.grey:
         channels = "single-channel" if header.grey else "colour"
         raise FormatError(expected="a 16-bit single-channel PNG", found=f"{header.bits}-bit {channels} {header.kind}")
-    return _decode(data, cv2.IMREAD_UNCHANGED)  # type: ignore[return-value]
+    depth = png.decode_own(data)
+    return _decode(data, cv2.IMREAD_UNCHANGED) if depth is None else depth  # type: ignore[return-value]
 
 
 def png_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """PNG of (H, W, 3) uint8 sRGB, (H, W) uint8 or (H, W) uint16; the same array gives the same bytes."""
-    if pixels.dtype not in (np.uint8, np.uint16) or pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise FormatError(expected="(H, W[, 3]) uint8 or uint16", found=f"{pixels.shape} {pixels.dtype}")
-    image = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels
-    _, encoded = cv2.imencode(".png", image, _PNG_OPTIONS)
-    return encoded.tobytes()
+    channels = pixels.shape[2:]
+    legal = pixels.dtype in (np.uint8, np.uint16) if channels == () else channels == (3,) and pixels.dtype == np.uint8
+    if not legal or pixels.ndim < 2 or 0 in pixels.shape:
+        raise FormatError(expected="(H, W, 3) uint8, or (H, W) uint8 or uint16", found=f"{pixels.shape} {pixels.dtype}")
+    return png.encode(pixels)
 
 
 def bmp_bytes(rgb: NDArray[np.uint8]) -> bytes:
@@ -85,7 +77,7 @@ def bmp_bytes(rgb: NDArray[np.uint8]) -> bytes:
 
 def read_header(data: bytes) -> PictureHeader:
     """Kind and size of a whole, undamaged picture; raises FormatError where it is cut off or damaged."""
-    if data.startswith(_PNG_SIGNATURE):
+    if data.startswith(png.SIGNATURE):
         header = _png_header(data)
     elif data.startswith(b"BM"):
         header = _bmp_header(data)
@@ -111,25 +103,15 @@ def _decode(data: bytes, flags: int) -> NDArray:
 
 
 def _png_header(data: bytes) -> PictureHeader:
-    """Walk the chunks (PNG specification §5): every check sum right, IHDR first, IEND last."""
-    position, header = len(_PNG_SIGNATURE), None
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            break
-        (check_sum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != check_sum:
-            raise FormatError(expected="an undamaged PNG", found=f"a wrong check sum at byte {position}")
-        if header is None:
-            if kind != b"IHDR" or length != 13:
-                break
-            width, height, bits, colour = struct.unpack_from(">IIBB", data, position + 8)
-            header = PictureHeader("png", width, height, bits, colour == _PNG_GREY)
-        elif kind == b"IEND":
-            return header
-        position = end
-    raise FormatError(expected="a whole PNG", found=f"a PNG that breaks off in the chunk at byte {position}")
+    """Every chunk of the file with a right check sum (PNG specification §5), IHDR first, IEND last."""
+    kinds = png.chunks(data)
+    kind, body = next(kinds)
+    if kind != b"IHDR" or len(body) != 13:
+        raise FormatError(expected="a PNG that begins with its header", found=f"a chunk {kind!r} of {len(body)} bytes")
+    for _ in kinds:
+        pass
+    width, height, bits, colour = struct.unpack_from(">IIBB", body)
+    return PictureHeader("png", width, height, bits, colour == png.GREY)
 
 
 def _bmp_header(data: bytes) -> PictureHeader:
