@@ -146,7 +146,12 @@ def _finish(index: int, *, training: FoldTraining, state: State, ids: tuple[str,
     with torch.no_grad():
         loss = state.loss(logits, features, labels).item()
     data, config = training.batches.data, training.config
-    description = describe(config, classes=data.classes, normalisation=training.batches.normalisation)
+    description = describe(
+        config,
+        classes=data.classes,
+        normalisation=training.batches.normalisation,
+        data_settings=data.file.settings,
+    )
     save_model(folder, state.judged.state_dict(), description=description)
     write_text(folder / "history.csv", history_to_csv(state.history))
     return FoldResult(

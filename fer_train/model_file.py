@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ class ModelDescription:
     equalise_luma: bool
     model: ModelSettings
     normalisation: FoldNormalisation
+    preparation: Mapping[str, Any] = field(default_factory=dict)
+    """How the pictures were framed (``framing``, ``mask``, ``size``), as far as the dataset says it with one voice."""
 
 
 def build_network(settings: ModelSettings, *, classes: int, image_size: int, pretrained: bool) -> TwoStreamNetwork:
@@ -57,6 +59,7 @@ def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: Mode
         "equalise_luma": description.equalise_luma,
         "model": asdict(description.model),
         "normalisation": description.normalisation.to_dict(),
+        "preparation": dict(description.preparation),
     }
     write_text(folder / DESCRIPTION, json.dumps(content, indent=1) + "\n")
     with replacing(folder / WEIGHTS) as part:
@@ -103,15 +106,34 @@ def read_description(path: Path) -> ModelDescription:
         equalise_luma=content["equalise_luma"],
         model=ModelSettings(**content["model"]),
         normalisation=FoldNormalisation.from_dict(content["normalisation"]),
+        preparation=content.get("preparation", {}),
     )
 
 
-def describe(config: Config, *, classes: tuple[str, ...], normalisation: FoldNormalisation) -> ModelDescription:
-    """The description of a network trained with these settings."""
+def describe(
+    config: Config,
+    *,
+    classes: tuple[str, ...],
+    normalisation: FoldNormalisation,
+    data_settings: Mapping[str, Any] | None = None,
+) -> ModelDescription:
+    """The description of a network trained with these settings, on a dataset whose file has ``data_settings``."""
     return ModelDescription(
         classes=classes,
         image_size=config.data.image_size,
         equalise_luma=config.data.equalise_luma,
         model=config.model,
         normalisation=normalisation,
+        preparation=preparation_of(data_settings or {}),
     )
+
+
+def preparation_of(data_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``framing``, ``mask`` and ``size`` of the prepared folders in a dataset; those that differ are left out."""
+    inputs = [entry.get("settings", {}) for entry in data_settings.get("inputs", ())]
+    found = {}
+    for name in ("framing", "mask", "size"):
+        values = [settings.get(name) for settings in inputs]
+        if values and values[0] is not None and values.count(values[0]) == len(values):
+            found[name] = values[0]
+    return found

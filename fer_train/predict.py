@@ -1,31 +1,31 @@
-"""Predict expressions of pictures: an HDF5 dataset, a prepared folder, or one registered RGB + depth pair of PNGs.
+"""Predict expressions of pictures: an HDF5 dataset, a folder, or one picture, alone or with its registered depth.
 
-Pictures must be prepared as those trained on (``fer-prep render-bu3dfe``, ``render-bosphorus``, ``align``): aligned,
-framed, and with depth encoded as 16-bit steps behind the nearest point. From there on the way is that of training:
-the same resizing, equalisation and normalisation. The folds of a run form an ensemble.
+Pictures go the way of those trained on: prepared (before, or here: see ``pictures``), resized, equalised, normalised.
+The folds of a run form an ensemble.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
-from fer_prep.errors import FormatError, UsageError
+from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.data import prepare_pixels
 from fer_train.evaluate import Ensemble, load_for
+from fer_train.pictures import Recorded, find_pictures, read_picture
 from fer_train.pixels import depth_to_float, rgb_to_float
 from fer_train.run_folder import to_csv
 
 BATCH: Final = 64
+DATASET_SUFFIXES: Final = (".h5", ".hdf5", ".hdf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,104 +41,95 @@ class Prediction:
         return classes[max(range(len(classes)), key=self.probabilities.__getitem__)]
 
 
-def predict(
-    ensemble: Ensemble, source: Path, *, depth: Path | None = None, device: torch.device, progress: Progress = silent
-) -> list[Prediction]:
-    """Predict everything in ``source``: an ``.h5`` file, a folder with ``rgb/`` and ``depth/``, or an RGB PNG.
+@dataclass(kw_only=True)
+class Predictions:
+    """What came of all pictures."""
 
-    ``depth`` is the depth PNG of an RGB PNG; a network that looks at RGB alone needs none.
+    made: list[Prediction] = field(default_factory=list)
+    set_aside: list[FerError] = field(default_factory=list)
+    """One for every picture that could not be used."""
+
+
+def predict(
+    ensemble: Ensemble,
+    source: Path,
+    *,
+    depth: Path | None = None,
+    recorded: Recorded | None = None,
+    device: torch.device,
+    progress: Progress = silent,
+) -> Predictions:
+    """Predict everything in ``source``: an ``.h5`` file, a folder of pictures, or one picture with its ``depth``.
+
+    A network that looks at RGB alone needs no depth. ``recorded`` says how to prepare pictures that are not prepared.
+    A picture that cannot be used is set aside with its error, and the rest goes on; a single one is that error.
     """
-    if source.is_dir():
-        pairs = _pairs_in(source, needs_depth=ensemble.description.model.modality != "rgb")
-        return list(_predict_pairs(ensemble, pairs, device=device, progress=progress))
-    if source.suffix.lower() == ".png":
-        if depth is None and ensemble.description.model.modality != "rgb":
-            raise UsageError(
-                "this network looks at depth as well", path=source, hint="give the depth picture with --depth"
-            )
-        return list(_predict_pairs(ensemble, [(source.stem, source, depth)], device=device, progress=progress))
-    data = load_for(ensemble.description, source, device=device, progress=progress)
-    answers = []
+    if source.suffix.lower() in DATASET_SUFFIXES:
+        return Predictions(made=_predict_dataset(ensemble, source, device=device, progress=progress))
+    needs_depth = ensemble.description.model.modality != "rgb"
+    found = find_pictures(source, depth=depth, needs_depth=needs_depth)
+    predictions = Predictions()
+    waiting: list[tuple[str, torch.Tensor, torch.Tensor]] = []
+    with progress("predicting", total=len(found)) as advance:
+        for files in found:
+            try:
+                rgb, stored = read_picture(files, needs_depth=needs_depth, recorded=recorded)
+            except FerError as error:
+                if len(found) == 1:
+                    raise
+                predictions.set_aside.append(error)
+            else:
+                waiting.append((files.name, *_network_pixels(ensemble, rgb, stored, device=device)))
+            if len(waiting) == BATCH:
+                predictions.made += _answers(ensemble, waiting)
+                waiting.clear()
+            advance(1)
+    if waiting:
+        predictions.made += _answers(ensemble, waiting)
+    if not predictions.made:
+        raise UsageError(
+            f"none of its {len(found)} pictures can be used; the first: {predictions.set_aside[0]}", path=source
+        )
+    return predictions
+
+
+def _predict_dataset(ensemble: Ensemble, path: Path, *, device: torch.device, progress: Progress) -> list[Prediction]:
+    data = load_for(ensemble.description, path, device=device, progress=progress)
+    made = []
     with progress("predicting", total=len(data)) as advance:
         for start in range(0, len(data), BATCH):
             batch = data.gather(torch.arange(start, min(start + BATCH, len(data)), device=device))
-            answers.append(ensemble.probabilities(batch.rgb, batch.depth, batch.valid).cpu().numpy())
+            answer = ensemble.probabilities(batch.rgb, batch.depth, batch.valid).cpu().numpy()
+            made += _named(data.ids[start : start + BATCH].tolist(), answer)
             advance(len(batch.rows))
-    return _named(data.ids.tolist(), np.concatenate(answers))
+    return made
 
 
-def _pairs_in(folder: Path, *, needs_depth: bool) -> list[tuple[str, Path, Path | None]]:
-    """(name, RGB file, depth file) of a prepared folder, sorted."""
-    pictures = sorted((folder / "rgb").glob("*.png"))
-    if not pictures:
-        raise UsageError("expected a prepared folder with rgb/*.png and depth/*.png; found none", path=folder)
-    pairs = [(path.stem, path, folder / "depth" / path.name) for path in pictures]
-    missing = [depth for _, _, depth in pairs if not depth.is_file()]
-    if needs_depth and missing:
-        raise UsageError(f"{len(missing)} depth pictures are missing; no such file", path=missing[0])
-    return [(name, rgb, depth if depth.is_file() else None) for name, rgb, depth in pairs]
+def _network_pixels(
+    ensemble: Ensemble, rgb: NDArray[np.uint8], depth: NDArray[np.uint16], *, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prepared (S, S, 3) and (S, S) → (1, s, s, 3) u8 and (1, s, s) i32 of the network's input size."""
+    description = ensemble.description
+    return prepare_pixels(
+        rgb[None],
+        depth[None],
+        device=device,
+        image_size=description.image_size,
+        equalise=description.equalise_luma,
+    )
 
 
-def _predict_pairs(
-    ensemble: Ensemble,
-    pairs: Sequence[tuple[str, Path, Path | None]],
-    *,
-    device: torch.device,
-    progress: Progress,
-) -> Iterator[Prediction]:
-    with progress("predicting", total=len(pairs)) as advance:
-        for name, rgb_path, depth_path in pairs:
-            rgb = read_rgb(rgb_path)
-            height, width = rgb.shape[:2]
-            depth = np.zeros((height, width), np.uint16) if depth_path is None else read_depth(depth_path)
-            if depth.shape != (height, width):
-                found = " × ".join(str(side) for side in reversed(depth.shape))
-                raise FormatError(
-                    expected=f"depth of the picture's size, {width} × {height}", found=found, path=depth_path
-                )
-            pictures, depths = prepare_pixels(
-                rgb[None],
-                depth[None],
-                device=device,
-                image_size=ensemble.description.image_size,
-                equalise=ensemble.description.equalise_luma,
-            )
-            answer = ensemble.probabilities(rgb_to_float(pictures), depth_to_float(depths), depths[:, None] > 0)
-            yield from _named([name], answer.cpu().numpy())
-            advance(1)
+def _answers(ensemble: Ensemble, waiting: Sequence[tuple[str, torch.Tensor, torch.Tensor]]) -> list[Prediction]:
+    names, pictures, depths = zip(*waiting, strict=True)
+    rgb, depth = torch.cat(pictures), torch.cat(depths)
+    answer = ensemble.probabilities(rgb_to_float(rgb), depth_to_float(depth), depth[:, None] > 0)
+    return _named(names, answer.cpu().numpy())
 
 
 def _named(ids: Sequence[str], probabilities: NDArray[np.float64]) -> list[Prediction]:
     return [
         Prediction(id=name, probabilities=tuple(row)) for name, row in zip(ids, probabilities.tolist(), strict=True)
     ]
-
-
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) sRGB of an 8-bit PNG."""
-    with _open_png(path) as picture:
-        if picture.mode.startswith("I"):
-            raise FormatError(expected="a colour picture", found="a picture of 16-bit numbers (depth?)", path=path)
-        return np.array(picture.convert("RGB"))
-
-
-def read_depth(path: Path) -> NDArray[np.uint16]:
-    """(H, W) stored depth of a PNG with one channel of 16 bits."""
-    with _open_png(path) as picture:
-        if not picture.mode.startswith("I;16"):
-            raise FormatError(expected="a depth picture of 16 bits", found=f"mode {picture.mode}", path=path)
-        return np.array(picture).astype(np.uint16)
-
-
-def _open_png(path: Path) -> Image.Image:
-    try:
-        picture = Image.open(path)
-        picture.load()
-    except FileNotFoundError:
-        raise UsageError("no such file", path=path) from None
-    except (OSError, SyntaxError) as error:  # Pillow's word for a broken PNG is SyntaxError
-        raise FormatError(expected="a whole PNG", found=str(error).splitlines()[0], path=path) from error
-    return picture
 
 
 def to_csv_text(predictions: Sequence[Prediction], classes: Sequence[str]) -> str:

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fer_prep.console import console, print_table, progress_bar
+from fer_prep.console import EXIT_DATA_WRONG, console, print_table, progress_bar, warn
 from fer_train.cli import app
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder (all its folds together) or the folder of one fold.")]
+WIDE = 120
 SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
@@ -58,16 +59,31 @@ def evaluate(
 def predict(
     run: RunArgument,
     source: Annotated[
-        Path, typer.Argument(help="An HDF5 dataset, a prepared folder (rgb/ and depth/), or one prepared RGB picture.")
+        Path,
+        typer.Argument(help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), or one RGB picture."),
     ],
     depth: Annotated[
         Path | None,
         typer.Option("--depth", help="The depth picture (16-bit PNG) of one RGB picture.", show_default=False),
     ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="The pictures are as recorded: find the face and frame it as the training data was "
+            "(takes the packages of fer-prep).",
+        ),
+    ] = False,
+    depth_unit: Annotated[
+        float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
+    ] = 0.125,
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    max_rejected: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of pictures that may be unusable before the exit code is 1.")
+    ] = 0.05,
     device: DeviceOption = "auto",
 ) -> None:
-    """Print the probabilities of every expression for pictures prepared by fer-prep.
+    """Print the probabilities of every expression: by one fold's network, or the mean of all folds of a run.
 
     Examples:
 
@@ -76,19 +92,34 @@ def predict(
         fer-train predict runs/demo data/prepared/cald3r
 
         fer-train predict runs/demo face.png --depth face-depth.png
+
+        fer-train predict runs/demo-rgb holiday.jpg --align --format json
     """
     from fer_train.environment import choose_device
     from fer_train.evaluate import Ensemble
+    from fer_train.pictures import Recorded
     from fer_train.predict import FORMATS, check_format
     from fer_train.predict import predict as answer
 
     check_format(form)
     chosen = choose_device(device)
     ensemble = Ensemble.load(run, device=chosen)
-    predictions = answer(ensemble, source, depth=depth, device=chosen, progress=progress_bar)
+    recorded = None
+    if align:
+        recorded = Recorded(preparation=ensemble.description.preparation, depth_unit_mm=depth_unit)
+        if not recorded.preparation:
+            warn("the run does not say how its data was framed: pictures are framed as fer-prep does by default")
+    predictions = answer(ensemble, source, depth=depth, recorded=recorded, device=chosen, progress=progress_bar)
     classes = ensemble.description.classes
     if form == "table":
-        rows = [(p.id, p.best(classes), *(f"{100 * value:.1f}" for value in p.probabilities)) for p in predictions]
-        print_table("Predictions, probabilities in percent", ("id", "predicted", *classes), rows)
+        rows = [(p.id, p.best(classes), *(f"{100 * value:.1f}" for value in p.probabilities)) for p in predictions.made]
+        # whole names where there is room, else their beginnings: seven of them fit into 80 columns
+        names = classes if console.width >= WIDE else tuple(name[:3] for name in classes)
+        print_table("Predictions, probabilities in percent", ("id", "predicted", *names), rows)
     else:
-        typer.echo(FORMATS[form](predictions, classes), nl=False)
+        typer.echo(FORMATS[form](predictions.made, classes), nl=False)
+    for error in predictions.set_aside:
+        warn(str(error))
+    unusable = len(predictions.set_aside)
+    if unusable > max_rejected * (unusable + len(predictions.made)):
+        raise typer.Exit(EXIT_DATA_WRONG)

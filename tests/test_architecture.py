@@ -31,7 +31,8 @@ LAYERS = (
 )  # fmt: skip
 
 FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "fold_protocols", "selection", "console", "program",
-                 "entry", "progress", "resources", "digests", "depth_encoding"}  # fmt: skip
+                 "entry", "progress", "resources", "digests", "depth_encoding",
+                 "prepare_picture"}  # fmt: skip  # imported where predict --align is asked for, and only then
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn")
 
 

@@ -13,7 +13,6 @@ from fer_prep.global_file import GlobalFile
 from fer_train.cross_validate import FoldChoice, choose_folds, cross_validate
 from fer_train.environment import choose_device
 from fer_train.evaluate import Ensemble, evaluate
-from fer_train.predict import predict, to_csv_text, to_json_text
 from fer_train.run_folder import RunFolder, read_history
 
 LEARNING = {
@@ -155,41 +154,6 @@ def test_the_judges_of_new_people_read_expressions_too(finished, tmp_path):
     assert shared  # the same ids: refused, because these could be the people trained on
     with pytest.raises(UsageError, match="trained on by this run"):
         evaluate(run.path, other, device=choose_device("cpu"))
-
-
-def test_a_fold_predicts_as_it_did_at_the_end_of_training(finished):
-    run, _, data = finished
-    device = choose_device("cpu")
-    judged = run.read_predictions().of_fold(0)
-    ensemble = Ensemble.load(run.fold(0), device=device)
-    found = {p.id: p.probabilities for p in predict(ensemble, data, device=device)}
-    np.testing.assert_allclose([found[name] for name in judged.ids], judged.probabilities, atol=1e-5)
-
-
-def test_pictures_and_dataset_give_the_same_answer(finished, tmp_path):
-    from PIL import Image
-
-    run, _, data = finished
-    device = choose_device("cpu")
-    ensemble = Ensemble.load(run.path, device=device)
-    with GlobalFile.open(data) as file:
-        rgb, depth = file.read_rgb([3])[0], file.read_depth([3])[0]
-    for name in ("rgb", "depth"):
-        (tmp_path / name).mkdir()
-    Image.fromarray(rgb).save(tmp_path / "rgb" / "face.png")
-    Image.fromarray(depth).save(tmp_path / "depth" / "face.png")
-    expected = predict(ensemble, data, device=device)[3].probabilities
-    [from_folder] = predict(ensemble, tmp_path, device=device)
-    [from_files] = predict(
-        ensemble, tmp_path / "rgb" / "face.png", depth=tmp_path / "depth" / "face.png", device=device
-    )
-    assert from_folder.probabilities == pytest.approx(expected, abs=1e-5)
-    assert from_files.probabilities == from_folder.probabilities
-    classes = ensemble.description.classes
-    assert json.loads(to_json_text([from_files], classes))[0]["predicted"] == from_files.best(classes)
-    assert to_csv_text([from_files], classes).splitlines()[0] == "id,predicted," + ",".join(classes)
-    with pytest.raises(UsageError, match="--depth"):
-        predict(ensemble, tmp_path / "rgb" / "face.png", device=device)
 
 
 def test_a_folder_without_a_model_is_named(tmp_path):

@@ -34,7 +34,7 @@ def test_an_exported_fold_predicts_as_the_fold_does(finished, tmp_path):
     device = choose_device("cpu")
     export.export_fold(run.path, tmp_path / "model", fold=1)
     answers = [
-        [p.probabilities for p in predict(Ensemble.load(folder, device=device), data, device=device)]
+        [p.probabilities for p in predict(Ensemble.load(folder, device=device), data, device=device).made]
         for folder in (run.fold(1), tmp_path / "model")
     ]
     np.testing.assert_array_equal(*answers)
