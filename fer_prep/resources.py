@@ -33,5 +33,5 @@ def tested_versions() -> dict[str, str]:
         if path.is_file():
             lines = path.read_text(encoding="utf-8").splitlines()
             pins = (line.split("==") for line in lines if "==" in line and not line.startswith("#"))
-            return {name.strip().lower(): version.strip() for name, version in pins}
+            return {name.strip().lower().replace("_", "-"): version.strip() for name, version in pins}
     return {}

@@ -17,6 +17,7 @@ LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "progress", "resources",
      "landmark_names", "check_report", "system_libraries", "atomic_files", "folder_lock", "engine", "worker_process",
      "console", "workspace", "workspace_settings", "program", "config_command", "entry", "__main__",
+     "diagnosis",
      "action_units", "dataset_manifest"),
     ("formats", "geometry", "faces"),
     ("sources",),
@@ -31,7 +32,7 @@ LAYERS = (
 )  # fmt: skip
 
 FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "fold_protocols", "selection", "console", "program",
-                 "entry", "progress", "resources", "digests", "depth_encoding",
+                 "diagnosis", "entry", "progress", "resources", "digests", "depth_encoding",
                  "prepare_picture"}  # fmt: skip  # imported where predict --align is asked for, and only then
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn")
 

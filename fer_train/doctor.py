@@ -1,0 +1,115 @@
+"""Which parts of fer-train work on this machine, and the one line that mends each part that does not.
+
+Every probe really uses the part: multiplies on the GPU, builds a network and trains it for a step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from fer_prep.diagnosis import Diagnosis, disk, memory, packages, pip, python_version, run_python
+
+PACKAGES: Final = (
+    "numpy",
+    "h5py",
+    "torch",
+    "torchvision",
+    "timm",
+    "lightning-fabric",
+    "torchmetrics",
+    "scikit-learn",
+    "safetensors",
+    "tensorboard",
+    "matplotlib",
+    "jinja2",
+    "pillow",
+    "tomli-w",
+    "optuna",
+)
+ONNX: Final = ("onnx", "onnxruntime", "onnxscript")
+MEMORY_GB: Final = 6.0
+"""The Global dataset at 260² is 4.1 GB, and lives in memory where there is no GPU."""
+
+_GPU: Final = """
+import json, shutil, subprocess, torch
+found = {"seen": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "built": torch.version.cuda}
+if shutil.which("nvidia-smi"):
+    done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
+    found["driver_sees"] = [line.split(" (UUID")[0] for line in done.stdout.splitlines() if line.startswith("GPU")]
+if found["seen"]:
+    one = torch.ones(512, 512, device="cuda")
+    assert (one @ one).sum().item() == 512**3
+    free, total = torch.cuda.mem_get_info()
+    found |= {"name": torch.cuda.get_device_name(), "count": torch.cuda.device_count(), "free": free, "total": total,
+              "bf16": torch.cuda.is_bf16_supported()}
+print(json.dumps(found))
+"""
+_STEP: Final = """
+import torch
+from fer_train.models.two_stream import TwoStreamNetwork
+torch.manual_seed(0)
+network = TwoStreamNetwork(classes=2, image_size=32, backbone="test_resnet", token_width=16, encoder_depth=1,
+                           encoder_heads=2, mlp_width=16, attention_maps=2)
+optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
+before = [p.detach().clone() for p in network.parameters()]
+pictures = torch.rand(4, 3, 32, 32)
+loss = torch.nn.functional.cross_entropy(network(pictures, pictures).logits, torch.tensor([0, 1, 0, 1]))
+loss.backward()
+optimiser.step()
+assert torch.isfinite(loss), f"the loss is {loss.item()}"
+assert any((a != b).any() for a, b in zip(before, network.parameters())), "no weight moved"
+"""
+
+
+def examine(*, folder: Path) -> list[Diagnosis]:
+    """Examine the machine; ``folder`` is where runs would be written."""
+    return [
+        python_version(),
+        *packages(PACKAGES, extra="train"),
+        *packages(ONNX, extra="onnx", required=False),
+        *packages(("hdf5plugin",), extra="compression", required=False),
+        _training_step(),
+        *_gpu(),
+        memory(
+            needed_gb=MEMORY_GB,
+            needed_for=f"({MEMORY_GB:.0f} hold the whole Global dataset)",
+            mend="fer-train kfold --preset demo",
+        ),
+        *disk(folder),
+    ]
+
+
+def _training_step() -> Diagnosis:
+    ok, said = run_python(_STEP)
+    return Diagnosis(
+        part="training step",
+        ok=ok,
+        found="a small two-stream network learns from a batch" if ok else said,
+        mend="" if ok else f"{pip()} install --force-reinstall 'fer-rgbd[train]'",
+    )
+
+
+def _gpu() -> Iterator[Diagnosis]:
+    """A GPU is no duty; one that PyTorch does not use, or that computes wrongly, is said."""
+    ok, said = run_python(_GPU)
+    if not ok:
+        mend = f"{pip()} install --force-reinstall torch torchvision"
+        yield Diagnosis(part="GPU", ok=False, found=said, mend=mend, required=False)
+        return
+    found: dict[str, Any] = json.loads(said)
+    if found["seen"]:
+        precision = "bfloat16" if found["bf16"] else "float32 only"
+        memory_gb = f"{found['free'] / 1e9:.0f} of {found['total'] / 1e9:.0f} GB free"
+        text = f"{found['count']} × {found['name']}, {memory_gb}, {precision}; multiplies rightly"
+        yield Diagnosis(part="GPU", ok=True, found=text, required=False)
+    elif seen := found.get("driver_sees"):
+        why = f"PyTorch is built for CUDA {found['built']}" if found["built"] else "PyTorch is built without CUDA"
+        driver = "sudo apt-get install --only-upgrade nvidia-driver"
+        mend = driver if found["built"] else f"{pip()} install --force-reinstall torch torchvision"
+        yield Diagnosis(part="GPU", ok=False, found=f"{seen[0]} is not used: {why}", mend=mend, required=False)
+    else:
+        text = "Apple's (mps)" if found["mps"] else "none; a CPU can finish the preset demo"
+        yield Diagnosis(part="GPU", ok=True, found=text, required=False)
