@@ -56,15 +56,15 @@ def read_bnt(data: bytes) -> RangeGrid:
     A point is invalid where any of its five values is the background value, not finite, or absurd.
     """
     rows, columns, background, image_name, values_at = _read_header(data)
-    planes = np.frombuffer(data, "<f8", offset=values_at).reshape(_PLANES, rows, columns)
+    planes = np.frombuffer(data, "<f8", offset=values_at).reshape(_PLANES, rows, columns)[:, ::-1]  # top row first
     valid = _measured(planes, background)
     if not valid.any():
         raise FormatError(expected="at least one measured point", found=f"{rows} × {columns} points of background")
-    top_first = np.where(valid, planes, np.nan)[:, ::-1]
+    measured = np.where(valid, planes, np.nan)
     return RangeGrid(
-        points_mm=np.ascontiguousarray(np.moveaxis(top_first[:3], 0, -1)),
-        image_uv=np.ascontiguousarray(np.moveaxis(top_first[3:], 0, -1)),
-        valid=np.ascontiguousarray(valid[::-1]),
+        points_mm=np.moveaxis(measured[:3], 0, -1),
+        image_uv=np.moveaxis(measured[3:], 0, -1),
+        valid=valid,
         image_name=image_name,
     )
 

@@ -98,7 +98,9 @@ class AffineCamera:
     def screen(self, points_mm: Array) -> Array:
         """(N, 3) metric → (N, 3) x, y in pixels and height toward the viewer in mm."""
         full = np.vstack([self.projection[:, :3], self.toward])
-        return points_mm @ full.T + np.append(self.projection[:, 3], 0.0)
+        columns = full @ points_mm.T
+        columns[:2] += self.projection[:, 3:]
+        return columns.T  # each coordinate contiguous: that is how they are used
 
     def height_mm(self, nearness: Array) -> Array:
         """The nearness of a parallel camera is the height already."""

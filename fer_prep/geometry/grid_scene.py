@@ -9,7 +9,8 @@ in the photograph instead of being cut out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Final
 
 import cv2
 import numpy as np
@@ -24,6 +25,11 @@ from fer_prep.geometry.range_grid import clean_grid, triangulate
 from fer_prep.geometry.renderers import Renderer, choose_renderer
 from fer_prep.geometry.texture import sample_uniform
 from fer_prep.sample import Frame, Point
+
+Array = NDArray[np.float64]
+
+_NODES_FOR_AVERAGE: Final = 4000
+"""So many nodes tell the average step in the picture as well as all do."""
 
 
 class GridScene:
@@ -51,10 +57,9 @@ class GridScene:
             raise SampleError(
                 stage="render", expected="neighbouring valid points", found=f"{np.count_nonzero(valid)} points apart"
             )
-        vertices = _zero_unless(grid.valid, grid.points_mm).reshape(-1, 3)
-        self._mesh = TriangleMesh(vertices_mm=vertices, faces=faces)
+        self._mesh = TriangleMesh(vertices_mm=_flat(grid.points_mm, grid.valid), faces=faces)
         height, width = picture.shape[:2]
-        self._picture_px = _zero_unless(grid.valid, grid.image_uv * (width, height)).reshape(-1, 2)
+        self._picture_px = _flat(grid.image_uv, grid.valid) * (width, height)
         self._picture_corners = corner_attributes(self._picture_px, self._mesh)
         first, second, third = np.take(grid.filled, self._mesh.corners)
         self._face_filled = first | second | third
@@ -69,10 +74,11 @@ class GridScene:
     @cached_property
     def _picture_from_xy(self) -> NDArray[np.float64]:
         """(2, 2) the linear part of the affine map of metric x, y to picture pixels that fits the scan best."""
-        places = self._mesh.used_vertices_mm[:, :2]
-        places = places - places.mean(axis=0)
+        some = self._mesh.used[:: max(1, len(self._mesh.used) // _NODES_FOR_AVERAGE)]
+        places = np.take(self._mesh.vertices_mm, some, axis=0)[:, :2]
+        places -= places.mean(axis=0)
         # a scan in one line has no unique map: the pseudo-inverse takes the smallest
-        return np.linalg.pinv(places.T @ places) @ (places.T @ np.take(self._picture_px, self._mesh.used, axis=0))
+        return np.linalg.pinv(places.T @ places) @ (places.T @ np.take(self._picture_px, some, axis=0))
 
     def _from_picture(self, landmarks_px: Mapping[str, NDArray[np.float64]]) -> dict[str, Point]:
         """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""
@@ -136,26 +142,15 @@ class GridScene:
 
     def _colour(self, surface: Surface, *, camera: AffineCamera, valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
         """(size, size, 3) the picture where the rays meet the scan, continued where they do not."""
+        if not len(surface.pixels):
+            return _background(surface.size).copy()
         right, down = self._picture_steps(camera)
         height, width = self._picture.shape[:2]
-        if not len(surface.pixels):
-            return np.full((surface.size, surface.size, 3), BACKGROUND, np.uint8)
-        steps = np.arange(surface.size)
-        labels = _nearest_valid(valid)
-        places = []
-        for values, step_right, step_down in zip(surface.attributes, right, down, strict=True):
-            # what remains of the place when the average step a pixel is taken away is kept from the nearest pixel
-            rows, columns = np.divmod(surface.pixels, surface.size)
-            by_label = np.zeros(int(labels.max()) + 1)
-            by_label[np.take(labels, surface.pixels)] = values - step_right * columns - step_down * rows
-            average = step_right * steps + (step_down * steps)[:, None]
-            places.append((np.take(by_label, labels) + average).astype(np.float32))
+        x, y = _places(surface, right=right, down=down)
         texels = float(np.sqrt(abs(right[0] * down[1] - right[1] * down[0])))
-        rgb = sample_uniform(self._picture, x=places[0], y=places[1], texels_per_pixel=texels)
-        within = (places[0] >= 0) & (places[0] < width) & (places[1] >= 0) & (places[1] < height)
-        beyond = np.flatnonzero(~(within | valid))
-        rgb.reshape(-1, 3)[beyond] = BACKGROUND
-        return rgb
+        rgb = sample_uniform(self._picture, x=x, y=y, texels_per_pixel=texels)
+        within = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+        return cv2.copyTo(_background(surface.size), (~(within | valid)).view(np.uint8), rgb)  # type: ignore[return-value]
 
     def _picture_steps(self, camera: AffineCamera) -> NDArray[np.float64]:
         """(2, 2) how far the place in the picture moves for one output pixel to the right and one down, on average."""
@@ -163,16 +158,42 @@ class GridScene:
         return np.stack([right - corner, down - corner]) @ self._picture_from_xy
 
 
-def _zero_unless(valid: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """A copy of ``values`` (R, C, K) with zeros where not ``valid`` (R, C)."""
-    values = values.copy()
-    values[~valid] = 0.0
-    return values
+@lru_cache(maxsize=2)
+def _background(size: int) -> NDArray[np.uint8]:
+    """(size, size, 3) of nothing, made once: filling a raster with a triple takes longer than sampling a picture."""
+    raster = np.full((size, size, 3), BACKGROUND, np.uint8)
+    raster.setflags(write=False)
+    return raster
 
 
-def _nearest_valid(valid: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """(H, W) labels: every valid pixel has one of its own, all others have that of the nearest valid one."""
-    _, labels = cv2.distanceTransformWithLabels(
-        (~valid).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    return np.asarray(labels, np.int32)
+def _flat(values: Array, valid: NDArray[np.bool_]) -> Array:
+    """(R, C, K) as (R · C, K) with zeros where not ``valid`` (R, C); each of the K contiguous."""
+    return np.stack([np.where(valid, values[:, :, k], 0.0).ravel() for k in range(values.shape[2])]).T
+
+
+def _places(surface: Surface, *, right: Array, down: Array) -> list[NDArray[np.float32]]:
+    """Two (size, size) rasters: x and y in the picture that every pixel looks at, measured or continued.
+
+    ``right``, ``down`` (2,): the average step in the picture a pixel. What remains of a place when the average steps
+    are taken away is kept from the nearest pixel of the scan; that one is looked for on a raster of half the size.
+    """
+    size, half = surface.size, (surface.size + 1) // 2
+    rows = surface.pixels // size
+    blocks = (rows >> 1) * half + (surface.pixels - rows * size >> 1)
+    empty = np.ones((half, half), np.uint8)
+    empty.ravel()[blocks] = 0
+    # each block of the scan has a label of its own, all others have that of the nearest
+    found = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
+    labels = np.asarray(found[1], np.int32)
+    owners = np.take(labels, blocks)
+    centres = (np.arange(size) + 0.5).astype(np.float32)
+    places = []
+    for values, step_right, step_down in zip(surface.attributes, right.tolist(), down.tolist(), strict=True):
+        rest = np.zeros(int(labels.max()) + 1, np.float32)
+        rest[owners] = values - step_right * surface.x - step_down * surface.y
+        nearest = cv2.resize(np.take(rest, labels), (2 * half, 2 * half), interpolation=cv2.INTER_NEAREST)
+        place = nearest[:size, :size] + centres * np.float32(step_right)
+        place += (centres * np.float32(step_down))[:, None]
+        place.ravel()[surface.pixels] = values
+        places.append(place)
+    return places

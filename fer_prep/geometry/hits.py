@@ -23,13 +23,15 @@ Array = NDArray[np.float64]
 class Surface:
     """What the rays of a raster meet: M pixels of ``size``² hit something.
 
-    ``pixels`` (M,) flat row-major pixel indices; ``triangles`` (M,) what they hit; ``z_mm`` (M,) float64 height toward
-    the camera; ``attributes`` A arrays (M,) float64, the corner attributes at the very point; ``pixel_areas`` (F,)
-    how many pixels each triangle covers on the screen.
+    ``pixels`` (M,) flat row-major pixel indices; ``x``, ``y`` (M,) float64 their centres; ``triangles`` (M,) what they
+    hit; ``z_mm`` (M,) float64 height toward the camera; ``attributes`` A arrays (M,) float64, the corner attributes at
+    the very point; ``pixel_areas`` (F,) how many pixels each triangle covers on the screen.
     """
 
     size: int
     pixels: NDArray[np.intp]
+    x: Array
+    y: Array
     triangles: NDArray[np.intp]
     z_mm: Array
     attributes: tuple[Array, ...]
@@ -53,31 +55,36 @@ class Surface:
 
 @dataclass(frozen=True)
 class _ScreenTriangles:
-    """Corners on the screen, one array (F,) each, and what turns corner values into planes over the screen."""
+    """F triangles on the screen: what turns their corners' values into planes over the pixel coordinates."""
 
-    x: tuple[Array, Array, Array]
-    y: tuple[Array, Array, Array]
+    x: Array
+    """(F,) of the first corner, like ``y``."""
+    y: Array
     nearness: tuple[Array, Array, Array]
+    """Of the three corners."""
     double_area: Array
-    inverse: Array
-    """1 / signed double area; 0 for triangles seen edge-on, whose planes are then constant."""
+    slopes: tuple[tuple[Array, Array], tuple[Array, Array]]
+    """How the values' rise from the first to the second and to the third corner counts along x, and along y; zeros for
+    triangles seen edge-on, whose planes are then constant."""
 
     @classmethod
     def of(cls, mesh: TriangleMesh, camera: Camera) -> _ScreenTriangles:
         screen = np.ascontiguousarray(camera.screen(mesh.vertices_mm).T)
-        x, y, nearness = (np.take(column, mesh.corners) for column in screen)
-        double_area = (x[1] - x[0]) * (y[2] - y[0]) - (x[2] - x[0]) * (y[1] - y[0])
-        solvable = np.abs(double_area) > 1e-12
-        inverse = np.where(solvable, 1.0, 0.0) / np.where(solvable, double_area, 1.0)
-        return cls(tuple(x), tuple(y), tuple(nearness), np.abs(double_area), inverse)
+        (x0, x1, x2), (y0, y1, y2), (near0, near1, near2) = (
+            [np.take(column, corner) for corner in mesh.corners] for column in screen
+        )
+        x_10, x_20, y_10, y_20 = x1 - x0, x2 - x0, y1 - y0, y2 - y0
+        double_area = x_10 * y_20 - x_20 * y_10
+        inverse = np.zeros_like(double_area)
+        np.divide(1.0, double_area, out=inverse, where=np.abs(double_area) > 1e-12)
+        along_x, along_y = (y_20 * inverse, -y_10 * inverse), (-x_20 * inverse, x_10 * inverse)
+        return cls(x0, y0, (near0, near1, near2), np.abs(double_area), (along_x, along_y))
 
     def plane(self, values: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
         """Constant, slope along x and slope along y (F,) of the planes through corner values (F,)."""
-        x, y = self.x, self.y
         rise1, rise2 = values[1] - values[0], values[2] - values[0]
-        along_x = (rise1 * (y[2] - y[0]) - rise2 * (y[1] - y[0])) * self.inverse
-        along_y = (rise2 * (x[1] - x[0]) - rise1 * (x[2] - x[0])) * self.inverse
-        return values[0] - along_x * x[0] - along_y * y[0], along_x, along_y
+        along_x, along_y = (by1 * rise1 + by2 * rise2 for by1, by2 in self.slopes)
+        return values[0] - along_x * self.x - along_y * self.y, along_x, along_y
 
 
 def surface_at(
@@ -89,16 +96,22 @@ def surface_at(
     whose edge the pixel centre misses by a hair, which on a steep triangle would matter.
     """
     size = hits.shape[1]
-    pixels = np.flatnonzero(hits.ravel() >= 0)
-    triangles = np.take(hits.ravel(), pixels).astype(np.intp)
+    flat = hits.ravel()
+    pixels = np.flatnonzero(flat >= 0)
+    triangles = np.take(flat, pixels).astype(np.intp)
     on_screen = _ScreenTriangles.of(mesh, camera)
     near = on_screen.nearness
+    centres = np.arange(size) + 0.5
     rows = pixels // size
-    x, y = pixels - rows * size + 0.5, rows + 0.5
+    x, y = np.take(centres, pixels - rows * size), np.take(centres, rows)
 
     def evaluate(values: tuple[Array, Array, Array]) -> Array:
-        constant, along_x, along_y = (np.take(column, triangles) for column in on_screen.plane(values))
-        return constant + along_x * x + along_y * y
+        result, along_x, along_y = (np.take(column, triangles) for column in on_screen.plane(values))
+        along_x *= x
+        along_y *= y
+        result += along_x
+        result += along_y
+        return result
 
     lowest, highest = np.minimum(np.minimum(*near[:2]), near[2]), np.maximum(np.maximum(*near[:2]), near[2])
     nearness = np.clip(evaluate(near), np.take(lowest, triangles), np.take(highest, triangles))
@@ -112,6 +125,8 @@ def surface_at(
         triangles=triangles,
         z_mm=camera.height_mm(nearness),
         attributes=found,
+        x=x,
+        y=y,
         pixel_areas=on_screen.double_area / 2,
     )
 

@@ -46,7 +46,7 @@ def fill_small_holes(values: Array, *, valid: Mask, pitch_mm: float) -> tuple[Ar
     chosen = is_hole & fits[:, None, None]
     hole, down, right = np.nonzero(chosen)
     at = (centres[hole, 0] + around[down], centres[hole, 1] + around[right])
-    closed = values.copy()
+    closed = values.copy(order="K")
     closed[at] = fitted[chosen]
     filled[at] = True
     return closed, filled
@@ -57,16 +57,21 @@ def _small_holes(valid: Mask, *, pitch_mm: float) -> tuple[NDArray[np.int32], ND
     missing = (~valid).astype(np.uint8)
     _, labels, boxes, _ = cv2.connectedComponentsWithStats(missing, connectivity=8)
     labels, boxes = np.asarray(labels, np.int32), np.asarray(boxes)
-    left, top, width, height = boxes[1:, :4].T.astype(np.intp)
+    left, top, width, height = boxes[:, :4].T.astype(np.intp)
     rows, columns = valid.shape
     inside = (left > 0) & (top > 0) & (left + width < columns) & (top + height < rows)
-    away = cv2.distanceTransform(missing, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * pitch_mm
-    deep = np.zeros(len(boxes), bool)
-    deep[labels[away > FILL_RADIUS_MM]] = True
-    small = np.flatnonzero(inside & ~deep[1:])
-    centres = np.stack([top + height // 2, left + width // 2], axis=1)[small]
-    reach = int(max((height[small] // 2).max(initial=0), (width[small] // 2).max(initial=0)))
-    return labels, small + 1, centres, reach
+    inside[0] = False  # the measured nodes
+    limit = FILL_RADIUS_MM / pitch_mm
+    # whoever walks out of a hole straight on meets its rim after half its shorter side
+    small = inside & ((np.minimum(width, height) + 1) // 2 <= limit)
+    for k in np.flatnonzero(inside & ~small):
+        window = slice(top[k] - 1, top[k] + height[k] + 1), slice(left[k] - 1, left[k] + width[k] + 1)
+        away = cv2.distanceTransform(missing[window], cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        small[k] = away[labels[window] == k].max() <= limit
+    holes = np.flatnonzero(small)
+    centres = np.stack([top + height // 2, left + width // 2], axis=1)[holes]
+    reach = int(max((height[holes] // 2).max(initial=0), (width[holes] // 2).max(initial=0)))
+    return labels, holes, centres, reach
 
 
 def _dilated(masks: Mask) -> Mask:

@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,6 +29,9 @@ Mask = NDArray[np.bool_]
 
 SPIKE_MM: Final = 2.0
 _MIN_NEIGHBOURS: Final = 6
+_NEIGHBOURS: Final = ((0, 1), (1, 0), (1, 1), (1, -1), (0, -1), (-1, 0), (-1, -1), (-1, 1))
+"""Steps down and right; the last four are opposite to the first four."""
+_LINES_LOOKED_AT: Final = 60
 JUMP_STEEPNESS: Final = 8.0
 """The tangent of 83°: a structured-light sensor returns nothing from steeper skin."""
 
@@ -53,13 +55,14 @@ class CleanGrid:
 
 def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
     """Take out spikes and close small holes of a grid (R, C, 3) with picture coordinates (R, C, 2)."""
-    values = np.concatenate([points_mm, image_uv], axis=2)
+    # (R, C, 5) with each of the five contiguous: they are worked on one by one
+    values = np.moveaxis(np.concatenate([np.moveaxis(points_mm, -1, 0), np.moveaxis(image_uv, -1, 0)]), 0, -1)
     measured = valid.copy()
     for k in range(values.shape[2]):
         measured &= np.isfinite(values[:, :, k])
-    spikes = find_spikes(np.where(measured, points_mm[:, :, 2], np.nan))
+    spikes = find_spikes(np.where(measured, values[:, :, 2], np.nan))
     kept = measured & ~spikes
-    pitch_mm = node_distance_mm(points_mm, valid=measured)
+    pitch_mm = node_distance_mm(values, valid=measured)
     values, filled = fill_small_holes(values, valid=kept, pitch_mm=pitch_mm)
     return CleanGrid(
         points_mm=values[:, :, :3],
@@ -72,35 +75,41 @@ def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
 
 
 def node_distance_mm(points_mm: Array, *, valid: Mask) -> float:
-    """Median distance in x, y between measured neighbours in a row or a column; 1.0 where there are none."""
-    x, y = np.ascontiguousarray(points_mm[:, :, 0]), np.ascontiguousarray(points_mm[:, :, 1])
-    right = ((x[:, 1:] - x[:, :-1]) ** 2 + (y[:, 1:] - y[:, :-1]) ** 2)[valid[:, 1:] & valid[:, :-1]]
-    down = ((x[1:] - x[:-1]) ** 2 + (y[1:] - y[:-1]) ** 2)[valid[1:] & valid[:-1]]
-    squares = np.concatenate([right, down])
+    """Median distance in x, y between measured neighbours in a row or a column; 1.0 where there are none.
+
+    Of a large grid (R, C, 3) some sixty rows and columns are looked at.
+    """
+    every_row, every_column = (max(1, length // _LINES_LOOKED_AT) for length in valid.shape)
+    along = _squared_steps(points_mm[::every_row], valid[::every_row])
+    across = _squared_steps(points_mm.swapaxes(0, 1)[::every_column], valid.T[::every_column])
+    squares = np.concatenate([along, across])
     return float(np.sqrt(np.median(squares))) if len(squares) else 1.0
+
+
+def _squared_steps(points_mm: Array, valid: Mask) -> Array:
+    """Squared distances in x, y between measured neighbours along the second axis of (L, N, 3)."""
+    x, y = points_mm[:, :, 0], points_mm[:, :, 1]
+    return ((x[:, 1:] - x[:, :-1]) ** 2 + (y[:, 1:] - y[:, :-1]) ** 2)[valid[:, 1:] & valid[:, :-1]]
 
 
 def find_spikes(z_mm: Array) -> Mask:
     """(R, C) the spikes of heights (R, C) with NaN where there is no node; rule in the module's text."""
     around = np.pad(z_mm, 1, constant_values=np.nan)
-    rows, columns = z_mm.shape
-
-    def neighbour(down: int, right: int) -> Array:
-        return around[1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
-
-    close = np.zeros(z_mm.shape, np.int8)
-    unlike_all = np.isfinite(z_mm)
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        first, second = neighbour(down, right) - z_mm, neighbour(-down, -right) - z_mm
-        # comparisons with NaN are false: a missing neighbour is not close, a missing pair contradicts nothing
-        close += np.abs(first) <= SPIKE_MM
-        close += np.abs(second) <= SPIKE_MM
-        unlike_all &= ~(np.abs(first + second) <= 2 * SPIKE_MM)
-    suspects = unlike_all & (close <= 1)
-    known = cv2.boxFilter(
-        np.isfinite(z_mm).astype(np.uint8), -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT
+    twice = 2 * z_mm
+    # comparisons with NaN are false: a missing neighbour is not close, a missing pair contradicts nothing
+    suspects = np.isfinite(z_mm)
+    suspects &= ~(np.abs(around[1:-1, 2:] + around[1:-1, :-2] - twice) <= 2 * SPIKE_MM)
+    suspects &= ~(np.abs(around[2:, 1:-1] + around[:-2, 1:-1] - twice) <= 2 * SPIKE_MM)
+    rows, columns = np.nonzero(suspects)  # few: only they are compared with all eight
+    steps = (
+        np.stack([around[rows + 1 + down, columns + 1 + right] for down, right in _NEIGHBOURS]) - z_mm[rows, columns]
     )
-    return suspects & (np.asarray(known) > _MIN_NEIGHBOURS)  # the node itself is counted too
+    is_spike = (np.abs(steps) <= SPIKE_MM).sum(axis=0) <= 1
+    is_spike &= ~(np.abs(steps[:4] + steps[4:]) <= 2 * SPIKE_MM).any(axis=0)
+    is_spike &= np.isfinite(steps).sum(axis=0) >= _MIN_NEIGHBOURS
+    spikes = np.zeros(z_mm.shape, bool)
+    spikes[rows[is_spike], columns[is_spike]] = True
+    return spikes
 
 
 def triangulate(grid: CleanGrid) -> NDArray[np.int32]:
@@ -120,9 +129,8 @@ def triangulate(grid: CleanGrid) -> NDArray[np.int32]:
     lower = np.flatnonzero(_spread(np.where(seam_ad, za, zb), zc, zd) <= limit_mm)
     third = np.where(seam_ad, d, c)[upper]
     first = np.where(seam_ad, a, b)[lower]
-    return np.concatenate(
-        [np.stack([a[upper], third, b[upper]], axis=1), np.stack([first, c[lower], d[lower]], axis=1)]
-    )
+    corners = (a[upper], first), (third, c[lower]), (b[upper], d[lower])
+    return np.stack([np.concatenate(pair) for pair in corners]).T
 
 
 def _cell_corners(nodes: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
