@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from fer_prep.errors import FormatError
 from fer_prep.formats import png
 
-MAX_PIXELS: Final = 40_000_000
+MAX_PIXELS: Final = 24_000_000
 """No picture of a face dataset comes near this; a header that claims more is damaged."""
+_MAX_JPEG_SCANS: Final = 20
+"""Progressive pictures have about ten; each costs a decoder a pass over all pixels, however few bytes it has."""
 
 _EXPECTED: Final = "a PNG, BMP or JPEG picture"
 # JPEG markers that carry the picture's size: SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC)
@@ -46,8 +48,8 @@ def read_rgb(data: bytes) -> NDArray[np.uint8]:
         rgb = png.decode_own(data)
         if rgb is not None and rgb.ndim == 3:
             return rgb  # type: ignore[return-value]
-    bgr = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+        data = png.with_stored_pixels(data)
+    return _decode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)  # type: ignore[return-value]
 
 
 def read_depth_png(data: bytes) -> NDArray[np.uint16]:
@@ -57,7 +59,9 @@ def read_depth_png(data: bytes) -> NDArray[np.uint16]:
         channels = "single-channel" if header.grey else "colour"
         raise FormatError(expected="a 16-bit single-channel PNG", found=f"{header.bits}-bit {channels} {header.kind}")
     depth = png.decode_own(data)
-    return _decode(data, cv2.IMREAD_UNCHANGED) if depth is None else depth  # type: ignore[return-value]
+    if depth is not None:
+        return depth  # type: ignore[return-value]
+    return _decode(png.with_stored_pixels(data), cv2.IMREAD_UNCHANGED)  # type: ignore[return-value]
 
 
 def png_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
@@ -137,6 +141,8 @@ def _jpeg_header(data: bytes) -> PictureHeader:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, position + 4)
             if b"\xff\xd9" not in data[-64:]:
                 raise FormatError(expected="a whole JPEG", found="a JPEG without its end marker")
+            if (scans := data.count(b"\xff\xda")) > _MAX_JPEG_SCANS:
+                raise FormatError(expected=f"a JPEG of at most {_MAX_JPEG_SCANS} scans", found=f"{scans}")
             return PictureHeader("jpeg", width, height, bits, channels == 1)
         (length,) = struct.unpack_from(">H", data, position + 2)
         position += 1 if marker == 0xFF else 2 + max(length, 2)

@@ -23,11 +23,16 @@ from fer_prep.errors import FormatError
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 GREY, COLOUR = 0, 2
 """Colour types of PNG: one channel, three channels."""
+_CHANNELS: Final = {GREY: 1, COLOUR: 3, 3: 1, 4: 2, 6: 4}
+"""Colour type → values a pixel (§11.2.2)."""
 
 _LEVEL: Final = 2
 _UP: Final = 2
 _WRITTEN: Final = ((8, COLOUR), (8, GREY), (16, GREY))
 """Bits and colour type of what ``encode`` writes."""
+_STORED_BYTES: Final = 65535
+_INFLATED_HERE: Final = 64 << 20
+"""Larger pictures go to a decoder as they are: the copy in stored blocks would double their memory."""
 _BLOCK: Final = 16
 """Rows that are summed side by side when the prediction is undone; about the root of the usual number of rows."""
 
@@ -59,13 +64,44 @@ def decode_own(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
     if (bits, colour) not in _WRITTEN or any(method) or not _begins_with_up(stream):
         return None
     row_bytes = width * (3 if colour == COLOUR else bits // 8)
-    filtered = _inflate(stream, size=height * (row_bytes + 1)).reshape(height, row_bytes + 1)
+    content = _inflate(stream, size=height * (row_bytes + 1))
+    filtered = np.frombuffer(content, np.uint8).reshape(height, row_bytes + 1)
     if (filtered[:, 0] != _UP).any():
         return None
     rows = _undo_prediction(filtered[:, 1:])
     if colour == COLOUR:
         return rows.reshape(height, width, 3)
     return rows if bits == 8 else rows.view(">u2").astype(np.uint16)
+
+
+def with_stored_pixels(data: bytes) -> bytes:
+    """The same picture with its pixels inflated already, for a general decoder, which spends most of its time on that.
+
+    Pixels that end before the header says they do are refused: decoders hand back half a picture then.
+    Interlaced and very large pictures are returned as they are. Check sums are not looked at here.
+    """
+    (_, header), *others = chunks(data, verify=False)
+    width, height, bits, colour, _, _, interlace = struct.unpack(">IIBBBBB", header)
+    size = height * (1 + (width * bits * _CHANNELS.get(colour, 1) + 7) // 8)
+    if interlace or size > _INFLATED_HERE:
+        return data
+    stream = b"".join(body for kind, body in others if kind == b"IDAT")
+    pixels = _inflate(stream, size=size, may_go_on=True)
+    kept = (_chunk(kind, bytes(body)) for kind, body in others if kind not in (b"IDAT", b"IEND"))
+    return b"".join(
+        (SIGNATURE, _chunk(b"IHDR", bytes(header)), *kept, _chunk(b"IDAT", _stored(pixels)), _chunk(b"IEND", b""))
+    )
+
+
+def _stored(data: bytes) -> bytes:
+    """A zlib stream of ``data`` in stored blocks (RFC 1951 §3.2.4)."""
+    pieces: list[bytes | memoryview] = [b"\x78\x01"]
+    view = memoryview(data)
+    for start in range(0, len(data), _STORED_BYTES):
+        block = view[start : start + _STORED_BYTES]
+        is_last = start + _STORED_BYTES >= len(data)
+        pieces += (struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF), block)
+    return b"".join((*pieces, isal_zlib.adler32(data).to_bytes(4)))
 
 
 def chunks(data: bytes, *, verify: bool = True) -> Iterator[tuple[bytes, memoryview]]:
@@ -108,17 +144,20 @@ def _damaged(error: Exception) -> FormatError:
     return FormatError(expected="an undamaged PNG", found=f"pixels that cannot be inflated: {error}")
 
 
-def _inflate(stream: memoryview, *, size: int) -> NDArray[np.uint8]:
-    """Exactly ``size`` bytes; a stream that holds another number is damaged, and never takes more memory than that."""
+def _inflate(stream: bytes | memoryview, *, size: int, may_go_on: bool = False) -> bytes:
+    """Exactly ``size`` bytes, and never more memory than that; a stream that holds fewer is damaged.
+
+    So is one that holds more, unless it ``may_go_on``: some programs write a few bytes too many, and no decoder minds.
+    """
     inflater = isal_zlib.decompressobj()
     try:
-        content = inflater.decompress(stream, size + 1)
+        content = inflater.decompress(stream, size if may_go_on else size + 1)
     except IsalError as error:  # type: ignore[misc]  # the stubs call it a value
         raise _damaged(error) from None
-    if len(content) != size or not inflater.eof:
+    if len(content) != size or not (inflater.eof or may_go_on):
         found = "more" if len(content) > size else f"{len(content)} bytes"
         raise FormatError(expected=f"{size} bytes of pixels, as the header of the PNG says", found=found)
-    return np.frombuffer(content, np.uint8)
+    return content
 
 
 def _undo_prediction(differences: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hostile_bytes import mutations, peak_memory, reads_or_refuses
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from fer_prep.errors import FormatError
 from fer_prep.formats.pictures import bmp_bytes, png_bytes, read_depth_png, read_header, read_rgb
@@ -109,6 +111,24 @@ def test_what_is_no_picture_is_refused(data):
 def test_only_pictures_can_be_encoded():
     with pytest.raises(FormatError):
         png_bytes(RGB.astype(float))  # type: ignore[arg-type]
+
+
+def test_a_jpeg_of_hundreds_of_scans_is_refused():
+    data = jpeg_bytes(RGB)
+    with pytest.raises(FormatError, match="at most 20 scans"):
+        read_rgb(data[:-2] + b"\xff\xda" * 40 + data[-2:])
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA", "P", "1", "I;16"])
+def test_every_kind_of_png_reads_as_pillow_reads_it(mode):
+    rng, stream = np.random.default_rng(3), io.BytesIO()
+    deep = Image.fromarray(rng.integers(0, 65536, (21, 13), np.uint16))
+    image = deep if mode == "I;16" else Image.fromarray(rng.integers(0, 256, (21, 13), np.uint8)).convert(mode)
+    image.save(stream, "PNG")
+    if mode == "I;16":
+        np.testing.assert_array_equal(read_depth_png(stream.getvalue()), np.asarray(image))
+    else:
+        np.testing.assert_array_equal(read_rgb(stream.getvalue()), np.asarray(image.convert("RGBA"))[..., :3])
 
 
 @pytest.mark.parametrize("reader", [read_rgb, read_depth_png])

@@ -110,3 +110,30 @@ def test_a_small_header_with_a_huge_stream_takes_little_memory():
             png.decode_own(content)
 
     assert peak_memory(read, data) < 4 << 20
+
+
+NOISE = np.random.default_rng(0).integers(0, 5, 4 * 10, np.uint8).tobytes()
+
+
+def test_pixels_for_a_general_decoder_are_the_same_ones():
+    for name, data in OTHERS.items():
+        stored = png.with_stored_pixels(data)
+        np.testing.assert_array_equal(by_opencv(stored), by_opencv(data), err_msg=name)
+        list(png.chunks(stored))  # every check sum is right
+
+
+@pytest.mark.parametrize("rows", [NOISE[:-1], NOISE[:3]])
+def test_pixels_that_end_early_are_refused_before_a_decoder_sees_them(rows):
+    with pytest.raises(FormatError, match=f"expected 40 bytes of pixels.*found {len(rows)} bytes"):
+        png.with_stored_pixels(filtered_png(rows, width=9, height=4))
+
+
+def test_bytes_after_the_last_pixel_are_cut_off_for_a_general_decoder():
+    stored = png.with_stored_pixels(filtered_png(NOISE + bytes(50_000_000), width=9, height=4))
+    assert len(stored) < 200
+
+
+def test_interlaced_pictures_are_left_to_the_decoder():
+    data = bytearray(OTHERS["no prediction"])
+    data[28] = 1
+    assert png.with_stored_pixels(bytes(data)) == bytes(data)
