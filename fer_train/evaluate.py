@@ -1,7 +1,7 @@
-"""Judge trained folds on another dataset: a run or a single fold → scores, predictions, confusion matrix.
+"""Judge trained folds on other people: a run or a single fold → scores, predictions, confusion matrix.
 
 All folds of a run judge every sample; the ensemble's probability is the mean of theirs. That is honest only where no
-fold has trained on the people that are judged, so data that the run was trained on is refused.
+fold has trained on the people that are judged: those are left out and counted, and a file without others is refused.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fer_train.metrics import Statistic, score, subject_bootstrap
 from fer_train.model_file import DESCRIPTION, ModelDescription, load_model
 from fer_train.models.two_stream import TwoStreamNetwork
 from fer_train.normalise import FoldNormalisation
-from fer_train.run_folder import Predictions, RunFolder
+from fer_train.run_folder import FOLDS, Predictions, RunFolder
 
 BATCH: Final = 64
 
@@ -97,13 +97,23 @@ class Evaluation:
 
 
 def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Progress = silent) -> Evaluation:
-    """Judge a dataset by a run's ensemble; samples of classes it does not know are left out and counted."""
+    """Judge a dataset by a run's ensemble; samples of people or classes it must not judge are left out and counted."""
     ensemble = Ensemble.load(run, device=device)
+    with GlobalFile.open(data_path) as file:
+        strangers = ~people_trained_on(run, file)
+    if not strangers.any():
+        raise UsageError(
+            f"all of its {len(strangers)} samples are of people that were trained on by this run",
+            path=data_path,
+            hint="the run's own out-of-fold result is in its summary.json; evaluate on other data",
+        )
     data = load_for(ensemble.description, data_path, device=device, progress=progress)
-    refuse_known_subjects(run, data.file)
-    rows = np.flatnonzero(data.labels.cpu().numpy() >= 0)
+    of_known_classes = data.labels.cpu().numpy() >= 0
+    rows = np.flatnonzero(of_known_classes & strangers)
     if not len(rows):
-        raise UsageError(f"has no sample of {', '.join(ensemble.description.classes)}", path=data_path)
+        raise UsageError(
+            f"has no sample of {', '.join(ensemble.description.classes)} by people not trained on", path=data_path
+        )
     probabilities = np.concatenate(list(_judge(ensemble, data, rows)))
     labels = data.labels.cpu().numpy()[rows]
     subjects, datasets = data.file.column("subject")[rows], data.file.column("dataset")[rows]
@@ -116,7 +126,8 @@ def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Prog
         "models": len(ensemble.networks),
         "data_digest": data.file.digest,
         "classes": list(ensemble.description.classes),
-        "left_out": len(data) - len(rows),
+        "left_out": int((strangers & ~of_known_classes).sum()),
+        "left_out_trained_on": int((~strangers).sum()),
         **_scores(labels, probabilities, subjects),
         "datasets": by_dataset,
     }
@@ -151,21 +162,16 @@ def load_for(
     )
 
 
-def refuse_known_subjects(run: Path, data: GlobalFile) -> None:
-    """Raise UsageError when the run was trained on any of these samples: its folds have seen them."""
+def people_trained_on(run: Path, data: GlobalFile) -> NDArray[np.bool_]:
+    """(N,) true for every sample of a person of whom this run (or the run of this fold) has trained on any sample."""
     for folder in (run, run.parent):
-        manifest = folder / "folds.json"
+        manifest = folder / FOLDS
         if manifest.is_file():
             folds = json.loads(manifest.read_text(encoding="utf-8"))["folds"]
             trained = {name for fold in folds for name in fold["train"]}
-            known = trained & set(data.ids.tolist())
-            if known:
-                raise UsageError(
-                    f"{len(known)} of its samples were trained on by this run, e.g. {min(known)}",
-                    path=data.path,
-                    hint="the run's own out-of-fold result is in its summary.json; evaluate on other data",
-                )
-            return
+            subjects = data.column("subject")
+            return np.isin(subjects, subjects[np.isin(data.ids, list(trained))])
+    return np.zeros(data.n, bool)
 
 
 def _judge(ensemble: Ensemble, data: ResidentData, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from fer_prep.console import EXIT_DATA_WRONG, console, print_table, progress_bar, warn
 from fer_train.cli import app
+
+if TYPE_CHECKING:
+    import torch
 
 RunArgument = Annotated[Path, typer.Argument(help="A run folder (all its folds together) or the folder of one fold.")]
 WIDE = 120
@@ -19,40 +22,80 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.
 
 @app.command()
 def evaluate(
-    run: RunArgument,
-    data: Annotated[Path, typer.Option("--data", help="Another dataset: an HDF5 file of fer-prep merge.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders (all their folds together), or the folder of one fold."),
+    ],
+    data: Annotated[list[Path], typer.Option("--data", help="A dataset: an HDF5 file of fer-prep merge; repeatable.")],
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Folder for evaluation.json, predictions.csv and confusion.png.", show_default=False
+            "--out",
+            help="Folder for evaluation.json, predictions.csv and confusion.png, or for matrix.json and .csv.",
+            show_default=False,
         ),
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Judge a trained run on another dataset; data it was trained on is refused.
+    """Judge a trained run on people it was not trained on; several runs or files give a cross-dataset matrix.
 
     Examples:
 
         fer-train evaluate runs/demo --data bosphorus.h5
 
         fer-train evaluate runs/demo/fold-0 --data bosphorus.h5 --out cross/bosphorus
+
+        fer-train evaluate runs/bu3dfe runs/bosphorus runs/cald3r --data global.h5 --out cross
     """
     from fer_train.environment import choose_device
-    from fer_train.evaluate import evaluate as judge
 
-    evaluation = judge(run, data, device=choose_device(device), progress=progress_bar)
-    if out is not None:
-        evaluation.write(out)
-    rows = [
-        (name, entry["samples"], entry["subjects"], *(f"{entry[key]:.1f}" for key in SHOWN))
-        for name, entry in [*evaluation.report["datasets"].items(), ("all", evaluation.report)]
-    ]
-    columns = ("dataset", "samples", "people", "overall %", "average %", "macro F1 %")
-    print_table(f"{run.name}, {evaluation.report['models']} network(s)", columns, rows)
-    if evaluation.report["left_out"]:
-        console.print(f"{evaluation.report['left_out']} samples of other classes were left out")
+    chosen = choose_device(device)
+    if len(runs) > 1 or len(data) > 1:
+        _evaluate_many(runs, data, out=out, device=chosen)
+    else:
+        _evaluate_one(runs[0], data[0], out=out, device=chosen)
     if out is not None:
         console.print(f"written to {escape(str(out))}", soft_wrap=True)
+
+
+def _evaluate_one(run: Path, data: Path, *, out: Path | None, device: torch.device) -> None:
+    from fer_train.evaluate import evaluate as judge
+
+    evaluation = judge(run, data, device=device, progress=progress_bar)
+    if out is not None:
+        evaluation.write(out)
+    report = evaluation.report
+    rows = [
+        (name, entry["samples"], entry["subjects"], *(f"{entry[key]:.1f}" for key in SHOWN))
+        for name, entry in [*report["datasets"].items(), ("all", report)]
+    ]
+    columns = ("dataset", "samples", "people", "overall %", "average %", "macro F1 %")
+    print_table(f"{run.name}, {report['models']} network(s)", columns, rows)
+    if report["left_out"]:
+        console.print(f"{report['left_out']} samples of other classes were left out")
+    if report["left_out_trained_on"]:
+        console.print(f"{report['left_out_trained_on']} samples of people that were trained on were left out")
+
+
+def _evaluate_many(runs: list[Path], data: list[Path], *, out: Path | None, device: torch.device) -> None:
+    from fer_train.cross_dataset import cross_matrix
+
+    matrix = cross_matrix(runs, data, device=device, progress=progress_bar)
+    if out is not None:
+        matrix.write(out)
+    marks = {True: " *", False: ""}
+    rows = [
+        (
+            run,
+            *(
+                f"{row[d].overall_accuracy:.1f}{marks[row[d].out_of_fold]}" if d in row else "–"
+                for d in matrix.datasets
+            ),
+        )
+        for run, row in matrix.cells.items()
+    ]
+    print_table("Overall accuracy, percent: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
+    console.print("* trained on this dataset: each person judged by the fold that had not seen them")
 
 
 @app.command()

@@ -152,7 +152,7 @@ def test_the_judges_of_new_people_read_expressions_too(finished, tmp_path):
     with GlobalFile.open(other) as data:
         shared = set(data.ids.tolist()) & set(run.read_predictions().ids)
     assert shared  # the same ids: refused, because these could be the people trained on
-    with pytest.raises(UsageError, match="trained on by this run"):
+    with pytest.raises(UsageError, match="people that were trained on by this run"):
         evaluate(run.path, other, device=choose_device("cpu"))
 
 

@@ -98,3 +98,39 @@ def test_samples_of_classes_the_network_does_not_know_are_left_out_and_counted(t
     assert (evaluation.report["samples"], evaluation.report["left_out"]) == (18, 3)
     names = [name.split("_")[1] for name in evaluation.predictions.ids]
     assert [six[label] for label in evaluation.predictions.labels] == names
+
+
+def test_people_trained_on_are_left_out_and_counted(run, tmp_path):
+    mixed = write_others(tmp_path / "mixed.h5", {"bu3dfe": 2, "bosphorus": 2})
+    with GlobalFile.open(mixed) as file:
+        trained = set(run.read_predictions().ids)
+        known = {s for s, name in zip(file.column("subject"), file.ids, strict=True) if name in trained}
+    assert known == {"bu3dfe:F000", "bu3dfe:M001"} or len(known) == 2
+    report = evaluate(run.path, mixed, device=CPU).report
+    assert (report["samples"], report["left_out_trained_on"]) == (14, 14)
+    assert list(report["datasets"]) == ["bosphorus"]
+
+
+def test_several_runs_on_one_file_are_a_matrix_with_their_own_people_out_of_fold(run, tmp_path):
+    other = untrained_run(tmp_path / "on-bosphorus", write_others(tmp_path / "b.h5", {"bosphorus": 4}))
+    together = write_others(tmp_path / "all.h5", {"bu3dfe": 2, "cald3r": 2, "bosphorus": 4})
+    words = ["evaluate", str(run.path), str(other.path), "--data", str(together), "--device", "cpu"]
+    result = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "cross")])
+    assert result.exit_code == 0, result.output
+    assert "*" in result.stdout
+    matrix = json.loads((tmp_path / "cross" / "matrix.json").read_text())
+    assert {name: cell["out_of_fold"] for name, cell in matrix["run"].items()} == {
+        "bosphorus": False, "bu3dfe": True, "cald3r": True,
+    }  # fmt: skip
+    assert {name: cell["out_of_fold"] for name, cell in matrix["on-bosphorus"].items()} == {
+        "bosphorus": True, "bu3dfe": False, "cald3r": False,
+    }  # fmt: skip
+    own = run.read_predictions()
+    mine = np.array([name.startswith("bu3dfe/") for name in own.ids])
+    expected = 100 * (own.predicted == own.labels)[mine].mean()
+    assert matrix["run"]["bu3dfe"]["overall_accuracy"] == pytest.approx(expected)
+    judged = evaluate(other.path, together, device=CPU).report["datasets"]["cald3r"]
+    assert matrix["on-bosphorus"]["cald3r"]["overall_accuracy"] == pytest.approx(judged["overall_accuracy"])
+    lines = (tmp_path / "cross" / "matrix.csv").read_text().splitlines()
+    assert lines[0].startswith("run,dataset,samples,overall_accuracy")
+    assert len(lines) == 7
