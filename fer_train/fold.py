@@ -73,7 +73,7 @@ def run_fold(
     training = prepare_training(
         rows, data=data, config=config, fabric=fabric, seed=seed, checkpoint=folder / CHECKPOINT
     )
-    title = f"fold {index + 1} of {len(manifest.folds)}"
+    title = f"fold {index + 1}/{len(manifest.folds)}"
     with (
         training_display(title, total_steps=training.total_steps, batch_size=config.training.batch_size) as display,
         tensorboard_events(folder) as events,
