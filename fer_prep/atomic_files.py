@@ -5,6 +5,7 @@ A killed process leaves at most files named ``.<name>.<token>.part``, which ``re
 
 from __future__ import annotations
 
+import ctypes
 import os
 import secrets
 from pathlib import Path
@@ -14,9 +15,11 @@ LEFTOVERS: Final = ".*.part"
 """Glob pattern of the temporary names."""
 
 
-def stage_file(path: Path, *, content: bytes | str) -> Path:
-    """Write ``content`` durably beside ``path`` under a temporary name and return that name.
+def stage_file(path: Path, *, content: bytes | str, flush: bool = True) -> Path:
+    """Write ``content`` beside ``path`` under a temporary name and return that name.
 
+    Without ``flush`` the disk may have it later: for many small files that ``flush_file_system`` makes durable at
+    once, a hundred times faster than one by one.
     Raises OSError (naming ``path``) where the disk is full or the folder is not writable; then nothing is left behind.
     """
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
@@ -24,8 +27,9 @@ def stage_file(path: Path, *, content: bytes | str) -> Path:
     try:
         with staged.open("xb") as stream:
             stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            if flush:
+                stream.flush()
+                os.fsync(stream.fileno())
     except OSError as error:
         staged.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -52,6 +56,20 @@ def flush_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def flush_file_system(folder: Path) -> None:
+    """Make everything written so far to the file system of ``folder`` survive a power failure (syncfs(2)).
+
+    Raises OSError where some of it cannot be written.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error), str(folder))
     finally:
         os.close(descriptor)
 

@@ -120,8 +120,8 @@ class PrepareTask:
         )
         return Staged(
             record=record,
-            rgb=stage_file(rgb_path(self.folder, sample.name), content=rgb),
-            depth=stage_file(depth_path(self.folder, sample.name), content=depth),
+            rgb=stage_file(rgb_path(self.folder, sample.name), content=rgb, flush=False),
+            depth=stage_file(depth_path(self.folder, sample.name), content=depth, flush=False),
         )
 
     def _rejection(self, sample: Sample, stage: str, expected: str, found: str, path: Path | str | None) -> Rejection:

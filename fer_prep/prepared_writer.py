@@ -3,7 +3,8 @@
 Order of events: the folder is locked; ``.journal.jsonl`` appears and ``prepared.json`` goes as soon as anything is to
 change; each sample's two files get their names, then its record a line in the journal; at the end files of samples
 that are no longer there are removed, the tables and ``.records.jsonl`` are written, ``prepared.json`` last, and the
-journal goes. So ``prepared.json`` is there exactly while the folder is whole.
+journal goes. So ``prepared.json`` is there exactly while the folder is whole. Pictures are flushed to the
+disk all at once, before the tables: what a power failure makes of them until then is seen by their digests.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from fer_prep.atomic_files import LEFTOVERS, flush_folder, publish_file, remove_leftovers, write_atomically
+from fer_prep.atomic_files import LEFTOVERS, flush_file_system, publish_file, remove_leftovers, write_atomically
 from fer_prep.errors import PreparedFolderError
 from fer_prep.folder_lock import LOCK_NAME, folder_lock
 from fer_prep.prepared_files import DEPTH, PREVIEW, RGB, SUMMARY, depth_path, rgb_path
@@ -81,9 +82,9 @@ class PreparedWriter:
         """Make the folder whole: exactly these samples, and these tables (file name → text, ``prepared.json`` last)."""
         records = list(records)
         self._remove_orphans({record.name for record in records})
+        if self._journal is not None:
+            flush_file_system(self.folder)  # the pictures must be on the disk before a table speaks of them
         self._write_if_changed(RECORDS_NAME, records_text(self.dataset, records))
-        for part in (RGB, DEPTH):
-            flush_folder(self.folder / part)
         for name, text in texts.items():
             self._write_if_changed(name, text)
         self.close()

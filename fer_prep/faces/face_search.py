@@ -100,15 +100,18 @@ def find_faces(
     picture: NDArray[np.uint8],
     *,
     detect: Detector,
-    plausible: Callable[[NDArray[np.float64]], bool],
+    confirm: Callable[[NDArray[np.float64], Attempt], NDArray[np.float64] | None],
     centre: Callable[[], Point],
 ) -> tuple[str, list[NDArray[np.float64]]] | None:
-    """The name of the first attempt that shows a plausible face, and all such faces in picture pixels; or None."""
+    """The name of the first attempt that shows a face, and all its faces in picture pixels; or None.
+
+    ``confirm`` judges each find of an attempt: it returns the face, set right if need be, or None for what is none.
+    """
     height, width = picture.shape[:2]
     for attempt in attempts((width, height), centre=centre):
         back = inverse_matrix(attempt.matrix)
-        faces = [transform_points(face, back) for face in detect(_canvas(picture, attempt))]
-        faces = [face for face in faces if plausible(face)]
+        finds = [confirm(transform_points(face, back), attempt) for face in detect(_canvas(picture, attempt))]
+        faces = [face for face in finds if face is not None]
         if faces:
             return attempt.name, faces
     return None

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -27,7 +28,7 @@ from fer_prep.sample import Landmarks, Sample, Scene
 
 FINDERS: Final = ("mediapipe", "task", "dataset", "file", "none")
 
-SEARCH_VERSION: Final = 1
+SEARCH_VERSION: Final = 2
 """Raised when the search or the meaning of a landmark changes: it is part of every sample's content key."""
 
 
@@ -155,6 +156,7 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+@cache
 def _installed_version(package: str) -> str:
     try:
         return metadata.version(package)

@@ -12,8 +12,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.face_search import find_faces, look_again
+from fer_prep.faces.face_search import Attempt, Detector, find_faces, look_again
 from fer_prep.faces.mediapipe_models import detect_faces
+from fer_prep.faces.mesh_shape import IMPLAUSIBLE, SUSPICIOUS, upside_downness
 from fer_prep.landmark_names import (
     CHIN,
     LEFT_EYE_INNER,
@@ -50,14 +51,16 @@ OVAL_PREFIX: Final = "face_oval_"
 
 SMALLEST_EYE_DISTANCE_PX: Final = 6.0
 
-LARGEST_ROLL_DEGREES: Final = 110.0
-
 STEEP_ROLL_DEGREES: Final = 30.0
-"""Beyond this, and after any attempt but the first, the face is looked at again in an upright close-up.
+"""Beyond this, and after any attempt but the first, the face is looked at again in a close-up, and in one the other way
+up where the first leaves doubt.
 
 Measured on synthetic heads: a tight crop tilted by 50° is off by up to 23° at first and 0.8° afterwards, while heads
 within ±25° gain nothing (median 0.3° both times), so that they are not made to wait for it.
 """
+
+STEADY_DEGREES: Final = 5.0
+"""A face whose shape leaves doubt counts only where its close-up shows it as it was seen before."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,16 +73,12 @@ class MediapipeFinder:
         """The landmarks of one face, or None where no attempt shows one."""
         del sample  # the picture says it all
         detect = partial(detect_faces, task_file=self.task_file)
-        is_face = partial(_is_face, raster_size=scene.raster_size)
-        centre = partial(_person_centre, scene)
-        found = find_faces(scene.picture(), detect=detect, plausible=is_face, centre=centre)
+        look = _Look(picture=scene.picture(), detect=detect)
+        found = find_faces(look.picture, detect=detect, confirm=look.confirmed, centre=partial(_person_centre, scene))
         if found is None:
             return None
         attempt, meshes = found
-        mesh = meshes[0] if len(meshes) == 1 else _nearest(meshes, centre())
-        if attempt != "as-is" or abs(_roll_degrees(mesh)) > STEEP_ROLL_DEGREES:
-            closer = [face for face in look_again(scene.picture(), detect=detect, eyes=_eyes(mesh)) if is_face(face)]
-            mesh = _nearest(closer, _middle(mesh)) if closer else mesh
+        mesh = meshes[0] if len(meshes) == 1 else _nearest(meshes, _person_centre(scene))
         back_end = "mediapipe" if self.task_file is None else "task"
         return Landmarks(
             points=_named(mesh),
@@ -87,6 +86,43 @@ class MediapipeFinder:
             faces_found=len(meshes),
             extra={f"{OVAL_PREFIX}{k:02d}": mesh[vertex] for k, vertex in enumerate(FACE_OVAL)},
         )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Look:
+    """One picture to look at again: (H, W, 3) u1 sRGB."""
+
+    picture: NDArray[np.uint8]
+    detect: Detector
+
+    def confirmed(self, mesh: NDArray[np.float64], attempt: Attempt) -> NDArray[np.float64] | None:
+        """The mesh where it can be a face, from a close-up where there is reason to doubt it; None otherwise."""
+        if not self._is_face(mesh):
+            return None
+        is_steep = abs(_roll_degrees(mesh)) > STEEP_ROLL_DEGREES
+        if attempt.name == "as-is" and not is_steep and upside_downness(mesh) <= SUSPICIOUS:
+            return mesh
+        left, right = _eyes(mesh)
+        doubtful = []
+        for eyes in ((left, right), (right, left)):
+            face = self._close_up(eyes)
+            if face is None:
+                continue
+            if upside_downness(face) <= SUSPICIOUS:
+                return face
+            if upside_downness(face) <= IMPLAUSIBLE and _turn_degrees(_eyes(face), eyes) <= STEADY_DEGREES:
+                doubtful.append(face)
+        return min(doubtful, key=upside_downness, default=None)
+
+    def _close_up(self, eyes: tuple[Point, Point]) -> NDArray[np.float64] | None:
+        """The face nearest to where the eyes (left, right) say, seen with them level."""
+        seen = look_again(self.picture, detect=self.detect, eyes=eyes)
+        faces = [face for face in seen if self._is_face(face)]
+        return _nearest(faces, (eyes[0] + eyes[1]) / 2) if faces else None
+
+    def _is_face(self, mesh: NDArray[np.float64]) -> bool:
+        height, width = self.picture.shape[:2]
+        return _is_face(mesh, raster_size=(width, height))
 
 
 def _person_centre(scene: Scene) -> Point:
@@ -112,6 +148,13 @@ def _roll_degrees(mesh: NDArray[np.float64]) -> float:
     return math.degrees(math.atan2(left[1] - right[1], left[0] - right[0]))
 
 
+def _turn_degrees(eyes: tuple[Point, Point], other: tuple[Point, Point]) -> float:
+    """The angle, 0 to 180°, between two eye lines."""
+    across, other_across = eyes[0] - eyes[1], other[0] - other[1]
+    cosine = across @ other_across / (np.hypot(*across) * np.hypot(*other_across))
+    return math.degrees(math.acos(np.clip(cosine, -1, 1)))
+
+
 def _middle(mesh: NDArray[np.float64]) -> Point:
     """Centre of the face oval."""
     return mesh[list(FACE_OVAL)].mean(axis=0)
@@ -122,10 +165,10 @@ def _nearest(meshes: list[NDArray[np.float64]], place: Point) -> NDArray[np.floa
 
 
 def _is_face(mesh: NDArray[np.float64], *, raster_size: tuple[int, int]) -> bool:
-    """Whether a mesh can be a face of this picture: eyes in it and apart, mouth below them, not upside down.
+    """Whether a mesh can be a face of this picture: eyes in it and apart, mouth below them.
 
-    MediaPipe reports no confidence, padded or turned pictures invite false finds, and a head turned by 90° is
-    sometimes found upside down: better to go on searching than to take such a find.
+    MediaPipe reports no confidence, and padded or turned pictures invite false finds: better to go on searching than
+    to take such a find.
     """
     if not np.isfinite(mesh).all():
         return False
@@ -136,4 +179,4 @@ def _is_face(mesh: NDArray[np.float64], *, raster_size: tuple[int, int]) -> bool
         return False
     mouth = (mesh[MESH_INDEX[MOUTH_LEFT]] + mesh[MESH_INDEX[MOUTH_RIGHT]]) / 2 - eyes.mean(axis=0)
     below_px = (across[0] * mouth[1] - across[1] * mouth[0]) / eye_distance_px
-    return below_px > 0.3 * eye_distance_px and abs(_roll_degrees(mesh)) <= LARGEST_ROLL_DEGREES
+    return bool(below_px > 0.3 * eye_distance_px)

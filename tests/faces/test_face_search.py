@@ -68,7 +68,7 @@ def large_only(canvas):
 def test_the_attempt_that_helps_is_named_and_its_points_come_back(shown, detect, name):
     rgb, spots = picture(**shown)
     found = find_faces(
-        rgb, detect=detect, plausible=lambda face: True, centre=lambda: np.array(shown.get("at", (120, 120)))
+        rgb, detect=detect, confirm=lambda face, attempt: face, centre=lambda: np.array(shown.get("at", (120, 120)))
     )
     assert found is not None
     assert found[0] == name
@@ -78,9 +78,11 @@ def test_the_attempt_that_helps_is_named_and_its_points_come_back(shown, detect,
 def test_implausible_finds_do_not_end_the_search():
     rgb, _ = picture()
     seen = []
-    find_faces(
-        rgb, detect=upright_only, plausible=lambda face: bool(seen.append(face)), centre=lambda: np.array([120, 120])
-    )
+
+    def refuse(face, attempt):
+        seen.append(attempt.name)
+
+    assert find_faces(rgb, detect=upright_only, confirm=refuse, centre=lambda: np.array([120, 120])) is None
     assert len(seen) > 3
 
 

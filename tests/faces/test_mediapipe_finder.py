@@ -10,10 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from task_bundle import task_bundle
 
 from fer_prep.errors import UsageError
 from fer_prep.faces.framing import framing_matrix
 from fer_prep.faces.landmarks import FinderSpec, make_finder
+from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.faces.warp import opencv_matrix, transform_points
 from fer_prep.landmark_names import eye_centres
@@ -92,6 +94,34 @@ def test_points_come_back_exactly_whichever_attempt_succeeds(one_face, degrees, 
     assert np.abs(found - transform_points(true_eyes, matrix)).max() <= 3 * scale
 
 
+@pytest.mark.parametrize("degrees", [75, -90, 120, 150, 180, -120])
+def test_a_head_on_its_side_or_upside_down_is_never_taken_for_an_upright_one(corpus, degrees):
+    """MediaPipe alone lays its mesh upside down on nearly all of these, and says nothing."""
+    cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    linear = np.array([[cosine, -sine], [sine, cosine]])
+    matrix = np.column_stack([linear, np.full(2, 168) - linear @ [112, 112]])
+    for row in truth_rows(corpus)[::15]:
+        shown = cv2.warpAffine(
+            read_picture(corpus / row["image"]), opencv_matrix(matrix), (336, 336), borderValue=(120,) * 3
+        )
+        landmarks = find(shown)
+        if landmarks is None:
+            continue  # an unfound face is listed; a wrong one would not be
+        framing = framing_matrix("rotate", landmarks, raster_size=(336, 336), size=260)
+        wrong_by = (framing.roll_degrees - float(row["roll_deg"]) - degrees + 180) % 360 - 180
+        assert abs(wrong_by) < 3, row["sample"]
+
+
+def test_points_are_continuous_pixels_at_every_scale(corpus):
+    """Points that took pixel centres for edges would be half a pixel off: two pixels of the enlarged picture."""
+    shifts = []
+    for row in truth_rows(corpus)[::6]:
+        rgb = read_picture(corpus / row["image"])
+        (small,), (large,) = detect_faces(rgb), detect_faces(cv2.resize(rgb, None, fx=4, fy=4))
+        shifts.append((large / 4 - small).mean(axis=0))
+    assert np.abs(np.mean(shifts, axis=0)).max() < 0.2
+
+
 def test_of_several_faces_the_one_where_the_depth_is(one_face):
     rgb, _ = one_face
     pair = np.hstack([rgb, rgb])
@@ -129,6 +159,24 @@ def test_threads_of_one_process_share_the_detector(corpus):
     assert {path: points for found in side_by_side for path, points in found.items()} == points_of(paths)
 
 
+def test_a_task_bundle_finds_what_the_wheel_finds(corpus, tmp_path):
+    """The Tasks API for real, with the wheel's own weights: its points are those of the unrefined mesh."""
+    import mediapipe
+
+    path = tmp_path / "face_landmarker.task"
+    path.write_bytes(task_bundle())
+    finder = make_finder(FinderSpec.parse("task", task_file=path))
+    options = {"static_image_mode": True, "refine_landmarks": False, "min_detection_confidence": 0.5}
+    with mediapipe.solutions.face_mesh.FaceMesh(**options) as mesh:
+        for row in truth_rows(corpus)[::20]:
+            rgb = read_picture(corpus / row["image"])
+            landmarks = finder.find(picture_only(rgb), sample=None)
+            (face,) = mesh.process(rgb).multi_face_landmarks
+            nose = np.array([face.landmark[1].x, face.landmark[1].y]) * 224 + 0.5
+            assert landmarks.found_by == "task as-is"
+            assert landmarks.points["nose_tip"] == pytest.approx(nose, abs=0.05)
+
+
 def other_models() -> bytes:
     """A bundle that MediaPipe opens and cannot use: the wheel's own models, whose outputs are arranged differently."""
     import mediapipe
@@ -143,7 +191,11 @@ def other_models() -> bytes:
     return content.getvalue()
 
 
-@pytest.mark.parametrize("content", [lambda: b"", lambda: b"not a bundle", other_models])
+@pytest.mark.parametrize(
+    "content",
+    [lambda: b"", lambda: b"not a bundle", lambda: task_bundle()[:-50_000], other_models],
+    ids=["empty", "other bytes", "cut off", "other models"],
+)
 def test_a_task_file_that_does_not_serve_is_named(one_face, tmp_path, content):
     path = tmp_path / "face_landmarker.task"
     path.write_bytes(content())
