@@ -27,6 +27,9 @@ from fer_prep.samples_table import COLUMNS, Column, Row, column_array
 
 CREATED_BY: Final = f"fer-prep {__version__}"
 
+_EXACT_PIXELS: Final = 1 << 18
+"""So many squares of 16-bit numbers add up to less than 2⁵⁰, which also survives a root in float64."""
+
 
 def pixel_statistics(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> dict[str, Any]:
     """The exact sums of one sample, by the names of ``global_schema.STATISTICS``.
@@ -35,9 +38,8 @@ def pixel_statistics(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> dict[
     """
     valid = (depth > 0).view(np.uint8)
     planes = cv2.split(rgb)
-    # norms of unsigned bytes are sums (L1) and sums of squares; OpenCV adds them up in whole numbers, many at a time:
-    # a twentieth of the time of bincount or of sums over wider types
-    depths = depth.reshape(-1).astype(np.uint64)
+    # norms of unsigned numbers are sums (L1) and sums of squares; OpenCV adds them up exactly, many at a time: a
+    # twentieth of the time of bincount, an eighth of that of sums over wider types
     return {
         "pixels": np.uint64(depth.size),
         "valid_pixels": np.uint64(cv2.countNonZero(valid)),
@@ -45,9 +47,15 @@ def pixel_statistics(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> dict[
         "rgb_sum_of_squares": _plane_norms(planes, cv2.NORM_L2SQR),
         "rgb_valid_sum": _plane_norms(planes, cv2.NORM_L1, mask=valid),
         "rgb_valid_sum_of_squares": _plane_norms(planes, cv2.NORM_L2SQR, mask=valid),
-        "depth_sum": depths.sum(),
-        "depth_sum_of_squares": depths @ depths,
+        "depth_sum": _depth_norm(depth, cv2.NORM_L1),
+        "depth_sum_of_squares": _depth_norm(depth, cv2.NORM_L2SQR),
     }
+
+
+def _depth_norm(depth: NDArray[np.uint16], kind: int) -> np.uint64:
+    """One norm of the stored values, exact: OpenCV adds up in float64, which has every whole number below 2⁵³."""
+    rows = max(1, _EXACT_PIXELS // depth.shape[1])
+    return np.uint64(sum(round(cv2.norm(depth[y : y + rows], kind)) for y in range(0, len(depth), rows)))
 
 
 def _plane_norms(planes: Sequence[Any], kind: int, *, mask: NDArray[np.uint8] | None = None) -> NDArray[np.uint64]:
