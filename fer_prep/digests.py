@@ -16,15 +16,14 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-
 _BYTES: Final = 16
 
 
 def pixel_digest(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str:
     """Digest of one sample's pixels: RGB (H, W, 3) u1 then depth (H, W) u2 little-endian, after both shapes."""
     hasher = blake3(json.dumps([rgb.shape, depth.shape]).encode())
-    hasher.update(np.ascontiguousarray(rgb, np.uint8).reshape(-1))
-    hasher.update(np.ascontiguousarray(depth, "<u2").reshape(-1).view(np.uint8))
+    hasher.update(np.ascontiguousarray(rgb, np.uint8).reshape(-1).data)
+    hasher.update(np.ascontiguousarray(depth, "<u2").reshape(-1).view(np.uint8).data)
     return hasher.hexdigest(length=_BYTES)
 
 

@@ -1,4 +1,4 @@
-"""One run per folder: a lock that the kernel drops when its holder dies, however it dies."""
+"""One run per folder or file: a lock that the kernel drops when its holder dies, however it dies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fer_prep.errors import PreparedFolderError
+from fer_prep.errors import DatasetFileError, FerError, PreparedFolderError
 
 LOCK_NAME: Final = ".lock"
 
@@ -22,11 +22,23 @@ def folder_lock(folder: Path) -> Iterator[None]:
     """Hold ``folder`` for this process; raises PreparedFolderError naming the holder where another run has it.
 
     The file ``.lock`` says who holds it and is gone after a clean end; one that a killed run left is taken over.
-    The lock itself is flock(2) on that file, which a dead process cannot hold.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LOCK_NAME
-    descriptor = _acquire(path)
+    with _held(folder / LOCK_NAME, owned=folder, kind=PreparedFolderError):
+        yield
+
+
+@contextmanager
+def file_lock(path: Path) -> Iterator[None]:
+    """Hold the writing of the file ``path`` for this process, by a file ``.<name>.lock`` beside it; see above."""
+    with _held(path.with_name(f".{path.name}{LOCK_NAME}"), owned=path, kind=DatasetFileError):
+        yield
+
+
+@contextmanager
+def _held(path: Path, *, owned: Path, kind: type[FerError]) -> Iterator[None]:
+    """The lock itself is flock(2) on the file ``path``, which a dead process cannot hold."""
+    descriptor = _acquire(path, owned, kind)
     try:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
@@ -37,7 +49,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _acquire(path: Path) -> int:
+def _acquire(path: Path, owned: Path, kind: type[FerError]) -> int:
     """Open and lock ``path``, again if it was unlinked by its holder between our opening and our locking it."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -47,7 +59,7 @@ def _acquire(path: Path) -> int:
                 return descriptor
         except OSError as error:
             busy = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-            refusal = _busy(path, descriptor) if busy else _unlockable(path, error)
+            refusal = kind(path=owned, **(_busy(descriptor) if busy else _unlockable(error)))
             os.close(descriptor)
             raise refusal from None
         os.close(descriptor)
@@ -60,28 +72,26 @@ def _is_still_there(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _busy(path: Path, descriptor: int) -> PreparedFolderError:
-    """The error that names the run which holds the lock."""
+def _busy(descriptor: int) -> dict[str, str]:
+    """The words of an error that names the run which holds the lock."""
     try:
         holder = json.loads(os.pread(descriptor, 1000, 0))
         who = f"process {holder['pid']} on {holder['host']}"
     except (ValueError, KeyError, TypeError):
         who = "another process"
-    return PreparedFolderError(
-        f"another run is writing here ({who})",
-        path=path.parent,
-        expected="one run per folder",
-        found=who,
-        hint="wait for it to end, or stop it: the same command then continues where it stopped",
-    )
+    return {
+        "message": f"another run is writing here ({who})",
+        "expected": "one run at a time",
+        "found": who,
+        "hint": "wait for it to end, or stop it: the same command then continues or begins again",
+    }
 
 
-def _unlockable(path: Path, error: OSError) -> PreparedFolderError:
+def _unlockable(error: OSError) -> dict[str, str]:
     reason = error.strerror or type(error).__name__
-    return PreparedFolderError(
-        f"cannot lock this folder: {reason}",
-        path=path.parent,
-        expected="a file system with flock(2)",
-        found=reason,
-        hint="choose an --out on a local disk and copy the result",
-    )
+    return {
+        "message": f"cannot lock this: {reason}",
+        "expected": "a file system with flock(2)",
+        "found": reason,
+        "hint": "choose an --out on a local disk and copy the result",
+    }

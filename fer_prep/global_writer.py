@@ -23,6 +23,7 @@ from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import data_digest, pixel_digest
 from fer_prep.errors import UsageError
 from fer_prep.global_schema import FORMAT, FORMAT_VERSION, STATISTICS
+from fer_prep.global_writer_pixels import PackedPixels, PixelWriter, PlacedPixels
 from fer_prep.samples_table import COLUMNS, Column, Row, column_array
 
 CREATED_BY: Final = f"fer-prep {__version__}"
@@ -103,24 +104,21 @@ class GlobalWriter:
         self.rows: list[Row] = []
         self._statistics = {name: np.zeros((n, *shape), np.uint64) for name, shape in STATISTICS.items()}
         self._file = h5py.File(path, "w", libver="earliest", track_order=False)
-        self._direct = compression is None
-        options: dict[str, Any] = {"track_times": False, **(compression or {})}
-        shape = (n, size, size)
-        self._rgb = self._file.create_dataset("rgb", (*shape, 3), "u1", chunks=(1, size, size, 3), **options)
-        self._depth = self._file.create_dataset("depth", shape, "<u2", chunks=(1, size, size), **options)
+        self.pixels: PixelWriter = (
+            PlacedPixels(self._file, path, n=n, size=size)
+            if compression is None
+            else PackedPixels(self._file, n=n, size=size, compression=compression)
+        )
 
     def append(self, sample: Measured) -> None:
         """Store the next sample."""
-        index = len(self.rows)
-        if self._direct:
-            # an uncompressed chunk is the pixels themselves: no conversion, no chunk cache
-            self._rgb.id.write_direct_chunk((index, 0, 0, 0), sample.rgb)
-            self._depth.id.write_direct_chunk((index, 0, 0), sample.depth)
-        else:
-            self._rgb[index] = sample.rgb
-            self._depth[index] = sample.depth
+        self.pixels.put(len(self.rows), sample.rgb, sample.depth)
+        self.append_row(sample)
+
+    def append_row(self, sample: Measured) -> None:
+        """Store the row and the sums of the next sample, whose pixels were put already."""
         for name, value in sample.statistics.items():
-            self._statistics[name][index] = value
+            self._statistics[name][len(self.rows)] = value
         self.rows.append(sample.row)
 
     def finish(self, *, settings: Mapping[str, Any]) -> str:
@@ -129,12 +127,14 @@ class GlobalWriter:
             raise UsageError(f"{self.n} samples were announced, {len(self.rows)} written", path=self.path)
         write_tables(self._file, self.rows, self._statistics)
         digest = write_attributes(self._file, self.rows, classes=self.classes, settings=settings)
+        self.pixels.close()
         self._file.close()
         sync(self.path)
         return digest
 
     def abandon(self) -> None:
         """Close and remove the unfinished file."""
+        self.pixels.close()
         if self._file:
             self._file.close()
         self.path.unlink(missing_ok=True)

@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
-from fer_prep.errors import PreparedFolderError
-from fer_prep.folder_lock import LOCK_NAME, folder_lock
+from fer_prep.errors import DatasetFileError, PreparedFolderError
+from fer_prep.folder_lock import LOCK_NAME, file_lock, folder_lock
 
 HOLD = """
 import sys, time
@@ -83,3 +83,14 @@ def test_never_two_at_once_while_locks_come_and_go(tmp_path):
     for thread in threads:
         thread.join()
     assert set(met) == {1}
+
+
+def test_a_file_is_held_too_and_named(tmp_path):
+    out = tmp_path / "global.h5"
+    with file_lock(out):
+        assert [path.name for path in tmp_path.iterdir()] == [".global.h5.lock"]
+        said = rf"another run is writing here \(process {os.getpid()} "
+        with pytest.raises(DatasetFileError, match=said) as caught, file_lock(out):
+            pass
+        assert caught.value.path == out
+    assert not list(tmp_path.iterdir())

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import h5py
 import numpy as np
@@ -307,6 +308,57 @@ def test_a_killed_merge_leaves_the_old_dataset_and_the_next_one_succeeds(tmp_pat
     merge([folder], out=out, size=64)
     assert out.read_bytes() == before
     assert not part.exists()
+
+
+@pytest.mark.parametrize("shard_size", [0, 100])
+def test_what_a_killed_merge_left_is_removed(folders, out, shard_size):
+    left = [out.with_name(name) for name in (".global.h5.part", ".global-00007.h5.part")]
+    for path in left:
+        path.write_bytes(b"half of it")
+    merge(folders, out=out, size=32, shard_size=shard_size)
+    assert not [path for path in left if path.exists()]
+
+
+def test_a_second_merge_into_the_same_file_is_refused_and_harms_nothing(folders, out):
+    said = []
+
+    @contextmanager
+    def progress(_, *, total):
+        with pytest.raises(DatasetFileError, match="another run is writing here") as caught:
+            merge(folders, out=out, size=32)
+        said.append(str(caught.value))
+        yield lambda _: None
+
+    merge(folders, out=out, size=32, progress=progress)
+    assert said[0].startswith(f"{out}: another run is writing here (process {os.getpid()} on ")
+    with GlobalFile.open(out) as data:
+        assert data.read_rgb([0]).any()
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_an_interrupted_merge_leaves_nothing(folders, out, compression):
+    @contextmanager
+    def interrupting(_, *, total):
+        done = []
+
+        def advance(step):
+            done.append(step)
+            if len(done) == 20:
+                raise KeyboardInterrupt
+
+        yield advance
+
+    with pytest.raises(KeyboardInterrupt):
+        merge(folders, out=out, size=32, compression=compression, progress=interrupting)
+    assert [path for path in out.parent.iterdir() if path.is_file()] == []
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def test_the_number_of_threads_does_not_change_a_byte(folders, out, tmp_path, workers, compression):
+    merge(folders, out=out, size=32, compression=compression)
+    merge(folders, out=tmp_path / "again.h5", size=32, compression=compression, workers=workers)
+    assert out.read_bytes() == (tmp_path / "again.h5").read_bytes()
 
 
 class TestDefaultFolds:
