@@ -72,7 +72,9 @@ def read_bnt(data: bytes) -> RangeGrid:
 def _read_header(data: bytes) -> tuple[int, int, float, str, int]:
     """Rows, columns, background value, picture name, and the offset of the first plane."""
     if len(data) < _HEAD.size:
-        raise FormatError(expected=f"a header of {_HEAD.size} bytes", found=f"{len(data)} bytes")
+        raise FormatError(
+            expected=f"a header of {_HEAD.size} bytes", found=f"{len(data)} bytes" if data else "an empty file"
+        )
     rows, columns, background, name_length = _HEAD.unpack_from(data)
     values_at = _HEAD.size + name_length + _COUNT.size
     if len(data) < values_at:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
 from fer_prep.formats.number_text import NumberTextError, parse_decimals, parse_integers
-from fer_prep.formats.vrml_nodes import Document, Node, parse_document
+from fer_prep.formats.vrml_nodes import PROTO, Document, Node, parse_document
 from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, transformed
 
 _COORDINATES: Final = (b"Coordinate", b"Coordinate3")
@@ -88,6 +88,8 @@ def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
             raise FormatError(expected=f"at most {_MAX_VISITS} nodes", found="more of them")
         following: list[tuple[Node, _State]] = []
         for child in node.children:
+            if child.kind == PROTO:
+                continue
             state = _inherited(child, state, document)
             if child.kind == b"IndexedFaceSet":
                 # its own coordinates are its children in VRML 2.0

@@ -22,6 +22,9 @@ _MAX_BRACKETS: Final = 100_000
 _MAX_PIECES: Final = 200_000
 _MAX_WORD_BYTES: Final = 2 << 20
 
+PROTO: Final = b"PROTO"
+"""The kind of a node type's definition: what it holds is not in the scene."""
+
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _IS_BRACKET: Final = np.isin(np.arange(256), list(b"[]{}")).tobytes()
 _STRING_MARK: Final = b"\x01"
@@ -73,6 +76,8 @@ def parse_document(data: bytes) -> Document:
     """Parse VRML 1.0 or 2.0 text with any line ends, byte-order mark or none, comments anywhere."""
     if len(data) > MAX_BYTES:
         raise FormatError(expected=f"a VRML file of at most {MAX_BYTES >> 20} MiB", found=f"{len(data)} bytes")
+    if not data.strip():
+        raise FormatError(expected="VRML text", found="an empty file")
     if data.startswith(b"\x1f\x8b"):
         raise FormatError(expected="VRML text", found="gzip-compressed bytes", hint="unpack it with gunzip")
     text, strings = _without_strings_and_comments(data.removeprefix(b"\xef\xbb\xbf"))
@@ -172,6 +177,10 @@ class _Parser:
         if not parent.words:
             raise FormatError(expected="a node type before '{'", found=f"none at byte {start}")
         node = Node(parent.words.pop())
+        is_in_list = self.open[-1][0] is None
+        if PROTO in parent.words and not is_in_list:  # `PROTO Name [ … fields … ] {`
+            node.kind = PROTO
+            del parent.words[parent.words.index(PROTO) :]
         if len(parent.words) >= 2 and parent.words[-2] == b"DEF":
             self.named[parent.words[-1]] = node
             del parent.words[-2:]

@@ -23,9 +23,14 @@ MISFIT_LIMIT: Final = 0.08
 """Of the picture's width: where grid and landmark files differ by more, one of them is of another recording."""
 
 
+SMALLEST_MM, LARGEST_MM = 50.0, 1000.0
+"""Width and height of a face scan; anything else is in another unit, damaged, or a strip of a face."""
+
+
 def load_scene(sample: Sample, *, renderer: str) -> Scene:
     """Read grid, picture and landmark files; raises FormatError or SampleError naming the file."""
     grid = read_file(sample.files["grid"], reader=read_bnt)
+    _check_extent(grid, sample)
     picture = read_file(sample.files["rgb"], reader=read_rgb)
     in_picture = _landmarks(sample, "landmarks_2d", read_lm2)
     on_scan = _landmarks(sample, "landmarks_3d", read_lm3)
@@ -43,6 +48,17 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
         landmarks_px={name: point for name, point in landmarks_px.items() if name not in landmarks_mm},
         renderer=choose_renderer(renderer),
     )
+
+
+def _check_extent(grid: RangeGrid, sample: Sample) -> None:
+    width, height = np.ptp(grid.points_mm[grid.valid][:, :2], axis=0).tolist()
+    if not (min(width, height) >= SMALLEST_MM and max(width, height) <= LARGEST_MM):
+        raise SampleError(
+            stage="read",
+            path=sample.files["grid"],
+            expected=f"a face scan of {SMALLEST_MM:.0f} to {LARGEST_MM:.0f} mm in width and height",
+            found=f"{width:.4g} × {height:.4g}",
+        )
 
 
 def _landmarks(sample: Sample, role: str, reader: Callable[[bytes], LandmarkTable]) -> LandmarkTable:

@@ -25,14 +25,17 @@ from fer_prep.sources.read_file import read_file
 SMALLEST_MM, LARGEST_MM = 50.0, 1000.0
 """The extent of a face mesh in millimetres; anything else is in another unit, or damaged."""
 
+SMALLEST_TEXTURE_PIXELS: Final = 8
+"""On each side; a texture of fewer pixels is a stand-in that shows no face."""
+
 Way = Literal["texture", "photo"]
-_OTHER: Final[dict[Way, Way]] = {"texture": "photo", "photo": "texture"}
 
 
 def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     """Read the mesh, its landmarks and its picture; raises FormatError or SampleError naming the file.
 
-    Where the inputs of the wanted way to colour are missing, the other is taken; the scene's ``rgb_source`` says which.
+    Where the inputs of the wanted way to colour are missing (or the texture is too small to show anything), the other
+    is taken; the scene's ``rgb_source`` says which.
     """
     mesh = read_file(sample.files["mesh"], reader=read_vrml)
     _check_extent(mesh, sample)
@@ -40,32 +43,50 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     if "landmarks" in sample.files:
         bnd = read_file(sample.files["landmarks"], reader=read_bnd)
         landmarks_mm = landmarks_on_mesh(bnd, vertices_mm=mesh.vertices, path=sample.files["landmarks"])
-    possible = {"texture": "texture" in sample.files and mesh.uv_corners is not None, "photo": "photo" in sample.files}
-    way = rgb if possible[rgb] else _OTHER[rgb]
-    if not possible[way]:
+    has_photo = "photo" in sample.files
+    texture = _texture(sample) if mesh.uv_corners is not None and (rgb == "texture" or not has_photo) else None
+    cast = choose_renderer(renderer)
+    if texture is not None and mesh.uv_corners is not None:
+        return MeshScene(
+            mesh.vertices,
+            faces=mesh.faces,
+            uv_corners=mesh.uv_corners,
+            texture=texture,
+            landmarks_mm=landmarks_mm,
+            renderer=cast,
+        )
+    if not has_photo:
         raise SampleError(
             stage="read",
             path=sample.files["mesh"],
             expected="texture coordinates in the mesh and its _F3D.bmp, or a photograph _F2D.bmp",
             found="neither",
         )
-    cast = choose_renderer(renderer)
-    if way == "photo" or mesh.uv_corners is None:
-        return PhotoScene(
-            mesh.vertices,
-            faces=mesh.faces,
-            photo=read_file(sample.files["photo"], reader=read_rgb),
-            landmarks_mm=landmarks_mm,
-            find_points=partial(_points_in_photo, sample=sample),
-            renderer=cast,
-        )
-    return MeshScene(
+    return PhotoScene(
         mesh.vertices,
         faces=mesh.faces,
-        uv_corners=mesh.uv_corners,
-        texture=read_file(sample.files["texture"], reader=read_rgb),
+        photo=read_file(sample.files["photo"], reader=read_rgb),
         landmarks_mm=landmarks_mm,
+        find_points=partial(_points_in_photo, sample=sample),
         renderer=cast,
+    )
+
+
+def _texture(sample: Sample) -> NDArray[np.uint8] | None:
+    """The mesh's texture; None where there is none that shows anything, but a photograph to take instead."""
+    if "texture" not in sample.files:
+        return None
+    texture = read_file(sample.files["texture"], reader=read_rgb)
+    height, width = texture.shape[:2]
+    if min(height, width) >= SMALLEST_TEXTURE_PIXELS:
+        return texture
+    if "photo" in sample.files:
+        return None
+    raise SampleError(
+        stage="read",
+        path=sample.files["texture"],
+        expected=f"a texture of at least {SMALLEST_TEXTURE_PIXELS} × {SMALLEST_TEXTURE_PIXELS} pixels",
+        found=f"{width} × {height}",
     )
 
 

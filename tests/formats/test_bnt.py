@@ -61,7 +61,7 @@ def test_the_name_may_have_any_length(name):
 @pytest.mark.parametrize(
     ("data", "found"),
     [
-        (b"", "0 bytes"),
+        (b"", "an empty file"),
         (bnt_bytes(planes())[:13], "13 bytes"),
         (bnt_bytes(planes())[:20], "20 bytes"),
         (bnt_bytes(planes())[:-8], "bytes"),

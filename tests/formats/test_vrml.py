@@ -183,7 +183,7 @@ def test_shapes_that_share_their_coordinates_share_vertices():
         (vrml2()[:-30], "inside"),
         (vrml2(url='url "face.bmp'), "without one"),
         ("#VRML V2.0 utf8\n", "without any faces"),
-        ("", "without any faces"),
+        ("", "an empty file"),
         ("{", "none at byte 0"),
         ("Shape }", "'}' at byte 6"),
     ],
@@ -270,6 +270,22 @@ WORDS += [
     b"Separator {",
     b"Coordinate3 { point [ 0 0 0 1 1 1 2 0 2 ] }",
 ]
+
+
+@pytest.mark.parametrize("fields", ["", "field SFNode shown Group { }", "exposedField SFNode coord NULL"])
+def test_definitions_of_node_types_are_no_part_of_the_scene(fields):
+    proto = (
+        f"PROTO Face [ {fields} ] {{ Shape {{ geometry IndexedFaceSet {{ coord IS coord coordIndex [ 0 1 2 ] }} }} }}"
+    )
+    plain = vrml2()
+    mesh = read_vrml(plain.replace("DEF Scan", f"{proto}\nDEF Scan").encode())
+    np.testing.assert_array_equal(mesh.faces, read_vrml(plain.encode()).faces)
+
+
+@pytest.mark.parametrize("data", [b"", b" \r\n"])
+def test_an_empty_file_is_called_so(data):
+    with pytest.raises(FormatError, match="found an empty file"):
+        read_vrml(data)
 
 
 @settings(max_examples=150, deadline=None)

@@ -78,6 +78,27 @@ def test_the_nearer_of_two_surfaces_is_seen_in_any_order(renderer: renderers.Ren
         np.testing.assert_array_equal(z, np.where((np.abs(x) < 10) & (np.abs(y) < 10), 9.0, 0.0))
 
 
+def test_an_outline_is_where_it_is_to_a_small_part_of_a_pixel(renderer: renderers.Renderer) -> None:
+    """A disc 18 mm before a wall. OpenGL moves corners to the nearest 1/256 of a pixel; nothing else may differ."""
+    back = height_field(lambda x, y: 0 * x, half_mm=60.0, nodes=3)
+    angles = np.linspace(0, 2 * np.pi, 90, endpoint=False)
+    rim = np.stack([21.7 * np.cos(angles) + 0.3, 21.7 * np.sin(angles) - 0.2, np.full(90, 18.0)], axis=1)
+    fan = np.stack([np.zeros(88, int), np.arange(1, 89), np.arange(2, 90)], axis=1) + len(back.vertices_mm)
+    mesh = TriangleMesh(
+        vertices_mm=np.concatenate([back.vertices_mm, rim]), faces=np.concatenate([back.faces, fan]).astype(np.int32)
+    )
+    camera = frontal(30.0)
+    seen = surface(renderer, mesh, camera)
+    corners = camera.screen(rim)[:, :2]
+    along = np.roll(corners, -1, axis=0) - corners
+    inward = np.stack([along[:, 1], -along[:, 0]], axis=1) / np.linalg.norm(along, axis=1, keepdims=True)
+    inside_px = ((pixel_centres(SIZE)[:, None] - corners) * inward).sum(axis=2).min(axis=1)
+    clear = np.abs(inside_px) > 1 / 256
+    assert np.count_nonzero(inside_px > 0) > 3000
+    assert len(seen.pixels) == SIZE * SIZE
+    np.testing.assert_allclose(seen.z_mm[clear], np.where(inside_px > 0, 18.0, 0.0)[clear], atol=1e-9)
+
+
 def test_back_ends_see_the_same_random_surface(renderer: renderers.Renderer) -> None:
     bumps = np.random.default_rng(5).normal(0, 1.5, (60, 60))
     axis = np.linspace(-34, 34, 60)

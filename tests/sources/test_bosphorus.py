@@ -142,6 +142,20 @@ def test_landmark_files_of_another_picture_are_refused(tmp_path):
     assert caught.value.path == folder / f"{SCAN}.lm2"
 
 
+def test_a_strip_of_a_scan_is_refused(tmp_path):
+    root = write_bosphorus(tmp_path, SCAN)
+    path = root / "bs000" / f"{SCAN}.bnt"
+    data = bytearray(path.read_bytes())
+    planes = np.frombuffer(data, "<f8", offset=len(data) - 8 * 5 * 33 * 33).reshape(5, 33, 33)
+    planes[:, :, 2:] = -1e9
+    path.write_bytes(data)
+    with pytest.raises(
+        SampleError, match=r"a face scan of 50 to 1000 mm in width and height; found 4\.688 × 140\.6"
+    ) as caught:
+        scene_of(root)
+    assert caught.value.path == path
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_left_is_the_subjects_whatever_the_file_calls_it(tmp_path, mirrored):
     folder = write_bosphorus(tmp_path, SCAN) / "bs000"

@@ -221,6 +221,22 @@ def test_without_texture_coordinates_the_photograph_is_asked(folder):
         scene_of(folder.parent)
 
 
+def test_a_texture_too_small_to_show_a_face_gives_way_to_the_photograph(folder):
+    (folder / f"{NAME}_F3D.bmp").write_bytes(bmp_bytes(grey(1, 1)))
+    with pytest.raises(SampleError, match="a face in the photograph"):  # there is none in the grey picture
+        scene_of(folder.parent)
+    (folder / f"{NAME}_F2D.bmp").unlink()
+    with pytest.raises(SampleError, match="a texture of at least 8 × 8 pixels; found 1 × 1") as caught:
+        scene_of(folder.parent)
+    assert caught.value.path == folder / f"{NAME}_F3D.bmp"
+
+
+def test_the_photograph_does_not_ask_for_an_undamaged_texture(folder):
+    (folder / f"{NAME}_F3D.bmp").write_bytes(b"no picture")
+    with pytest.raises(SampleError, match="a face in the photograph"):
+        scene_of(folder.parent, rgb="photo")
+
+
 @pytest.mark.slow
 def test_the_photograph_is_registered_on_the_corpus(corpus):
     source = Bu3dfe(rgb="photo")
