@@ -5,8 +5,8 @@ caster's, and colour and height come from the triangle itself, not from a quanti
 the screen in float64 beforehand: no projection matrix, no near plane, no multisampling (which would move the sample
 away from the pixel's centre).
 
-What remains of the graphics card is that it moves vertices to a grid of 1/256 of a pixel. A centre that lies nearer than
-that to an outline may see what is behind it: about one pixel of a face, up to the whole depth of the step off.
+What remains of the graphics card is that it moves vertices to a grid of 1/256 of a pixel. A centre that lies nearer
+than that to an outline may see what is behind it: about one pixel of a face, off by the whole step in depth.
 """
 
 from __future__ import annotations
