@@ -180,17 +180,21 @@ def _places(surface: Surface, *, right: Array, down: Array) -> list[NDArray[np.f
     size, half = surface.size, (surface.size + 1) // 2
     rows = surface.pixels // size
     blocks = (rows >> 1) * half + (surface.pixels - rows * size >> 1)
-    empty = np.ones((half, half), np.uint8)
-    empty.ravel()[blocks] = 0
-    # each block of the scan has a label of its own, all others have that of the nearest
+    chosen = np.full(half * half, -1)
+    chosen[blocks] = np.arange(len(blocks))  # one pixel of each block stands for it, whichever
+    empty = chosen < 0
+    chosen = chosen[~empty]
+    # each block of the scan gets a label of its own, all others that of the nearest
+    empty = empty.astype(np.uint8).reshape(half, half)
     found = cv2.distanceTransformWithLabels(empty, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL)
     labels = np.asarray(found[1], np.int32)
-    owners = np.take(labels, blocks)
+    owners = labels[empty == 0]
+    x, y = np.take(surface.x, chosen), np.take(surface.y, chosen)
     centres = (np.arange(size) + 0.5).astype(np.float32)
     places = []
     for values, step_right, step_down in zip(surface.attributes, right.tolist(), down.tolist(), strict=True):
         rest = np.zeros(int(labels.max()) + 1, np.float32)
-        rest[owners] = values - step_right * surface.x - step_down * surface.y
+        rest[owners] = np.take(values, chosen) - step_right * x - step_down * y
         nearest = cv2.resize(np.take(rest, labels), (2 * half, 2 * half), interpolation=cv2.INTER_NEAREST)
         place = nearest[:size, :size] + centres * np.float32(step_right)
         place += (centres * np.float32(step_down))[:, None]

@@ -38,7 +38,7 @@ class TriangleMesh:
     def used(self) -> NDArray[np.intp]:
         """(U,) the indices of vertices that belong to at least one triangle, ascending."""
         marked = np.zeros(len(self.vertices_mm), bool)
-        marked[self.faces.ravel()] = True
+        marked[self.corners.ravel()] = True
         return np.flatnonzero(marked)
 
     @cached_property

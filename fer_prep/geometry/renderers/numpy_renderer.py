@@ -56,7 +56,7 @@ class _Edge:
         inverse = -1.0 / slope
         start = (value + EDGE_TOLERANCE) * inverse
         # the inside lies to the right of the boundary where the coordinate grows to the right
-        beyond = np.where(slope > 0, _BEYOND, 0.0)
+        beyond = (slope > 0) * _BEYOND
         return cls(start - (_BEYOND - beyond), start + beyond, along_y * inverse)
 
     def narrow(self, left: Array, right: Array, *, which: Indices, k: Array) -> None:
