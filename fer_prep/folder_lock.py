@@ -40,8 +40,7 @@ def _held(path: Path, *, owned: Path, kind: type[FerError]) -> Iterator[None]:
     """The lock itself is flock(2) on the file ``path``, which a dead process cannot hold."""
     descriptor = _acquire(path, owned, kind)
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+        _sign(descriptor, owned)
         yield
     finally:
         # unlinked while still held, so that nobody can hold a file that is no longer there (see _acquire)
@@ -70,6 +69,15 @@ def _is_still_there(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
+
+
+def _sign(descriptor: int, owned: Path) -> None:
+    """Write down who holds the lock; a full disk is noticed here first."""
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(owned)) from error
 
 
 def _busy(descriptor: int) -> dict[str, str]:

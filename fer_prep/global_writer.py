@@ -7,7 +7,6 @@ times, the oldest file layout, fixed-length text, one chunk a sample, written in
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import data_digest, pixel_digest
 from fer_prep.errors import UsageError
 from fer_prep.global_schema import FORMAT, FORMAT_VERSION, STATISTICS
+from fer_prep.global_writer_disk import discard, os_errors, sync
 from fer_prep.global_writer_pixels import PackedPixels, PixelWriter, PlacedPixels
 from fer_prep.samples_table import COLUMNS, Column, Row, column_array
 
@@ -104,11 +104,15 @@ class GlobalWriter:
         self.rows: list[Row] = []
         self._statistics = {name: np.zeros((n, *shape), np.uint64) for name, shape in STATISTICS.items()}
         self._file = h5py.File(path, "w", libver="earliest", track_order=False)
-        self.pixels: PixelWriter = (
-            PlacedPixels(self._file, path, n=n, size=size)
-            if compression is None
-            else PackedPixels(self._file, n=n, size=size, compression=compression)
-        )
+        try:
+            self.pixels: PixelWriter = (
+                PlacedPixels(self._file, path, n=n, size=size)
+                if compression is None
+                else PackedPixels(self._file, n=n, size=size, compression=compression)
+            )
+        except BaseException:
+            discard(self._file, path)
+            raise
 
     def append(self, sample: Measured) -> None:
         """Store the next sample."""
@@ -125,42 +129,42 @@ class GlobalWriter:
         """Write tables and attributes, close and sync the file; return the digest of the data."""
         if len(self.rows) != self.n:
             raise UsageError(f"{self.n} samples were announced, {len(self.rows)} written", path=self.path)
-        write_tables(self._file, self.rows, self._statistics)
-        digest = write_attributes(self._file, self.rows, classes=self.classes, settings=settings)
-        self.pixels.close()
-        self._file.close()
+        with os_errors(self.path):
+            tables = write_tables(self._file, self.rows, self._statistics)
+            digest = write_attributes(self._file, self.rows, classes=self.classes, settings=settings)
+            self._file.flush()
+            del tables
+            self.pixels.close()
+            self._file.close()
         sync(self.path)
         return digest
 
     def abandon(self) -> None:
-        """Close and remove the unfinished file."""
+        """Close and remove the unfinished file, also where its disk takes nothing any more."""
         self.pixels.close()
-        if self._file:
-            self._file.close()
-        self.path.unlink(missing_ok=True)
+        discard(self._file, self.path)
 
 
 def write_tables(
     root: h5py.File, rows: Sequence[Mapping[str, Any]], statistics: Mapping[str, NDArray[np.uint64]]
-) -> None:
-    """Write ``/samples`` and ``/statistics``."""
-    samples = root.create_group("samples")
-    for column in COLUMNS:
-        _write_column(samples, column, rows)
-    group = root.create_group("statistics")
-    for name in STATISTICS:
-        group.create_dataset(name, data=statistics[name], track_times=False)
+) -> list[h5py.Dataset]:
+    """Write ``/samples`` and ``/statistics``; keep what is returned until the file is flushed.
+
+    A dataset that is let go writes what it has buffered, and h5py cannot raise an error at that moment.
+    """
+    samples, group = root.create_group("samples"), root.create_group("statistics")
+    columns = [_write_column(samples, column, rows) for column in COLUMNS]
+    return columns + [group.create_dataset(name, data=statistics[name], track_times=False) for name in STATISTICS]
 
 
-def _write_column(samples: h5py.Group, column: Column, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_column(samples: h5py.Group, column: Column, rows: Sequence[Mapping[str, Any]]) -> h5py.Dataset:
     if column.kind != "str":
-        samples.create_dataset(column.name, data=column_array(column, rows), track_times=False)
-        return
+        return samples.create_dataset(column.name, data=column_array(column, rows), track_times=False)
     texts = [str(row[column.name]).encode() for row in rows]
     # fixed length: smaller and faster than variable-length text, and every tool reads it
     length = max(1, *(len(text) for text in texts)) if texts else 1
     kind = h5py.string_dtype("utf-8", length)
-    samples.create_dataset(column.name, data=np.array(texts, dtype=kind), dtype=kind, track_times=False)
+    return samples.create_dataset(column.name, data=np.array(texts, dtype=kind), dtype=kind, track_times=False)
 
 
 def write_attributes(
@@ -177,9 +181,3 @@ def write_attributes(
     root.attrs["settings"] = json.dumps(settings, sort_keys=True)
     root.attrs["digest"] = digest
     return digest
-
-
-def sync(path: Path) -> None:
-    """Force a written file to the disk, so that a rename after it can be trusted."""
-    with path.open("rb") as stream:
-        os.fsync(stream.fileno())

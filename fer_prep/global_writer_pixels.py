@@ -78,7 +78,7 @@ class PackedPixels:
         self._depth = root.create_dataset("depth", shape, "<u2", chunks=(1, size, size), **options)
 
     def put(self, index: int, rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> None:
-        """Compress and store the next row."""
+        """Compress and store the next row; HDF5's errors are as h5py has them."""
         self._rgb[index] = rgb
         self._depth[index] = depth
 

@@ -101,11 +101,7 @@ def _write(
         output = MergeOutput(
             out=out, plan=plan, options=options, compression=compression, pool=pool, ahead=2 * threads, advance=advance
         )
-        try:
-            digest, shards = output.write(shard_size=shard_size)
-        except BaseException:
-            output.abandon()
-            raise
+        digest, shards = output.write(shard_size=shard_size)
     for stale in old_shards - {shard.name for shard in shards}:
         (out.parent / stale).unlink(missing_ok=True)
     return digest, shards

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from fer_prep.atomic_files import flush_folder
 from fer_prep.global_writer import GlobalWriter, Measured
+from fer_prep.global_writer_disk import os_errors
 from fer_prep.global_writer_pixels import PixelWriter
 from fer_prep.merge_plan import MergePlan, PlannedSample
 from fer_prep.merge_sample import load_sample
@@ -49,7 +50,20 @@ class MergeOutput:
         return path
 
     def write(self, *, shard_size: int) -> tuple[str, list[Shard]]:
-        """Write all files, then give them their names; return the digest and the shards."""
+        """Write all files, then give them their names; return the digest and the shards.
+
+        Whatever goes wrong, nothing is left behind; an error of the disk names the dataset, not a temporary file.
+        """
+        try:
+            return self._write(shard_size=shard_size)
+        except OSError as error:
+            if error.filename not in map(str, self.staged):
+                raise
+            raise OSError(error.errno, error.strerror, str(self.out)) from error
+        finally:
+            self._clean()
+
+    def _write(self, *, shard_size: int) -> tuple[str, list[Shard]]:
         samples = self.plan.samples
         settings = {**self.plan.settings, "compression": self.compression}
         if not shard_size:
@@ -87,13 +101,15 @@ class MergeOutput:
         self, path: Path, samples: Sequence[PlannedSample], *, settings: dict[str, Any]
     ) -> tuple[str, list[Row]]:
         plan = self.plan
-        writer = GlobalWriter(path, n=len(samples), size=plan.size, classes=plan.classes, compression=self.options)
+        with os_errors(path):
+            writer = GlobalWriter(path, n=len(samples), size=plan.size, classes=plan.classes, compression=self.options)
         self.writer = writer
         flushed: Future[None] | None = None
         with ThreadPoolExecutor(1) as disk, closing(self._loaded(samples, writer.pixels)) as loaded:
             for number, measured in enumerate(loaded, 1):
                 if not writer.pixels.any_order:
-                    writer.pixels.put(number - 1, measured.rgb, measured.depth)
+                    with os_errors(path):
+                        writer.pixels.put(number - 1, measured.rgb, measured.depth)
                 writer.append_row(measured)
                 self.advance(1)
                 if number % _FLUSH_EVERY == 0 and (flushed is None or flushed.done()):
@@ -118,8 +134,8 @@ class MergeOutput:
                 future.cancel()
             wait(waiting)
 
-    def abandon(self) -> None:
-        """Remove what was written so far."""
+    def _clean(self) -> None:
+        """Remove what has not got its name."""
         if self.writer is not None:
             self.writer.abandon()
         for path in self.staged:

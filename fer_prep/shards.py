@@ -17,7 +17,8 @@ import h5py
 import numpy as np
 
 from fer_prep.global_schema import STATISTICS, attribute_text, dataset_at
-from fer_prep.global_writer import sync, write_attributes, write_tables
+from fer_prep.global_writer import write_attributes, write_tables
+from fer_prep.global_writer_disk import new_file, sync
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +54,14 @@ def write_index(
             for name, table in statistics.items():
                 table[start : start + shard.n] = dataset_at(root, f"statistics/{name}")[:]
         start += shard.n
-    with h5py.File(path, "w", libver="earliest") as root:
+    with new_file(path) as root:
         _create_virtual(root, "rgb", (n, size, size, 3), np.dtype(np.uint8), shards)
         _create_virtual(root, "depth", (n, size, size), np.dtype("<u2"), shards)
-        write_tables(root, rows, statistics)
+        tables = write_tables(root, rows, statistics)
         root.attrs["shards"] = json.dumps([[shard.name, shard.n, shard.digest] for shard in shards])
         digest = write_attributes(root, rows, classes=classes, settings=settings)
+        root.flush()
+        del tables
     sync(path)
     return digest
 

@@ -353,6 +353,30 @@ def test_an_interrupted_merge_leaves_nothing(folders, out, compression):
     assert [path for path in out.parent.iterdir() if path.is_file()] == []
 
 
+SMALL_DISK = """
+mount -t tmpfs -o size=$1 tmpfs "$2" && shift 2 || exit 77
+"$@"
+echo "status $? left $(ls -A "$OUT")"
+"""
+
+
+@pytest.mark.parametrize("size", ["8k", "100k", "560k"], ids=["at once", "pixels", "tables"])
+@pytest.mark.parametrize("options", [[], ["--compression", "gzip"], ["--shard-size", "60"]], ids=lambda o: "".join(o))
+def test_a_full_disk_is_said_and_nothing_is_left(folders, tmp_path, options, size):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["merge", *folders, "--out", disk / "global.h5", "--size", 32, *options]
+    done = subprocess.run(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", SMALL_DISK, "sh", size, disk, sys.executable,
+         "-m", "fer_prep", *map(str, command)],
+        capture_output=True, text=True, env={**os.environ, "OUT": str(disk)},
+    )  # fmt: skip
+    if done.returncode != 0:
+        pytest.skip(f"no small file system can be mounted here: {done.stderr}")
+    assert done.stdout.endswith("status 2 left \n"), done.stdout + done.stderr
+    assert done.stderr.startswith(f"error: {disk / 'global.h5'}: no space left on device\nfree some space"), done.stderr
+
+
 @pytest.mark.parametrize("workers", [1, 2, 7])
 @pytest.mark.parametrize("compression", ["none", "gzip"])
 def test_the_number_of_threads_does_not_change_a_byte(folders, out, tmp_path, workers, compression):
