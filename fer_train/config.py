@@ -6,15 +6,17 @@ others change what is computed: only the others must be the same when a run is r
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from typing import Literal
 
 from fer_prep.errors import UsageError
 from fer_train.augment import AugmentationSettings
+from fer_train.losses import LOSSES
+from fer_train.models import MODELS
 
 Modality = Literal["rgbd", "rgb", "depth"]
 Fusion = Literal["attention", "sum", "concat", "attention-1d"]
-LossName = Literal["cross-entropy", "hinge", "center", "island", "focal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +31,10 @@ class DataSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSettings:
-    """The two-stream network."""
+    """The network."""
 
+    network: str = "two-stream"
+    """Which network of ``fer_train/models``; the thesis's is the one that comes with the program."""
     backbone: str = "efficientnet_b2"
     """Any timm model that returns feature maps, by its timm name."""
     modality: Modality = "rgbd"
@@ -71,9 +75,9 @@ class ModelSettings:
 class LossSettings:
     """The loss and its weights; a setting that the chosen loss does not have is not used."""
 
-    name: LossName = "island"
-    """Equations of the thesis: ``hinge`` 2.14, ``center`` 2.15, ``island`` 2.19, ``focal`` 2.22; the middle two are
-    terms beside cross-entropy."""
+    name: str = "island"
+    """``cross-entropy``, or an equation of the thesis: ``hinge`` 2.14, ``center`` 2.15, ``island`` 2.19, ``focal``
+    2.22; ``center`` and ``island`` are terms beside cross-entropy."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """``balanced`` weighs a class by the inverse of its frequency in the training fold."""
     label_smoothing: float = 0.0
@@ -195,6 +199,16 @@ class Config:
         }
         lowest_peak = min(optimiser.backbone_rate, optimiser.fusion_rate)
         return [
+            *(
+                (
+                    name not in known,
+                    f"{key} = {name!r}: expected one of {', '.join(known)}{suggestion(name, list(known))}",
+                )
+                for key, name, known in (
+                    ("loss.name", self.loss.name, LOSSES),
+                    ("model.network", model.network, MODELS),
+                )
+            ),
             *((not 0 <= v <= 1, f"{key} = {v}: expected a share between 0 and 1") for key, v in shares.items()),
             *((v < 1, f"{key} = {v}: expected 1 or more") for key, v in counts.items()),
             (
@@ -219,3 +233,9 @@ class Config:
                 f"training.inner_split = {training.inner_split}: expected a share between 0 and 0.5",
             ),
         ]
+
+
+def suggestion(value: object, legal: list[str]) -> str:
+    """`` (did you mean 'island'?)``, or nothing where no name is near."""
+    near = difflib.get_close_matches(str(value), legal, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

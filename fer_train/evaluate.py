@@ -23,7 +23,7 @@ from fer_train.data import ResidentData
 from fer_train.figures import confusion_figure, save_figure
 from fer_train.metrics import Statistic, score, subject_bootstrap
 from fer_train.model_file import DESCRIPTION, ModelDescription, load_model
-from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.models.network import ExpressionNetwork
 from fer_train.normalise import FoldNormalisation
 from fer_train.run_folder import FOLDS, Predictions, RunFolder
 
@@ -34,7 +34,7 @@ BATCH: Final = 64
 class Ensemble:
     """One or more trained networks that share classes and input; what they say is averaged."""
 
-    networks: tuple[TwoStreamNetwork, ...]
+    networks: tuple[ExpressionNetwork, ...]
     normalisations: tuple[FoldNormalisation, ...]
     description: ModelDescription
     """Of the first; the others differ in their normalisation alone."""

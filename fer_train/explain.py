@@ -22,7 +22,7 @@ from torch.nn.functional import interpolate
 
 from fer_prep.errors import UsageError
 from fer_train.figures import GREY, save_figure, shade_depth
-from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.models.network import ExpressionNetwork
 from fer_train.pixels import DEPTH_MAX, RGB_MAX
 from fer_train.run_folder import Predictions
 from fer_train.trained_run import BATCH, TrainedRun
@@ -91,7 +91,7 @@ def choose(predictions: Predictions, *, per_class: int, pick: Pick) -> list[int]
     return rows
 
 
-def grad_cam(network: TwoStreamNetwork, rgb: Tensor, depth: Tensor, *, targets: Tensor) -> dict[str, Tensor]:
+def grad_cam(network: ExpressionNetwork, rgb: Tensor, depth: Tensor, *, targets: Tensor) -> dict[str, Tensor]:
     """Stream → (B, h, w) in [0, 1] for normalised pictures and the class (B,) to explain; the network in eval mode.
 
     Each map is divided by its own maximum; one without any positive evidence stays 0.
@@ -116,7 +116,7 @@ def enlarge(maps: Tensor, *, size: int) -> Tensor:
 
 
 @contextmanager
-def _feature_maps(network: TwoStreamNetwork) -> Iterator[dict[str, Tensor]]:
+def _feature_maps(network: ExpressionNetwork) -> Iterator[dict[str, Tensor]]:
     """Collect the last feature map of every stream while the block runs."""
     seen: dict[str, Tensor] = {}
 

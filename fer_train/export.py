@@ -31,7 +31,7 @@ from fer_prep.errors import FerError, UsageError
 from fer_train import __version__
 from fer_train.atomic import replacing, write_text
 from fer_train.model_file import ModelDescription, load_model, save_model
-from fer_train.models.two_stream import MODALITIES, TwoStreamNetwork
+from fer_train.models.network import MODALITIES, ExpressionNetwork
 from fer_train.normalise import FoldNormalisation
 from fer_train.run_folder import RunFolder
 
@@ -54,7 +54,7 @@ class Export:
 class Deployable(nn.Module):
     """A network with its normalisation before it and a softmax behind it; inputs as in the module's table."""
 
-    def __init__(self, network: TwoStreamNetwork, normalisation: FoldNormalisation) -> None:
+    def __init__(self, network: ExpressionNetwork, normalisation: FoldNormalisation) -> None:
         super().__init__()
         self.network, self.normalisation = network, normalisation
         self.streams = MODALITIES[network.modality]

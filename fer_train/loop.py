@@ -25,7 +25,7 @@ from fer_train.batches import Batches
 from fer_train.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
 from fer_train.config import Config
 from fer_train.losses import ExpressionLoss
-from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.models.network import ExpressionNetwork
 from fer_train.out_of_memory import explaining_out_of_memory
 from fer_train.random_draws import epoch_order
 from fer_train.schedule import make_optimiser, make_schedule
@@ -59,7 +59,7 @@ EpochListener = Callable[[int, "FoldTraining"], None]
 class State:
     """What changes while a fold trains; all of it is in the checkpoint."""
 
-    network: TwoStreamNetwork
+    network: ExpressionNetwork
     loss: ExpressionLoss
     optimiser: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.OneCycleLR
@@ -102,7 +102,7 @@ class FoldTraining:
 
     def __init__(
         self,
-        network: TwoStreamNetwork,
+        network: ExpressionNetwork,
         *,
         loss: ExpressionLoss,
         batches: Batches,

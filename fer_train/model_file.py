@@ -16,7 +16,8 @@ from torch import Tensor
 from fer_prep.errors import UsageError
 from fer_train.atomic import replacing, write_text
 from fer_train.config import Config, ModelSettings
-from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.models import make_network
+from fer_train.models.network import ExpressionNetwork
 from fer_train.normalise import FoldNormalisation
 
 FORMAT: Final = "fer-model"
@@ -40,11 +41,15 @@ class ModelDescription:
     """How the pictures were framed (``framing``, ``mask``, ``size``), as far as the dataset says it with one voice."""
 
 
-def build_network(settings: ModelSettings, *, classes: int, image_size: int, pretrained: bool) -> TwoStreamNetwork:
+def build_network(settings: ModelSettings, *, classes: int, image_size: int, pretrained: bool) -> ExpressionNetwork:
     """The network of these settings; weights are fresh unless ``pretrained`` and the settings ask for timm's."""
     arguments = {name: value for name, value in asdict(settings).items() if name not in NOT_ARCHITECTURE}
-    network = TwoStreamNetwork(
-        classes=classes, image_size=image_size, pretrained=pretrained and settings.pretrained, **arguments
+    network = make_network(
+        arguments.pop("network"),
+        classes=classes,
+        image_size=image_size,
+        pretrained=pretrained and settings.pretrained,
+        **arguments,
     )
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -67,7 +72,7 @@ def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: Mode
         part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
 
 
-def load_model(folder: Path, *, device: torch.device) -> tuple[TwoStreamNetwork, ModelDescription]:
+def load_model(folder: Path, *, device: torch.device) -> tuple[ExpressionNetwork, ModelDescription]:
     """Rebuild a network in evaluation mode on the device; a missing or foreign file is an error that names it."""
     description = read_description(folder / DESCRIPTION)
     path = folder / WEIGHTS

@@ -8,10 +8,10 @@ import torch
 from torch.optim.lr_scheduler import OneCycleLR
 
 from fer_train.config import OptimiserSettings
-from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.models.network import ExpressionNetwork
 
 
-def make_optimiser(network: TwoStreamNetwork, settings: OptimiserSettings) -> torch.optim.AdamW:
+def make_optimiser(network: ExpressionNetwork, settings: OptimiserSettings) -> torch.optim.AdamW:
     """AdamW over four groups: {backbone, fusion} × {decayed, not decayed}; empty ones are left out.
 
     Matrices and kernels decay; biases, normalisation weights and other vectors do not.

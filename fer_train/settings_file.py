@@ -13,7 +13,7 @@ import tomli_w
 
 from fer_prep.errors import UsageError
 from fer_prep.resources import manifests_folder
-from fer_train.config import Config
+from fer_train.config import Config, suggestion
 
 
 def preset_names() -> list[str]:
@@ -140,7 +140,7 @@ def _typed(value: Any, hint: Any, *, key: str) -> Any:
     if get_origin(hint) is Literal:
         if value not in get_args(hint) or isinstance(value, bool):
             legal = [str(choice) for choice in get_args(hint)]
-            raise UsageError(f"{key} = {value!r}: expected one of {', '.join(legal)}{_suggestion(value, legal)}")
+            raise UsageError(f"{key} = {value!r}: expected one of {', '.join(legal)}{suggestion(value, legal)}")
         return value
     if get_origin(hint) is tuple:
         if not isinstance(value, list | tuple) or len(value) != len(get_args(hint)):
@@ -155,11 +155,6 @@ def _typed(value: Any, hint: Any, *, key: str) -> Any:
 
 def _type_name(kind: type) -> str:
     return {int: "a whole number", float: "a number", str: "text", bool: "true or false"}.get(kind, kind.__name__)
-
-
-def _suggestion(value: object, legal: list[str]) -> str:
-    near = difflib.get_close_matches(str(value), legal, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _nearest(name: str, known: list[str]) -> str:

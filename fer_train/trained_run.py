@@ -17,7 +17,7 @@ from fer_prep.progress import Progress, silent
 from fer_train.data import ResidentData
 from fer_train.evaluate import load_for
 from fer_train.model_file import DESCRIPTION, ModelDescription, load_model, read_description
-from fer_train.models.two_stream import TwoStreamNetwork
+from fer_train.models.network import ExpressionNetwork
 from fer_train.run_folder import Predictions, RunFolder
 
 BATCH: Final = 64
@@ -29,7 +29,7 @@ class TrainedFold:
     """One fold's network in evaluation mode, and how to feed it."""
 
     index: int
-    network: TwoStreamNetwork
+    network: ExpressionNetwork
     description: ModelDescription
     val: tuple[str, ...]
     """Ids of the samples that the fold judged."""

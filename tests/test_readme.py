@@ -43,7 +43,8 @@ def test_a_shown_command_exists_with_its_options(page, line):
     command = program
     while names and hasattr(command, "commands"):
         command = command.commands[names.pop(0)]
-    known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)} | {"--help"}
+    params = (*program.params, *command.params)
+    known = {option for param in params for option in (*param.opts, *param.secondary_opts)} | {"--help"}
     assert {word.split("=")[0] for word in words[1:] if word.startswith("--")} <= known
 
 

@@ -12,32 +12,18 @@ With one modality only its stream is built; the ablations of Tables 3.6 and 3.7 
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple, final
+from typing import final
 
 from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
-from fer_train.models.backbone import Backbone
 from fer_train.models.encoder import make_aggregation
 from fer_train.models.fusion import make_fusion
-
-MODALITIES: Final[dict[str, tuple[str, ...]]] = {"rgbd": ("rgb", "depth"), "rgb": ("rgb",), "depth": ("depth",)}
-"""Modality → its streams, in order."""
-
-
-class NetworkOutput(NamedTuple):
-    """What the network says about a batch."""
-
-    logits: Tensor
-    """(B, K)."""
-    features: Tensor
-    """(B, D): the encoder's output, what the MLP classifies and what center and island loss shape."""
-    masks: dict[str, Tensor]
-    """Stream → (B, 1, h, w) in (0, 1); (B, C, 1, 1) for the fusion ``attention-1d``."""
+from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
 
 @final
-class TwoStreamNetwork(nn.Module):
+class TwoStreamNetwork(ExpressionNetwork):
     """RGB and depth pictures → class logits; see the module's picture.
 
     ``classes`` K; ``image_size`` pixels of the square pictures; ``backbone`` a timm name; ``token_width`` D;
@@ -66,21 +52,20 @@ class TwoStreamNetwork(nn.Module):
         depth_channels: int = 3,
         pretrained: bool = False,
     ) -> None:
-        super().__init__()
-        _check(modality=modality, depth_channels=depth_channels, classes=classes, dropout=dropout)
-        self.classes, self.image_size, self.modality = classes, image_size, modality
-        self.depth_channels = depth_channels
-        self.feature_width = token_width
-        channels = {"rgb": 3, "depth": depth_channels}
-        settings: dict[str, Any] = {"image_size": image_size, "drop_path": drop_path, "pretrained": pretrained}
-        self.backbones = nn.ModuleDict(
-            {stream: Backbone(backbone, in_channels=channels[stream], **settings) for stream in MODALITIES[modality]}
+        super().__init__(
+            classes=classes,
+            image_size=image_size,
+            modality=modality,
+            depth_channels=depth_channels,
+            feature_width=token_width,
         )
-        first = self.backbone(MODALITIES[modality][0])
+        if not 0.0 <= dropout < 1.0:
+            raise UsageError(f"dropout must be in [0, 1); found {dropout}")
+        first = self.build_backbones(backbone, drop_path=drop_path, pretrained=pretrained)
         self.grid = first.grid
         self.fusion = make_fusion(
             fusion,
-            streams=MODALITIES[modality],
+            streams=self.streams,
             channels=first.channels,
             spatial_attention=spatial_attention,
             attention_maps=attention_maps,
@@ -105,42 +90,8 @@ class TwoStreamNetwork(nn.Module):
         A picture of a modality that this network does not use may be None.
         """
         pictures = {"rgb": rgb, "depth": depth}
-        features = {name: backbone(self._checked(name, pictures[name])) for name, backbone in self.backbones.items()}
+        features = {name: backbone(self.checked(name, pictures[name])) for name, backbone in self.backbones.items()}
         fused, masks = self.fusion(features)  # (B, C, h, w)
         tokens = self.to_tokens(fused).flatten(2).transpose(1, 2)  # (B, h·w, D)
         vector = self.aggregation(tokens)  # (B, D)
         return NetworkOutput(logits=self.head(vector), features=vector, masks=masks)
-
-    def backbone(self, stream: str) -> Backbone:
-        """The backbone of ``rgb`` or ``depth``, for loading weights and for explaining."""
-        backbone = self.backbones[stream]
-        if not isinstance(backbone, Backbone):
-            raise TypeError(f"expected a Backbone, found {type(backbone).__name__}")
-        return backbone
-
-    def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Parameters by learning rate: ``backbone`` (usually pretrained) and ``fusion`` (all that is new)."""
-        backbone = list(self.backbones.parameters())
-        known = {id(parameter) for parameter in backbone}
-        return {"backbone": backbone, "fusion": [p for p in self.parameters() if id(p) not in known]}
-
-    def _checked(self, stream: str, picture: Tensor | None) -> Tensor:
-        expected = (3 if stream == "rgb" else self.depth_channels, self.image_size, self.image_size)
-        if picture is None:
-            raise UsageError(f"this network was built for {self.modality!r} and needs a {stream} picture")
-        if tuple(picture.shape[1:]) != expected:
-            raise UsageError(
-                f"expected {stream} pictures of (channels, height, width) {expected}; found {tuple(picture.shape[1:])}"
-            )
-        return picture
-
-
-def _check(*, modality: str, depth_channels: int, classes: int, dropout: float) -> None:
-    if modality not in MODALITIES:
-        raise UsageError(f"unknown modality {modality!r}; legal: {', '.join(MODALITIES)}")
-    if depth_channels not in (1, 3):
-        raise UsageError(f"depth_channels must be 1 or 3; found {depth_channels}")
-    if classes < 2:
-        raise UsageError(f"a classifier needs at least two classes; found {classes}")
-    if not 0.0 <= dropout < 1.0:
-        raise UsageError(f"dropout must be in [0, 1); found {dropout}")

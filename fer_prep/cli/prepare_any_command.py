@@ -1,0 +1,58 @@
+"""fer-prep prepare: the recordings of any source, also of one from another package → a prepared folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fer_prep.cli import app
+from fer_prep.cli.prepare_options import (
+    Framing,
+    LandmarkChoice,
+    Mask,
+    MaxRejected,
+    Preview,
+    Size,
+    Unfound,
+    Workers,
+    make_settings,
+    prepare_dataset,
+    run_options,
+)
+from fer_prep.cli.prepare_report import finish
+from fer_prep.workspace import PREPARED, RAW
+
+
+@app.command("prepare", rich_help_panel="Prepare")
+def prepare_any(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Argument(help="The source's name; an unknown one lists the known.")],
+    root: Annotated[Path | None, typer.Option(help="The raw tree.", show_default=f"{RAW}/<dataset>")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")
+    ] = None,
+    workers: Workers = None,
+    size: Size = 260,
+    framing: Framing = "rotate",
+    landmarks: LandmarkChoice = "dataset,mediapipe",
+    unfound: Unfound = "reject",
+    mask: Mask = "none",
+    preview: Preview = 0,
+    max_rejected: MaxRejected = 0.05,
+) -> None:
+    """Recordings of a source that has no command of its own, such as one from another package → a prepared folder.
+
+    A package adds a source by an entry point of the group fer_prep.sources.
+
+    [dim]fer-prep prepare mylab --root ~/mylab --preview 6[/]
+    """
+    summary = prepare_dataset(
+        dataset,
+        root=root or RAW / dataset,
+        out=out or PREPARED / dataset,
+        settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
+        options=run_options(context, workers=workers, preview=preview),
+    )
+    finish([summary], max_rejected=max_rejected)
