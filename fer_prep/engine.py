@@ -4,7 +4,8 @@ An engine may run items in any order, on any number of processes or machines, an
 with what the function returned, or with ``WorkerDied`` where the item took its worker process down twice.
 Exceptions of the function are not results: they end the run (a full disk concerns every item that follows).
 
-``ProcessEngine`` is the default; another engine (a cluster) is another class with the same method.
+``ProcessEngine`` is the default; another engine is another class with the same method (``dask_engine``), chosen by name
+in ``engine_choice``.
 """
 
 from __future__ import annotations
@@ -37,6 +38,11 @@ class WorkerDied:
 class Engine(Protocol):
     """Something that applies a picklable function to many items."""
 
+    @property
+    def remote(self) -> bool:
+        """Whether workers may run on other machines, or were started by someone else."""
+        ...
+
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
     ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
@@ -50,6 +56,11 @@ class Engine(Protocol):
 @dataclass(frozen=True)
 class InProcessEngine:
     """One item after another in this very process: for debuggers and small libraries' needs."""
+
+    @property
+    def remote(self) -> bool:
+        """False: all of it is here."""
+        return False
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
@@ -70,6 +81,11 @@ class ProcessEngine:
 
     workers: int
     threads: int = 1
+
+    @property
+    def remote(self) -> bool:
+        """False: all of it is here."""
+        return False
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]

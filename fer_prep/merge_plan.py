@@ -13,6 +13,7 @@ from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import data_digest, file_digest
 from fer_prep.emotions import EMOTIONS, dense_index
 from fer_prep.errors import PreparedFolderError, UsageError
+from fer_prep.parts import PART, check_parts
 from fer_prep.prepared_files import SAMPLES, SUMMARY
 from fer_prep.prepared_folder import PreparedFolder
 from fer_prep.samples_table import COLUMNS, Row, column_array
@@ -76,6 +77,7 @@ def plan_merge(prepared: Iterable[Path], *, size: int, selection: Selection) -> 
     if not 8 <= size <= 4096:
         raise UsageError(f"--size {size}: expected 8 to 4096 pixels")
     folders = [_open_whole(path) for path in _refuse_twice(prepared)]
+    check_parts(folders)
     samples = [
         PlannedSample(row=row, folder=folder, prepared_size=int(folder.settings["size"]))
         for folder in folders
@@ -181,10 +183,18 @@ def _selected_rows(samples: Sequence[PlannedSample], selection: Selection) -> Se
 
 
 def _describe(folders: Sequence[PreparedFolder]) -> list[dict[str, Any]]:
-    """What the file remembers of its inputs, in an order of their own."""
+    """What the file remembers of its inputs, in an order of their own; the parts of a dataset are one input."""
     described = [
-        {"dataset": folder.dataset, "digest": folder.digest, "settings": dict(folder.settings)} for folder in folders
+        {"dataset": folder.dataset, "digest": folder.digest, "settings": dict(folder.settings)}
+        for folder in folders
+        if PART not in folder.summary
     ]
+    parts = [folder for folder in folders if PART in folder.summary]
+    for dataset in {folder.dataset for folder in parts}:
+        members = [folder for folder in parts if folder.dataset == dataset]
+        rows = [row for folder in members for row in folder.rows]
+        digest = data_digest((row["digest"] for row in rows), (row["label"] for row in rows))
+        described.append({"dataset": dataset, "digest": digest, "settings": dict(members[0].settings)})
     return sorted(described, key=lambda entry: (entry["dataset"], entry["digest"]))
 
 

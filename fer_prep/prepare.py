@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from fer_prep.code_version import code_version
 from fer_prep.engine import Engine, WorkerDied
 from fer_prep.faces.depth_unit import check_depth_unit
+from fer_prep.parts import PART, Part
 from fer_prep.prepare_sample import LANDMARKS_STAGE, PrepareSettings, finder_of, table_row
 from fer_prep.prepare_summary import PrepareSummary, describe, folder_texts
 from fer_prep.prepare_task import PrepareTask, Reused, Staged, Task
@@ -21,6 +22,7 @@ from fer_prep.records import Record
 from fer_prep.sample import Listing, Rejection, Sample
 from fer_prep.samples_table import cells_from_text
 from fer_prep.sources import Source
+from fer_prep.worker_place import WorkerPlace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,7 @@ def prepare(
     out: Path,
     settings: PrepareSettings,
     engine: Engine,
+    part: Part | None = None,
     extras: Extras = Extras(),
     progress: Progress = silent,
     debug: bool = False,
@@ -47,11 +50,14 @@ def prepare(
     """Bring the prepared folder ``out`` up to date with the raw tree ``root``.
 
     Samples that are up to date are reused; killed at any moment and started again, the outcome is the same bytes.
-    ``engine`` runs the work (see ``default_engine``); with ``debug``, unexpected errors end the run.
+    ``engine`` runs the work (see ``make_engine``); with ``debug``, unexpected errors end the run.
+    With ``part``, that share of the samples goes to a folder of its own beside ``out``.
     Raises UsageError for a wrong root, PreparedFolderError for a folder that is busy or holds something else, OSError
     where the disk is full.
     """
-    listing = _without_doubles(source.list_samples(root))
+    whole = _without_doubles(source.list_samples(root))
+    listing = whole if part is None else part.of_listing(whole)
+    out = out if part is None else part.folder(out)
     summary = PrepareSummary(
         dataset=source.dataset,
         folder=out,
@@ -63,12 +69,16 @@ def prepare(
         source=source, settings=settings, root=root, folder=out, code=code_version(source), debug=debug
     )
     with open_for_writing(out, dataset=source.dataset) as writer:
+        if engine.remote:
+            function = replace(function, place=WorkerPlace.of(out, root=root, code=function.code))
         records = _run(function, listing.samples, engine=engine, writer=writer, summary=summary, progress=progress)
         samples = [sample for sample in listing.samples if sample.name in records]
         summary.rows = [table_row(sample, cells_from_text(records[sample.name].measured)) for sample in samples]
         description = describe(
             summary, settings={**settings.as_json(), "source": dict(source.settings())}, code=function.code
         )
+        if part is not None:
+            description[PART] = part.describe(whole)
         if extras.depth_unit_mm is not None:
             verdict = _depth_unit_verdict(function, samples, extras.depth_unit_mm, description, writer.earlier)
             description["depth_unit_check"] = verdict

@@ -21,6 +21,7 @@ from fer_prep.sample import Rejection, Sample
 from fer_prep.samples_table import cells_to_text
 from fer_prep.sources import Source
 from fer_prep.sources.raw_tree import printable
+from fer_prep.worker_place import WorkerPlace, check_place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +63,13 @@ class PrepareTask:
     """Digest of the code that makes the pixels."""
     debug: bool = False
     """Let unexpected errors through instead of rejecting the sample."""
+    place: WorkerPlace | None = None
+    """What a worker on another machine must see."""
 
     def __call__(self, task: Task) -> Outcome:
         """Bring one sample up to date; anything wrong with its input becomes a Rejection."""
+        if self.place is not None:
+            check_place(self.place, source=self.source)
         sample = task.sample
         try:
             key = self._key(sample)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import Any
 from fer_prep.check_report import CheckReport
 from fer_prep.digests import file_digest, pixel_digest
 from fer_prep.errors import FormatError, PreparedFolderError
+from fer_prep.parts import PART
 from fer_prep.prepared_files import (
     DEPTH,
     FORMAT,
@@ -96,7 +98,7 @@ def verify(path: Path, *, deep: bool = False) -> CheckReport:
     _verify_files(folder, names, report)
     if deep:
         _verify_pixels(folder, report)
-    _note_rejections(folder, report)
+    _notes(folder, report)
     return report
 
 
@@ -107,7 +109,7 @@ def _verify_tables(folder: PreparedFolder, report: CheckReport) -> None:
         report.add("error", "tables", "missing, or changed since the folder was prepared", tuple(changed))
     rows = folder.rows
     ids = [row["id"] for row in rows]
-    doubles = sorted({sample_id for sample_id in ids if ids.count(sample_id) > 1}) if len(set(ids)) < len(ids) else []
+    doubles = sorted(sample_id for sample_id, times in Counter(ids).items() if times > 1)
     if doubles:
         report.add("error", "tables", "the same sample more than once", tuple(doubles))
     counted = folder.summary["counts"]["samples"]
@@ -155,7 +157,9 @@ def _verify_pixels(folder: PreparedFolder, report: CheckReport) -> None:
         report.add("ok", "pixels", "every sample has the pixels that were prepared")
 
 
-def _note_rejections(folder: PreparedFolder, report: CheckReport) -> None:
+def _notes(folder: PreparedFolder, report: CheckReport) -> None:
+    if part := folder.summary.get(PART):
+        report.add("note", "part", f"part {part['index']} of {part['of']}: merging needs all of them")
     rejected = tuple(f"{r.source_file}: expected {r.expected}; found {r.found}" for r in folder.rejections)
     if rejected:
         report.add("note", "rejected", f"{len(rejected)} recordings could not be prepared", rejected)

@@ -15,13 +15,14 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lower layers first. A module may import its own layer and those below it.
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "progress", "resources",
-     "landmark_names", "check_report", "system_libraries", "atomic_files", "folder_lock", "engine", "worker_process",
+     "landmark_names", "check_report", "system_libraries", "atomic_files", "folder_lock", "engine", "engine_choice",
+     "dask_engine", "worker_process",
      "console", "workspace", "workspace_settings", "program", "config_command", "entry", "__main__",
      "diagnosis",
      "action_units", "dataset_manifest"),
     ("formats", "geometry", "faces"),
     ("sources",),
-    ("records", "prepared_files", "prepared_writer", "code_version",
+    ("records", "prepared_files", "prepared_writer", "code_version", "worker_place", "parts",
      "prepared_folder", "global_file", "global_schema", "global_writer", "compression", "selection", "group_splitter",
      "folds", "fold_manifest", "fold_protocols", "default_folds", "shards",
      "sample_data"),
@@ -34,7 +35,8 @@ LAYERS = (
 FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "fold_protocols", "selection", "console", "program",
                  "diagnosis", "entry", "progress", "resources", "digests", "depth_encoding",
                  "prepare_picture"}  # fmt: skip  # imported where predict --align is asked for, and only then
-HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn")
+HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",
+         "distributed")  # fmt: skip
 
 
 def own_imports(path: Path) -> set[str]:

@@ -27,6 +27,7 @@ app = make_app(
 from fer_prep.cli import sample_data_command  # noqa: E402, F401, I001
 from fer_prep.cli import prepare_commands  # noqa: E402, F401
 from fer_prep.cli import prepare_any_command  # noqa: E402, F401
+from fer_prep.cli import all_command  # noqa: E402, F401
 from fer_prep.cli import map_aus_command  # noqa: E402, F401
 from fer_prep.cli import dataset_commands  # noqa: E402, F401
 from fer_prep.cli import inspect_commands  # noqa: E402, F401

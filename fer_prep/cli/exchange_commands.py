@@ -9,15 +9,19 @@ import typer
 
 from fer_prep.cli import app
 from fer_prep.cli.prepare_options import (
+    EngineChoice,
     Framing,
     LandmarkChoice,
     Mask,
     MaxRejected,
+    PartChoice,
     Preview,
+    Scheduler,
     Size,
     Unfound,
     Workers,
     make_settings,
+    prepare_source,
     run_options,
 )
 from fer_prep.console import console, progress_bar
@@ -70,6 +74,9 @@ def import_pictures(
     depth_unit: Annotated[float, typer.Option(help="Millimetres per step of the depth pictures.")] = 1.0,
     label_source: Annotated[str, typer.Option(help="For lines of the table that do not say it.")] = "posed",
     workers: Workers = None,
+    engine: EngineChoice = "processes",
+    scheduler: Scheduler = "",
+    part: PartChoice = "",
     size: Size = 260,
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = "mediapipe",
@@ -88,19 +95,13 @@ def import_pictures(
     [dim]fer-prep import my-pictures --dataset mylab --depth-unit 0.125 --framing none --landmarks none[/]
     """
     from fer_prep.cli.prepare_report import finish
-    from fer_prep.engine import default_engine
     from fer_prep.import_folder import TableSource
-    from fer_prep.prepare import Extras, prepare
 
-    options = run_options(context, workers=workers, preview=preview)
-    summary = prepare(
+    summary = prepare_source(
         TableSource(dataset=dataset, table=table, depth_unit_mm=depth_unit, label_source=label_source),
         root=root,
         out=out or PREPARED / dataset,
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
-        engine=default_engine(workers=options.workers),
-        extras=Extras(preview=options.preview),
-        progress=progress_bar,
-        debug=options.debug,
+        options=run_options(context, workers=workers, preview=preview, engine=engine, scheduler=scheduler, part=part),
     )
     finish([summary], max_rejected=max_rejected)

@@ -9,11 +9,14 @@ import typer
 
 from fer_prep.cli import app
 from fer_prep.cli.prepare_options import (
+    EngineChoice,
     Framing,
     LandmarkChoice,
     Mask,
     MaxRejected,
+    PartChoice,
     Preview,
+    Scheduler,
     Size,
     Unfound,
     Workers,
@@ -34,6 +37,9 @@ def prepare_any(
         Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")
     ] = None,
     workers: Workers = None,
+    engine: EngineChoice = "processes",
+    scheduler: Scheduler = "",
+    part: PartChoice = "",
     size: Size = 260,
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = "dataset,mediapipe",
@@ -53,6 +59,6 @@ def prepare_any(
         root=root or RAW / dataset,
         out=out or PREPARED / dataset,
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
-        options=run_options(context, workers=workers, preview=preview),
+        options=run_options(context, workers=workers, preview=preview, engine=engine, scheduler=scheduler, part=part),
     )
     finish([summary], max_rejected=max_rejected)

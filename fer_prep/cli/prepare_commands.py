@@ -1,4 +1,4 @@
-"""fer-prep render-bu3dfe, render-bosphorus, align and all: raw trees → prepared folders."""
+"""fer-prep render-bu3dfe, render-bosphorus and align: raw trees → prepared folders."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import typer
 
 from fer_prep.cli import app
 from fer_prep.cli.prepare_options import (
+    EngineChoice,
     Framing,
     Incomplete,
     LandmarkChoice,
     Mask,
     MaxRejected,
+    PartChoice,
     Preview,
     Renderer,
+    Scheduler,
     Size,
     Unfound,
     Workers,
@@ -23,10 +26,9 @@ from fer_prep.cli.prepare_options import (
     prepare_dataset,
     run_options,
 )
-from fer_prep.cli.prepare_report import exit_code, finish, show_summaries
-from fer_prep.console import console, warn
+from fer_prep.cli.prepare_report import finish
 from fer_prep.errors import UsageError
-from fer_prep.workspace import GLOBAL_FILE, PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
+from fer_prep.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
 
 RGBD_DATASETS = ("cald3r", "mend3s")
 RENDER_LANDMARKS = "dataset,mediapipe"
@@ -53,6 +55,9 @@ def render_bu3dfe(
     root: Annotated[Path, typer.Option(help="The BU-3DFE tree.")] = RAW_PLACES["bu3dfe"],
     out: Annotated[Path, typer.Option(help="The prepared folder.")] = PREPARED_PLACES["bu3dfe"],
     workers: Workers = None,
+    engine: EngineChoice = "processes",
+    scheduler: Scheduler = "",
+    part: PartChoice = "",
     size: Size = 260,
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = RENDER_LANDMARKS,
@@ -73,13 +78,15 @@ def render_bu3dfe(
     [dim]fer-prep render-bu3dfe --root ~/BU3DFE --out prepared/bu3dfe --workers 8 --preview 12[/]
 
     [dim]fer-prep render-bu3dfe --rgb photo --framing eyes[/]
+
+    [dim]fer-prep render-bu3dfe --engine dask --scheduler tcp://head:8786[/]
     """
     summary = prepare_dataset(
         "bu3dfe",
         root=root,
         out=out,
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
-        options=run_options(context, workers=workers, preview=preview),
+        options=run_options(context, workers=workers, preview=preview, engine=engine, scheduler=scheduler, part=part),
         require_landmarks=incomplete == "reject",
         rgb=rgb,
         renderer=renderer,
@@ -93,6 +100,9 @@ def render_bosphorus(
     root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW_PLACES["bosphorus"],
     out: Annotated[Path, typer.Option(help="The prepared folder.")] = PREPARED_PLACES["bosphorus"],
     workers: Workers = None,
+    engine: EngineChoice = "processes",
+    scheduler: Scheduler = "",
+    part: PartChoice = "",
     size: Size = 260,
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = RENDER_LANDMARKS,
@@ -117,7 +127,7 @@ def render_bosphorus(
         root=root,
         out=out,
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
-        options=run_options(context, workers=workers, preview=preview),
+        options=run_options(context, workers=workers, preview=preview, engine=engine, scheduler=scheduler, part=part),
         require_landmarks=incomplete == "reject",
         policy=policy,
         renderer=renderer,
@@ -141,6 +151,9 @@ def align(
         typer.Option(help="Which dataset; else the folder's name says it."),
     ] = None,
     workers: Workers = None,
+    engine: EngineChoice = "processes",
+    scheduler: Scheduler = "",
+    part: PartChoice = "",
     size: Size = 260,
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = ALIGN_LANDMARKS,
@@ -160,7 +173,15 @@ def align(
     if out is not None and len(trees) > 1:
         raise UsageError(f"--out names one folder, but {' and '.join(trees)} are there", hint="add --dataset NAME")
     settings = make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask)
-    options = run_options(context, workers=workers, preview=preview, threads=ALIGN_THREADS)
+    options = run_options(
+        context,
+        workers=workers,
+        preview=preview,
+        engine=engine,
+        scheduler=scheduler,
+        part=part,
+        threads=ALIGN_THREADS,
+    )
     summaries = [
         prepare_dataset(
             name,
@@ -175,54 +196,6 @@ def align(
     finish(summaries, max_rejected=max_rejected)
 
 
-@app.command("all", rich_help_panel="Prepare")
-def prepare_all(
-    context: typer.Context,
-    raw: Annotated[Path, typer.Option(help=f"The folder of the raw trees ({', '.join(RAW_TREES.values())}).")] = RAW,
-    prepared: Annotated[Path, typer.Option(help="The folder of the prepared folders.")] = PREPARED,
-    out: Annotated[Path, typer.Option(help="The dataset; its folds are written beside it.")] = GLOBAL_FILE,
-    workers: Workers = None,
-    size: Size = 260,
-    framing: Framing = "rotate",
-    unfound: Unfound = "reject",
-    mask: Mask = "none",
-    preview: Preview = 0,
-    max_rejected: MaxRejected = 0.05,
-) -> None:
-    """Every step for whichever raw trees are there: render or align, merge, and the default folds.
-
-    [dim]fer-prep all[/]
-
-    [dim]fer-prep all --raw ~/datasets --out faces.h5 --size 224 --framing eyes[/]
-    """
-    from fer_prep.cli.dataset_commands import merge
-
-    trees = {name: raw / folder for name, folder in RAW_TREES.items() if (raw / folder).is_dir()}
-    if not trees:
-        raise UsageError("none of the raw trees is here", path=raw, hint=_expected_trees(raw, tuple(RAW_TREES)))
-    summaries = []
-    for name, tree in trees.items():
-        aligned = name in RGBD_DATASETS
-        chosen = ALIGN_LANDMARKS if aligned else RENDER_LANDMARKS
-        summaries.append(
-            prepare_dataset(
-                name,
-                root=tree,
-                out=prepared / name,
-                settings=make_settings(size=size, framing=framing, landmarks=chosen, unfound=unfound, mask=mask),
-                options=run_options(context, workers=workers, preview=preview, threads=ALIGN_THREADS if aligned else 1),
-            )
-        )
-    show_summaries(summaries)
-    console.print()
-    if filled := [summary.folder for summary in summaries if summary.rows]:
-        merge(filled, out=out, size=size)
-    else:
-        warn("not one recording could be prepared: there is nothing to merge")
-    if code := exit_code(summaries, max_rejected=max_rejected):
-        raise typer.Exit(code)
-
-
 def _rgbd_trees(root: Path, dataset: str | None) -> dict[str, Path]:
     """Dataset → tree: the trees inside ``root``, else ``root`` itself; raises UsageError where none is meant."""
     wanted = RGBD_DATASETS if dataset is None else (dataset,)
@@ -233,10 +206,11 @@ def _rgbd_trees(root: Path, dataset: str | None) -> dict[str, Path]:
     if root == RAW or not root.is_dir() or not named:
         titles = " or ".join(RAW_TREES[name] for name in wanted)
         one = "" if root == RAW else "; if it is one of them, add --dataset"
-        raise UsageError(f"no {titles} tree is here", path=root, hint=_expected_trees(root, wanted) + one)
+        raise UsageError(f"no {titles} tree is here", path=root, hint=expected_trees(root, wanted) + one)
     return {named[0]: root}
 
 
-def _expected_trees(root: Path, datasets: tuple[str, ...]) -> str:
+def expected_trees(root: Path, datasets: tuple[str, ...]) -> str:
+    """The hint of a command that found no tree."""
     places = ", ".join(str(root / RAW_TREES[name]) for name in datasets)
     return f"expected {places}; try fer-prep sample-data --out {RAW}, or give the place of a tree you have"

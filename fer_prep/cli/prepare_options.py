@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,8 +11,11 @@ import typer
 from fer_prep.console import progress_bar
 
 if TYPE_CHECKING:
+    from fer_prep.engine import Engine
+    from fer_prep.parts import Part
     from fer_prep.prepare import PrepareSummary
     from fer_prep.prepare_sample import PrepareSettings
+    from fer_prep.sources import Source
 
 Workers = Annotated[
     int | None,
@@ -56,6 +59,32 @@ Preview = Annotated[
 MaxRejected = Annotated[
     float, typer.Option(min=0, max=1, help="Share of recordings that may be rejected before the exit code is 1.")
 ]
+EngineChoice = Annotated[
+    Literal["processes", "dask"],
+    typer.Option(
+        "--engine",
+        help="What runs the work: processes on this machine, or the workers of a Dask cluster, which must see the same "
+        "files under the same paths (pip install 'fer-rgbd\\[cluster]').",
+    ),
+]
+Scheduler = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS|FILE",
+        help="A running Dask scheduler: tcp://HOST:8786, or the .json file of its --scheduler-file.",
+        show_default="a cluster of --workers on this machine",
+    ),
+]
+PartChoice = Annotated[
+    str,
+    typer.Option(
+        "--part",
+        metavar="I/N",
+        help="Prepare only part I of N, in a folder beside --out; merge then wants all N. For batch systems: "
+        "--array=1-8 with --part $SLURM_ARRAY_TASK_ID/8.",
+        show_default="the whole dataset",
+    ),
+]
 Renderer = Annotated[
     str, typer.Option(help="What casts the rays at the mesh: auto, or one of those that fer-prep doctor lists.")
 ]
@@ -65,16 +94,32 @@ Renderer = Annotated[
 class RunOptions:
     """How to run, as opposed to what to make."""
 
-    workers: int | None
-    threads: int
+    engine: Engine
+    part: Part | None
     preview: int
     debug: bool
 
 
-def run_options(context: typer.Context, *, workers: int | None, preview: int, threads: int = 1) -> RunOptions:
-    """The options of a run, with the program's ``--debug``."""
-    debug = bool(context.find_root().params.get("debug"))
-    return RunOptions(workers=workers, threads=threads, preview=preview, debug=debug)
+def run_options(
+    context: typer.Context,
+    *,
+    workers: int | None,
+    preview: int,
+    engine: str,
+    scheduler: str,
+    part: str = "",
+    threads: int = 1,
+) -> RunOptions:
+    """The options of a run, with the program's ``--debug``; ``threads`` items run side by side in a worker."""
+    from fer_prep.engine_choice import make_engine
+    from fer_prep.parts import Part
+
+    return RunOptions(
+        engine=make_engine(engine, workers=workers, threads=threads, scheduler=scheduler),
+        part=Part.parse(part) if part else None,
+        preview=preview,
+        debug=bool(context.find_root().params.get("debug")),
+    )
 
 
 def make_settings(*, size: int, framing: str, landmarks: str, unfound: str, mask: str) -> PrepareSettings:
@@ -103,18 +148,42 @@ def prepare_dataset(
     **source_options: Any,
 ) -> PrepareSummary:
     """Prepare one dataset with a progress bar; of recordings with depth in some unit, the unit is checked."""
-    from fer_prep.engine import default_engine
-    from fer_prep.prepare import Extras, prepare
     from fer_prep.sources import make_source
 
     source = make_source(dataset, **source_options)
+    return prepare_source(
+        source,
+        root=root,
+        out=out,
+        settings=settings,
+        options=options,
+        depth_unit_mm=getattr(source, "depth_unit_mm", None),
+    )
+
+
+def prepare_source(
+    source: Source,
+    *,
+    root: Path,
+    out: Path,
+    settings: PrepareSettings,
+    options: RunOptions,
+    depth_unit_mm: float | None = None,
+) -> PrepareSummary:
+    """Prepare what a source lists; ``depth_unit_mm`` is to be checked against the size of faces."""
+    from fer_prep.prepare import Extras, prepare
+
+    if options.engine.remote:  # such workers have another current folder
+        root, out = root.absolute(), out.absolute()
+        settings = replace(settings, landmarks=settings.landmarks.absolute())
     return prepare(
         source,
         root=root,
         out=out,
         settings=settings,
-        engine=default_engine(workers=options.workers, threads=options.threads),
-        extras=Extras(depth_unit_mm=getattr(source, "depth_unit_mm", None), preview=options.preview),
+        engine=options.engine,
+        part=options.part,
+        extras=Extras(depth_unit_mm=depth_unit_mm, preview=options.preview),
         progress=progress_bar,
         debug=options.debug,
     )

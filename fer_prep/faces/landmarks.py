@@ -14,7 +14,7 @@ Several may be named, ``dataset,mediapipe``: the first that knows both eyes is t
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -68,6 +68,11 @@ class FinderSpec:
         _check_file("task", "--task-file", task_file, kinds)
         _check_file("file", "--landmarks-file", points_file, kinds)
         return cls(kinds=tuple(kinds), task_file=task_file, points_file=points_file)
+
+    def absolute(self) -> FinderSpec:
+        """The same finders for a worker that has another current folder."""
+        files = {"task_file": self.task_file, "points_file": self.points_file}
+        return replace(self, **{name: file.absolute() for name, file in files.items() if file is not None})
 
     def settings(self, *, sample: Sample | None = None) -> dict[str, Any]:
         """What decides the outcome, JSON-able, for content keys and ``prepared.json``; files count by content.

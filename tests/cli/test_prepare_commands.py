@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+import subprocess
+import sys
+import time
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
+from folder_snapshot import snapshot
 from noise_tree import write_noise_tree
 from typer.testing import CliRunner
 
@@ -49,6 +54,49 @@ def test_one_tree_by_its_place(workspace):
     points = write_noise_tree(workspace / "elsewhere" / "MenD3s", samples=8, without_depth=-1, without_points=-1)
     align(points, "--root", "elsewhere/MenD3s", "--out", "here")
     assert PreparedFolder.open(workspace / "here").dataset == "mend3s"
+
+
+def test_parts_are_prepared_by_separate_commands_and_merged_only_together(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=20, without_depth=-1, without_points=-1)
+    said, _ = align(points, "--part", "1/2")
+    assert "samples in data/prepared/mend3s.part-1-of-2" in said
+    _, said = fer_prep("merge", "--size", 48, code=2)
+    assert said.splitlines() == [
+        "error: data/prepared/mend3s.part-1-of-2: of 2 parts of mend3s 1 missing: 2/2",
+        "run the same command with the missing --part, then merge again",
+    ]
+    align(points, "--part", "2/2")
+    fer_prep("merge", "--size", 48)
+    _, said = align(points, "--part", "3/2", code=2)
+    assert "--array=1-8" in said
+
+
+def test_a_running_dask_cluster_does_the_work_of_a_relative_workspace(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=12, without_depth=-1, without_points=-1)
+    align(points)
+    elsewhere = workspace / "elsewhere"
+    elsewhere.mkdir()
+    scheduler, worker = (
+        [sys.executable, "-m", "distributed.cli.dask_scheduler", "--scheduler-file", "here.json", "--no-dashboard"],
+        [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", "here.json", "--no-dashboard"],
+    )
+    with ExitStack() as processes:
+        for words in ([*scheduler, "--port", "0"], [*worker, "--nthreads", "2"]):
+            process = subprocess.Popen(words, cwd=elsewhere, stderr=subprocess.DEVNULL)
+            processes.callback(process.wait)
+            processes.callback(process.terminate)
+            wait_for(elsewhere / "here.json")
+        options = ("--engine", "dask", "--scheduler", "elsewhere/here.json", "--out", "by-dask")
+        said, _ = fer_prep("align", "--size", 48, "--landmarks", f"file:{points.relative_to(workspace)}", *options)
+    assert re.search(r"prepared +│ +12\n", said)
+    assert snapshot(workspace / "by-dask") == snapshot(workspace / "data" / "prepared" / "mend3s")
+
+
+def wait_for(path):
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, f"no {path.name}"
+        time.sleep(0.05)
 
 
 def test_a_wrong_file_of_landmarks_stops_the_command(workspace):
