@@ -46,14 +46,25 @@ def tune(
         bool, typer.Option(help="Give a trial up when its mean over folds falls behind the median.")
     ] = True,
     seed: Annotated[int, typer.Option(help="Seeds folds, people held out and what is tried.")] = 0,
+    storage: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="A database that keeps the trials, for machines without a common disk: postgresql+psycopg://user@host/"
+            "name. The search is found there by the name of --out.",
+            show_default="a journal in --out",
+        ),
+    ] = "",
 ) -> None:
-    """Search for settings; start the same command several times to search side by side.
+    """Search for settings; start the same command several times, on any machines that share --out, to search together.
 
     Examples:
 
         fer-train tune --preset thesis --trials 50
 
         fer-train tune --search optimiser.fusion_rate=log:1e-4..1e-2 --search loss.name=center,island
+
+        fer-train tune --preset thesis --storage postgresql+psycopg://me@head/trials
 
         fer-train fit --preset runs/tune/best.toml --manifest runs/tune/holdout.folds.json
     """
@@ -74,6 +85,7 @@ def tune(
             trials=trials, folds=folds, holdout=holdout, metric=metric, sampler=sampler, prune=prune, seed=seed
         ),
         out=out,
+        storage=storage,
         say=note,
         progress=progress_bar,
     )

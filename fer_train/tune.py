@@ -3,9 +3,9 @@
 Some people are held out of the whole search. The settings that are found are then judged once, by them
 (``holdout.folds.json``): a score of folds that chose the settings is not a result.
 
-Several processes may work on one search: each runs the same command, and they share ``study.journal``. What trial
-number n tries follows from (seed, n) alone under random search, whoever runs it. A killed trial leaves a gap; the
-search goes on until enough others are finished.
+Several processes may work on one search: each runs the same command, and they share a storage (``search_storage``).
+What trial number n tries follows from (seed, n) alone under random search, whoever runs it. A killed trial leaves a
+gap; the search goes on until enough others are finished.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from fer_prep.errors import FerError, UsageError
@@ -36,11 +34,11 @@ from fer_train.metrics import Statistic, score
 from fer_train.run_folder import to_csv
 from fer_train.search_folds import make_search_folds
 from fer_train.search_space import Space
+from fer_train.search_storage import open_storage
 from fer_train.settings_file import config_to_toml, flatten, override, rename
 
 Sampler = Literal["random", "tpe"]
 SAMPLERS: Final[tuple[Sampler, ...]] = ("random", "tpe")
-JOURNAL: Final = "study.journal"
 HOLDOUT: Final = "holdout.folds.json"
 BEST: Final = "best.toml"
 OUTCOME_LOCK: Final = ".outcome.lock"
@@ -73,14 +71,19 @@ def tune(
     space: Space,
     settings: SearchSettings,
     out: Path,
+    storage: str = "",
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> optuna.Study:
-    """Search until ``settings.trials`` are done, going on with the search that is in ``out``; write its files there."""
+    """Search until ``settings.trials`` are done, going on with the search that is in ``out``; write its files there.
+
+    ``storage`` is the URL of a database that keeps the trials instead of the journal in ``out``.
+    """
     device = set_up_machine(config.machine)
     with GlobalFile.open(data_path) as file:
         manifest, holdout = make_search_folds(file, folds=settings.folds, holdout=settings.holdout, seed=settings.seed)
-        study = open_study(out, frame=_frame(file, config=config, space=space, settings=settings))
+        frame = _frame(file, config=config, space=space, settings=settings)
+        study = open_study(out, frame=frame, storage=storage)
         if holdout is not None and not (out / HOLDOUT).exists():
             write_folds(holdout, out / HOLDOUT, data=file)
     data = ResidentData.load(
@@ -104,14 +107,16 @@ def tune(
     return study
 
 
-def open_study(out: Path, *, frame: dict[str, Any]) -> optuna.Study:
-    """The search in ``out``, new or begun; one begun with other data, settings or space is refused."""
+def open_study(out: Path, *, frame: dict[str, Any], storage: str = "") -> optuna.Study:
+    """The search in ``out``, new or begun; one begun with other data, settings or space is refused.
+
+    In a database (``storage``) it is found by the name of the folder.
+    """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     out.mkdir(parents=True, exist_ok=True)
-    storage = JournalStorage(JournalFileBackend(str(out / JOURNAL)))
     study = optuna.create_study(
-        study_name=STUDY,
-        storage=storage,
+        study_name=f"{STUDY} {out.resolve().name}" if storage else STUDY,
+        storage=open_storage(out, url=storage),
         sampler=optuna.samplers.RandomSampler(),
         direction="maximize",
         load_if_exists=True,
