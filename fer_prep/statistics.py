@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.confounding import CORPORA
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
 
@@ -40,8 +41,8 @@ def emotions_of(data: GlobalFile) -> NDArray[np.str_]:
 
 
 def crosstab(data: GlobalFile, column: str) -> tuple[list[str], dict[str, list[int]]]:
-    """Samples of each class by the values of a column: the values in order, and class → counts."""
-    values = data.column(column).astype(str)
+    """Samples of each class by the values of a column, or by ``corpus``: the values in order, and class → counts."""
+    values = corpora_of(data) if column == "corpus" else data.column(column).astype(str)
     names = sorted(set(values.tolist()))
     emotions = emotions_of(data)
     return names, {
@@ -148,16 +149,31 @@ def outliers(data: GlobalFile, found: Sequence[Measure]) -> list[list[object]]:
     return [line for _, line in sorted(scored, key=lambda entry: (-entry[0], str(entry[1])))]
 
 
+def panels_of(data: GlobalFile) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Title and samples (N,) of each picture of classes: every dataset, corpora of several datasets, all together."""
+    datasets, corpora = data.column("dataset"), corpora_of(data)
+    panels = [(str(name), datasets == name) for name in np.unique(datasets)]
+    panels += [(str(name), corpora == name) for name in np.unique(corpora) if name not in datasets]
+    several = len(np.unique(corpora)) > 1
+    return [*panels, ("all datasets", np.ones(data.n, bool))] if several else panels
+
+
+def corpora_of(data: GlobalFile) -> NDArray[np.str_]:
+    """(N,) the corpus of every sample: its dataset, or the name of the several that are one where all are there."""
+    datasets = data.column("dataset").astype(str)
+    corpora = np.array([CORPORA.get(name, name) for name in datasets.tolist()])
+    alone = [name for name in np.unique(corpora) if len(np.unique(datasets[corpora == name])) == 1]
+    return np.where(np.isin(corpora, alone), datasets, corpora)
+
+
 def draw_distributions(data: GlobalFile) -> bytes:
-    """PNG: samples of each class, one panel a dataset and one for all, bars split by label source."""
+    """PNG: samples of each class, one panel for each of ``panels_of``, bars split by label source."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    datasets, emotions, sources = data.column("dataset"), emotions_of(data), data.column("label_source")
-    panels: list[tuple[str, NDArray[np.bool_]]] = [(str(name), datasets == name) for name in np.unique(datasets)]
-    if len(panels) > 1:
-        panels.append(("all datasets", np.ones(data.n, bool)))
+    emotions, sources = emotions_of(data), data.column("label_source")
+    panels = panels_of(data)
     columns = min(3, len(panels))
     lines = -(-len(panels) // columns)
     figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout="constrained")

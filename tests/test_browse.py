@@ -161,6 +161,22 @@ def test_the_detail_view_has_pictures_landmarks_and_provenance(opened):
     assert opened.find_element("id", "name").text.startswith(ROWS[1]["id"])
 
 
+def test_on_a_phone_filters_are_folded_away_and_pictures_fill_the_width(browser, page):
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    )
+    try:
+        browser.get(page.as_uri())
+        wait(browser, "return document.body.dataset.ready === 'true'")
+        assert not browser.find_element("id", "filter-class").is_displayed()
+        browser.find_element("css selector", "#panel summary").click()
+        assert browser.find_element("id", "filter-class").is_displayed()
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+        assert browser.execute_script("return grid.width * grid.across > 0.9 * scroll.clientWidth")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_hostile_text_and_unknown_points_are_only_shown(opened):
     opened.execute_script("open(3)")
     assert EVIL in opened.find_element("id", "facts").text

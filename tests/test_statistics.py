@@ -18,6 +18,7 @@ from fer_prep.statistics import (
     measures,
     measures_table,
     outliers,
+    panels_of,
     subjects_table,
 )
 
@@ -38,6 +39,19 @@ def test_counts_by_class_and_dataset(data):
     names, counts = crosstab(data, "dataset")
     assert names == ["bu3dfe", "mend3s"]
     assert counts == {emotion: [8, 6] for emotion in EMOTIONS}
+
+
+def test_two_datasets_of_one_corpus_are_shown_apart_and_together(tmp_path):
+    rows = make_rows({"bu3dfe": 1, "cald3r": 2, "mend3s": 3})
+    with GlobalFile.open(write_global(tmp_path / "g.h5", rows)) as data:
+        shown = {title: int(of.sum()) for title, of in panels_of(data)}
+        assert shown == {"bu3dfe": 7, "cald3r": 14, "mend3s": 21, "cald3r+mend3s": 35, "all datasets": 42}
+        assert crosstab(data, "corpus")[1]["fear"] == [1, 5]
+
+
+def test_a_dataset_alone_is_a_corpus_of_its_own(data):
+    assert [title for title, _ in panels_of(data)] == ["bu3dfe", "mend3s", "all datasets"]
+    assert crosstab(data, "corpus") == crosstab(data, "dataset")
 
 
 def test_the_csv_adds_up(data):

@@ -126,9 +126,11 @@ let grid = { across: 1, width: 1, height: 1, side: 64, kinds: ["rgb", "depth"] }
 function layout() {
   const modality = byId("modality").value;
   const kinds = modality === "both" ? ["rgb", "depth"] : [modality];
-  const side = Math.min(Math.max(data.thumbnail, 64), 112);
+  const smallest = Math.min(Math.max(data.thumbnail, 64), 112);
+  const across = Math.max(1, Math.floor((scroll.clientWidth - GAP) / (kinds.length * smallest + GAP)));
+  // a little larger than need be, so that they fill the line
+  const side = Math.min(2 * smallest, Math.floor(((scroll.clientWidth - GAP) / across - GAP) / kinds.length));
   const width = kinds.length * side + GAP, height = side + CAPTION + GAP;
-  const across = Math.max(1, Math.floor((scroll.clientWidth - GAP) / width));
   grid = { across, width, height, side, kinds };
   const ratio = window.devicePixelRatio || 1;
   canvas.width = scroll.clientWidth * ratio;
@@ -228,7 +230,7 @@ function placeAt(event) {
 
 canvas.onclick = (event) => { const place = placeAt(event); if (place >= 0 && place < shown.length) open(place); };
 scroll.onscroll = schedule;
-window.onresize = layout;
+window.onresize = () => { if (window.innerWidth > 600) byId("panel").open = true; layout(); };
 byId("previous").onclick = () => open(current - 1);
 byId("next").onclick = () => open(current + 1);
 byId("close").onclick = () => byId("detail").close();
@@ -239,6 +241,9 @@ window.addEventListener("keydown", (event) => {
   if (event.key === "ArrowRight") open(current + 1);
 });
 
+// on a phone the pictures come first: filters are folded away until they are asked for
+byId("panel").open = window.innerWidth > 600;
+byId("panel").ontoggle = layout;
 buildFilters();
 refilter();
 document.body.dataset.ready = "true";

@@ -61,7 +61,8 @@ def stats(
     with GlobalFile.open(dataset) as data:
         for column, title in _COUNTED_BY:
             names, counts = statistics.crosstab(data, column)
-            if len(names) > 1 or column == "dataset":
+            told_by_dataset = column == "corpus" and names == statistics.crosstab(data, "dataset")[0]
+            if column == "dataset" or (len(names) > 1 and not told_by_dataset):
                 _print_counts(title, names, counts)
         columns = ["dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most"]
         print_table("subjects", columns, statistics.subjects_table(data))
@@ -79,6 +80,7 @@ def stats(
 
 _COUNTED_BY = (
     ("dataset", "samples by class and dataset"),
+    ("corpus", "by corpus (CalD3r and MenD3s are recorded alike)"),
     ("label_source", "by label source"),
     ("intensity", "by intensity (0: the dataset has none)"),
     ("gender", "by gender"),
