@@ -19,6 +19,7 @@ from fer_prep.progress import Progress
 from fer_prep.sample import Sample
 from fer_prep.sources import Source
 from fer_prep.sources.raw_tree import RawTree
+from fer_prep.sources.read_file import read_file
 
 _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
     ".wrl": read_vrml,
@@ -60,7 +61,7 @@ def add_damaged(report: CheckReport, files: RawTree, *, progress: Progress) -> N
     with progress("reading every file", total=len(readable), unit="files") as advance:
         for path, reader in readable:
             try:
-                reader((files.root / path).read_bytes())
+                read_file(files.root / path, reader=reader)
             except FormatError as error:
                 damaged.append(f"{path} (expected {error.expected}; found {error.found})")
             except OSError as error:

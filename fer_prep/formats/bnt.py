@@ -31,6 +31,8 @@ _COUNT: Final = struct.Struct("<I")
 _PLANES: Final = 5
 _BEYOND_MM: Final = 1e5
 """No range camera sees 100 m: a larger number in any plane is damage, not a measurement."""
+_MAX_POINTS: Final = 2_000_000
+"""The sensor's picture has fewer pixels; a grid of a face has fifty thousand points."""
 _UV_MARGIN: Final = 0.01
 """Points may fall this far beside the picture (rounding at its border) before they count as damaged."""
 
@@ -85,6 +87,8 @@ def _read_header(data: bytes) -> tuple[int, int, float, str, int]:
             expected=f"{_PLANES} planes of rows × columns values",
             found=f"{rows} rows × {columns} columns and {count} values announced",
         )
+    if rows * columns > _MAX_POINTS:
+        raise FormatError(expected=f"a grid of at most {_MAX_POINTS} points", found=f"{rows} × {columns}")
     if len(data) != values_at + 8 * count:
         raise FormatError(
             expected=f"{values_at + 8 * count} bytes for {rows} × {columns} points", found=f"{len(data)} bytes"

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
 from fer_prep.formats.number_text import NumberTextError, parse_decimals, parse_integers
-from fer_prep.formats.vrml_nodes import PROTO, Document, Node, parse_document
+from fer_prep.formats.vrml_nodes import MAX_BYTES, PROTO, Document, Node, parse_document
 from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, transformed
 
 _COORDINATES: Final = (b"Coordinate", b"Coordinate3")
@@ -68,13 +68,28 @@ class _Piece:
 def read_vrml(data: bytes) -> VrmlMesh:
     """Read every indexed face set of a VRML file as one mesh."""
     document = parse_document(data)
-    pieces = [_read_face_set(node, state) for node, state in _face_sets(document)]
-    pieces = [piece for piece in pieces if len(piece.faces)]
+    pieces: list[_Piece] = []
+    bytes_left = MAX_BYTES  # what USE repeats is parsed again: a small file could ask for any amount of work
+    for node, state in _face_sets(document):
+        bytes_left -= _text_bytes(node, state)
+        if bytes_left < 0:
+            raise FormatError(
+                expected=f"at most {MAX_BYTES >> 20} MiB of numbers, with all that USE repeats", found="more of them"
+            )
+        piece = _read_face_set(node, state)
+        if len(piece.faces):
+            pieces.append(piece)
     if not pieces:
         raise FormatError(
             expected="an IndexedFaceSet with coordinates and faces", found="a file without any faces", hint=""
         )
     return _joined(pieces)
+
+
+def _text_bytes(node: Node, state: _State) -> int:
+    """How much text a face set is made of."""
+    parts = (part for part in (node, state.points, state.texture_points) if part is not None)
+    return sum(len(text) for part in parts for text in part.arrays.values())
 
 
 def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:

@@ -168,6 +168,10 @@ class _Parser:
         words = text.replace(b",", b" ").split()
         node = self._current()
         node.words.extend(words)
+        self._take_used(node, words)
+
+    def _take_used(self, node: Node, words: list[bytes]) -> None:
+        """The named nodes that these words ``USE`` become children."""
         for keyword, name in pairwise(words):
             if keyword == b"USE" and name in self.named:
                 node.children.append(self.named[name])
@@ -200,3 +204,5 @@ class _Parser:
         if node.words:
             # a field given twice: the last one counts, as in a dictionary
             node.arrays[node.words.pop()] = text
+        if b"USE" in text:  # `children [ USE Face ]`
+            self._take_used(node, text.replace(b",", b" ").split())

@@ -16,6 +16,7 @@ from typing import Final
 from fer_prep.errors import FormatError
 from fer_prep.formats.facs_scores import FacsScores, read_facs_scores
 from fer_prep.sources.raw_tree import RawTree, name_of
+from fer_prep.sources.read_file import read_file
 
 _TABLES: Final = (".txt", ".csv", ".tsv", ".dat")
 _SCAN: Final = re.compile(r"bs\d{3}_[A-Z]+_[A-Z0-9+_-]+_\d+", re.IGNORECASE)
@@ -35,7 +36,7 @@ def find_facs_scores(tree: RawTree) -> FacsFiles:
     warnings: list[str] = []
     for path in _score_files(tree.files):
         try:
-            data = (tree.root / path).read_bytes()
+            data = read_file(tree.root / path, reader=bytes)
             stem = PurePosixPath(path).stem
             if _SCAN.fullmatch(stem):
                 # one line per scan, its name taken from the file's

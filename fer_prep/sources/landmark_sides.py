@@ -19,6 +19,7 @@ from fer_prep.landmark_names import (
     RIGHT_EYE_OUTER,
 )
 from fer_prep.sample import Sample
+from fer_prep.sources.read_file import read_file
 
 _LOOKED_AT: Final = 8
 
@@ -56,7 +57,7 @@ def side_warnings(
     exchanged_in, looked_at = 0, 0
     for sample in islice((sample for sample in samples if role in sample.files), _LOOKED_AT):
         try:
-            points = named(sample.files[role].read_bytes())
+            points = read_file(sample.files[role], reader=named)
         except (FormatError, OSError):
             continue
         looked_at += 1

@@ -70,6 +70,7 @@ def test_the_name_may_have_any_length(name):
         (bnt_bytes(planes()[:, :0]), "0 rows"),
         (bnt_bytes(np.full((5, 2, 2), BACKGROUND)), "background"),
         (struct.pack("<HHdHI", 0xFFFF, 0xFFFF, 0.0, 0, 0xFFFFFFFF), "values announced"),
+        (struct.pack("<HHdHI", 2000, 1001, 0.0, 0, 5 * 2000 * 1001), "2000 × 1001"),
     ],
 )
 def test_damage_is_refused_with_what_was_found(data, found):

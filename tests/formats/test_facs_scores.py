@@ -42,6 +42,11 @@ def test_an_illegal_code_names_its_line():
         read_facs_scores(b"scan codes\nbs000_N_N_0 smile\n")
 
 
+def test_a_table_of_megabytes_is_refused_at_once():
+    with pytest.raises(FormatError, match="found 3000000 bytes"):
+        read_facs_scores(b"bs000_N_N_0 12C\n" * 187_500)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200) | st.text("bs0_N1:ABCDE+, \n", max_size=200).map(str.encode))
 def test_any_bytes_read_or_are_refused(data):

@@ -282,6 +282,31 @@ def test_definitions_of_node_types_are_no_part_of_the_scene(fields):
     np.testing.assert_array_equal(mesh.faces, read_vrml(plain.encode()).faces)
 
 
+def moved_copies(count: int, *, points: str = rows(VERTICES), brackets: bool = False) -> bytes:
+    """One surface, and ``count`` further ones at other places that are made by USE."""
+    shape = (
+        f"Shape {{ geometry IndexedFaceSet {{ coord Coordinate {{ point [ {points} ] }} coordIndex [ 0 1 2 -1 ] }} }}"
+    )
+    used = "[ USE A ]" if brackets else "USE A"
+    copies = "".join(f" Transform {{ translation {k + 1} 0 0 children {used} }}" for k in range(count))
+    return f"#VRML V2.0 utf8\nDEF A Group {{ children [ {shape} ] }}{copies}".encode()
+
+
+@pytest.mark.parametrize("brackets", [False, True])
+def test_a_surface_that_is_used_again_is_there_again(brackets):
+    mesh = read_vrml(moved_copies(2, brackets=brackets))
+    assert len(mesh.faces) == 3
+    np.testing.assert_array_equal(mesh.vertices[:, 0], np.concatenate([VERTICES[:, 0] + k for k in range(3)]))
+
+
+def test_a_small_file_that_uses_a_large_surface_thousands_of_times_is_refused_at_once():
+    data = moved_copies(5000, points="1 2 3 4 5 7 " * 50_000)
+    assert len(data) < 1 << 20
+    with pytest.raises(FormatError, match="with all that USE repeats"):
+        read_vrml(data)
+    assert peak_memory(read_vrml, data) < MEMORY_BYTES
+
+
 @pytest.mark.parametrize("data", [b"", b" \r\n"])
 def test_an_empty_file_is_called_so(data):
     with pytest.raises(FormatError, match="found an empty file"):
