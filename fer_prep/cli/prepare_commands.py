@@ -33,8 +33,8 @@ from fer_prep.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_T
 RGBD_DATASETS = ("cald3r", "mend3s")
 RENDER_LANDMARKS = "dataset,mediapipe"
 ALIGN_LANDMARKS = "mediapipe"
-ALIGN_THREADS = 2
-"""Samples side by side in a worker: one is read, warped or written while the detector looks at another."""
+ALIGN_THREADS = 3
+"""Samples side by side in a worker: two are read, warped or written while the detector looks at another."""
 
 RgbWay = Annotated[
     Literal["texture", "photo"],

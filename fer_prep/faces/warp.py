@@ -72,7 +72,7 @@ def _srgb_tables() -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 
 def warp_mask(mask: NDArray[np.bool_], matrix: Matrix, *, size: int) -> NDArray[np.bool_]:
     """See a mask (H, W) through ``size`` × ``size`` pixels: true where the pixel hit by the ray is true."""
-    x, y = _source_coordinates(matrix, size=size, rows=slice(0, size), raster_shape=mask.shape)
+    x, y = _source_coordinates(matrix, size=size, raster_shape=mask.shape)
     return np.pad(mask, 1)[y.astype(np.intp), x.astype(np.intp)]
 
 
@@ -89,18 +89,9 @@ def warp_depth(
     z_mm, valid = z_mm[rows, columns], valid[rows, columns]
     matrix = matrix @ [[1, 0, columns.start], [0, 1, rows.start], [0, 0, 1]]
     heights = np.pad(np.where(valid, z_mm, np.nan).astype(np.float32), 1, constant_values=np.nan)
-    cells = _cells(heights, max_step_mm)
-    warped = np.empty((size, size), np.float32)
-    rows_at_once = max(1, _PIXELS_AT_ONCE // size)
-    for first in range(0, size, rows_at_once):
-        block = slice(first, min(first + rows_at_once, size))
-        x, y = _source_coordinates(matrix, size=size, rows=block, raster_shape=valid.shape)
-        warped[block] = _heights_at(x, y, heights=heights, cells=cells)
+    x, y = _source_coordinates(matrix, size=size, raster_shape=valid.shape)
+    warped = _heights_at(x, y, heights=heights, max_step_mm=max_step_mm)
     return warped, np.isfinite(warped)
-
-
-_PIXELS_AT_ONCE: Final = 40_000
-"""Temporaries of so few pixels stay in the processor's cache."""
 
 
 def _seen_window(matrix: Matrix, *, size: int, raster_shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -113,55 +104,47 @@ def _seen_window(matrix: Matrix, *, size: int, raster_shape: tuple[int, ...]) ->
     return slice(top, bottom), slice(left, right)
 
 
-def _cells(heights: NDArray[np.float32], max_step_mm: float) -> NDArray[np.float32]:
-    """The cell between four pixel centres at its upper left one, (H, W, 4): their heights in reading order.
-
-    The first is NaN where one has no data or two are more than ``max_step_mm`` apart: nothing may be interpolated.
-    """
-    upper, lower = slice(None, -1), slice(1, None)
-    corners = heights[upper, upper], heights[upper, lower], heights[lower, upper], heights[lower, lower]
-    highest = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
-    lowest = np.minimum(np.minimum(corners[0], corners[1]), np.minimum(corners[2], corners[3]))
-    # NaN compares false, and one corner that is NaN makes all that is interpolated from the four NaN
-    first = np.where(highest - lowest <= max_step_mm, corners[0], np.float32(np.nan))
-    cells = cv2.merge([first, *(np.ascontiguousarray(corner) for corner in corners[1:])])
-    return np.pad(np.asarray(cells, np.float32), ((0, 1), (0, 1), (0, 0)), constant_values=np.nan)
-
-
 def _heights_at(
-    x: NDArray[np.float32], y: NDArray[np.float32], *, heights: NDArray[np.float32], cells: NDArray[np.float32]
+    x: NDArray[np.float32], y: NDArray[np.float32], *, heights: NDArray[np.float32], max_step_mm: float
 ) -> NDArray[np.float32]:
     """Heights (r, c) where rays hit the padded raster ``heights`` (NaN = no data) at continuous ``x``, ``y`` (r, c)."""
-    hit = _gather(heights, x, y)
+    hit = _look_up(heights, x, y)
     # pixel centres lie at k + 0.5: the cell between four of them starts half a pixel earlier than the pixel hit,
     # which is one of its corners
     x, y = x - np.float32(0.5), y - np.float32(0.5)
-    right, down = x - np.floor(x), y - np.floor(y)
-    corners = [np.asarray(corner, np.float32) for corner in cv2.split(_gather(cells, x, y))]
-    upper = corners[0] + (corners[1] - corners[0]) * right
-    lower = corners[2] + (corners[3] - corners[2]) * right
-    smooth = upper + (lower - upper) * down
-    return np.where(np.isnan(smooth), hit, smooth)
+    is_smooth = _look_up(_smooth_cells(heights, max_step_mm), x, y)
+    between = cv2.remap(heights, x, y, cv2.INTER_LINEAR, borderValue=math.nan)
+    return np.where(is_smooth != 0, between, hit).astype(np.float32, copy=False)
 
 
-def _gather(raster: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``raster`` (H, W[, k]) at the pixels that contain the points ``x``, ``y`` ≥ 0: OpenCV's remap, as a look-up."""
+def _smooth_cells(heights: NDArray[np.float32], max_step_mm: float) -> NDArray[np.uint8]:
+    """1 where the cell whose upper left corner a pixel is has four valid corners within ``max_step_mm``; (H, W)."""
+    corners = heights[:-1, :-1], heights[:-1, 1:], heights[1:, :-1], heights[1:, 1:]
+    highest = np.maximum(np.maximum(corners[0], corners[1]), np.maximum(corners[2], corners[3]))
+    lowest = np.minimum(np.minimum(corners[0], corners[1]), np.minimum(corners[2], corners[3]))
+    is_smooth = np.zeros(heights.shape, np.uint8)
+    is_smooth[:-1, :-1] = highest - lowest <= max_step_mm  # NaN compares false
+    return is_smooth
+
+
+def _look_up(raster: NDArray, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray:
+    """``raster`` (H, W) at the pixels that contain the points ``x``, ``y`` ≥ 0."""
     places = np.empty((*x.shape, 2), np.int16)
     places[..., 0], places[..., 1] = x, y  # truncates
-    return cv2.remap(raster, places, None, cv2.INTER_NEAREST)  # type: ignore[return-value, call-overload]
+    return cv2.remap(raster, places, None, cv2.INTER_NEAREST)  # type: ignore[call-overload]
 
 
 def _source_coordinates(
-    matrix: Matrix, *, size: int, rows: slice, raster_shape: tuple[int, ...]
+    matrix: Matrix, *, size: int, raster_shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Source x and y of the output pixels' centres in ``rows``, (r, size) each, in a raster padded by one pixel.
+    """Source x and y of the output pixels' centres, (size, size) each, in a raster padded by one pixel.
 
     Rays beside the raster end in the padding, so that looking up needs no further bounds.
     """
     (a, b, x0), (c, d, y0) = inverse_matrix(matrix)
     height, width = raster_shape
     centres = np.arange(size) + 0.5
-    x = np.add.outer((b * centres[rows] + x0 + 1).astype(np.float32), (a * centres).astype(np.float32))
-    y = np.add.outer((d * centres[rows] + y0 + 1).astype(np.float32), (c * centres).astype(np.float32))
+    x = np.add.outer((b * centres + x0 + 1).astype(np.float32), (a * centres).astype(np.float32))
+    y = np.add.outer((d * centres + y0 + 1).astype(np.float32), (c * centres).astype(np.float32))
     # the padding spans [0, 1): anything further out is moved into it
     return x.clip(0.5, width + 1.5, out=x), y.clip(0.5, height + 1.5, out=y)
