@@ -31,6 +31,8 @@ class Extras:
 
     depth_unit_mm: float | None = None
     """Check this unit of the recorded depth against the size of human faces."""
+    focal_px: float | None = None
+    """Focal length in pixels of the recorded pictures, which makes that check exact."""
     preview: int = 0
     """Show so many samples on a contact sheet."""
 
@@ -68,6 +70,8 @@ def prepare(
     function = PrepareTask(
         source=source, settings=settings, root=root, folder=out, code=code_version(source), debug=debug
     )
+    if settings.landmarks.task_file is not None:
+        summary.notes.append(f"landmarks by {settings.landmarks.describe()}")
     with open_for_writing(out, dataset=source.dataset) as writer:
         if engine.remote:
             function = replace(function, place=WorkerPlace.of(out, root=root, code=function.code))
@@ -80,9 +84,10 @@ def prepare(
         if part is not None:
             description[PART] = part.describe(whole)
         if extras.depth_unit_mm is not None:
-            verdict = _depth_unit_verdict(function, samples, extras.depth_unit_mm, description, writer.earlier)
+            verdict = _depth_unit_verdict(function, samples, extras, description, writer.earlier)
             description["depth_unit_check"] = verdict
-            (summary.warnings if verdict["outcome"] == "implausible" else summary.notes).append(verdict["text"])
+            is_wrong = verdict["outcome"] in ("doubtful", "implausible")
+            (summary.warnings if is_wrong else summary.notes).append(verdict["text"])
         writer.finish(records=records.values(), texts=folder_texts(summary, description=description))
         if extras.preview:
             faceless = {rejection.sample_id for rejection in summary.rejected if rejection.stage == LANDMARKS_STAGE}
@@ -138,21 +143,23 @@ def _as_rejection(sample: Sample, outcome: Rejection | WorkerDied) -> Rejection:
 def _depth_unit_verdict(
     function: PrepareTask,
     samples: Sequence[Sample],
-    depth_unit_mm: float,
+    extras: Extras,
     description: Mapping[str, Any],
     earlier: Mapping[str, Any],
-) -> dict[str, str]:
+) -> dict[str, Any]:
     """Judge the depth unit, or take the verdict of an earlier run over the same pixels, settings and code."""
     same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
-    if same and "depth_unit_check" in earlier:
-        return earlier["depth_unit_check"]
+    known = earlier.get("depth_unit_check")
+    if same and isinstance(known, dict) and known.get("focal_px") == extras.focal_px:
+        return known
     verdict = check_depth_unit(
         function.source.load,
         samples,
         finder=finder_of(function.settings.landmarks),
-        depth_unit_mm=depth_unit_mm,
+        depth_unit_mm=extras.depth_unit_mm or 0.0,
+        focal_px=extras.focal_px,
     )
-    return {"outcome": verdict.outcome, "text": verdict.text}
+    return {"outcome": verdict.outcome, "text": verdict.text, "focal_px": extras.focal_px}
 
 
 def _without_doubles(listing: Listing) -> Listing:

@@ -47,6 +47,16 @@ PolicyChoice = Annotated[
     str, typer.Option("--policy", metavar="NAME|FILE", help="Which action unit counts as which emotion.")
 ]
 DepthUnit = Annotated[float, typer.Option("--depth-unit", help="Millimetres per step of the recorded depth.")]
+FocalPx = Annotated[
+    float | None,
+    typer.Option(
+        "--focal-px",
+        min=1,
+        metavar="PX",
+        help="Focal length of the recorded pictures, if you know it: the depth unit is then checked exactly.",
+        show_default="unknown",
+    ),
+]
 
 
 @app.command("render-bu3dfe", rich_help_panel="Prepare")
@@ -160,6 +170,7 @@ def align(
     unfound: Unfound = "reject",
     mask: Mask = "none",
     depth_unit: DepthUnit = 0.125,
+    focal_px: FocalPx = None,
     preview: Preview = 0,
     max_rejected: MaxRejected = 0.05,
 ) -> None:
@@ -181,6 +192,7 @@ def align(
         scheduler=scheduler,
         part=part,
         threads=ALIGN_THREADS,
+        focal_px=focal_px,
     )
     summaries = [
         prepare_dataset(

@@ -98,6 +98,7 @@ class RunOptions:
     part: Part | None
     preview: int
     debug: bool
+    focal_px: float | None = None
 
 
 def run_options(
@@ -109,6 +110,7 @@ def run_options(
     scheduler: str,
     part: str = "",
     threads: int = 1,
+    focal_px: float | None = None,
 ) -> RunOptions:
     """The options of a run, with the program's ``--debug``; ``threads`` items run side by side in a worker."""
     from fer_prep.engine_choice import make_engine
@@ -119,6 +121,7 @@ def run_options(
         part=Part.parse(part) if part else None,
         preview=preview,
         debug=bool(context.find_root().params.get("debug")),
+        focal_px=focal_px,
     )
 
 
@@ -183,7 +186,7 @@ def prepare_source(
         settings=settings,
         engine=options.engine,
         part=options.part,
-        extras=Extras(depth_unit_mm=depth_unit_mm, preview=options.preview),
+        extras=Extras(depth_unit_mm=depth_unit_mm, focal_px=options.focal_px, preview=options.preview),
         progress=progress_bar,
         debug=options.debug,
     )

@@ -76,12 +76,13 @@ class FaceSize:
 class DepthUnitVerdict:
     """What the faces say about the depth unit."""
 
-    outcome: Literal["plausible", "implausible", "undecided"]
+    outcome: Literal["plausible", "doubtful", "implausible", "undecided"]
+    """``doubtful``: within what this way of measuring can be off, but another common unit fits better."""
     text: str
     """One or two sentences for people."""
     eye_distance_mm: float = math.nan
     explaining_unit_mm: float = math.nan
-    """The unit that would bring the eyes 62.5 mm apart, or the common one near it; NaN where undecided."""
+    """The common unit that brings the eyes nearest to 62.5 mm apart, else what brings them there; NaN: undecided."""
 
 
 def check_depth_unit(
@@ -159,13 +160,15 @@ def judge_depth_unit(
     by_relief = float(np.median([size.eye_distance_by_relief_mm for size in sizes]))
     if focal_px is not None and not pictures_were_rescaled(sizes):
         distances = [size.eye_distance_px * size.depth_at_eyes_mm / focal_px for size in sizes]
-        return _verdict(float(np.median(distances)), "by the camera", 0.0, len(sizes), depth_unit_mm)
+        return _verdict(
+            float(np.median(distances)), "by the focal length and the depth", 0.0, len(sizes), depth_unit_mm
+        )
     if by_relief <= 0:
         return DepthUnitVerdict(
             outcome="implausible",
             text=f"the faces are hollow (noses behind eyes, median of {len(sizes)}): is the depth inverted?",
         )
-    return _verdict(by_relief, "by the relief of the face", RELIEF_TOLERANCE, len(sizes), depth_unit_mm)
+    return _verdict(by_relief, "by the relief of the face, good to ±25 %,", RELIEF_TOLERANCE, len(sizes), depth_unit_mm)
 
 
 def pictures_were_rescaled(sizes: Sequence[FaceSize]) -> bool:
@@ -183,29 +186,22 @@ def pictures_were_rescaled(sizes: Sequence[FaceSize]) -> bool:
 
 def _verdict(eye_distance_mm: float, how: str, tolerance: float, faces: int, depth_unit_mm: float) -> DepthUnitVerdict:
     low, high = EYE_DISTANCE_MM
-    measured = (
-        f"the eyes are {eye_distance_mm:.1f} mm apart {how} (median of {faces} faces; people: {low:.0f}–{high:.0f} mm)"
-    )
-    if low * (1 - tolerance) <= eye_distance_mm <= high * (1 + tolerance):
-        fits = [
-            unit
-            for unit in COMMON_UNITS_MM
-            if low * (1 - tolerance) <= eye_distance_mm * unit / depth_unit_mm <= high * (1 + tolerance)
-        ]
-        others = ", ".join(f"{unit:g}" for unit in fits if unit != depth_unit_mm)
-        doubt = f"; {others} mm would fit as well" if others else ""
-        return DepthUnitVerdict(
-            outcome="plausible",
-            text=f"depth unit {depth_unit_mm:g} mm: {measured}{doubt}",
-            eye_distance_mm=eye_distance_mm,
-            explaining_unit_mm=depth_unit_mm,
-        )
     exact = depth_unit_mm * TYPICAL_EYE_DISTANCE_MM / eye_distance_mm
-    nearest = min(COMMON_UNITS_MM, key=lambda unit: abs(math.log(unit / exact)))
-    explaining = nearest if abs(math.log(nearest / exact)) < math.log(1.25) else exact
+    nearest = min((depth_unit_mm, *COMMON_UNITS_MM), key=lambda unit: abs(math.log(unit / exact)))
+    explaining = nearest if abs(math.log(nearest / exact)) < math.log(1 + RELIEF_TOLERANCE) else exact
+    advice = f"; {explaining:.3g} mm would explain it: --depth-unit {explaining:.3g}"
+    if low <= eye_distance_mm <= high:
+        outcome, judgement, advice, explaining = "plausible", "fits", "", depth_unit_mm
+    elif not low * (1 - tolerance) <= eye_distance_mm <= high * (1 + tolerance):
+        outcome, judgement = "implausible", "does not fit"
+    elif nearest == depth_unit_mm:
+        outcome, judgement, advice, explaining = "plausible", "fits best of the common ones", "", depth_unit_mm
+    else:
+        outcome, judgement = "doubtful", "is doubtful"
     return DepthUnitVerdict(
-        outcome="implausible",
-        text=f"depth unit {depth_unit_mm:g} mm: {measured}; a unit of {explaining:.3g} mm would explain it",
+        outcome=outcome,
+        text=f"depth unit {depth_unit_mm:g} mm {judgement}: eyes measured {eye_distance_mm:.1f} mm apart {how} as the "
+        f"median of {faces} faces; expected {low:.0f}–{high:.0f} mm{advice}",
         eye_distance_mm=eye_distance_mm,
         explaining_unit_mm=explaining,
     )

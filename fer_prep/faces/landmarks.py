@@ -65,8 +65,8 @@ class FinderSpec:
             elif place:
                 points_file = Path(place)
             kinds.append(kind)
-        _check_file("task", "--task-file", task_file, kinds)
-        _check_file("file", "--landmarks-file", points_file, kinds)
+        _check_file("task", task_file, kinds)
+        _check_file("file", points_file, kinds)
         return cls(kinds=tuple(kinds), task_file=task_file, points_file=points_file)
 
     def absolute(self) -> FinderSpec:
@@ -169,10 +169,10 @@ def _installed_version(package: str) -> str:
         return "absent"
 
 
-def _check_file(kind: str, option: str, path: Path | None, kinds: list[str]) -> None:
+def _check_file(kind: str, path: Path | None, kinds: list[str]) -> None:
     if path is None and kind in kinds:
-        raise UsageError(f"the landmark finder {kind!r} needs a file", hint=f"add {option} FILE")
+        raise UsageError(f"the landmark finder {kind!r} needs a file", hint=f"say --landmarks {kind}:FILE")
     if path is not None and kind not in kinds:
-        raise UsageError(f"{option} is given, but not used", path=path, hint=f"add --landmarks {kind}")
+        raise UsageError(f"a file for {kind!r} landmarks is given, but not used", path=path, hint=f"add {kind}:FILE")
     if path is not None and not path.is_file():
-        raise UsageError("no such file", path=path)
+        raise UsageError(f"no such file (for {kind!r} landmarks)", path=path)

@@ -58,7 +58,7 @@ def _load_wheel() -> Detector:
     if not hasattr(mediapipe, "solutions"):
         raise UsageError(
             f"mediapipe {mediapipe.__version__} carries no face models",
-            hint='pip install "mediapipe==0.10.14", or give a model: --landmarks task --task-file face_landmarker.task',
+            hint='pip install "mediapipe==0.10.14", or give a model: --landmarks task:face_landmarker.task',
         )
     mesh = mediapipe.solutions.face_mesh.FaceMesh(
         static_image_mode=True,

@@ -68,15 +68,24 @@ def test_a_wrong_unit_is_named_with_the_one_that_explains_it(assumed_mm, outcome
 def test_a_known_focal_length_decides_where_pictures_have_one_scale():
     one_scale = judge_depth_unit(sizes(rescaled=False), depth_unit_mm=0.125, focal_px=560)
     assert one_scale.eye_distance_mm == pytest.approx(62)
-    assert "camera" in one_scale.text
+    assert "focal length" in one_scale.text
     crops = judge_depth_unit(sizes(rescaled=True), depth_unit_mm=0.125, focal_px=560)
     assert "relief" in crops.text
 
 
-def test_units_that_the_relief_cannot_tell_apart_are_named():
-    verdict = judge_depth_unit(sizes(unit_factor=1.2), depth_unit_mm=0.125)
+def test_a_unit_beside_which_another_fits_better_is_doubtful():
+    verdict = judge_depth_unit(sizes(unit_factor=0.1 / 0.125 * 0.9), depth_unit_mm=0.1)
+    assert verdict.outcome == "doubtful"
+    assert verdict.text == (
+        "depth unit 0.1 mm is doubtful: eyes measured 43.2 mm apart by the relief of the face, good to ±25 %, as the "
+        "median of 20 faces; expected 55–70 mm; 0.125 mm would explain it: --depth-unit 0.125"
+    )
+
+
+def test_flat_noses_do_not_speak_against_the_common_unit_nearest_to_them():
+    verdict = judge_depth_unit(sizes(unit_factor=0.85), depth_unit_mm=0.125)
     assert verdict.outcome == "plausible"
-    assert "0.1 mm would fit as well" in verdict.text
+    assert "51.0 mm" in verdict.text
 
 
 def test_few_faces_or_inverted_depth_are_said_so():
@@ -87,7 +96,7 @@ def test_few_faces_or_inverted_depth_are_said_so():
 
 @pytest.mark.parametrize("dataset", ["CalD3r", "MenD3s"])
 def test_the_independent_trees_have_eighths_of_a_millimetre(corpus, dataset):
-    for unit_mm, outcome in ((0.125, "plausible"), (1.0, "implausible")):
+    for unit_mm, outcome in ((0.125, "plausible"), (1.0, "implausible"), (0.1, "doubtful")):
         source = RgbdPairs(dataset=dataset.lower(), depth_unit_mm=unit_mm)
         samples = source.list_samples(corpus / dataset).samples[::2]
         verdict = check_depth_unit(source.load, samples, finder=make_finder("mediapipe"), depth_unit_mm=unit_mm)
