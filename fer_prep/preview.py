@@ -56,7 +56,8 @@ def _entry(sample: Sample, scene: Scene, settings: PrepareSettings) -> SheetEntr
         caption = f"{sample.emotion}: rejected, {error.found}"
         return sheet_entry(sample.name, caption=caption, scene=scene, landmarks=None, frame=None, matrix=None)
     found_by = "no face found" if landmarks is None else landmarks.found_by
-    caption = f"{sample.emotion}, roll {framing.roll_degrees:+.1f}°, {found_by}"
+    choice = f", 1 of {landmarks.faces_found} faces" if landmarks is not None and landmarks.faces_found > 1 else ""
+    caption = f"{sample.emotion}, roll {framing.roll_degrees:+.1f}°, {found_by}{choice}"
     return sheet_entry(
         sample.name, caption=caption, scene=scene, landmarks=landmarks, frame=frame, matrix=framing.matrix
     )

@@ -18,6 +18,8 @@ from fer_prep.formats import png
 
 MAX_PIXELS: Final = 24_000_000
 """No picture of a face dataset comes near this; a header that claims more is damaged."""
+MAX_SIDE: Final = 32_766
+"""OpenCV, also the one inside MediaPipe, turns no larger ones and ends the process."""
 _MAX_JPEG_SCANS: Final = 20
 """Progressive pictures have about ten; each costs a decoder a pass over all pixels, however few bytes it has."""
 
@@ -89,9 +91,11 @@ def read_header(data: bytes) -> PictureHeader:
         header = _jpeg_header(data)
     else:
         raise FormatError(expected=_EXPECTED, found=f"bytes {data[:8]!r}" if data else "an empty file")
-    if not 0 < header.width * header.height <= MAX_PIXELS or min(header.width, header.height) < 0:
+    sides = header.width, header.height
+    if not 0 < header.width * header.height <= MAX_PIXELS or not 0 < min(sides) <= max(sides) <= MAX_SIDE:
         raise FormatError(
-            expected=f"a picture of 1 to {MAX_PIXELS} pixels", found=f"a header of {header.width} × {header.height}"
+            expected=f"a picture of 1 to {MAX_PIXELS} pixels and at most {MAX_SIDE} a side",
+            found=f"a header of {header.width} × {header.height}",
         )
     return header
 

@@ -107,6 +107,26 @@ def test_a_wrong_file_of_landmarks_stops_the_command(workspace):
     assert not (workspace / "data" / "prepared").exists()
 
 
+def test_the_focal_length_is_part_of_the_check_and_of_nothing_else(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=6, without_depth=-1, without_points=-1)
+    align(points)
+    assert re.search(r"reused +│ +6\n", align(points, "--focal-px", 575)[0])
+    check = PreparedFolder.open(workspace / "data" / "prepared" / "mend3s").summary["depth_unit_check"]
+    assert check["focal_px"] == 575
+
+
+def test_a_task_file_that_does_not_serve_is_an_error_that_names_it(workspace):
+    write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=2, without_depth=0, without_points=-1)
+    task = workspace / "face_landmarker.task"
+    task.write_bytes(b"no bundle")
+    _, said = fer_prep("align", "--workers", 0, "--landmarks", f"task:{task}", code=2)
+    assert f"{task}: expected a MediaPipe face_landmarker.task bundle" in said
+    _, said = fer_prep("align", "--landmarks", "task:absent.task", code=2)
+    assert said.startswith("error: absent.task: no such file")
+    _, said = fer_prep("align", "--landmarks", "task", code=2)
+    assert "say --landmarks task:FILE" in said
+
+
 def test_a_tree_of_another_name_needs_its_dataset(workspace):
     points = write_noise_tree(workspace / "faces", samples=8, without_depth=-1, without_points=-1)
     _, said = align(points, "--root", "faces", code=2)

@@ -94,7 +94,13 @@ def bmp_claiming(width: int, height: int) -> bytes:
 
 @pytest.mark.parametrize(
     "data",
-    [png_claiming(60_000, 60_000), png_claiming(0, 5), bmp_claiming(60_000, 60_000), bmp_claiming(30_000, -(2**31))],
+    [
+        png_claiming(60_000, 60_000),
+        png_claiming(40_000, 20),
+        png_claiming(0, 5),
+        bmp_claiming(60_000, 60_000),
+        bmp_claiming(30_000, -(2**31)),
+    ],
 )
 def test_a_header_is_not_trusted_with_memory(data):
     with pytest.raises(FormatError):
