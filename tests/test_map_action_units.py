@@ -71,7 +71,7 @@ def test_a_full_disk_leaves_no_table(root, tmp_path, monkeypatch):
     out = tmp_path / "table.csv"
     done = CliRunner().invoke(app, ["map-aus", "--root", str(root), "--out", str(out)])
     assert done.exit_code == 2
-    assert f"{out}: No space left on device" in done.stderr
+    assert f"{out}: no space left on device" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["tree"]
 
 
