@@ -36,7 +36,7 @@ def blocks(page: str) -> list[tuple[str, str]]:
 
 RUNNER = """
 import json, sys
-from {module} import app
+from MODULE import app
 for words in json.loads(sys.argv[1]):
     code = app(words, standalone_mode=False) or 0
     # two people are not a complete dataset, and this machine need not have everything
@@ -63,7 +63,7 @@ def run_shell(code: str) -> None:
         for words in calls:
             if words[0] == "kfold" and "--epochs" not in words:
                 words += ["--epochs", "1"]
-        run(RUNNER.format(module=PROGRAMS[program]), json.dumps(calls))
+        run(RUNNER.replace("MODULE", PROGRAMS[program]), json.dumps(calls))
 
 
 def run_page(page: str) -> None:

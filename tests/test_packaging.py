@@ -1,48 +1,98 @@
-"""What is installed works: the wheel carries the manifests."""
+"""What is released works: sdist and wheel, installed into a clean environment and used from another folder."""
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from fer_prep import resources
+from fer_prep import __version__, resources
 from fer_prep.resources import manifest_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def build(folder: Path, source: Path) -> dict[str, Path]:
+    """``sdist`` and ``wheel`` of a source tree, built as a release is, without network."""
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    subprocess.run(command, check=True, cwd=source, capture_output=True)
+    return {"sdist": next(folder.glob("*.tar.gz")), "wheel": next(folder.glob("*.whl"))}
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(folder), str(ROOT)], check=True, cwd=folder)
-    return next(folder.glob("*.whl"))
+def release(tmp_path_factory) -> dict[str, Path]:
+    return build(tmp_path_factory.mktemp("dist"), ROOT)
+
+
+@pytest.fixture(scope="module")
+def installed(release, tmp_path_factory) -> Path:
+    """The bin folder of a new environment that has our wheel, and sees the dependencies of this one (7 GB) by path."""
+    folder = tmp_path_factory.mktemp("clean")
+    venv.create(folder, with_pip=False, symlinks=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))
+    command = [sys.executable, "-m", "pip", "--python", str(folder), "install", "--quiet", "--no-deps"]
+    subprocess.run([*command, str(release["wheel"])], check=True)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "bin"
+
+
+def call(installed: Path, *words: str, cwd: Path) -> str:
+    """Run an installed program in another folder, with nothing of this checkout on the path."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "COV"))}
+    done = subprocess.run(
+        [installed / words[0], *words[1:]], cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.mark.slow
-def test_an_installed_wheel_finds_its_manifests_from_another_folder(wheel, tmp_path):
-    site = tmp_path / "site"
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(site)
+def test_installed_programs_tell_their_version(installed, tmp_path):
+    for program in ("fer-prep", "fer-train"):
+        assert call(installed, program, "--version", cwd=tmp_path).strip() == f"{program} {__version__}"
+
+
+@pytest.mark.slow
+def test_installed_modules_find_their_manifests(installed, tmp_path):
     code = (
-        "import fer_prep.resources as r\n"
-        f"assert str(r.__file__).startswith({str(site)!r}), r.__file__\n"
-        "print(r.manifest_file('', 'bu3dfe'), r.manifest_file('policies', 'thesis-3.8'),"
+        "import fer_prep, fer_prep.resources as r\n"
+        "print(fer_prep.__file__, r.manifest_file('', 'bu3dfe'), r.manifest_file('policies', 'thesis-3.8'),"
         " r.manifest_file('protocols', 'subject-kfold'), len(r.tested_versions()))"
     )
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(
-        command, cwd=elsewhere, env={"PYTHONPATH": str(site)}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[-1]) == len(resources.tested_versions())
+    module, *files, versions = call(installed, "python", "-c", code, cwd=tmp_path).split()
+    environment = str(installed.parent)
+    assert [path for path in (module, *files) if not path.startswith(environment)] == []
+    assert int(versions) == len(resources.tested_versions())
+
+
+@pytest.mark.slow
+def test_installed_programs_make_and_prepare_sample_data(installed, tmp_path):
+    call(installed, "fer-prep", "sample-data", "--subjects", "1", "--intensities", "4", cwd=tmp_path)
+    call(installed, "fer-prep", "render-bu3dfe", "--size", "64", "--workers", "1", cwd=tmp_path)
+    assert len(list((tmp_path / "data/prepared/bu3dfe/depth").glob("*.png"))) == 7
+    assert "thesis" in call(installed, "fer-train", "presets", cwd=tmp_path)
+
+
+@pytest.mark.slow
+def test_the_sdist_alone_builds_the_same_wheel(release, tmp_path):
+    with tarfile.open(release["sdist"]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    [source] = tmp_path.iterdir()
+    again = build(tmp_path / "dist", source)["wheel"]
+    contents = [
+        {info.filename: info.CRC for info in zipfile.ZipFile(path).infolist() if not info.filename.endswith("RECORD")}
+        for path in (release["wheel"], again)
+    ]
+    assert contents[0] == contents[1]
+    assert "fer_prep/py.typed" in contents[0] or not (ROOT / "fer_prep" / "py.typed").exists()
 
 
 def test_manifests_are_found_in_a_checkout():
@@ -53,3 +103,8 @@ def test_constraints_pin_versions_without_addresses():
     text = (ROOT / "constraints.txt").read_text()
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!_-]+", line) for line in lines)
+
+
+def test_changelog_citation_and_package_agree_on_the_version():
+    assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
