@@ -62,7 +62,7 @@ def _command_section(program: str, name: str, command: Any) -> str:
     """Heading, usage, text, examples and tables of one command."""
     arguments = [param for param in command.params if param.param_type_name == "argument"]
     shown = " ".join(_argument(param) for param in arguments)
-    text, examples = _split_examples(_plain(command.help), f"{program} {name}")
+    text, examples = _split_examples(_plain(command.help))
     parts = [
         f"## {name}",
         f"`{' '.join(f'{program} {name} [options] {shown}'.split())}`",
@@ -73,13 +73,13 @@ def _command_section(program: str, name: str, command: Any) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _split_examples(text: str, command: str) -> tuple[str, list[str]]:
+def _split_examples(text: str) -> tuple[str, list[str]]:
     """The help's prose, and the lines of it that are examples."""
     prose: list[str] = []
     examples: list[str] = []
     for line in text.replace("\b", "").splitlines():
         bare = re.sub(r"^Examples?:\s*", "", line.strip())
-        if bare.startswith(command):
+        if bare.startswith(("fer-prep ", "fer-train ")):
             examples.append(bare.split("  ")[0])
         elif bare or not line.strip():
             prose.append(bare)
@@ -101,7 +101,7 @@ def _option_cell(param: Any) -> str:
 def _meaning_cell(param: Any) -> str:
     default = _default(param)
     text = _cell(_plain(getattr(param, "help", "")))
-    return f"{text} Default: {_code(default)}." if default else text + (" Required." if param.required else "")
+    return f"{text} Default: {default}." if default else text + (" Required." if param.required else "")
 
 
 def _argument(param: Any) -> str:
@@ -134,11 +134,11 @@ def _default(param: Any) -> str:
     """The default as ``--help`` shows it; '' where there is none to speak of."""
     shown = getattr(param, "show_default", None)
     if isinstance(shown, str):
-        return shown
+        return _cell(shown)
     default = param.default
     if default is None or default is False or default == () or callable(default) or not _is_plain(default):
         return ""
-    return "on" if default is True else str(default)
+    return "on" if default is True else _code(str(default))
 
 
 def _is_plain(value: Any) -> bool:
