@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FoldsError
-from fer_prep.fold_protocols import GROUP_BY, FoldData
+from fer_prep.fold_protocols import GROUP_BY, FoldData, shipped_group_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +53,12 @@ def validate(manifest: FoldManifest, data: FoldData) -> None:
         )
     if manifest.group_by not in GROUP_BY:
         raise FoldsError(expected=f"group_by one of {', '.join(GROUP_BY)}", found=repr(manifest.group_by))
+    if (expected := shipped_group_by(manifest.protocol)) not in ("", manifest.group_by):
+        raise FoldsError(
+            expected=f"group_by {expected!r}, as protocol {manifest.protocol} has it",
+            found=repr(manifest.group_by),
+            hint="folds of one's own need a protocol name of their own",
+        )
     if len(manifest.classes) < 2 or list(manifest.classes) != [c for c in data.classes if c in manifest.classes]:
         raise FoldsError(
             expected=f"at least two classes of {', '.join(data.classes)}, in this order",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FoldsError
 from fer_prep.group_splitter import Groups, split_groups
-from fer_prep.resources import manifest_file
+from fer_prep.resources import manifest_file, manifests_folder
 
 Rows = NDArray[np.int64]
 Split = tuple[Rows, Rows]
@@ -97,6 +98,14 @@ def read_protocol(name: str) -> FoldProtocol:
     protocol = FoldProtocol(name=path.stem, **content)
     _refuse_contradictions(protocol, path)
     return protocol
+
+
+@cache
+def shipped_group_by(name: str) -> str:
+    """What the protocol of that name in ``manifests/protocols`` keeps apart; empty for a protocol of one's own."""
+    path = manifests_folder() / "protocols" / f"{name}.toml"
+    shipped = path.name == f"{name}.toml" and path.is_file()  # a name with slashes would lead elsewhere
+    return read_protocol(name).group_by if shipped else ""
 
 
 def _refuse_contradictions(protocol: FoldProtocol, path: Path) -> None:

@@ -306,6 +306,10 @@ class TestRefused:
     def test_an_unknown_grouping(self):
         self.refused("group_by", group_by="person")
 
+    @pytest.mark.parametrize("group_by", ["sample", "dataset"])
+    def test_a_known_protocol_that_keeps_something_else_apart(self, group_by):
+        self.refused("expected group_by 'subject', as protocol subject-kfold has it", group_by=group_by)
+
     def test_a_sample_validated_twice(self):
         folds = (self.manifest.folds[0], self.manifest.folds[0])
         with pytest.raises(FoldsError, match="already validated"):
