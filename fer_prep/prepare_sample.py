@@ -130,10 +130,11 @@ def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -
     """The face's landmarks in scene-raster pixels; None where there are none and the settings allow that."""
     landmarks = finder_of(settings.landmarks).find(scene, sample=sample)
     if landmarks is None and settings.unfound == "reject" and settings.landmarks.kinds != ("none",):
+        is_searched = bool({"mediapipe", "task"} & set(settings.landmarks.kinds))
         raise SampleError(
             stage=LANDMARKS_STAGE,
             expected=f"a face (landmarks by {', then '.join(settings.landmarks.kinds)})",
-            found="none in any attempt",
+            found="none in any attempt" if is_searched else "no points of both eyes given for it",
         )
     return landmarks
 

@@ -8,11 +8,12 @@ from pathlib import Path
 from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import SampleError
 from fer_prep.faces.contact_sheet import SheetEntry, contact_sheet, sheet_entry
+from fer_prep.faces.framing import Framing
 from fer_prep.formats.pictures import png_bytes
 from fer_prep.prepare_sample import PrepareSettings, find_landmarks, frame_scene
 from fer_prep.prepared_files import PREVIEW
 from fer_prep.progress import Progress, silent
-from fer_prep.sample import Sample, Scene
+from fer_prep.sample import Landmarks, Sample, Scene
 from fer_prep.sources import Source
 
 
@@ -55,9 +56,14 @@ def _entry(sample: Sample, scene: Scene, settings: PrepareSettings) -> SheetEntr
     except SampleError as error:
         caption = f"{sample.emotion}: rejected, {error.found}"
         return sheet_entry(sample.name, caption=caption, scene=scene, landmarks=None, frame=None, matrix=None)
-    found_by = "no face found" if landmarks is None else landmarks.found_by
-    choice = f", 1 of {landmarks.faces_found} faces" if landmarks is not None and landmarks.faces_found > 1 else ""
-    caption = f"{sample.emotion}, roll {framing.roll_degrees:+.1f}°, {found_by}{choice}"
+    caption = f"{sample.emotion}, {_how_found(landmarks, framing)}"
     return sheet_entry(
         sample.name, caption=caption, scene=scene, landmarks=landmarks, frame=frame, matrix=framing.matrix
     )
+
+
+def _how_found(landmarks: Landmarks | None, framing: Framing) -> str:
+    if landmarks is None:
+        return "no face known, as recorded"
+    choice = f", 1 of {landmarks.faces_found} faces" if landmarks.faces_found > 1 else ""
+    return f"roll {framing.roll_degrees:+.1f}°, {landmarks.found_by}{choice}"

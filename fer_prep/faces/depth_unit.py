@@ -70,6 +70,7 @@ class FaceSize:
     eye_distance_px: float
     depth_at_eyes_mm: float
     eye_distance_by_relief_mm: float
+    """NaN where no more than the eyes is known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,26 +118,31 @@ def check_depth_unit(
 def measure_face(z_mm: NDArray[np.floating], points: Mapping[str, Point]) -> FaceSize | None:
     """Eye distance of one face; ``z_mm`` (H, W) with NaN where there is no data, ``points`` in its pixels.
 
-    None where the eyes, the nose tip, or depth at them are missing.
+    None where the eyes or depth at them are missing.
     """
     eyes = eye_centres(points)
     heights = {name: _height_at(z_mm, points[name]) for name in PROTRUSION if name in points}
     known = [name for name, height in heights.items() if math.isfinite(height)]
     at_eyes = [heights[name] for name in known if "eye" in name]
-    if eyes is None or NOSE_TIP not in known or len(at_eyes) < 3 or len(known) < 5:
+    if eyes is None or len(at_eyes) < 3:
         return None
+    return FaceSize(
+        eye_distance_px=float(np.hypot(*(eyes[0] - eyes[1]))),
+        depth_at_eyes_mm=-float(np.mean(at_eyes)),
+        eye_distance_by_relief_mm=_relief_mm({name: heights[name] for name in known}, points, eyes),
+    )
+
+
+def _relief_mm(heights: Mapping[str, float], points: Mapping[str, Point], eyes: tuple[Point, Point]) -> float:
+    """Eye distance by relief from heights at landmarks; NaN without a nose tip or with too few of them."""
+    if NOSE_TIP not in heights or len(heights) < 5:
+        return math.nan
     middle = (eyes[0] + eyes[1]) / 2
     eye_distance_px = float(np.hypot(*(eyes[0] - eyes[1])))
     # height = offset + tilt · position + eye distance · protrusion, by least squares over the landmarks
-    terms = [[1, *((points[name] - middle) / eye_distance_px), PROTRUSION[name]] for name in known]
-    solution, _, rank, _ = np.linalg.lstsq(np.array(terms), np.array([heights[name] for name in known]), rcond=None)
-    if rank < 4:
-        return None
-    return FaceSize(
-        eye_distance_px=eye_distance_px,
-        depth_at_eyes_mm=-float(np.mean(at_eyes)),
-        eye_distance_by_relief_mm=float(solution[3]),
-    )
+    terms = [[1, *((points[name] - middle) / eye_distance_px), PROTRUSION[name]] for name in heights]
+    solution, _, rank, _ = np.linalg.lstsq(np.array(terms), np.array(list(heights.values())), rcond=None)
+    return float(solution[3]) if rank == 4 else math.nan
 
 
 def _height_at(z_mm: NDArray[np.floating], point: Point) -> float:
@@ -152,17 +158,18 @@ def judge_depth_unit(
     sizes: Sequence[FaceSize], *, depth_unit_mm: float, focal_px: float | None = None
 ) -> DepthUnitVerdict:
     """Compare the median eye distance with that of people."""
+    if focal_px is not None and len(sizes) >= FEWEST_FACES and not pictures_were_rescaled(sizes):
+        distances = [size.eye_distance_px * size.depth_at_eyes_mm / focal_px for size in sizes]
+        return _verdict(
+            float(np.median(distances)), "by the focal length and the depth", 0.0, len(sizes), depth_unit_mm
+        )
+    sizes = [size for size in sizes if math.isfinite(size.eye_distance_by_relief_mm)]
     if len(sizes) < FEWEST_FACES:
         return DepthUnitVerdict(
             outcome="undecided",
             text=f"depth unit not checked: {len(sizes)} faces with depth at eyes and nose; {FEWEST_FACES} are needed",
         )
     by_relief = float(np.median([size.eye_distance_by_relief_mm for size in sizes]))
-    if focal_px is not None and not pictures_were_rescaled(sizes):
-        distances = [size.eye_distance_px * size.depth_at_eyes_mm / focal_px for size in sizes]
-        return _verdict(
-            float(np.median(distances)), "by the focal length and the depth", 0.0, len(sizes), depth_unit_mm
-        )
     if by_relief <= 0:
         return DepthUnitVerdict(
             outcome="implausible",

@@ -46,14 +46,14 @@ def test_the_eye_distance_comes_out_of_the_relief_whatever_the_tilt(tilt):
     assert measure_face(z_mm, points).eye_distance_by_relief_mm == pytest.approx(58, abs=0.1)
 
 
-def test_a_hole_at_a_mouth_corner_costs_one_landmark_and_at_the_nose_the_face():
+def test_a_hole_at_a_mouth_corner_costs_one_landmark_and_at_the_nose_the_relief():
     z_mm, points = face()
     x, y = points["mouth_left"].astype(int)
     z_mm[y - 3 : y + 4, x - 3 : x + 4] = np.nan
     assert measure_face(z_mm, points).eye_distance_by_relief_mm == pytest.approx(62, abs=0.1)
     x, y = points["nose_tip"].astype(int)
     z_mm[y - 3 : y + 4, x - 3 : x + 4] = np.nan
-    assert measure_face(z_mm, points) is None
+    assert np.isnan(measure_face(z_mm, points).eye_distance_by_relief_mm)
 
 
 @pytest.mark.parametrize(("assumed_mm", "outcome"), [(0.125, "plausible"), (1.0, "implausible"), (0.05, "implausible")])
@@ -71,6 +71,16 @@ def test_a_known_focal_length_decides_where_pictures_have_one_scale():
     assert "focal length" in one_scale.text
     crops = judge_depth_unit(sizes(rescaled=True), depth_unit_mm=0.125, focal_px=560)
     assert "relief" in crops.text
+
+
+def test_eyes_alone_are_enough_where_the_focal_length_is_known():
+    z_mm, points = face(eye_distance_mm=62, eye_distance_px=50)
+    eyes = {name: point for name, point in points.items() if "eye" in name}
+    faces = [measure_face(z_mm, eyes)] * 6
+    assert judge_depth_unit(faces, depth_unit_mm=0.125).outcome == "undecided"
+    depth_mm = faces[0].depth_at_eyes_mm
+    verdict = judge_depth_unit(faces, depth_unit_mm=0.125, focal_px=50 * depth_mm / 62)
+    assert verdict.eye_distance_mm == pytest.approx(62)
 
 
 def test_a_unit_beside_which_another_fits_better_is_doubtful():
