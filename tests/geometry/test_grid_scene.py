@@ -6,6 +6,7 @@ import pytest
 from fer_prep.errors import SampleError
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.mesh_scene import BACKGROUND
+from fer_prep.geometry.renderers import RENDERERS, choose_renderer, probe_renderers
 
 ROWS, COLUMNS = 90, 80
 WIDTH, HEIGHT = 400, 450
@@ -101,3 +102,30 @@ def test_points_without_neighbours_are_no_scan() -> None:
     valid[::8, ::8] = True
     with pytest.raises(SampleError, match="neighbouring valid points"):
         scan(valid)
+
+
+@pytest.mark.parametrize("name", list(RENDERERS))
+def test_every_renderer_sees_the_same_scan(name: str) -> None:
+    if reason := probe_renderers()[name]:
+        pytest.skip(f"{name} does not work here: {reason}")
+    valid = np.ones((ROWS, COLUMNS), bool)
+    valid[20:60, 30:50] = False
+    turned = np.array([[0.4, 0.07, 11.0], [-0.07, 0.4, 31.0]])
+    reference = scan(valid, renderer=choose_renderer("numpy")).view(turned, size=200)
+    frame = scan(valid, renderer=choose_renderer(name)).view(turned, size=200)
+    assert np.count_nonzero(frame.valid != reference.valid) < 20  # outlines may differ by a hair
+    both = frame.valid & reference.valid
+    assert np.abs(frame.z_mm - reference.z_mm)[both].max() < 0.02
+    assert np.abs(frame.rgb.astype(int) - reference.rgb)[both].max() <= 2
+
+
+def test_an_odd_raster_is_continued_to_its_last_row_and_column() -> None:
+    frame = scan().view(np.array([[0.5, 0, 0.0], [0, 0.5, 0.0]]), size=257)
+    x, y = metric(frame, 257)
+    red, green = frame.rgb[..., 0].astype(float), frame.rgb[..., 1].astype(float)
+    u = (x + (COLUMNS - 1) / 2 + 10) / (COLUMNS + 20)
+    v = ((ROWS - 1) / 2 - y + 10) / (ROWS + 20)
+    within = (u > 0.01) & (u < 0.99) & (v > 0.01) & (v < 0.99)
+    assert within[-1].any()
+    assert np.abs(red - 200 * u)[within].max() < 3
+    assert np.abs(green - 200 * v)[within].max() < 3
