@@ -6,6 +6,7 @@ A killed process leaves at most files named ``.<name>.<token>.part``, which ``re
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -22,6 +23,8 @@ def stage_file(path: Path, *, content: bytes | str, flush: bool = True) -> Path:
     once, a hundred times faster than one by one.
     Raises OSError (naming ``path``) where the disk is full or the folder is not writable; then nothing is left behind.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     data = content.encode() if isinstance(content, str) else content
     try:
@@ -45,7 +48,11 @@ def publish_file(staged: Path, *, path: Path) -> None:
 
 
 def write_atomically(path: Path, *, content: bytes | str) -> None:
-    """Write a whole file or nothing: after a kill or a full disk, ``path`` holds its old content or the new one."""
+    """Write a whole file or nothing: after a kill or a full disk, ``path`` holds its old content or the new one.
+
+    Its folder is made where there is none.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
     staged = stage_file(path, content=content)
     publish_file(staged, path=path)
     flush_folder(path.parent)

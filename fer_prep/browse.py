@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.errors import UsageError
 from fer_prep.folds import FoldManifest
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
@@ -53,6 +54,9 @@ def write_page(
     of samples.
     """
     size = min(thumbnail or thumbnail_size(data.n), data.height)
+    if path.is_dir():
+        raise UsageError("--out must be a file; this is a folder", path=path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
     before, after = (_PAGE / "page.html").read_text(encoding="utf-8").split("<!-- data -->")
     try:

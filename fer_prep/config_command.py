@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from fer_prep.console import console, print_json, print_table
-from fer_prep.errors import UsageError
+from fer_prep.errors import UsageError, did_you_mean
 from fer_prep.workspace import RAW_TREES
 from fer_prep.workspace_settings import (
     COMMON,
@@ -34,7 +34,7 @@ def add_config_command(app: typer.Typer, *, program: str) -> None:
     ) -> None:
         group: Any = context.find_root().command
         if command and command not in group.commands:
-            raise UsageError(f"no command called {command!r}; known: {', '.join(group.commands)}")
+            raise UsageError(f"no command called {command!r}; {did_you_mean(command, group.commands)}")
         rows = list(_option_rows(group, program=program, only=command))
         if not command:
             rows = [*_place_rows(), *(row for row in rows if row["from"] != "default")]

@@ -16,6 +16,8 @@ A command that ends with one of these prints its one or two lines and exits with
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -97,3 +99,16 @@ class DatasetFileError(FerError):
 
 class FoldsError(FerError):
     """A fold manifest that is malformed, leaks, or belongs to other data."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known names that are near, for an error about an unknown one; all of them where none is near.
+
+    >>> did_you_mean("subject-kfod", ["subject-kfold", "thesis-5fold"])
+    'did you mean subject-kfold?'
+    >>> did_you_mean("x", ["demo", "thesis"])
+    'known: demo, thesis'
+    """
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.7)
+    return f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names) or 'none'}"

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import FoldsError
 from fer_prep.fold_manifest import Fold, FoldManifest, validate
 from fer_prep.fold_protocols import FoldData, assign_parts, make_splits, read_protocol
@@ -132,9 +133,7 @@ def write_folds(manifest: FoldManifest, path: Path, *, data: FoldData) -> None:
     if manifest.selection:
         content["selection"] = dict(manifest.selection)
     content["folds"] = [{"train": list(fold.train), "val": list(fold.val)} for fold in manifest.folds]
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_atomically(path, content=json.dumps(content, indent=1) + "\n")
 
 
 def read_folds(path: Path, *, data: FoldData | None = None) -> FoldManifest:

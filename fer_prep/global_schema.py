@@ -64,6 +64,13 @@ def dataset_at(group: h5py.Group, name: str) -> h5py.Dataset:
 
 def open_hdf5(path: Path) -> h5py.File:
     """Open any HDF5 file for reading; what HDF5 says about a bad one is put into a sentence for a person."""
+    if path.is_dir():
+        raise DatasetFileError(
+            path=path,
+            expected="an HDF5 dataset",
+            found="a folder",
+            hint="fer-prep merge makes a dataset of prepared folders",
+        )
     if not path.is_file():
         raise DatasetFileError("no such file", path=path, hint="fer-prep merge --out global.h5 writes one")
     try:

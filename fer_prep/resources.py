@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import UsageError, did_you_mean
 
 
 def manifests_folder() -> Path:
@@ -21,8 +21,9 @@ def manifest_file(kind: str, name: str, *, suffix: str = ".toml") -> Path:
     folder = manifests_folder() / kind if kind else manifests_folder()
     path = folder / f"{name}{suffix}"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob(f"*{suffix}"))) or "none"
-        raise UsageError(f"no {kind or 'dataset'} called {name!r}; known: {known}")
+        known = [p.stem for p in folder.glob(f"*{suffix}")]
+        what = kind.replace("policies", "policy").removesuffix("s") or "dataset"
+        raise UsageError(f"no {what} called {name!r}; {did_you_mean(name, known)}")
     return path
 
 

@@ -20,13 +20,12 @@ runs, as everywhere. A program checks its own half of the file; the other half i
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import UsageError, did_you_mean
 from fer_prep.workspace import RAW, RAW_TREES
 
 FILE: Final = Path("fer.toml")
@@ -111,6 +110,4 @@ def _refuse_unknown(given: Iterable[str], *, known: Iterable[str] | Mapping[str,
     names = list(known)
     for key in given:
         if key not in names:
-            near = difflib.get_close_matches(key, names, n=3)
-            said = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(sorted(names))}"
-            raise UsageError(f"no setting called {where}{key}; {said}", path=FILE)
+            raise UsageError(f"no setting called {where}{key}; {did_you_mean(key, names)}", path=FILE)

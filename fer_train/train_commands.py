@@ -68,7 +68,7 @@ def kfold(
     data: DataOption = Path("global.h5"),
     folds: Annotated[
         int | None,
-        typer.Option(help="How many folds. Default: those of the manifest beside the data.", show_default=False),
+        typer.Option(min=2, help="How many folds. Default: those of the manifest beside the data.", show_default=False),
     ] = None,
     manifest: ManifestOption = None,
     preset: PresetOption = None,
@@ -122,7 +122,7 @@ def kfold(
 @app.command()
 def fit(
     data: DataOption = Path("global.h5"),
-    fold: Annotated[int, typer.Option(help="Which fold of the manifest, counted from 0.")] = 0,
+    fold: Annotated[int, typer.Option(min=0, help="Which fold of the manifest, counted from 0.")] = 0,
     manifest: ManifestOption = None,
     preset: PresetOption = None,
     epochs: EpochsOption = None,

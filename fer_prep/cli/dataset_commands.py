@@ -48,7 +48,9 @@ def merge(
     max_per_class: MaxPerClass = 0,
     neutrals_per_subject: Neutrals = "",
     seed: Annotated[int, typer.Option(help="For --max-per-class.")] = 0,
-    workers: Annotated[int | None, typer.Option(help="Threads that decode.", show_default="one a core")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Threads that decode; 0: one a core.", show_default="one a core")
+    ] = None,
     card: Annotated[bool, typer.Option(help="Write a data card (Markdown and Croissant) beside the dataset.")] = True,
 ) -> None:
     """Pack prepared folders into one HDF5 dataset, with five subject-disjoint folds and a data card beside it.
@@ -114,8 +116,10 @@ def folds(
     protocol: Annotated[
         str, typer.Option(help="A protocol (see --list), or the path of a protocol file of your own.")
     ] = "subject-kfold",
-    folds: Annotated[int | None, typer.Option(help="Number of folds.", show_default="the protocol's")] = None,
-    repeats: Annotated[int | None, typer.Option(help="Number of repeats.", show_default="the protocol's")] = None,
+    folds: Annotated[int | None, typer.Option(min=1, help="Number of folds.", show_default="the protocol's")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Number of repeats.", show_default="the protocol's")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default="the protocol's")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The manifest.", show_default="<dataset>.folds.json")

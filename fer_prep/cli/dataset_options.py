@@ -27,7 +27,7 @@ Intensity = Annotated[
 LabelSource = Annotated[
     str, typer.Option(help="Only labels that are [b]posed[/], [b]elicited[/], [b]action-unit[/].", show_default="all")
 ]
-MaxPerClass = Annotated[int, typer.Option(help="Draw at most so many samples of each class; 0: all.")]
+MaxPerClass = Annotated[int, typer.Option(min=0, help="Draw at most so many samples of each class; 0: all.")]
 Neutrals = Annotated[
     str,
     typer.Option(

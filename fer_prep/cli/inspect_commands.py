@@ -38,9 +38,13 @@ def check(
     print_table(f"{report.kind} {report.path}", ["", "looked at", "found"], rows)
     errors = sum(finding.severity == "error" for finding in report.findings)
     warnings = sum(finding.severity == "warning" for finding in report.findings)
-    console.print(f"{errors} errors, {warnings} warnings")
+    console.print(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
     if report.failed:
         raise typer.Exit(EXIT_DATA_WRONG)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 @app.command(rich_help_panel="Dataset")
