@@ -45,6 +45,9 @@ class FerGroup(TyperGroup):
             code = error.exit_code
         except typer.Abort:
             code = EXIT_INTERRUPTED
+        except SystemExit as left:
+            # Typer and rich leave with 1 when the reader of a help text goes away (| head)
+            code = 0 if isinstance(left.__context__, BrokenPipeError) else left.code
         sys.exit(code if isinstance(code, int) else 0)
 
     def invoke(self, ctx: Any) -> Any:
