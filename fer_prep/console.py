@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import Any, Final, final
+from typing import Annotated, Any, Final, final
 
 import typer
 from rich.console import Console
@@ -124,6 +124,9 @@ def _lines(description: str, *, total: int, unit: str) -> Callable[[int], None]:
 def too_many_rejected(*, rejected: int, total: int, max_rejected: float) -> bool:
     """True when more than the allowed share of samples (``--max-rejected``) was rejected."""
     return total > 0 and rejected / total > max_rejected
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def print_json(content: object) -> None:

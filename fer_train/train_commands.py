@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from fer_prep.console import console, note, print_table, progress_bar
+from fer_prep.console import JsonOption, console, note, print_json, print_table, progress_bar
 from fer_prep.errors import FerError
 from fer_train.cli import app
 
@@ -171,6 +171,7 @@ def fit(
 @app.command()
 def presets(
     name: Annotated[str | None, typer.Argument(help="A preset or TOML file to show in full.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the presets, or show every setting of one.
 
@@ -178,10 +179,16 @@ def presets(
 
         fer-train presets
 
-        fer-train presets thesis
+        fer-train presets thesis > mine.toml
+
+        fer-train presets thesis --json
     """
     from fer_train.settings_file import config_to_toml, load_preset, preset_names
 
+    if as_json:
+        wanted = preset_names() if name is None else [name]
+        print_json({known: load_preset(known) for known in wanted})
+        return
     if name is not None:
         console.print(escape(config_to_toml(load_preset(name))), soft_wrap=True)
         return

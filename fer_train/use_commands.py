@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from fer_prep.console import EXIT_DATA_WRONG, console, print_table, progress_bar, warn
+from fer_prep.console import EXIT_DATA_WRONG, JsonOption, console, note, print_json, print_table, progress_bar, warn
 from fer_train.cli import app
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def evaluate(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Judge a trained run on people it was not trained on; several runs or files give a cross-dataset matrix.
 
@@ -51,20 +51,23 @@ def evaluate(
 
     chosen = choose_device(device)
     if len(runs) > 1 or len(data) > 1:
-        _evaluate_many(runs, data, out=out, device=chosen)
+        _evaluate_many(runs, data, out=out, device=chosen, as_json=as_json)
     else:
-        _evaluate_one(runs[0], data[0], out=out, device=chosen)
+        _evaluate_one(runs[0], data[0], out=out, device=chosen, as_json=as_json)
     if out is not None:
-        console.print(f"written to {escape(str(out))}", soft_wrap=True)
+        note(f"written to {out}")
 
 
-def _evaluate_one(run: Path, data: Path, *, out: Path | None, device: torch.device) -> None:
+def _evaluate_one(run: Path, data: Path, *, out: Path | None, device: torch.device, as_json: bool) -> None:
     from fer_train.evaluate import evaluate as judge
 
     evaluation = judge(run, data, device=device, progress=progress_bar)
     if out is not None:
         evaluation.write(out)
     report = evaluation.report
+    if as_json:
+        print_json(report)
+        return
     rows = [
         (name, entry["samples"], entry["subjects"], *(f"{entry[key]:.1f}" for key in SHOWN))
         for name, entry in [*report["datasets"].items(), ("all", report)]
@@ -77,12 +80,17 @@ def _evaluate_one(run: Path, data: Path, *, out: Path | None, device: torch.devi
         console.print(f"{report['left_out_trained_on']} samples of people that were trained on were left out")
 
 
-def _evaluate_many(runs: list[Path], data: list[Path], *, out: Path | None, device: torch.device) -> None:
+def _evaluate_many(
+    runs: list[Path], data: list[Path], *, out: Path | None, device: torch.device, as_json: bool
+) -> None:
     from fer_train.cross_dataset import cross_matrix
 
     matrix = cross_matrix(runs, data, device=device, progress=progress_bar)
     if out is not None:
         matrix.write(out)
+    if as_json:
+        print_json(matrix.to_dict())
+        return
     marks = {True: " *", False: ""}
     rows = [
         (
@@ -125,6 +133,7 @@ def predict(
         float, typer.Option(min=0, max=1, help="Share of pictures that may be unusable before the exit code is 1.")
     ] = 0.05,
     device: DeviceOption = "auto",
+    as_json: JsonOption = False,
 ) -> None:
     """Print the probabilities of every expression: by one fold's network, or the mean of all folds of a run.
 
@@ -136,7 +145,7 @@ def predict(
 
         fer-train predict runs/demo face.png --depth face-depth.png
 
-        fer-train predict runs/demo-rgb holiday.jpg --align --format json
+        fer-train predict runs/demo-rgb holiday.jpg --align --json
     """
     from fer_train.environment import choose_device
     from fer_train.evaluate import Ensemble
@@ -144,6 +153,7 @@ def predict(
     from fer_train.predict import FORMATS, check_format
     from fer_train.predict import predict as answer
 
+    form = "json" if as_json else form
     check_format(form)
     chosen = choose_device(device)
     ensemble = Ensemble.load(run, device=chosen)

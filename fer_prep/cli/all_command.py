@@ -33,6 +33,7 @@ from fer_prep.cli.prepare_report import exit_code, show_summaries
 from fer_prep.console import console, warn
 from fer_prep.errors import UsageError
 from fer_prep.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
+from fer_prep.workspace_settings import configured_trees
 
 
 @app.command("all", rich_help_panel="Prepare")
@@ -59,7 +60,8 @@ def prepare_all(
     """
     from fer_prep.cli.dataset_commands import merge
 
-    trees = {name: raw / folder for name, folder in RAW_TREES.items() if (raw / folder).is_dir()}
+    places = {name: raw / folder for name, folder in RAW_TREES.items()} | (configured_trees() if raw == RAW else {})
+    trees = {name: place for name, place in places.items() if place.is_dir()}
     if not trees:
         raise UsageError("none of the raw trees is here", path=raw, hint=expected_trees(raw, tuple(RAW_TREES)))
     summaries = []

@@ -17,7 +17,7 @@ from fer_prep.cli.dataset_options import (
     Neutrals,
     make_selection,
 )
-from fer_prep.console import console, print_table, progress_bar, warn
+from fer_prep.console import JsonOption, console, print_json, print_table, progress_bar, warn
 
 if TYPE_CHECKING:
     from fer_prep.folds import FoldManifest
@@ -131,6 +131,7 @@ def folds(
     max_per_class: MaxPerClass = 0,
     neutrals_per_subject: Neutrals = "",
     list_protocols: Annotated[bool, typer.Option("--list", help="Show the protocols and stop.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Make a fold manifest: which samples are trained on and which are validated, by id.
 
@@ -139,7 +140,7 @@ def folds(
     [dim]fer-prep folds global.h5 --protocol thesis-5fold --out thesis.folds.json[/]
     """
     if list_protocols:
-        _print_protocols()
+        _print_protocols(as_json=as_json)
         return
     from fer_prep.default_folds import folds_path
     from fer_prep.folds import make_folds, write_folds
@@ -159,10 +160,10 @@ def folds(
         manifest = make_folds(data, protocol=protocol, folds=folds, seed=seed, repeats=repeats, selection=selection)
         path = out or folds_path(dataset)
         write_folds(manifest, path, data=data)
-        _print_folds(manifest, data, path)
+        _print_folds(manifest, data, path, as_json=as_json)
 
 
-def _print_folds(manifest: FoldManifest, data: GlobalFile, path: Path) -> None:
+def _print_folds(manifest: FoldManifest, data: GlobalFile, path: Path, *, as_json: bool) -> None:
     """Sizes of the folds, and what they leak."""
     from fer_prep.folds import subjects_on_both_sides
 
@@ -180,10 +181,14 @@ def _print_folds(manifest: FoldManifest, data: GlobalFile, path: Path) -> None:
         for number, (fold, leaked) in enumerate(zip(manifest.folds, shared, strict=True))
     ]
     columns = ["fold", "train", "val", "subjects trained on", "subjects validated", "on both sides"]
-    print_table(f"{manifest.protocol}, seed {manifest.seed}", columns, rows[:20])
-    if len(rows) > 20:
-        console.print(f"… and {len(rows) - 20} more folds")
-    console.print(f"{path}: {len(manifest.folds)} folds")
+    if as_json:
+        listed = [dict(zip(columns, row, strict=True)) for row in rows]
+        print_json({"path": path, "protocol": manifest.protocol, "seed": manifest.seed, "folds": listed})
+    else:
+        print_table(f"{manifest.protocol}, seed {manifest.seed}", columns, rows[:20])
+        if len(rows) > 20:
+            console.print(f"… and {len(rows) - 20} more folds")
+        console.print(f"{path}: {len(manifest.folds)} folds", soft_wrap=True)
     if any(shared):
         validated = sum(row[4] for row in rows)
         warn(
@@ -193,10 +198,14 @@ def _print_folds(manifest: FoldManifest, data: GlobalFile, path: Path) -> None:
         )
 
 
-def _print_protocols() -> None:
+def _print_protocols(*, as_json: bool) -> None:
     from fer_prep.fold_protocols import read_protocol
     from fer_prep.resources import manifests_folder
 
     protocols = [read_protocol(p.stem) for p in sorted((manifests_folder() / "protocols").glob("*.toml"))]
     rows = [(p.name, p.title, p.used_by, p.leaks or "nothing") for p in protocols]
-    print_table("protocols", ["name", "what", "used by", "leaks"], rows)
+    columns = ["name", "what", "used by", "leaks"]
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        return
+    print_table("protocols", columns, rows)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fer_prep.cli import app
-from fer_prep.console import EXIT_DATA_WRONG, console, print_table, progress_bar
+from fer_prep.console import EXIT_DATA_WRONG, JsonOption, console, print_json, print_table, progress_bar
+
+if TYPE_CHECKING:
+    from fer_prep.check_report import CheckReport
+    from fer_prep.global_file import GlobalFile
 
 
 @app.command(rich_help_panel="Dataset")
@@ -19,17 +23,29 @@ def check(
         Path | None,
         typer.Option(help="The dataset of a fold manifest.", show_default="the one beside it"),
     ] = None,
-    show: Annotated[int, typer.Option(help="How many files or ids to name for each finding.")] = 5,
+    show: Annotated[int, typer.Option(min=0, help="How many files or ids to name for each finding.")] = 5,
+    as_json: JsonOption = False,
 ) -> None:
     """Complete? Intact? Free of leaks? Exit code 1 when something is wrong.
 
     [dim]fer-prep check data/raw/BU3DFE[/]
 
     [dim]fer-prep check global.h5 --deep[/]
+
+    [dim]fer-prep check global.folds.json --json | jq .failed[/]
     """
     from fer_prep.check import check_path
 
     report = check_path(path, deep=deep, data=data, progress=progress_bar)
+    if as_json:
+        print_json({"path": report.path, "kind": report.kind, "failed": report.failed, "findings": report.findings})
+    else:
+        _print_report(report, show=show)
+    if report.failed:
+        raise typer.Exit(EXIT_DATA_WRONG)
+
+
+def _print_report(report: CheckReport, *, show: int) -> None:
     rows = []
     for finding in report.findings:
         named = ", ".join(finding.items[:show])
@@ -39,8 +55,6 @@ def check(
     errors = sum(finding.severity == "error" for finding in report.findings)
     warnings = sum(finding.severity == "warning" for finding in report.findings)
     console.print(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
-    if report.failed:
-        raise typer.Exit(EXIT_DATA_WRONG)
 
 
 def _counted(number: int, noun: str) -> str:
@@ -52,44 +66,69 @@ def stats(
     dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
     csv: Annotated[Path | None, typer.Option(help="Also write all counts as CSV here.")] = None,
     png: Annotated[Path | None, typer.Option(help="Also draw the class distributions here.")] = None,
-    show: Annotated[int, typer.Option(help="How many outliers to name.")] = 10,
+    show: Annotated[int, typer.Option(min=0, help="How many outliers to name.")] = 10,
+    as_json: JsonOption = False,
 ) -> None:
     """Count a dataset by class, dataset, subject, gender, intensity and label source; measure its geometry.
 
     [dim]fer-prep stats global.h5 --csv counts.csv --png classes.png[/]
+
+    [dim]fer-prep stats global.h5 --json | jq .counts.dataset[/]
     """
     from fer_prep import statistics
     from fer_prep.atomic_files import write_atomically
     from fer_prep.global_file import GlobalFile
 
     with GlobalFile.open(dataset) as data:
-        for column, title in _COUNTED_BY:
-            names, counts = statistics.crosstab(data, column)
-            told_by_dataset = column == "corpus" and names == statistics.crosstab(data, "dataset")[0]
-            if column == "dataset" or (len(names) > 1 and not told_by_dataset):
-                _print_counts(title, names, counts)
-        columns = ["dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most"]
-        print_table("subjects", columns, statistics.subjects_table(data))
+        counted = {column: statistics.crosstab(data, column) for column in _COUNTED_BY}
         found = statistics.measures(data, progress=progress_bar)
-        columns = ["measure", "dataset", "5 %", "median", "95 %", "samples"]
-        print_table("measures", columns, statistics.measures_table(data, found))
-        odd = statistics.outliers(data, found)
-        if odd:
-            print_table(f"outliers: {len(odd)}", ["sample", "measure", "value", "its dataset's median"], odd[:show])
+        tables = {
+            "subjects": (_SUBJECT_COLUMNS, statistics.subjects_table(data)),
+            "measures": (_MEASURE_COLUMNS, statistics.measures_table(data, found)),
+            "outliers": (_OUTLIER_COLUMNS, statistics.outliers(data, found)),
+        }
+        if as_json:
+            _print_stats_json(data, counted, tables)
+        else:
+            for column, (names, counts) in counted.items():
+                told_by_dataset = column == "corpus" and names == counted["dataset"][0]
+                if column == "dataset" or (len(names) > 1 and not told_by_dataset):
+                    _print_counts(_COUNTED_BY[column], names, counts)
+            for title, (columns, rows) in tables.items():
+                if title != "outliers":
+                    print_table(title, columns, rows)
+                elif rows:
+                    print_table(f"outliers: {len(rows)}", columns, rows[:show])
         if csv is not None:
             write_atomically(csv, content=statistics.counts_csv(data))
         if png is not None:
             write_atomically(png, content=statistics.draw_distributions(data))
 
 
-_COUNTED_BY = (
-    ("dataset", "samples by class and dataset"),
-    ("corpus", "by corpus (CalD3r and MenD3s are recorded alike)"),
-    ("label_source", "by label source"),
-    ("intensity", "by intensity (0: the dataset has none)"),
-    ("gender", "by gender"),
-    ("ethnicity", "by ethnicity"),
-)
+_COUNTED_BY = {
+    "dataset": "samples by class and dataset",
+    "corpus": "by corpus (CalD3r and MenD3s are recorded alike)",
+    "label_source": "by label source",
+    "intensity": "by intensity (0: the dataset has none)",
+    "gender": "by gender",
+    "ethnicity": "by ethnicity",
+}
+_SUBJECT_COLUMNS = ("dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most")
+_MEASURE_COLUMNS = ("measure", "dataset", "5 %", "median", "95 %", "samples")
+_OUTLIER_COLUMNS = ("sample", "measure", "value", "its dataset's median")
+
+Crosstab = tuple[list[str], dict[str, list[int]]]
+Table = tuple[tuple[str, ...], list[list[object]]]
+
+
+def _print_stats_json(data: GlobalFile, counted: dict[str, Crosstab], tables: dict[str, Table]) -> None:
+    """Counts as column → value → class → samples; each table as a list of objects."""
+    counts = {
+        column: {name: {emotion: row[place] for emotion, row in by_class.items()} for place, name in enumerate(names)}
+        for column, (names, by_class) in counted.items()
+    }
+    lists = {name: [dict(zip(columns, row, strict=True)) for row in rows] for name, (columns, rows) in tables.items()}
+    print_json({"path": data.path, "samples": data.n, "digest": data.digest, "counts": counts, **lists})
 
 
 def _print_counts(title: str, names: list[str], counts: dict[str, list[int]]) -> None:

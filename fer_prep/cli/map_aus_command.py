@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli import app
-from fer_prep.console import console, print_table, warn
+from fer_prep.console import JsonOption, console, print_json, print_table, warn
 
 
 @app.command("map-aus", rich_help_panel="Preparation")
@@ -19,6 +19,7 @@ def map_aus(
     ] = "thesis-3.8",
     out: Annotated[Path, typer.Option(help="The table to write, one row a scan.")] = Path("action-units.csv"),
     show: Annotated[int, typer.Option(min=0, help="How many scans to print; the table that is written has all.")] = 50,
+    as_json: JsonOption = False,
 ) -> None:
     """Which Bosphorus scan gets which category, by which rule, and why the others get none.
 
@@ -30,6 +31,9 @@ def map_aus(
     for text in mapped.warnings:
         warn(text)
     write_table(mapped.scans, path=out)
+    if as_json:
+        print_json(mapped)
+        return
     console.print(f"{mapped.policy}: {mapped.description}\n", soft_wrap=True)
     if show:
         rows = [(scan.scan, scan.category or "–", scan.strength, scan.reason) for scan in mapped.scans[:show]]

@@ -29,6 +29,7 @@ from fer_prep.cli.prepare_options import (
 from fer_prep.cli.prepare_report import finish
 from fer_prep.errors import UsageError
 from fer_prep.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
+from fer_prep.workspace_settings import configured_trees
 
 RGBD_DATASETS = ("cald3r", "mend3s")
 RENDER_LANDMARKS = "dataset,mediapipe"
@@ -211,7 +212,8 @@ def align(
 def _rgbd_trees(root: Path, dataset: str | None) -> dict[str, Path]:
     """Dataset → tree: the trees inside ``root``, else ``root`` itself; raises UsageError where none is meant."""
     wanted = RGBD_DATASETS if dataset is None else (dataset,)
-    inside = {name: root / RAW_TREES[name] for name in wanted if (root / RAW_TREES[name]).is_dir()}
+    places = {name: root / RAW_TREES[name] for name in wanted} | (configured_trees() if root == RAW else {})
+    inside = {name: places[name] for name in wanted if places[name].is_dir()}
     if inside:
         return inside
     named = [name for name in wanted if dataset is not None or name in root.resolve().name.lower()]
