@@ -30,6 +30,9 @@ COLOURS: Final = ("#d62728", "#2ca02c", "#9467bd", "#f2b701", "#7f7f7f", "#1f77b
 
 
 FEWEST_SAMPLES: Final = 5
+CROWDED: Final = 200
+"""More points than these in a panel are drawn small."""
+FRAME: Final = "#d4d8dd"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,12 +142,16 @@ def embedding_figure(embeddings: Sequence[Embedding], classes: Sequence[str], *,
     rows = -(-len(embeddings) // columns)
     figure = Figure(figsize=(3.6 * columns, 3.7 * rows + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
-    for axes in grid.flat:
+    for axes in grid.flat[len(embeddings) :]:
         axes.set_axis_off()
     for axes, e in zip(grid.flat, embeddings, strict=False):
+        # a frame and no numbers: panels must not run into each other, and t-SNE's axes mean nothing
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color(FRAME)
+        area = 9 if len(e.ids) > CROWDED else 20
         for label, name in enumerate(classes):
             members = e.places[e.labels == label]
-            axes.scatter(*members.T, s=9, color=COLOURS[label], alpha=0.8, linewidths=0, label=name)
+            axes.scatter(*members.T, s=area, color=COLOURS[label], alpha=0.8, linewidths=0, label=name)
         when = "" if e.epoch is None else f", epoch {e.epoch}"
         axes.set_title(f"fold {e.fold}{when}", fontsize=10)
         numbers = f"silhouette {e.silhouette:.2f} · between/within {e.separation:.2f}"

@@ -184,7 +184,7 @@ def write_contact_sheet(explained: Sequence[Explained], path: Path, *, blocks: i
             if sample.maps[stream].any():
                 marked.imshow(sample.maps[stream], cmap="jet", vmin=0, vmax=1, alpha=0.45)
             else:
-                marked.text(
-                    0.5, 0.04, "no evidence for it", transform=marked.transAxes, ha="center", fontsize=5, color=GREY
-                )
+                box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}
+                words = "no evidence for it"
+                marked.text(0.5, 0.05, words, transform=marked.transAxes, ha="center", fontsize=6, bbox=box)
     save_figure(figure, path)
