@@ -4,7 +4,9 @@ Repeats the samples of prepared folders under new names (hard links) until there
 had: 8,716 of CalD3r and MenD3s, 2,500 of BU-3DFE, 902 of Bosphorus. Merges them, writes the very same pixels with
 a plain sequential h5py loop in the same run, and reads both, a contiguous file and a raw memory map beside them.
 
-    python benchmarks/merge.py data/prepared/* --work bench --samples 12118
+Goal: a merge reaches at least half of the plain write's rate, by the wall clock of a quiet machine.
+
+    python benchmarks/merge.py data/prepared/* --work bench
 """
 
 from __future__ import annotations
