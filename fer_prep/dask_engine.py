@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, cast
@@ -27,6 +28,8 @@ from fer_prep.worker_process import ENVIRONMENT
 
 DIED: Final = WorkerDied(reason="the Dask worker that ran it died (see that worker's log)")
 """Without the worker's address, which differs from run to run: it stands in the rejected table."""
+BATCH: Final = 8
+"""Items of one Dask task: a task costs client and scheduler about 4 ms, which would end scaling at a dozen workers."""
 _POLL_S: Final = 5.0
 
 
@@ -53,7 +56,7 @@ class DaskEngine:
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
     ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
-        """Yield pairs as they finish. In flight at any time: at most two items for each thread of the cluster."""
+        """Yield pairs as they finish. In flight: at most two batches of items for each thread of the cluster."""
         with self._client() as client:
             tasks = _Tasks(client=client, function=function, patience_s=self.patience_s)
             try:
@@ -100,13 +103,13 @@ class _Tasks:
     client: Client
     function: Callable[[Any], Any]
     patience_s: float
-    running: dict[Future, Any] = field(default_factory=dict)
+    running: dict[Future, list[Any]] = field(default_factory=dict)
     finished: SimpleQueue[Future] = field(default_factory=SimpleQueue)
     suspects: list[Any] = field(default_factory=list)
     name: str = field(default_factory=lambda: f"fer-prep-{uuid4().hex[:8]}")
     count: int = 0
     room: int = 0
-    """How many items may be in flight."""
+    """How many batches may be in flight."""
 
     def wait_for_workers(self) -> None:
         """Return once a worker is connected; raises EngineError where none comes."""
@@ -121,33 +124,33 @@ class _Tasks:
         self.room = 2 * threads
 
     def first_pass(self, items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-        """Run all items; those that Dask gives up become suspects."""
+        """Run all items; those of batches that Dask gives up become suspects."""
         exhausted = False
         while True:
             while not exhausted and len(self.running) < self.room:
-                try:
-                    self._submit(next(items))
-                except StopIteration:
-                    exhausted = True
+                batch = list(islice(items, BATCH))
+                exhausted = len(batch) < BATCH
+                if batch:
+                    self._submit(batch)
             if not self.running:
                 return
             future = self._next_finished()
-            item = self.running.pop(future)
+            batch = self.running.pop(future)
             try:
-                outcome = future.result()
+                outcomes = future.result()
             except KilledWorker:
-                self.suspects.append(item)
+                self.suspects += batch
             else:
-                yield item, outcome
+                yield from zip(batch, outcomes, strict=True)
 
     def second_chance(self) -> Iterator[tuple[Any, Any]]:
         """Run each suspect once more, alone."""
         for item in self.suspects:
-            self._submit(item)
+            self._submit([item])
             future = self._next_finished()
             self.running.clear()
             try:
-                outcome = future.result()
+                (outcome,) = future.result()
             except KilledWorker:
                 outcome = DIED
             yield item, outcome
@@ -157,10 +160,10 @@ class _Tasks:
         if self.running:
             self.client.cancel(list(self.running), force=True)
 
-    def _submit(self, item: Any) -> None:
+    def _submit(self, batch: list[Any]) -> None:
         self.count += 1
-        future = self.client.submit(self.function, item, key=f"{self.name}-{self.count}", pure=False)
-        self.running[future] = item
+        future = self.client.submit(_apply, self.function, batch, key=f"{self.name}-{self.count}", pure=False)
+        self.running[future] = batch
         future.add_done_callback(self.finished.put)
 
     def _next_finished(self) -> Future:
@@ -170,6 +173,11 @@ class _Tasks:
                 return self.finished.get(timeout=_POLL_S)
             except Empty:
                 self.wait_for_workers()
+
+
+def _apply(function: Callable[[Any], Any], batch: list[Any]) -> list[Any]:
+    """What a worker does with a batch."""
+    return [function(item) for item in batch]
 
 
 def _connect(scheduler: str, *, timeout_s: float) -> Client:

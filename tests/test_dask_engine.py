@@ -15,7 +15,7 @@ from fake_source import FakeSource, write_tree
 from folder_snapshot import snapshot
 from test_engine import die_on_seven, die_once, process_of, refuse, square
 
-from fer_prep.dask_engine import DIED, DaskEngine
+from fer_prep.dask_engine import BATCH, DIED, DaskEngine
 from fer_prep.engine import ProcessEngine, WorkerDied, usable_cpus
 from fer_prep.engine_choice import make_engine
 from fer_prep.errors import EngineError, UsageError
@@ -47,7 +47,7 @@ def test_each_item_comes_back_once_with_its_result(engine):
 
 
 def test_work_is_shared_among_the_workers_of_the_cluster(engine):
-    processes = {process for _, process in engine.run(process_of, items=range(12))}
+    processes = {process for _, process in engine.run(process_of, items=range(60))}
     assert len(processes) == 2
     assert os.getpid() not in processes
 
@@ -58,7 +58,7 @@ def test_items_are_taken_as_they_are_needed(engine):
     for _ in range(10):
         next(running)
     running.close()
-    assert len(taken) <= 10 + 2 * 2
+    assert len(taken) <= 10 + 2 * 2 * BATCH + BATCH
 
 
 def test_errors_of_the_function_end_the_run(engine):
@@ -68,7 +68,7 @@ def test_errors_of_the_function_end_the_run(engine):
 
 
 def test_a_cluster_started_for_the_run_ends_with_it():
-    outcomes = dict(DaskEngine(workers=2).run(process_of, items=range(12)))
+    outcomes = dict(DaskEngine(workers=2).run(process_of, items=range(60)))
     assert len(set(outcomes.values())) == 2
     assert not [pid for pid in set(outcomes.values()) if Path(f"/proc/{pid}").exists()]
 
