@@ -9,6 +9,8 @@ import ctypes
 import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +42,17 @@ def stage_file(path: Path, *, content: bytes | str, flush: bool = True) -> Path:
         staged.unlink(missing_ok=True)
         raise
     return staged
+
+
+@contextmanager
+def errors_name(path: Path) -> Iterator[None]:
+    """Name ``path`` in an error of the system that names no file: a full disk is noticed while writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def publish_file(staged: Path, *, path: Path) -> None:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.atomic_files import errors_name
 from fer_prep.errors import UsageError
 from fer_prep.folds import FoldManifest
 from fer_prep.global_file import GlobalFile
@@ -60,7 +61,7 @@ def write_page(
     part = path.with_name(f".{path.name}.part")
     before, after = (_PAGE / "page.html").read_text(encoding="utf-8").split("<!-- data -->")
     try:
-        with part.open("w", encoding="utf-8") as page:
+        with errors_name(path), part.open("w", encoding="utf-8") as page:
             page.write(_fill(before, data))
             page.write(_script("samples", json.dumps(page_data(data, manifest=manifest, thumbnail=size))))
             for kind, number, picture in _atlases(data, size=size, progress=progress):

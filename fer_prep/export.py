@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_prep.atomic_files import write_atomically
+from fer_prep.atomic_files import errors_name, write_atomically
 from fer_prep.errors import UsageError
 from fer_prep.folds import FoldManifest
 from fer_prep.formats.pictures import png_bytes
@@ -56,7 +56,8 @@ def export_folder(
         for kind, content in (("rgb", sample.rgb_png), ("depth", sample.depth_png)):
             path = out / places[kind]
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            with errors_name(path):
+                path.write_bytes(content)
         files = {kind: place.as_posix() for kind, place in places.items()}
         rows.append({**files, "emotion": sample.emotion, "split": sample.split, **_flat(sample.facts)})
     stream = io.StringIO(newline="")
@@ -99,7 +100,7 @@ def _write_shard(path: Path, samples: Iterable[ExportedSample]) -> None:
     """One tar, under its name only when it is whole: no reader ever sees half a shard."""
     part = path.with_name(f".{path.name}.part")
     try:
-        with tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+        with errors_name(path), tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
             for sample in samples:
                 _add(tar, sample)
         part.replace(path)
