@@ -34,7 +34,7 @@ def release(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def installed(release, tmp_path_factory) -> Path:
-    """The bin folder of a new environment that has our wheel, and sees the dependencies of this one (7 GB) by path."""
+    """The bin folder of a new environment that has our wheel, and sees the dependencies of this one by path."""
     folder = tmp_path_factory.mktemp("clean")
     venv.create(folder, with_pip=False, symlinks=True)
     site = Path(sysconfig.get_path("purelib", vars={"base": str(folder)}))

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
 
 from fer_prep.cli import app as prep_app
+from fer_prep.depth_encoding import UNIT_MM
+from fer_prep.emotions import EMOTIONS
+from fer_prep.resources import manifest_file
+from fer_prep.sources import make_source
 from fer_train.cli import app as train_app
+from fer_train.settings_file import load_preset
 
 ROOT = Path(__file__).resolve().parents[1]
+SIX_UNITS = ("LFAU_24", "LFAU_9", "LFAU_12", "LFAU_15", "UFAU_2", "UFAU_1")
+"""Thesis, Table 3.8."""
 PROGRAMS = {"fer-prep": get_command(prep_app), "fer-train": get_command(train_app)}
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "CONTRIBUTING.md"])
 
@@ -64,3 +72,44 @@ def test_the_two_set_up_commands_are_in_the_readme():
 
 def test_ci_runs_the_readmes_test_command():
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def readme() -> str:
+    return (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_numbers_are_those_of_the_code():
+    text, thesis = readme(), load_preset("thesis")
+    policy = tomllib.loads(manifest_file("policies", "thesis-3.8").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert f"steps of {UNIT_MM} mm" in text
+    assert "depth unit of CalD3r and MenD3s (1/8 mm)" in text
+    assert make_source("cald3r").settings()["depth_unit_mm"] == 1 / 8
+    assert sorted(token for rule in policy["rule"] for token in rule["tokens"]) == sorted(SIX_UNITS)
+    assert "six action units mapped" in text
+    assert f"EfficientNet-B2 at {thesis.data.image_size}²" in text
+    assert thesis.model.backbone == "efficientnet_b2"
+    assert project["requires-python"] == ">=3.11,<3.13"
+    assert "Python 3.11 or 3.12" in text
+    assert f"{len(EMOTIONS)} classes" in text
+
+
+def test_the_readme_says_the_size_that_the_set_up_says():
+    size = re.search(r"about (\d+) GB", (ROOT / "tools" / "set_up.py").read_text())
+    assert size
+    assert f"about {size[1]} GB" in readme()
+
+
+def test_the_readmes_links_lead_somewhere():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", readme())
+    assert len(links) > 5
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_demo_runs_the_readmes_steps():
+    """``make demo`` is the README's own commands, so that its picture and result come from what a reader types."""
+    demo = (ROOT / "tools" / "demo.sh").read_text()
+    block = re.search(r"which also work bare.*?```sh\n(.*?)```", readme(), re.S)
+    assert block
+    for line in block[1].splitlines():
+        assert f"step {line.split('#')[0].strip()}\n" in demo

@@ -125,7 +125,7 @@ def provide_environment() -> None:
                 f"{(made.stdout + made.stderr).strip().splitlines()[0]}\n"
                 f"Type:\n    sudo apt-get install -y python{major}.{minor}-venv\nand run the same command again."
             )
-    say("installing fer-rgbd and its tested dependencies (a few minutes, about 7 GB)")
+    say("installing fer-rgbd and its tested dependencies (a few minutes, about 8 GB)")
     log = VENV / "pip.log"
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--log", str(log)]
     pip += ["install", "--quiet"]
