@@ -37,7 +37,7 @@ format: env ## rewrite the code in the house format
 
 docs: env ## the documentation as a site in ./site; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
-	@echo "open site/index.html"
+	@echo "open site/index.html, or with its search: python3 -m http.server --directory site"
 
 bench: env ## rendering, aligning and merging measured here, on sample data (minutes, 1 GB in build/)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/bench.sh build/bench

@@ -35,18 +35,18 @@ def main(demo: Path, out: Path) -> None:
     run = max((demo / "runs").iterdir())
     summary = json.loads((run / "summary.json").read_text())
 
-    figure, axes = plt.subplots(1, 4, figsize=(12, 3.2), width_ratios=(1, 1, 1, 1.25))
+    figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), width_ratios=(1, 1, 1, 1.25))
     axes[0].triplot(mesh.vertices[:, 0], mesh.vertices[:, 1], mesh.faces, lw=0.12, color="#335")
     axes[0].set_aspect("equal")
-    axes[0].set_title(f"raw mesh: {row['source_file'].split('/')[1]}", fontsize=9)
+    axes[0].set_title("raw mesh", fontsize=12)
     axes[1].imshow(rgb)
-    axes[1].set_title("RGB, framed by the eyes", fontsize=9)
+    axes[1].set_title("RGB, eyes level", fontsize=12)
     image = axes[2].imshow((depth - 1) / 100, cmap="viridis_r")
-    axes[2].set_title("depth on the same rays [mm]", fontsize=9)
+    axes[2].set_title("depth on the same rays [mm]", fontsize=12)
     figure.colorbar(image, ax=axes[2], fraction=0.046)
     draw_confusion(axes[3], run)
     mean, std = summary["overall_accuracy"]["mean"], summary["overall_accuracy"]["std"]
-    axes[3].set_title(f"{len(summary['folds'])} folds of unseen people: {mean:.0f} ± {std:.0f} %", fontsize=9)
+    axes[3].set_title(f"{len(summary['folds'])} folds of unseen people: {mean:.0f} ± {std:.0f} %", fontsize=12)
     for axis in axes[:3]:
         axis.axis("off")
     figure.tight_layout()
@@ -61,9 +61,9 @@ def draw_confusion(axis: plt.Axes, run: Path) -> None:
     np.add.at(counts, (table["label"], table["predicted"]), 1)
     axis.imshow(counts / counts.sum(1, keepdims=True), cmap="Blues", vmin=0, vmax=1)
     for (i, j), count in np.ndenumerate(counts):
-        axis.text(j, i, f"{count:.0f}", ha="center", va="center", fontsize=6)
-    axis.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=45, ha="right", fontsize=6)
-    axis.set_yticks(range(len(EMOTIONS)), EMOTIONS, fontsize=6)
+        axis.text(j, i, f"{count:.0f}", ha="center", va="center", fontsize=8)
+    axis.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=45, ha="right", fontsize=8)
+    axis.set_yticks(range(len(EMOTIONS)), EMOTIONS, fontsize=8)
 
 
 if __name__ == "__main__":
