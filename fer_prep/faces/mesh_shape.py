@@ -4,9 +4,9 @@ MediaPipe finds a face that lies on its side or stands on its head, lays its mes
 and says nothing. Such meshes have a shape of their own. A linear discriminant tells them from right ones: about 0 for
 a right mesh, about 1 for a wrong one. It only raises suspicion; close-ups of both ways up decide.
 
-Fitted (Fisher's discriminant, covariance shrunk by 1 %) to 333 meshes on synthetic heads of this project turned to
-every 15°; judged on 309 meshes on synthetic heads of another generator: right ones score 0.06 (99 % below 0.51,
-those within 20° of upright all below 0.22), wrong ones 0.95 (all above 0.34).
+Fitted by ``tools/fit_mesh_shape.py`` (Fisher's discriminant, covariance shrunk by 1 %) to 333 meshes on synthetic
+heads of this project turned to every 15°; judged on 309 meshes on synthetic heads of another generator: right ones
+score 0.06 (99 % below 0.51; of 85 pictures as recorded one is above 0.27, by 0.04), wrong ones 0.95 (all above 0.34).
 """
 
 from __future__ import annotations
