@@ -6,7 +6,7 @@ The rules, all of them:
 
 - **spike**: a node with at least six neighbours that is more than ``SPIKE_MM`` away from the mean of *every* pair of
   opposite ones, and from all of the eight but one at most. Creases, noses and the edges of jumps have neighbours
-  alongside; a spike has none. It becomes a hole.
+  alongside; a spike has none. It becomes a hole. The same rule finds nodes that x or y places far beside the others.
 - **small hole**: a connected set of missing nodes, inside the scan, none of which is further than ``FILL_RADIUS_MM``
   from a measured node, and whose surroundings are one smooth surface (a quadric fits them to ``FILL_RESIDUAL_MM``
   root-mean-square). Its nodes are taken from that quadric and marked (:mod:`fer_prep.geometry.hole_filling`).
@@ -60,9 +60,12 @@ def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
     measured = valid.copy()
     for k in range(values.shape[2]):
         measured &= np.isfinite(values[:, :, k])
-    spikes = find_spikes(np.where(measured, values[:, :, 2], np.nan))
-    kept = measured & ~spikes
     pitch_mm = node_distance_mm(values, valid=measured)
+    spikes = find_spikes(np.where(measured, values[:, :, 2], np.nan))
+    for k in (0, 1):
+        if _is_torn(values[:, :, k], pitch_mm=pitch_mm):
+            spikes |= find_spikes(np.where(measured, values[:, :, k], np.nan))
+    kept = measured & ~spikes
     values, filled = fill_small_holes(values, valid=kept, pitch_mm=pitch_mm)
     return CleanGrid(
         points_mm=values[:, :, :3],
@@ -90,6 +93,13 @@ def _squared_steps(points_mm: Array, valid: Mask) -> Array:
     """Squared distances in x, y between measured neighbours along the second axis of (L, N, 3)."""
     x, y = points_mm[:, :, 0], points_mm[:, :, 1]
     return ((x[:, 1:] - x[:, :-1]) ** 2 + (y[:, 1:] - y[:, :-1]) ** 2)[valid[:, 1:] & valid[:, :-1]]
+
+
+def _is_torn(place_mm: Array, *, pitch_mm: float) -> bool:
+    """Whether neighbours in (R, C) are further apart than a grid's nodes ever are; comparisons with NaN are false."""
+    limit_mm = JUMP_STEEPNESS * pitch_mm
+    across, down = place_mm[:, 1:] - place_mm[:, :-1], place_mm[1:] - place_mm[:-1]
+    return bool((np.abs(across) > limit_mm).any() or (np.abs(down) > limit_mm).any())
 
 
 def find_spikes(z_mm: Array) -> Mask:

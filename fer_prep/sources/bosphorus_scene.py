@@ -51,7 +51,9 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
 
 
 def _check_extent(grid: RangeGrid, sample: Sample) -> None:
-    width, height = np.ptp(grid.points_mm[grid.valid][:, :2], axis=0).tolist()
+    # a few points far away are damage that the geometry takes out, and say nothing about the face
+    low, high = np.percentile(grid.points_mm[grid.valid][:, :2], [1, 99], axis=0)
+    width, height = (high - low).tolist()
     if not (min(width, height) >= SMALLEST_MM and max(width, height) <= LARGEST_MM):
         raise SampleError(
             stage="read",

@@ -43,6 +43,16 @@ def test_spikes_are_taken_out_and_the_surface_closed_behind_them() -> None:
     np.testing.assert_allclose(result.points_mm, truth, atol=0.01)
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_node_placed_far_beside_the_others_is_taken_out_too(axis: int) -> None:
+    points, uv = grid(dome)
+    truth = points.copy()
+    points[20, 25, axis] += 120.0
+    result = cleaned(points, uv)
+    assert result.spikes == 1
+    np.testing.assert_allclose(result.points_mm, truth, atol=0.01)
+
+
 @pytest.mark.parametrize(
     "height",
     [

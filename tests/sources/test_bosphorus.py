@@ -142,6 +142,22 @@ def test_landmark_files_of_another_picture_are_refused(tmp_path):
     assert caught.value.path == folder / f"{SCAN}.lm2"
 
 
+def test_one_damaged_coordinate_neither_refuses_nor_stretches_a_scan(tmp_path):
+    root = write_bosphorus(tmp_path, SCAN)
+    coarse = np.array([[0.125, 0, 0], [0, 0.125, 0]])
+    whole = scene_of(root).view(coarse, size=64)
+    path = root / "bs000" / f"{SCAN}.bnt"
+    data = bytearray(path.read_bytes())
+    planes = np.frombuffer(data, "<f8", offset=len(data) - 8 * 5 * 33 * 33).reshape(5, 33, 33)
+    planes[0, 16, 16] = 9000.0
+    path.write_bytes(data)
+    mended = scene_of(root).view(coarse, size=64)
+    assert mended.mm_per_pixel == whole.mm_per_pixel
+    assert not (mended.valid & ~whole.valid).any()
+    assert 0 < np.count_nonzero(whole.valid & ~mended.valid) < 30  # the hole: nodes are too far apart here to fill it
+    np.testing.assert_array_equal(mended.z_mm[mended.valid], whole.z_mm[mended.valid])
+
+
 def test_a_strip_of_a_scan_is_refused(tmp_path):
     root = write_bosphorus(tmp_path, SCAN)
     path = root / "bs000" / f"{SCAN}.bnt"
