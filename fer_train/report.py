@@ -236,8 +236,20 @@ def _group_tables(summary: Mapping[str, Any]) -> list[Table]:
         groups = summary["groups"].get(key, {})
         if len(groups) > 1:
             rows = [
-                [name or "unknown", str(g["samples"]), f"{g['overall_accuracy']:.1f}", f"{g['average_accuracy']:.1f}"]
+                [
+                    _group_name(key, name),
+                    str(g["samples"]),
+                    f"{g['overall_accuracy']:.1f}",
+                    f"{g['average_accuracy']:.1f}",
+                ]
                 for name, g in groups.items()
             ]
             tables.append(Table(title=title, columns=(key, "samples", "overall %", "average %"), rows=rows))
     return tables
+
+
+def _group_name(column: str, value: str) -> str:
+    """A group's value in words, where the file says that it does not know or does not have one."""
+    if column == "intensity" and value == "0":
+        return "not graded"
+    return value or "unknown"

@@ -317,5 +317,6 @@ def _print_summary(summary: dict[str, Any]) -> None:
         low, high = value["ci95"]
         console.print(
             f"{name}: {value['mean']:.1f} ± {value['std']:.1f} % (folds), 95 % interval over people "
-            f"{low:.1f} to {high:.1f} %"
+            f"{low:.1f} to {high:.1f} %",
+            soft_wrap=True,
         )
