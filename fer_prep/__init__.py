@@ -7,7 +7,54 @@ The pipeline, left to right, one module or package per step::
      files)       framed       tables, atomic,    into HDF5)   contract)      manifests)
                   RGB-D)       resumable)
 
-Importing this package imports nothing heavy.
+Importing this package imports nothing heavy: the names of ``__all__`` load what they need at first use.
+They are what other programs may rely on (docs/reference/python.md); everything else may change.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fer_prep.emotions import EMOTIONS
+    from fer_prep.errors import FerError
+    from fer_prep.fold_manifest import FoldManifest
+    from fer_prep.folds import read_folds
+    from fer_prep.global_file import GlobalFile
+    from fer_prep.library import DatasetSample, iterate_samples, open_dataset
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "EMOTIONS",
+    "DatasetSample",
+    "FerError",
+    "FoldManifest",
+    "GlobalFile",
+    "iterate_samples",
+    "open_dataset",
+    "read_folds",
+]
+
+_HOMES = {
+    "EMOTIONS": "emotions",
+    "DatasetSample": "library",
+    "FerError": "errors",
+    "FoldManifest": "fold_manifest",
+    "GlobalFile": "global_file",
+    "iterate_samples": "library",
+    "open_dataset": "library",
+    "read_folds": "folds",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name at its first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -136,10 +136,10 @@ def write_folds(manifest: FoldManifest, path: Path, *, data: FoldData) -> None:
     write_atomically(path, content=json.dumps(content, indent=1) + "\n")
 
 
-def read_folds(path: Path, *, data: FoldData | None = None) -> FoldManifest:
+def read_folds(path: Path | str, *, data: FoldData | None = None) -> FoldManifest:
     """Read a manifest and, where its data is given, validate it; errors name the file."""
     try:
-        manifest = _parse(_load(path))
+        manifest = _parse(_load(Path(path)))
         if data is not None:
             validate(manifest, data)
     except FoldsError as error:

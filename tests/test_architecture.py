@@ -25,6 +25,7 @@ LAYERS = (
     ("records", "prepared_files", "prepared_writer", "code_version", "worker_place", "parts",
      "prepared_folder", "global_file", "global_schema", "global_writer", "compression", "selection", "group_splitter",
      "folds", "fold_manifest", "fold_protocols", "default_folds", "shards",
+     "library",
      "sample_data"),
     ("prepare", "prepare_sample", "preview", "resample", "merge", "import_folder"),
     ("check", "check_raw", "map_action_units", "confounding", "near_duplicates", "statistics", "browse", "data_card",
