@@ -40,7 +40,9 @@ def read_prepared(sample: PlannedSample) -> tuple[NDArray[np.uint8], NDArray[np.
         found = f"RGB {rgb.shape[1]} × {rgb.shape[0]}, depth {depth.shape[1]} × {depth.shape[0]}"
         raise _damaged(sample, path, expected=f"{shape[0]} × {shape[0]} pixels as prepared.json says", found=found)
     if pixel_digest(rgb, depth) != sample.row["digest"]:
-        raise _damaged(sample, path, expected="the pixels that were prepared", found="others (digest does not fit)")
+        # which of the two pictures it is, one digest cannot tell
+        found = "others (digest does not fit)"
+        raise _damaged(sample, sample.folder.path, expected="the pixels that were prepared", found=found)
     return rgb, depth
 
 

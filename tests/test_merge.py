@@ -255,7 +255,7 @@ class TestRefused:
     def test_other_pixels_than_were_prepared(self, folders, out):
         shutil.copy(sorted((folders[0] / "rgb").iterdir())[3], self.some_rgb(folders[0]))
         said = self.refused(folders, out, "expected the pixels that were prepared")
-        assert f"sample mend3s/{self.some_rgb(folders[0]).stem}" in said
+        assert said.startswith(f"{folders[0]}: sample mend3s/{self.some_rgb(folders[0]).stem}: ")
 
     def test_a_missing_picture(self, folders, out):
         self.some_rgb(folders[0]).unlink()

@@ -72,7 +72,7 @@ def test_a_protocol_that_leaks_says_so_with_numbers(workspace):
 def test_folds_that_cannot_be_made(workspace):
     run("merge", "--size", 32)
     assert "at least 20 subjects" in run("folds", "global.h5", "--folds", 20, code=2)
-    assert "no protocols called 'nonsense'; known: bu3dfe-p1" in run("folds", "--protocol", "nonsense", code=2)
+    assert "no protocol called 'nonsense'; known: bu3dfe-p1" in run("folds", "--protocol", "nonsense", code=2)
 
 
 def test_the_protocols_are_listed(workspace):
