@@ -25,6 +25,7 @@ from fer_train.cli import app as train_app  # noqa: E402
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
 
+SECTION_OF = {"tasks": "Tasks", "reference": "Reference"}
 BARE = (
     "Every command works bare in a [workspace folder](../start.md#the-workspace). "
     "[Exit codes and errors](exit-codes.md) are the same for both programs."
@@ -56,12 +57,16 @@ def decisions_page() -> str:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the decision notes into the menu."""
-    for entry in config.nav or []:
-        for section in entry.values():
-            for item in section if isinstance(section, list) else []:
-                if isinstance(item, dict) and isinstance(item.get("Decisions"), list):
-                    item["Decisions"] += [f"decisions/{path.name}" for path in decision_files()]
+    """Put the decision notes into the menu, and pages that ``mkdocs.yml`` does not name at the end of their section."""
+    sections: dict[str, list[Any]] = {name: items for entry in config.nav or [] for name, items in entry.items()}
+    named = set(re.findall(r"[\w./-]+\.md", str(config.nav)))
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        place = path.relative_to(ROOT / "docs")
+        if place.as_posix() not in named and place.parts[0] != "decisions":
+            sections[SECTION_OF.get(place.parts[0], "Explanation")].append(place.as_posix())
+    for item in sections["Explanation"]:
+        if isinstance(item, dict) and "Decisions" in item:
+            item["Decisions"] += [f"decisions/{path.name}" for path in decision_files()]
     return config
 
 
