@@ -28,10 +28,14 @@ BLOCK = re.compile(r"(?:<!-- (?P<mark>[^>]*) -->\n)?```(?P<kind>sh|python)\n(?P<
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
-    """(kind, code) of the blocks that are to be run."""
+    """(kind, code) of the blocks that are to be run; sessions with ``>>>`` are doctests and run as such elsewhere."""
     text = (ROOT / page).read_text(encoding="utf-8")
     found = BLOCK.finditer(text)
-    return [(m["kind"], m["code"]) for m in found if not (m["mark"] or "").startswith("not run:")]
+    return [
+        (m["kind"], m["code"])
+        for m in found
+        if not (m["mark"] or "").startswith("not run:") and not m["code"].startswith(">>>")
+    ]
 
 
 RUNNER = """
