@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_prep.errors import UsageError
-from fer_train.pixels import LUMA
+from fer_train.pixels import LUMA, constant
 from fer_train.random_draws import uniform
 
 # which draw of a key decides what: numbers are never reused, so switching one augmentation off changes no other
@@ -70,7 +70,7 @@ class PairedAugmentation:
 
     def __init__(self, settings: AugmentationSettings, *, rgb_fill: Sequence[float] = (0.5, 0.5, 0.5)) -> None:
         self.settings = settings
-        self.rgb_fill = torch.tensor(tuple(rgb_fill), dtype=torch.float32).reshape(1, 3, 1, 1)
+        self.rgb_fill = tuple(rgb_fill)
 
     def __call__(self, rgb: Tensor, depth: Tensor, valid: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``rgb`` (B, 3, H, W) and ``depth`` (B, 1, H, W) float32 in [0, 1], ``valid`` (B, 1, H, W) bool, ``keys`` (B,)
@@ -86,9 +86,7 @@ class PairedAugmentation:
             rgb = self._jitter(rgb, keys=keys)
         if chosen.erase:
             hidden = self._rectangles(keys, height=rgb.shape[2], width=rgb.shape[3])
-            if self.rgb_fill.device != rgb.device:
-                self.rgb_fill = self.rgb_fill.to(rgb.device)
-            rgb = torch.where(hidden, self.rgb_fill, rgb)
+            rgb = torch.where(hidden, constant(self.rgb_fill, device=rgb.device).reshape(1, 3, 1, 1), rgb)
             depth = depth.masked_fill(hidden, 0.0)
             valid = valid & ~hidden
         return rgb, depth, valid
@@ -136,7 +134,7 @@ def rotate_and_flip(rgb: Tensor, depth: Tensor, valid: Tensor, *, matrices: Tens
     """
     height, width = rgb.shape[2:]
     # grid_sample's coordinates run from −1 to 1 along either side
-    stretch = matrices.new_tensor([[1.0, height / width], [width / height, 1.0]])
+    stretch = constant(((1.0, height / width), (width / height, 1.0)), device=matrices.device)
     affine = functional.pad(matrices * stretch, (0, 1))  # (B, 2, 3)
     grid = functional.affine_grid(affine, [len(rgb), 1, height, width], align_corners=False)
     planes = torch.cat([rgb, depth, valid.float()], dim=1)  # (B, 5, H, W): one look-up for all
@@ -150,7 +148,7 @@ def rotate_and_flip(rgb: Tensor, depth: Tensor, valid: Tensor, *, matrices: Tens
 
 def jitter_colours(rgb: Tensor, *, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
     """``rgb`` (B, 3, H, W) in [0, 1] → the same, by factors (B,) each, in this order, cut to [0, 1] once at the end."""
-    luma = rgb.new_tensor(LUMA)
+    luma = constant(LUMA, device=rgb.device)
     mean_luma = brightness * (rgb.mean(dim=(2, 3)) @ luma)  # (B,)
     grey = torch.ones(3, 1, device=rgb.device) * luma  # (3, 3): each pixel's luma in all channels
     mix = saturation[:, None, None] * torch.eye(3, device=rgb.device) + (1 - saturation)[:, None, None] * grey

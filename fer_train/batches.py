@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_train.augment import AugmentationSettings, PairedAugmentation
-from fer_train.data import Batch, ResidentData
 from fer_train.normalise import FoldNormalisation
+from fer_train.pixel_store import Batch, PixelStore
 from fer_train.random_draws import sample_keys
 
 
@@ -32,7 +32,7 @@ class Batches:
 
     def __init__(
         self,
-        data: ResidentData,
+        data: PixelStore,
         *,
         normalisation: FoldNormalisation,
         augmentation: AugmentationSettings,
@@ -47,7 +47,7 @@ class Batches:
     def training(self, rows: Tensor, *, epoch: int) -> NetworkInput:
         """The samples in ``rows`` (B,), augmented as this epoch draws it for each of them."""
         batch = self.data.gather(rows)
-        keys = sample_keys(rows, seed=self.seed, epoch=epoch)
+        keys = sample_keys(batch.rows, seed=self.seed, epoch=epoch)
         rgb, depth, valid = self.augmentation(batch.rgb, batch.depth, batch.valid, keys=keys)
         return self._normalised(rgb, depth, valid, batch.labels)
 

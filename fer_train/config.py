@@ -148,12 +148,21 @@ class MachineSettings:
     """CPU threads of PyTorch; 0 leaves its own choice."""
     compile: bool = False
     """Compile the network with torch.compile: pays from some thousand steps on."""
+    autotune: bool = False
+    """Let cuDNN try its kernels for every new shape and keep the fastest; sums may then differ from run to run."""
     deterministic: bool = False
     """Only deterministic kernels: slower on GPUs, the same numbers every time."""
     checkpoint_seconds: float = 30.0
     """Write ``last.ckpt`` when so much time has passed since the last one; 0 writes it after every step."""
     validation_batch_size: int = 256
     """Samples at once where no gradients are kept."""
+    parallel_folds: int = 1
+    """Folds that are trained side by side, each by a process of its own; GPUs are dealt out in turn."""
+    data_memory: str = "auto"
+    """What the pixels may take on the device, such as ``8GB``; larger datasets are streamed. ``auto`` is half of what
+    is free, ``0`` always streams."""
+    reading_workers: int = -1
+    """Processes that read ahead where the data is streamed; −1 goes by the machine, 0 reads in the training process."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +205,7 @@ class Config:
             "training.micro_batch_size": training.micro_batch_size,
             "training.validations_per_epoch": training.validations_per_epoch,
             "machine.validation_batch_size": self.machine.validation_batch_size,
+            "machine.parallel_folds": self.machine.parallel_folds,
         }
         lowest_peak = min(optimiser.backbone_rate, optimiser.fusion_rate)
         return [
@@ -211,6 +221,10 @@ class Config:
             ),
             *((not 0 <= v <= 1, f"{key} = {v}: expected a share between 0 and 1") for key, v in shares.items()),
             *((v < 1, f"{key} = {v}: expected 1 or more") for key, v in counts.items()),
+            (
+                self.machine.reading_workers < -1,
+                f"machine.reading_workers = {self.machine.reading_workers}: expected a number of processes, or -1",
+            ),
             (
                 model.token_width % model.encoder_heads != 0,
                 f"model.encoder_heads = {model.encoder_heads} does not divide model.token_width = {model.token_width}",

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning_fabric import Fabric
-
-from fer_prep.errors import FoldsError
+from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds import DEFAULT_PROTOCOL, FoldManifest, make_folds, read_folds, write_folds
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
-from fer_train.config import Config, MachineSettings
-from fer_train.data import ResidentData
-from fer_train.environment import choose_device, choose_precision, describe_environment
+from fer_train.config import Config
+from fer_train.data_memory import load_data
+from fer_train.environment import describe_environment
 from fer_train.fold import FoldResult, run_fold
-from fer_train.host_memory import keep_freed_memory
+from fer_train.machine import make_fabric, set_up_machine
 from fer_train.metrics import score
+from fer_train.parallel_folds import run_side_by_side
+from fer_train.pixel_store import PixelStore
+from fer_train.processes import launched_by_torchrun
 from fer_train.report import write_report
 from fer_train.run_folder import ENVIRONMENT, SUMMARY, RunFolder
 from fer_train.summary import gather_predictions, summarise
@@ -51,54 +50,75 @@ def cross_validate(
 
     ``run`` holds the settings already. ``say`` hears one line per decision and per fold.
     """
+    if config.machine.parallel_folds > 1 and launched_by_torchrun():
+        raise UsageError("folds side by side and torchrun's processes inside a fold cannot be combined; use one")
     device = set_up_machine(config.machine)
+    fabric = make_fabric(device, config.machine)
+    first = fabric.is_global_zero
+    if not first:
+        say, progress = _no_words, silent
     with GlobalFile.open(data_path) as file:
-        manifest = settle_folds(run, file, folds=folds, say=say)
-        if only is not None:
-            manifest.fold(only)  # refused now rather than after the data is read
-        run.write_json(ENVIRONMENT, describe_environment(device) | {"data": data_path.name})
-        data = ResidentData.load(
-            data_path,
-            device=device,
-            classes=manifest.classes,
-            image_size=config.data.image_size,
-            equalise=config.data.equalise_luma,
-            progress=progress,
-        )
-        fabric = make_fabric(device, config.machine)
-        results = []
-        for index in range(len(manifest.folds)) if only is None else [only]:
-            result = run_fold(index, manifest=manifest, data=data, config=config, fabric=fabric, folder=run.fold(index))
+        manifest = fabric.broadcast(settle_folds(run, file, folds=folds, say=say) if first else None)
+        if manifest is None:
+            raise RuntimeError("the first process sent no folds")
+        indices = range(len(manifest.folds)) if only is None else [only]
+        manifest.fold(indices[-1])  # refused now rather than after the data is read
+        if first:
+            environment = describe_environment(device) | {"data": data_path.name, "processes": fabric.world_size}
+            run.write_json(ENVIRONMENT, environment)
+
+        def load() -> PixelStore:
+            return load_data(
+                data_path,
+                device=device,
+                machine=config.machine,
+                classes=manifest.classes,
+                image_size=config.data.image_size,
+                equalise=config.data.equalise_luma,
+                say=say,
+                progress=progress,
+            )
+
+        def done(result: FoldResult) -> None:
             say(_fold_line(result, count=len(manifest.folds)))
-            results.append(result)
-        predictions = gather_predictions(results, classes=manifest.classes)
-        run.write_predictions(predictions)
-        summary = summarise(results, predictions=predictions, manifest=manifest, data=file, config=config)
-        run.write_json(SUMMARY, summary)
-        trained = TrainedRun(run=run, manifest=manifest, predictions=predictions, data=data)
-        write_report(run, data=file, trained=trained)
+
+        if config.machine.parallel_folds > 1 and len(indices) > 1:
+            results = run_side_by_side(
+                indices, data_path=data_path, manifest=manifest, config=config, run=run, say=say, done=done
+            )
+            data = load()
+        else:
+            data, results = load(), []
+            for index in indices:
+                results.append(
+                    run_fold(index, manifest=manifest, data=data, config=config, fabric=fabric, folder=run.fold(index))
+                )
+                done(results[-1])
+        summary = _finish(run, results, manifest=manifest, data=data, file=file, config=config) if first else {}
+    return fabric.broadcast(summary)
+
+
+def _finish(
+    run: RunFolder,
+    results: Sequence[FoldResult],
+    *,
+    manifest: FoldManifest,
+    data: PixelStore,
+    file: GlobalFile,
+    config: Config,
+) -> dict[str, Any]:
+    """Write predictions, summary and report; return the summary."""
+    predictions = gather_predictions(results, classes=manifest.classes)
+    run.write_predictions(predictions)
+    summary = summarise(results, predictions=predictions, manifest=manifest, data=file, config=config)
+    run.write_json(SUMMARY, summary)
+    trained = TrainedRun(run=run, manifest=manifest, predictions=predictions, data=data)
+    write_report(run, data=file, trained=trained)
     return summary
 
 
-def set_up_machine(settings: MachineSettings) -> torch.device:
-    """Choose the device, set PyTorch's threads and determinism for this process."""
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    if settings.deterministic:
-        # cuBLAS reads this when it starts: it must be set before the first product on the GPU
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
-    device = choose_device(settings.device)
-    if device.type == "cpu":
-        keep_freed_memory()
-    return device
-
-
-def make_fabric(device: torch.device, settings: MachineSettings) -> Fabric:
-    """Lightning Fabric on one device with the wanted precision."""
-    devices: Any = [device.index or 0] if device.type == "cuda" else 1
-    precision: Any = choose_precision(settings.precision, device)
-    return Fabric(accelerator=device.type, devices=devices, precision=precision)
+def _no_words(text: str) -> None:
+    """What the other processes of a training say."""
 
 
 def settle_folds(run: RunFolder, data: GlobalFile, *, folds: FoldChoice, say: Say) -> FoldManifest:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_prep.errors import UsageError
-from fer_train.cross_validate import make_fabric, set_up_machine
 from fer_train.embed import Features
 from fer_train.fold import run_fold
 from fer_train.loop import FoldTraining
+from fer_train.machine import make_fabric, set_up_machine
 from fer_train.trained_run import TrainedRun
 
 

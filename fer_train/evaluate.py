@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 from fer_prep.errors import UsageError
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
-from fer_train.data import ResidentData
+from fer_train.data_memory import load_data
 from fer_train.figures import confusion_figure, save_figure
 from fer_train.metrics import Statistic, score, subject_bootstrap
 from fer_train.model_file import DESCRIPTION, ModelDescription, load_model
 from fer_train.models.network import ExpressionNetwork
 from fer_train.normalise import FoldNormalisation
+from fer_train.pixel_store import PixelStore
 from fer_train.run_folder import FOLDS, Predictions, RunFolder
 
 BATCH: Final = 64
@@ -108,14 +109,14 @@ def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Prog
             hint="the run's own out-of-fold result is in its summary.json; evaluate on other data",
         )
     data = load_for(ensemble.description, data_path, device=device, progress=progress)
-    of_known_classes = data.labels.cpu().numpy() >= 0
+    of_known_classes = data.labels.numpy() >= 0
     rows = np.flatnonzero(of_known_classes & strangers)
     if not len(rows):
         raise UsageError(
             f"has no sample of {', '.join(ensemble.description.classes)} by people not trained on", path=data_path
         )
     probabilities = np.concatenate(list(_judge(ensemble, data, rows)))
-    labels = data.labels.cpu().numpy()[rows]
+    labels = data.labels.numpy()[rows]
     subjects, datasets = data.file.column("subject")[rows], data.file.column("dataset")[rows]
     by_dataset = {
         str(name): _scores(labels[datasets == name], probabilities[datasets == name], subjects[datasets == name])
@@ -141,9 +142,7 @@ def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Prog
     return Evaluation(report=report, predictions=predictions)
 
 
-def load_for(
-    description: ModelDescription, data_path: Path, *, device: torch.device, progress: Progress
-) -> ResidentData:
+def load_for(description: ModelDescription, data_path: Path, *, device: torch.device, progress: Progress) -> PixelStore:
     """A dataset brought to the input of a trained network; it must have at least one of the network's classes."""
     with GlobalFile.open(data_path) as file:
         missing = [name for name in description.classes if name not in file.classes]
@@ -152,7 +151,7 @@ def load_for(
             f"the network tells {', '.join(missing)} apart, which this dataset does not have among its classes",
             path=data_path,
         )
-    return ResidentData.load(
+    return load_data(
         data_path,
         device=device,
         classes=description.classes,
@@ -174,9 +173,11 @@ def people_trained_on(run: Path, data: GlobalFile) -> NDArray[np.bool_]:
     return np.zeros(data.n, bool)
 
 
-def _judge(ensemble: Ensemble, data: ResidentData, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
-    for start in range(0, len(rows), BATCH):
-        batch = data.gather(torch.from_numpy(rows[start : start + BATCH]).to(data.device))
+def _judge(ensemble: Ensemble, data: PixelStore, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
+    batches = torch.from_numpy(rows).to(data.row_device).split(BATCH)
+    data.announce(batches)
+    for some in batches:
+        batch = data.gather(some)
         yield ensemble.probabilities(batch.rgb, batch.depth, batch.valid).cpu().numpy()
 
 

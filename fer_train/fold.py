@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -19,14 +19,15 @@ from fer_train.atomic import write_text
 from fer_train.batches import Batches
 from fer_train.checkpoint import seed_libraries
 from fer_train.config import Config, LossSettings
-from fer_train.data import ResidentData
 from fer_train.live import training_display
-from fer_train.loop import EpochListener, FoldRows, FoldTraining, RowListener, State
+from fer_train.loop import EpochListener, FoldRows, FoldTraining, RowListener
 from fer_train.losses import LOSSES, ExpressionLoss, balanced_class_weights, make_loss
 from fer_train.model_file import build_network, describe, save_model
 from fer_train.models.pretrained import load_backbone_weights
 from fer_train.normalise import FoldNormalisation
+from fer_train.pixel_store import PixelStore
 from fer_train.run_folder import history_to_csv
+from fer_train.training_state import State
 
 CHECKPOINT: Final = "last.ckpt"
 
@@ -52,14 +53,16 @@ def run_fold(
     index: int,
     *,
     manifest: FoldManifest,
-    data: ResidentData,
+    data: PixelStore,
     config: Config,
     fabric: Fabric,
     folder: Path,
     at_epoch_end: EpochListener | None = None,
+    show: bool = True,
 ) -> FoldResult:
     """Train fold ``index``, going on from its checkpoint where there is one, and write its files.
 
+    ``show``: draw how far it is. Of several processes that share the training the first one draws and writes.
     A fold whose checkpoint says that it is finished is only read back and judged again.
     """
     seed = config.training.seed + index
@@ -73,19 +76,20 @@ def run_fold(
     training = prepare_training(
         rows, data=data, config=config, fabric=fabric, seed=seed, checkpoint=folder / CHECKPOINT
     )
-    title = f"fold {index + 1}/{len(manifest.folds)}"
-    with (
-        training_display(title, total_steps=training.total_steps, batch_size=config.training.batch_size) as display,
-        tensorboard_events(folder) as events,
-    ):
-        training.listeners += [display, events]
-        training.at_epoch_end = at_epoch_end
+    training.at_epoch_end = at_epoch_end
+    with ExitStack() as watching:
+        if fabric.is_global_zero and show:
+            title, steps = f"fold {index + 1}/{len(manifest.folds)}", training.total_steps
+            display = training_display(title, total_steps=steps, batch_size=config.training.batch_size)
+            training.listeners.append(watching.enter_context(display))
+        if fabric.is_global_zero:
+            training.listeners.append(watching.enter_context(tensorboard_events(folder)))
         state = training.run()
     return _finish(index, training=training, state=state, ids=fold.val, folder=folder)
 
 
 def prepare_training(
-    rows: FoldRows, *, data: ResidentData, config: Config, fabric: Fabric, seed: int, checkpoint: Path
+    rows: FoldRows, *, data: PixelStore, config: Config, fabric: Fabric, seed: int, checkpoint: Path
 ) -> FoldTraining:
     """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
     normalisation = FoldNormalisation.fit(data, rows.train, modality=config.model.modality)
@@ -100,7 +104,7 @@ def prepare_training(
             )
     weights = None
     if config.loss.class_weights == "balanced":
-        weights = balanced_class_weights(data.labels[rows.train], classes=len(data.classes))
+        weights = balanced_class_weights(data.labels[rows.train.cpu()], classes=len(data.classes))
     loss = build_loss(
         config.loss, classes=len(data.classes), feature_width=network.feature_width, class_weights=weights
     )
@@ -128,7 +132,7 @@ def build_loss(
 
 
 def _inner_split(
-    fold: Fold, *, manifest: FoldManifest, data: ResidentData, config: Config, seed: int
+    fold: Fold, *, manifest: FoldManifest, data: PixelStore, config: Config, seed: int
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Ids to train on and ids to choose by; without an inner split all are trained on."""
     share = config.training.inner_split
@@ -142,7 +146,7 @@ def _finish(index: int, *, training: FoldTraining, state: State, ids: tuple[str,
     """Judge the kept weights and write model, description and history."""
     if state.chosen is not None:
         state.judged.load_state_dict(state.chosen["weights"])
-    logits, features, labels = training.outputs(training.rows.val)
+    logits, features, labels = training.final_outputs()
     with torch.no_grad():
         loss = state.loss(logits, features, labels).item()
     data, config = training.batches.data, training.config
@@ -152,8 +156,9 @@ def _finish(index: int, *, training: FoldTraining, state: State, ids: tuple[str,
         normalisation=training.batches.normalisation,
         data_settings=data.file.settings,
     )
-    save_model(folder, state.judged.state_dict(), description=description)
-    write_text(folder / "history.csv", history_to_csv(state.history))
+    if training.fabric.is_global_zero:
+        save_model(folder, state.judged.state_dict(), description=description)
+        write_text(folder / "history.csv", history_to_csv(state.history))
     return FoldResult(
         index=index,
         ids=ids,

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,20 +18,24 @@ from typing import Any, Final
 import torch
 from lightning_fabric import Fabric
 from timm.utils.model_ema import ModelEmaV3
-from torch import Tensor, nn
+from torch import Tensor
 
-from fer_prep.errors import FerError
+from fer_prep.errors import FerError, UsageError
+from fer_train.batch_statistics import SharedBatchStatistics
 from fer_train.batches import Batches
-from fer_train.checkpoint import load_checkpoint, random_state, restore_random_state, save_checkpoint
+from fer_train.checkpoint import load_checkpoint, save_checkpoint
 from fer_train.config import Config
+from fer_train.epoch_order import epoch_order
 from fer_train.losses import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
 from fer_train.out_of_memory import explaining_out_of_memory
-from fer_train.random_draws import epoch_order
+from fer_train.processes import Part, gathered, own_parts, share_of_rows
+from fer_train.random_draws import network_seed
 from fer_train.schedule import make_optimiser, make_schedule
+from fer_train.training_state import State
 
 Rows = Tensor
-"""(n,) int64 row numbers of the dataset, on the device."""
+"""(n,) int64 row numbers of the dataset, where its ``PixelStore`` wants them."""
 
 ACCURACIES: Final = ("val_overall_accuracy", "val_average_accuracy")
 
@@ -53,48 +57,6 @@ RowListener = Callable[[Mapping[str, float]], None]
 
 EpochListener = Callable[[int, "FoldTraining"], None]
 """Is called with the number of the epoch that has just ended, from 1, and the training; must leave it as it is."""
-
-
-@dataclass
-class State:
-    """What changes while a fold trains; all of it is in the checkpoint."""
-
-    network: ExpressionNetwork
-    loss: ExpressionLoss
-    optimiser: torch.optim.Optimizer
-    schedule: torch.optim.lr_scheduler.OneCycleLR
-    ema: ModelEmaV3 | None
-    step: int = 0
-    finished: bool = False
-    history: list[dict[str, float]] = field(default_factory=list)
-    chosen: dict[str, Any] | None = None
-    """With an inner split: ``weights``, ``step`` and ``loss`` of its best validation."""
-
-    @property
-    def judged(self) -> nn.Module:
-        """The network that is validated and kept: the averaged one where averaging is on."""
-        return self.ema.module if self.ema else self.network
-
-    def _parts(self) -> dict[str, Any]:
-        parts: dict[str, Any] = {name: getattr(self, name) for name in ("network", "loss", "optimiser", "schedule")}
-        return parts | ({"ema": self.ema.module} if self.ema else {})
-
-    def to_checkpoint(self, device: torch.device) -> dict[str, Any]:
-        """The state as plain tensors, numbers, dicts and lists."""
-        plain = {name: getattr(self, name) for name in ("step", "finished", "history", "chosen")}
-        return {
-            **{name: part.state_dict() for name, part in self._parts().items()},
-            **plain,
-            "random": random_state(device),
-        }
-
-    def restore(self, stored: Mapping[str, Any], device: torch.device) -> None:
-        """Become the state that ``to_checkpoint`` described."""
-        for name, part in self._parts().items():
-            part.load_state_dict(stored[name])
-        for name in ("step", "finished", "history", "chosen"):
-            setattr(self, name, stored[name])
-        restore_random_state(stored["random"], device)
 
 
 class FoldTraining:
@@ -121,46 +83,88 @@ class FoldTraining:
         self.total_steps = self.settings.epochs * self.steps_per_epoch
         self.validation_positions = validation_positions(self.steps_per_epoch, self.settings.validations_per_epoch)
 
-        optimiser = make_optimiser(network, config.optimiser)
+        most = math.ceil(self.settings.batch_size / self.settings.micro_batch_size)
+        if fabric.world_size > most:
+            raise UsageError(
+                f"{fabric.world_size} processes share batches of {most} micro-batches: some would have nothing to do",
+                hint="start fewer processes, or set a smaller training.micro_batch_size (which changes the result)",
+            )
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = make_optimiser(network, config.optimiser, fused=config.machine.precision != "16-mixed")
         schedule = make_schedule(optimiser, config.optimiser, total_steps=self.total_steps)
         decay = self.settings.ema_decay
         ema = ModelEmaV3(network, decay=decay, device=fabric.device) if decay else None
         forward: Any = torch.compile(network) if config.machine.compile else network
         self.forward, self.optimiser = fabric.setup(forward, optimiser)
+        self.statistics = SharedBatchStatistics(network, fabric)
         self.state = State(network, loss.to(fabric.device), optimiser, schedule, ema)
         self._unread: list[tuple[int, tuple[str, ...], Tensor]] = []
         """(index into the history, names, values still on the device)."""
         self._read_at = self._saved_at = time.monotonic()
+        self._train_rows = rows.train.cpu()
+        self._orders: dict[int, Rows] = {}
 
     def run(self) -> State:
         """Train to the last epoch, going on from the checkpoint where there is one."""
+        self.begin()
+        while not self.state.finished:
+            self.advance()
+        return self.state
+
+    def begin(self) -> None:
+        """Take up the checkpoint, and say which samples will be wanted."""
         if self.checkpoint.exists():
             self.state.restore(load_checkpoint(self.checkpoint), self.fabric.device)
-        while not self.state.finished:
-            epoch, position = divmod(self.state.step, self.steps_per_epoch)
-            group = self.samples_of_step(self.state.step)
-            rates = self.state.schedule.get_last_lr()
-            with explaining_out_of_memory(partial(self._try_batch, group, epoch), size=len(group)):
-                self._optimiser_step(group, epoch=epoch)
-            self.state.schedule.step()
-            self.state.step += 1
-            if self.state.ema:
-                self.state.ema.update(self.state.network, step=self.state.step)
-            self.state.history.append(self._history_row(rates))
+        if not self.state.finished:
+            self.batches.data.announce(self._reads())
 
-            if position + 1 in self.validation_positions:
-                self._validate()
-            if self.at_epoch_end and position + 1 == self.steps_per_epoch:
-                self.at_epoch_end(epoch + 1, self)
-            self.state.finished = self.state.step == self.total_steps or self._should_stop()
-            self._read_and_save()
-        return self.state
+    def advance(self) -> None:
+        """One optimiser step with all that belongs to it: schedule, history, validation, checkpoint."""
+        epoch, position = divmod(self.state.step, self.steps_per_epoch)
+        group = self.samples_of_step(self.state.step)
+        rates = self.state.schedule.get_last_lr()
+        with explaining_out_of_memory(partial(self._try_batch, group, epoch), size=len(group)):
+            self._optimiser_step(group, epoch=epoch)
+        self.state.schedule.step()
+        self.state.step += 1
+        if self.state.ema:
+            self.state.ema.update(self.state.network, step=self.state.step)
+        self.state.history.append(self._history_row(rates))
+
+        if position + 1 in self.validation_positions:
+            self._validate()
+        if self.at_epoch_end and position + 1 == self.steps_per_epoch:
+            self.at_epoch_end(epoch + 1, self)
+        self.state.finished = self.state.step == self.total_steps or self._should_stop()
+        self._read_and_save()
 
     def samples_of_step(self, step: int) -> Rows:
         """The rows of one optimiser step: a slice of the epoch's order, which follows from (seed, epoch) alone."""
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = epoch_order(self.rows.train, seed=self.seed, epoch=epoch)
-        return order[position * self.settings.batch_size :][: self.settings.batch_size]
+        if epoch not in self._orders:
+            if len(self._orders) > 1:  # two are in use where reading ahead has come to the next epoch
+                del self._orders[min(self._orders)]
+            sizes = self.batches.data.file.shard_sizes
+            order = epoch_order(self._train_rows, seed=self.seed, epoch=epoch, shard_sizes=sizes)
+            self._orders[epoch] = order.to(self.rows.train.device)
+        return self._orders[epoch][position * self.settings.batch_size :][: self.settings.batch_size]
+
+    def _micro_batches(self, group: Rows) -> tuple[Rows, ...]:
+        return group.tensor_split(math.ceil(len(group) / self.settings.micro_batch_size))
+
+    def _own_parts(self, group: Rows) -> list[Part]:
+        micro_batches = self._micro_batches(group)
+        return own_parts(micro_batches, rank=self.fabric.global_rank, world=self.fabric.world_size)
+
+    def _reads(self) -> Iterator[Rows]:
+        """Every batch of rows that this process will ask for from now on, in order."""
+        for step in range(self.state.step, self.total_steps):
+            for part in self._own_parts(self.samples_of_step(step)):
+                yield part.rows
+            if step % self.steps_per_epoch + 1 in self.validation_positions:
+                yield from self._judged_batches(self.rows.val)
+                if self.rows.inner is not None:
+                    yield from self._judged_batches(self.rows.inner)
 
     def _optimiser_step(self, group: Rows, *, epoch: int) -> None:
         """Forward and backward over the micro-batches, one clipped step of AdamW, then the loss's centers move.
@@ -168,19 +172,25 @@ class FoldTraining:
         The gradient is that of the mean over the group, also where the last group of an epoch is smaller.
         """
         self.forward.train()
-        micro_batches = group.tensor_split(math.ceil(len(group) / self.settings.micro_batch_size))
+        parts = self._own_parts(group)
         loss_sum = correct = torch.zeros((), device=self.fabric.device)
         features, labels = [], []
-        for number, micro_batch in enumerate(micro_batches, start=1):
-            batch = self.batches.training(micro_batch, epoch=epoch)
-            with self.fabric.no_backward_sync(self.forward, enabled=number < len(micro_batches)):  # type: ignore[arg-type]
-                output = self.forward(batch.rgb, batch.depth)
-                loss = self.state.loss(output.logits, output.features, batch.labels) * (len(micro_batch) / len(group))
-                self.fabric.backward(loss)
-            loss_sum = loss_sum + loss.detach()
-            correct = correct + (output.logits.detach().argmax(1) == batch.labels).sum()
-            features.append(output.features.detach())
-            labels.append(batch.labels)
+        with self.statistics.of_step(parts, count=len(self._micro_batches(group))) as fading:
+            for part in parts:
+                torch.manual_seed(network_seed(seed=self.seed, step=self.state.step, part=part.number))
+                batch = self.batches.training(part.rows, epoch=epoch)
+                with self.fabric.no_backward_sync(self.forward, enabled=part is not parts[-1]):  # type: ignore[arg-type]
+                    output = self.forward(batch.rgb, batch.depth)
+                    loss = self.state.loss(output.logits, output.features, batch.labels) * part.weight
+                    # processes average their gradients; what is wanted is the sum of the weighted parts
+                    self.fabric.backward(loss * self.fabric.world_size)
+                if fading:
+                    fading.after(part)
+                counted = slice(None if part.weight else 0)
+                loss_sum = loss_sum + loss.detach()
+                correct = correct + (output.logits.detach().argmax(1) == batch.labels)[counted].sum()
+                features.append(output.features.detach()[counted])
+                labels.append(batch.labels[counted])
         if self.config.optimiser.clip_norm:
             self.fabric.clip_gradients(
                 self.forward, self.optimiser, max_norm=self.config.optimiser.clip_norm, error_if_nonfinite=False
@@ -188,7 +198,7 @@ class FoldTraining:
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.state.loss.update(torch.cat(features), torch.cat(labels))
-        values = torch.stack((loss_sum, 100 * correct / len(group)))
+        values: Any = self.fabric.all_reduce(torch.stack((loss_sum, 100 * correct / len(group))), reduce_op="sum")
         self._unread.append((len(self.state.history), ("train_loss", "train_accuracy"), values))
 
     def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:
@@ -225,20 +235,29 @@ class FoldTraining:
         average = recalls.sum() / (sizes > 0).sum()
         return torch.stack((loss, 100 * hits.mean(), 100 * average))
 
+    def _judged_batches(self, rows: Rows) -> tuple[Rows, ...]:
+        """The part of ``rows`` that this process judges, in batches."""
+        return share_of_rows(rows, self.fabric).split(self.config.machine.validation_batch_size)
+
     def outputs(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode, without gradients."""
         network = self.state.judged if self.state.ema else self.forward
         network.eval()
-        size = self.config.machine.validation_batch_size
         logits, features, labels = [], [], []
         with torch.no_grad(), self.fabric.autocast():
-            for start in range(0, len(rows), size):
-                batch = self.batches.validation(rows[start : start + size])
+            for some in self._judged_batches(rows):
+                batch = self.batches.validation(some)
                 output = network(batch.rgb, batch.depth)
                 logits.append(output.logits.float())
                 features.append(output.features.float())
                 labels.append(batch.labels)
-        return torch.cat(logits), torch.cat(features), torch.cat(labels)
+        whole = (gathered(torch.cat(parts), self.fabric, count=len(rows)) for parts in (logits, features, labels))
+        return next(whole), next(whole), next(whole)
+
+    def final_outputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """``outputs`` of the validation fold, once more after training: it is said beforehand what will be read."""
+        self.batches.data.announce(self._judged_batches(self.rows.val))
+        return self.outputs(self.rows.val)
 
     def _should_stop(self) -> bool:
         """True when the inner loss has not fallen during the last ``early_stop`` validations."""
@@ -256,7 +275,8 @@ class FoldTraining:
             self._read_at = now
         if save:
             # numbers were read first: a checkpoint never holds weights that became NaN unnoticed
-            save_checkpoint(self.checkpoint, self.state.to_checkpoint(self.fabric.device))
+            if self.fabric.is_global_zero:
+                save_checkpoint(self.checkpoint, self.state.to_checkpoint(self.fabric.device))
             self._saved_at = time.monotonic()
 
     def _read(self) -> None:

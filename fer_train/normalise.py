@@ -16,7 +16,7 @@ from fer_train.pixels import DEPTH_MAX, RGB_MAX
 
 
 class HasStatistics(Protocol):
-    """A ``GlobalFile`` or a ``ResidentData``."""
+    """A ``GlobalFile`` or a ``PixelStore``."""
 
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over the given rows, in stored units."""

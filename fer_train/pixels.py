@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,6 +16,12 @@ DEPTH_MAX: Final = 65535.0
 
 LUMA: Final = (0.299, 0.587, 0.114)
 """ITU-R BT.601 weights of R, G, B."""
+
+
+@lru_cache(maxsize=64)
+def constant(values: tuple[Any, ...], *, device: torch.device) -> Tensor:
+    """Numbers as a float32 tensor on the device, copied there once: a copy in every step makes the host wait."""
+    return torch.tensor(values, dtype=torch.float32, device=device)
 
 
 def resize_rgb(rgb: Tensor, *, size: int) -> Tensor:
@@ -45,7 +52,7 @@ def equalise_luma(rgb: Tensor) -> Tensor:
     Gonzalez and Woods, "Digital image processing", §3.3.1, with the darkest level kept at 0. A uniform picture stays.
     """
     planes = rgb.float()
-    luma = (planes * planes.new_tensor(LUMA)).sum(dim=3).round().long().flatten(1)  # (B, H·W)
+    luma = (planes * constant(LUMA, device=rgb.device)).sum(dim=3).round().long().flatten(1)  # (B, H·W)
     histogram = torch.zeros(len(rgb), 256, dtype=torch.long, device=rgb.device)
     cumulative = histogram.scatter_add_(1, luma, torch.ones_like(luma)).cumsum(dim=1)  # (B, 256)
     darkest = cumulative.gather(1, luma.amin(dim=1, keepdim=True))  # pixels of the darkest level

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.data import prepare_pixels
 from fer_train.evaluate import Ensemble, load_for
 from fer_train.pictures import Recorded, find_pictures, read_picture
+from fer_train.pixel_store import prepare_pixels, to_tensors
 from fer_train.pixels import depth_to_float, rgb_to_float
 from fer_train.run_folder import to_csv
 
@@ -97,10 +97,12 @@ def _predict_dataset(ensemble: Ensemble, path: Path, *, device: torch.device, pr
     data = load_for(ensemble.description, path, device=device, progress=progress)
     made = []
     with progress("predicting", total=len(data)) as advance:
-        for start in range(0, len(data), BATCH):
-            batch = data.gather(torch.arange(start, min(start + BATCH, len(data)), device=device))
+        batches = torch.arange(len(data), device=data.row_device).split(BATCH)
+        data.announce(batches)
+        for rows in batches:
+            batch = data.gather(rows)
             answer = ensemble.probabilities(batch.rgb, batch.depth, batch.valid).cpu().numpy()
-            made += _named(data.ids[start : start + BATCH].tolist(), answer)
+            made += _named(data.ids[rows.cpu().numpy()].tolist(), answer)
             advance(len(batch.rows))
     return made
 
@@ -111,9 +113,7 @@ def _network_pixels(
     """Prepared (S, S, 3) and (S, S) → (1, s, s, 3) u8 and (1, s, s) i32 of the network's input size."""
     description = ensemble.description
     return prepare_pixels(
-        rgb[None],
-        depth[None],
-        device=device,
+        *(each.to(device) for each in to_tensors(rgb[None], depth[None])),
         image_size=description.image_size,
         equalise=description.equalise_luma,
     )

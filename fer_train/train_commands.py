@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from fer_prep.console import JsonOption, console, note, print_json, print_table, progress_bar
-from fer_prep.errors import FerError
+from fer_prep.errors import FerError, UsageError
 from fer_train.cli import app
 
 if TYPE_CHECKING:
@@ -55,6 +55,18 @@ DeterministicOption = Annotated[
 ]
 SeedOption = Annotated[int | None, typer.Option(help="Seeds everything random.", show_default=False)]
 DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default=False)]
+DataMemoryOption = Annotated[
+    str | None,
+    typer.Option(
+        help="What the pixels may take on the device, such as 8GB; larger data is streamed. Default: half of what is "
+        "free.",
+        show_default=False,
+    ),
+]
+ParallelOption = Annotated[
+    int | None,
+    typer.Option("--parallel-folds", min=1, help="Folds trained side by side; GPUs in turn.", show_default=False),
+]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run folder. Default: runs/<time>-<name>.", show_default=False)
 ]
@@ -84,6 +96,8 @@ def kfold(
     seed: SeedOption = None,
     device: DeviceOption = None,
     deterministic: DeterministicOption = False,
+    data_memory: DataMemoryOption = None,
+    parallel_folds: ParallelOption = None,
     settings: SetOption = None,
     out: OutOption = None,
     resume: ResumeOption = False,
@@ -99,6 +113,10 @@ def kfold(
         fer-train kfold --preset demo --modality rgb --set training.seed=7
 
         fer-train kfold --resume
+
+        fer-train kfold --preset thesis --parallel-folds 5
+
+        torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
     assignments = _assignments(
         settings,
@@ -114,6 +132,8 @@ def kfold(
         seed=seed,
         device=device,
         deterministic=deterministic or None,
+        data_memory=data_memory,
+        parallel_folds=parallel_folds,
     )
     run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, folds=folds)
@@ -137,6 +157,7 @@ def fit(
     seed: SeedOption = None,
     device: DeviceOption = None,
     deterministic: DeterministicOption = False,
+    data_memory: DataMemoryOption = None,
     settings: SetOption = None,
     out: OutOption = None,
     resume: ResumeOption = False,
@@ -163,6 +184,7 @@ def fit(
         seed=seed,
         device=device,
         deterministic=deterministic or None,
+        data_memory=data_memory,
     )
     run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, only=fold)
@@ -213,6 +235,8 @@ KEYS = {
     "seed": "training.seed",
     "device": "machine.device",
     "deterministic": "machine.deterministic",
+    "data_memory": "machine.data_memory",
+    "parallel_folds": "machine.parallel_folds",
 }
 """Options that are settings under a shorter name."""
 
@@ -236,6 +260,7 @@ def _train(
 ) -> None:
     """Train, then print the result table and where the report is."""
     from fer_train.cross_validate import FoldChoice, cross_validate
+    from fer_train.processes import is_first_process
 
     try:
         summary = cross_validate(
@@ -248,29 +273,37 @@ def _train(
             progress=progress_bar,
         )
     except FerError:
-        run.discard_unstarted()
+        if is_first_process():
+            run.discard_unstarted()
         raise
-    _print_summary(summary)
-    console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+    if is_first_process():
+        _print_summary(summary)
+        console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 
 
 def _open_run(
     *, preset: str | None, assignments: dict[str, Any], out: Path | None, resume: bool
 ) -> tuple[RunFolder, Config]:
     """The run folder and the settings to go on with; on resumption they must be those of the run."""
+    from fer_train.processes import is_first_process, launched_by_torchrun
     from fer_train.run_folder import RunFolder, default_run_path, newest_unfinished_run
     from fer_train.settings_file import load_preset, override
 
+    if launched_by_torchrun() and out is None:
+        raise UsageError("processes that share a training must agree on its run folder", hint="name one with --out")
     if resume:
         run = RunFolder.open(out or newest_unfinished_run())
         base = run.config if preset is None else load_preset(preset)
         config = override(base, assignments)
         run.refuse_other_settings(config)
-        note(f"resuming {run.path}")
-        say_if_no_gpu(config)
+        if is_first_process():
+            note(f"resuming {run.path}")
+            say_if_no_gpu(config)
         return run, config
     chosen = preset or preset_for_this_machine()
     config = override(load_preset(chosen), assignments)
+    if not is_first_process():
+        return RunFolder(out or default_run_path(config.name)), config
     if preset is not None:
         say_if_no_gpu(config)
     return RunFolder.create(out or default_run_path(config.name), config=config), config

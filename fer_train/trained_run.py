@@ -14,10 +14,10 @@ from fer_prep.errors import UsageError
 from fer_prep.folds import FoldManifest, read_folds
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
-from fer_train.data import ResidentData
 from fer_train.evaluate import load_for
 from fer_train.model_file import DESCRIPTION, ModelDescription, load_model, read_description
 from fer_train.models.network import ExpressionNetwork
+from fer_train.pixel_store import PixelStore
 from fer_train.run_folder import Predictions, RunFolder
 
 BATCH: Final = 64
@@ -33,12 +33,14 @@ class TrainedFold:
     description: ModelDescription
     val: tuple[str, ...]
     """Ids of the samples that the fold judged."""
-    data: ResidentData
+    data: PixelStore
 
     def inputs(self, ids: Sequence[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Batches of normalised RGB (B, 3, H, W), depth (B, channels, H, W), labels (B,), in the order of ``ids``."""
         channels = self.description.model.depth_channels
-        for rows in self.data.rows_of(ids).split(BATCH):
+        batches = self.data.rows_of(ids).split(BATCH)
+        self.data.announce(batches)
+        for rows in batches:
             batch = self.data.gather(rows)
             rgb, depth = self.description.normalisation(batch.rgb, batch.depth, batch.valid, depth_channels=channels)
             yield rgb, depth, batch.labels
@@ -52,7 +54,7 @@ class TrainedRun:
     run: RunFolder
     manifest: FoldManifest
     predictions: Predictions
-    data: ResidentData
+    data: PixelStore
 
     @classmethod
     def open(cls, path: Path, data_path: Path, *, device: torch.device, progress: Progress = silent) -> TrainedRun:

@@ -27,9 +27,9 @@ from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
 from fer_train.atomic import taking_turns, write_text
 from fer_train.config import Config
-from fer_train.cross_validate import make_fabric, set_up_machine
-from fer_train.data import ResidentData
+from fer_train.data_memory import load_data
 from fer_train.fold import run_fold
+from fer_train.machine import make_fabric, set_up_machine
 from fer_train.metrics import Statistic, score
 from fer_train.run_folder import to_csv
 from fer_train.search_folds import make_search_folds
@@ -86,12 +86,14 @@ def tune(
         study = open_study(out, frame=frame, storage=storage)
         if holdout is not None and not (out / HOLDOUT).exists():
             write_folds(holdout, out / HOLDOUT, data=file)
-    data = ResidentData.load(
+    data = load_data(
         data_path,
         device=device,
+        machine=config.machine,
         classes=manifest.classes,
         image_size=config.data.image_size,
         equalise=config.data.equalise_luma,
+        say=say,
         progress=progress,
     )
 

@@ -43,7 +43,8 @@ class ClassCenters(nn.Module):
         """Δc (K, D) of eq. 4 for features (B, D) of any float type and labels (B,)."""
         with float32_arithmetic(features):
             # as a product with the one-hot labels: index_add_ is not deterministic on GPUs
-            member = nn.functional.one_hot(labels, len(self.centers)).T.float()  # (K, B)
+            classes = torch.arange(len(self.centers), device=labels.device)
+            member = (labels == classes[:, None]).float()  # (K, B)
             sums = torch.cat([member @ features.detach().float(), member.sum(dim=1, keepdim=True)], dim=1)  # (K, D + 1)
             if distributed.is_available() and distributed.is_initialized():
                 distributed.all_reduce(sums)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fer_train.random_draws import epoch_order, sample_keys, uniform
+from fer_train.epoch_order import epoch_order
+from fer_train.random_draws import sample_keys, uniform
 
 MASK = (1 << 64) - 1
 

@@ -61,15 +61,17 @@ def telling_pixels(label: int, *, seed: int, size: int = SIZE) -> tuple[np.ndarr
     return rgb, depth
 
 
-def write_telling_data(path: Path, *, subjects: int = 6, repeats: int = 1, shuffle_labels: bool = False) -> Path:
+def write_telling_data(
+    path: Path, *, subjects: int = 6, repeats: int = 1, shuffle_labels: bool = False, size: int = SIZE
+) -> Path:
     """A dataset of ``telling_pixels``; with ``shuffle_labels`` the labels no longer belong to the pictures."""
     rows = make_rows({"bu3dfe": subjects // 2, "cald3r": subjects - subjects // 2}, repeats=repeats)
     seen = np.array([row["label"] for row in rows])
     if shuffle_labels:
         np.random.default_rng(5).shuffle(seen)
-    writer = GlobalWriter(path, n=len(rows), size=SIZE, classes=EMOTIONS)
+    writer = GlobalWriter(path, n=len(rows), size=size, classes=EMOTIONS)
     for index, (row, label) in enumerate(zip(rows, seen, strict=True)):
-        writer.append(measure(row, *telling_pixels(int(label), seed=index)))
+        writer.append(measure(row, *telling_pixels(int(label), seed=index, size=size)))
     writer.finish(settings={"made_by": "tests"})
     return path
 
