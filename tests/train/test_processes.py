@@ -52,7 +52,7 @@ def train(data: Path, out: Path, *options: str, processes: int) -> str:
 
 
 def assert_same_run(found: Path, expected: Path, *, folds: int = 2) -> None:
-    """Losses and predictions agree to a few units in the last place of float32, and so do all running statistics."""
+    """Losses of every step, on either side, and predictions agree to 1e-4; running statistics and centers to 1 %."""
     for index in range(folds):
         rows = [read_history(run / f"fold-{index}/history.csv") for run in (found, expected)]
         assert len(rows[0]) == len(rows[1])
@@ -61,8 +61,12 @@ def assert_same_run(found: Path, expected: Path, *, folds: int = 2) -> None:
         state, other = (load_checkpoint(run / f"fold-{index}/last.ckpt") for run in (found, expected))
         for part in ("network", "loss", "ema"):
             for name, value in state[part].items():
-                if "running" in name or "tracked" in name or "center" in name:
-                    torch.testing.assert_close(value, other[part][name], rtol=1e-4, atol=1e-5, msg=name)
+                other_value = other[part][name]
+                if "tracked" in name:
+                    assert torch.equal(value, other_value), name
+                elif "running" in name or "center" in name:
+                    # Adam turns the rounding of gradients that should be 0 into steps; what they reach varies most
+                    assert (value - other_value).norm() <= 0.01 * other_value.norm(), name
     probabilities = [RunFolder(run).read_predictions().probabilities for run in (found, expected)]
     assert abs(probabilities[0] - probabilities[1]).max() < 1e-4
 
