@@ -17,9 +17,9 @@ from torch.utils.data import Dataset
 
 from fer_prep.errors import UsageError
 from fer_prep.global_file import GlobalFile
-from fer_train.data import prepare_pixels
 from fer_train.environment import choose_device
 from fer_train.evaluate import Ensemble
+from fer_train.pixel_store import prepare_pixels, to_tensors
 from fer_train.pixels import depth_to_float, rgb_to_float
 from fer_train.predict import Prediction, predict
 
@@ -98,9 +98,7 @@ class Classifier:
         if rgb.dtype != np.uint8 or depth.dtype != np.uint16:
             raise UsageError(expected="rgb of uint8 and depth of uint16", found=f"{rgb.dtype} and {depth.dtype}")
         pictures, depths = prepare_pixels(
-            rgb,
-            depth,
-            device=self._device,
+            *(each.to(self._device) for each in to_tensors(rgb, depth)),
             image_size=self.image_size,
             equalise=self._ensemble.description.equalise_luma,
         )
