@@ -74,6 +74,13 @@ def test_installed_modules_find_their_manifests(installed, tmp_path):
 
 
 @pytest.mark.slow
+def test_installed_packages_say_that_they_have_types(installed, tmp_path):
+    code = "import fer_prep, fer_train; print(fer_prep.__path__[0], fer_train.__path__[0])"
+    for folder in call(installed, "python", "-c", code, cwd=tmp_path).split():
+        assert (Path(folder) / "py.typed").is_file()
+
+
+@pytest.mark.slow
 def test_installed_programs_make_and_prepare_sample_data(installed, tmp_path):
     call(installed, "fer-prep", "sample-data", "--subjects", "1", "--intensities", "4", cwd=tmp_path)
     call(installed, "fer-prep", "render-bu3dfe", "--size", "64", "--workers", "1", cwd=tmp_path)
