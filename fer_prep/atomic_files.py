@@ -71,6 +71,26 @@ def write_atomically(path: Path, *, content: bytes | str) -> None:
     flush_folder(path.parent)
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; it takes the place of ``path`` when the block ends well.
+
+    For files that a library writes by name. One process at a time may write a path: the temporary name is always the
+    same, so that what a killed process left is overwritten by the next.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with errors_name(path):
+            yield part
+        with part.open("rb") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+        flush_folder(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def flush_folder(folder: Path) -> None:
     """Make renames in ``folder`` survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

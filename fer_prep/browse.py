@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.atomic_files import errors_name
+from fer_prep.atomic_files import replacing
 from fer_prep.errors import UsageError
 from fer_prep.folds import FoldManifest
 from fer_prep.global_file import GlobalFile
@@ -57,20 +57,13 @@ def write_page(
     size = min(thumbnail or thumbnail_size(data.n), data.height)
     if path.is_dir():
         raise UsageError("--out must be a file; this is a folder", path=path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     before, after = (_PAGE / "page.html").read_text(encoding="utf-8").split("<!-- data -->")
-    try:
-        with errors_name(path), part.open("w", encoding="utf-8") as page:
-            page.write(_fill(before, data))
-            page.write(_script("samples", json.dumps(page_data(data, manifest=manifest, thumbnail=size))))
-            for kind, number, picture in _atlases(data, size=size, progress=progress):
-                page.write(_script(f"{kind}-{number}", base64.b64encode(picture).decode()))
-            page.write(_fill(after, data))
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as part, part.open("w", encoding="utf-8") as page:
+        page.write(_fill(before, data))
+        page.write(_script("samples", json.dumps(page_data(data, manifest=manifest, thumbnail=size))))
+        for kind, number, picture in _atlases(data, size=size, progress=progress):
+            page.write(_script(f"{kind}-{number}", base64.b64encode(picture).decode()))
+        page.write(_fill(after, data))
     return path.stat().st_size
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_prep.atomic_files import errors_name, write_atomically
+from fer_prep.atomic_files import errors_name, replacing, write_atomically
 from fer_prep.errors import UsageError
 from fer_prep.folds import FoldManifest
 from fer_prep.formats.pictures import png_bytes
@@ -98,15 +98,9 @@ def export_webdataset(
 
 def _write_shard(path: Path, samples: Iterable[ExportedSample]) -> None:
     """One tar, under its name only when it is whole: no reader ever sees half a shard."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with errors_name(path), tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for sample in samples:
-                _add(tar, sample)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with replacing(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for sample in samples:
+            _add(tar, sample)
 
 
 def _add(tar: tarfile.TarFile, sample: ExportedSample) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +84,7 @@ def _validate_fold(
         if not ids:
             raise FoldsError(f"{where}: {side} is empty")
         if len(set(ids)) != len(ids):
-            twice = next(name for name in ids if ids.count(name) > 1)
+            twice = Counter(ids).most_common(1)[0][0]
             raise FoldsError(f"{where}: {side} names {twice!r} more than once")
         unknown = [name for name in ids if name not in row_of]
         if unknown:

@@ -36,6 +36,18 @@ def file_lock(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def taking_turns(lock: Path) -> Iterator[None]:
+    """Wait until no other process or thread is inside a block with the same lock file, then hold it.
+
+    Unlike the others this one waits and says nothing; the empty file stays.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("ab") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
 def _held(path: Path, *, owned: Path, kind: type[FerError]) -> Iterator[None]:
     """The lock itself is flock(2) on the file ``path``, which a dead process cannot hold."""
     descriptor = _acquire(path, owned, kind)

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 import torch
 
+from fer_prep.atomic_files import replacing
 from fer_prep.errors import UsageError
-from fer_train.atomic import replacing
 
 FORMAT: Final = "fer-checkpoint"
 VERSION: Final = 1

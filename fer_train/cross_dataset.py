@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
-from fer_train.atomic import write_text
 from fer_train.evaluate import evaluate, people_trained_on
 from fer_train.metrics import score
 from fer_train.run_folder import RunFolder, to_csv
@@ -54,7 +54,9 @@ class CrossMatrix:
     def write(self, folder: Path) -> None:
         """Write ``matrix.json`` and ``matrix.csv`` (a line a cell)."""
         lines = [(run, name, *asdict(cell).values()) for run, row in self.cells.items() for name, cell in row.items()]
-        write_text(folder / "matrix.csv", to_csv(("run", "dataset", *(f.name for f in fields(Cell))), lines))
+        write_atomically(
+            folder / "matrix.csv", content=to_csv(("run", "dataset", *(f.name for f in fields(Cell))), lines)
+        )
         RunFolder(folder).write_json("matrix.json", self.to_dict())
 
 

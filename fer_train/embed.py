@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
-from fer_train.atomic import write_text
 from fer_train.figures import GREY, save_figure
 from fer_train.run_folder import RunFolder, to_csv
 from fer_train.trained_run import TrainedRun
@@ -132,7 +132,7 @@ def write_embeddings(embeddings: Sequence[Embedding], folder: Path, *, classes: 
         for sample, label, (x, y) in zip(e.ids, e.labels.tolist(), e.places.tolist(), strict=True)
     ]
     place = RunFolder(folder)
-    write_text(folder / "embedding.csv", to_csv(("id", "fold", "epoch", "class", "x", "y"), lines))
+    write_atomically(folder / "embedding.csv", content=to_csv(("id", "fold", "epoch", "class", "x", "y"), lines))
     place.write_json("embedding.json", {"embeddings": [_numbers(e) for e in embeddings]})
 
 

@@ -27,9 +27,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
 from fer_train import __version__
-from fer_train.atomic import replacing, write_text
 from fer_train.model_file import ModelDescription, load_model, save_model
 from fer_train.models.network import MODALITIES, ExpressionNetwork
 from fer_train.normalise import FoldNormalisation
@@ -85,7 +85,7 @@ def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> E
         deployable = Deployable(network, description.normalisation).eval()
         difference = write_onnx(deployable, out / "model.onnx", image_size=description.image_size)
     content = describe_export(run, fold, description=description, onnx_difference=difference)
-    write_text(out / "export.json", json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_atomically(out / "export.json", content=json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return Export(folder=out, onnx_difference=difference)
 
 

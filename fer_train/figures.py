@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fer_train.atomic import replacing
+from fer_prep.atomic_files import replacing
 
 BLUE: Final = "#1f5fa8"
 ORANGE: Final = "#d9731a"

@@ -14,8 +14,8 @@ import torch
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.folds import Fold, FoldManifest, make_inner_split
-from fer_train.atomic import write_text
 from fer_train.batches import Batches
 from fer_train.checkpoint import seed_libraries
 from fer_train.config import Config, LossSettings
@@ -158,7 +158,7 @@ def _finish(index: int, *, training: FoldTraining, state: State, ids: tuple[str,
     )
     if training.fabric.is_global_zero:
         save_model(folder, state.judged.state_dict(), description=description)
-        write_text(folder / "history.csv", history_to_csv(state.history))
+        write_atomically(folder / "history.csv", content=history_to_csv(state.history))
     return FoldResult(
         index=index,
         ids=ids,

@@ -13,8 +13,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import UsageError
-from fer_train.atomic import replacing, write_text
 from fer_train.config import Config, ModelSettings
 from fer_train.models import make_network
 from fer_train.models.network import ExpressionNetwork
@@ -66,7 +66,7 @@ def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: Mode
         "normalisation": description.normalisation.to_dict(),
         "preparation": dict(description.preparation),
     }
-    write_text(folder / DESCRIPTION, json.dumps(content, indent=1) + "\n")
+    write_atomically(folder / DESCRIPTION, content=json.dumps(content, indent=1) + "\n")
     with replacing(folder / WEIGHTS) as part:
         # not save_file, which makes files that only their owner may read
         part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))

@@ -12,8 +12,8 @@ from typing import Any, Final
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.global_file import GlobalFile
-from fer_train.atomic import write_text
 from fer_train.embed import can_be_embedded, embed, kept_features, write_embeddings
 from fer_train.explain import choose, explain, write_contact_sheet
 from fer_train.figures import (
@@ -102,7 +102,7 @@ def write_report(run: RunFolder, *, data: GlobalFile, trained: TrainedRun | None
         settings=(run.path / CONFIG).read_text(encoding="utf-8"),
         environment=json.dumps(environment, indent=1),
     )
-    write_text(run.report, page)
+    write_atomically(run.report, content=page)
     return run.report
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
 from fer_prep.fold_protocols import read_protocol
 from fer_prep.folds import FoldManifest, make_folds, write_folds
@@ -21,7 +22,6 @@ from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
 from fer_prep.resources import manifest_file, manifests_folder
 from fer_prep.selection import Selection
-from fer_train.atomic import write_text
 from fer_train.config import Config
 from fer_train.cross_validate import FoldChoice, Say, cross_validate
 from fer_train.run_folder import RunFolder
@@ -171,7 +171,7 @@ def reproduce(
         choice = FoldChoice(manifest=path)
         summaries.append(cross_validate(data_path, config=settings, folds=choice, run=run, say=say, progress=progress))
     found = Reproduced(experiment=experiment, protocol=name, config=config, summaries=tuple(summaries))
-    write_text(out / "table.md", found.to_markdown())
+    write_atomically(out / "table.md", content=found.to_markdown())
     return found
 
 

@@ -22,8 +22,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
-from fer_train.atomic import write_text
 from fer_train.config import Config
 from fer_train.settings_file import config_to_toml, differences, read_config
 
@@ -81,7 +81,7 @@ class RunFolder:
             raise UsageError("expected a new or empty folder for the run; found other things", path=path)
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path)
-        write_text(path / CONFIG, config_to_toml(config))
+        write_atomically(path / CONFIG, content=config_to_toml(config))
         return run
 
     @classmethod
@@ -141,7 +141,7 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Write ``environment.json``, ``summary.json``, …; whole or not at all."""
-        write_text(self.path / name, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_atomically(self.path / name, content=json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     def read_summary(self) -> dict[str, Any]:
         """The result of a finished run."""
@@ -160,7 +160,7 @@ class RunFolder:
             strict=True,
         )
         lines = ([*row, *(f"{p:.8g}" for p in probabilities)] for *row, probabilities in rows)
-        write_text(self.path / "predictions.csv", to_csv((*FIRST_COLUMNS, *predictions.classes), lines))
+        write_atomically(self.path / "predictions.csv", content=to_csv((*FIRST_COLUMNS, *predictions.classes), lines))
 
     def read_predictions(self) -> Predictions:
         """Read ``predictions.csv`` back."""

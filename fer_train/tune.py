@@ -21,11 +21,12 @@ import numpy as np
 import optuna
 from optuna.trial import TrialState
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import FerError, UsageError
+from fer_prep.folder_lock import taking_turns
 from fer_prep.folds import write_folds
 from fer_prep.global_file import GlobalFile
 from fer_prep.progress import Progress, silent
-from fer_train.atomic import taking_turns, write_text
 from fer_train.config import Config
 from fer_train.data_memory import load_data
 from fer_train.fold import run_fold
@@ -198,10 +199,10 @@ def _write_outcome(study: optuna.Study, *, config: Config, space: Space, out: Pa
         )
         for trial in trials
     ]
-    write_text(out / "trials.csv", to_csv(("trial", "state", "score", "folds", *space), lines))
+    write_atomically(out / "trials.csv", content=to_csv(("trial", "state", "score", "folds", *space), lines))
     if any(trial.state == TrialState.COMPLETE for trial in trials):
         best = rename(override(config, study.best_trial.params), f"{config.name}-tuned")
-        write_text(out / BEST, config_to_toml(best))
+        write_atomically(out / BEST, content=config_to_toml(best))
 
 
 def _done(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

@@ -34,7 +34,8 @@ LAYERS = (
 )  # fmt: skip
 
 FROM_FER_PREP = {"emotions", "errors", "global_file", "folds", "fold_protocols", "selection", "console", "program",
-                 "diagnosis", "entry", "progress", "resources", "digests", "depth_encoding",
+                 "diagnosis", "entry", "progress", "resources", "digests", "depth_encoding", "atomic_files",
+                 "folder_lock",
                  "prepare_picture"}  # fmt: skip  # imported where predict --align is asked for, and only then
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",
          "distributed")  # fmt: skip

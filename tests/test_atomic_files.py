@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from fer_prep.atomic_files import errors_name, remove_leftovers, stage_file, write_atomically
+from fer_prep.atomic_files import errors_name, remove_leftovers, replacing, stage_file, write_atomically
 
 
 def full_disk(descriptor):
@@ -59,3 +59,20 @@ def test_an_error_that_names_its_file_stays_as_it_is(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, errors_name(tmp_path / "page.html"):
         (tmp_path / "other").read_bytes()
     assert caught.value.filename == str(tmp_path / "other")
+
+
+def fail_half_way(path):
+    with replacing(path) as part:
+        part.write_bytes(b"ne")
+        raise ValueError("half way")
+
+
+def test_what_a_library_writes_by_name_replaces_the_old_file_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "new folder" / "model.bin"
+    with replacing(path) as part:
+        part.write_bytes(b"old")
+        assert not path.exists()
+    with pytest.raises(ValueError, match="half way"):
+        fail_half_way(path)
+    assert path.read_bytes() == b"old"
+    assert [file.name for file in path.parent.iterdir()] == ["model.bin"]
