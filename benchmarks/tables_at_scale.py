@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import resource
 import tempfile
 import time
 from collections.abc import Callable
@@ -42,6 +41,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1_800_000)
     parser.add_argument("--subjects", type=int, default=180)
     parser.add_argument("--work", type=Path, help="a folder to keep the dataset in, for a second run")
+    parser.add_argument("--step", default="", help=f"only one of {', '.join(s.__name__ for s in STEPS.values())}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = (options.work or Path(folder)) / "global.h5"
@@ -50,6 +50,8 @@ def main() -> None:
         megabytes = path.stat().st_size / 1e6
         print(f"{options.samples} samples of {options.subjects} people; the tables take {megabytes:.0f} MB")
         for name, step in STEPS.items():
+            if options.step not in ("", step.__name__):
+                continue
             seconds, extra_mb, said = in_process(step, path)
             print(f"{name:<44} {seconds:8.1f} s {extra_mb:8.0f} MB   {said}", flush=True)
 
@@ -109,11 +111,11 @@ def in_process(step: Callable[[Path], str], path: Path) -> tuple[float, float, s
 
 
 def _measured(step: Callable[[Path], str], path: Path, answers: Any) -> None:
-    idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    idle = _peak_mb()
     start = time.process_time()
     said = step(path)
     seconds = time.process_time() - start
-    answers.put((seconds, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) / 1024, said))
+    answers.put((seconds, _peak_mb() - idle, said))
 
 
 def read_csv(path: Path) -> str:
@@ -130,7 +132,17 @@ def read_csv(path: Path) -> str:
 
 
 def _resident_mb() -> float:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    return _memory_mb("VmRSS")
+
+
+def _peak_mb() -> float:
+    """Of this program alone: getrusage would begin with the peak of the process that started it."""
+    return _memory_mb("VmHWM")
+
+
+def _memory_mb(name: str) -> float:
+    (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(f"{name}:")]
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def open_and_read(path: Path) -> str:
