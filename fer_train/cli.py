@@ -24,4 +24,5 @@ from fer_train import train_commands  # noqa: E402, F401, I001
 from fer_train import use_commands  # noqa: E402, F401
 from fer_train import study_commands  # noqa: E402, F401
 from fer_train import experiment_commands  # noqa: E402, F401
+from fer_train import bench_command  # noqa: E402, F401
 from fer_train import doctor_command  # noqa: E402, F401

@@ -106,6 +106,20 @@ def test_nothing_heavy_is_imported_for_help(statement):
     assert not loaded & set(HEAVY)
 
 
+@pytest.mark.parametrize("program", ["fer_prep", "fer_train"])
+def test_nothing_heavy_is_imported_for_the_help_of_every_command(program):
+    code = (
+        f"import json, sys, typer\nfrom {program}.cli import app\n"
+        "names = sorted(typer.main.get_command(app).commands)\n"
+        "for name in names:\n    app([name, '--help'], standalone_mode=False)\n"
+        "print('\\n' + json.dumps([names, sorted(sys.modules)]), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    names, loaded = json.loads(done.stderr.strip().splitlines()[-1])
+    assert len(names) > 8
+    assert not set(loaded) & set(HEAVY)
+
+
 def test_fer_train_runs_without_the_preparation_libraries():
     """A GPU box gets the HDF5 file, not the raw data, and has none of fer-prep's heavy dependencies."""
     absent = ["mediapipe", "open3d", "pyrender", "trimesh", "cv2", "embreex"]
