@@ -26,11 +26,11 @@ from typing import Any
 
 from fer_prep.atomic_files import flush_file_system, publish_file
 from fer_prep.cli.prepare_commands import ALIGN_THREADS
-from fer_prep.engine import ProcessEngine, usable_cpus
+from fer_prep.engines.engine import ProcessEngine, usable_cpus
 from fer_prep.formats.pictures import read_rgb
-from fer_prep.prepare_sample import PrepareSettings
-from fer_prep.prepare_task import PrepareTask, Staged, Task
-from fer_prep.prepared_files import depth_path, rgb_path
+from fer_prep.prepare.sample_pixels import PrepareSettings
+from fer_prep.prepare.task import PrepareTask, Staged, Task
+from fer_prep.prepared.files import depth_path, rgb_path
 from fer_prep.sample import Sample
 from fer_prep.sources.cald3r_mend3s import RgbdPairs
 

@@ -25,10 +25,10 @@ import h5py
 import numpy as np
 
 from fer_prep.digests import bytes_digest, data_digest
-from fer_prep.global_file import GlobalFile
-from fer_prep.merge import merge
-from fer_prep.prepared_files import SAMPLES, SUMMARY, depth_path, rgb_path, samples_text
-from fer_prep.prepared_folder import PreparedFolder
+from fer_prep.global_file.reader import GlobalFile
+from fer_prep.merge.merge import merge
+from fer_prep.prepared.files import SAMPLES, SUMMARY, depth_path, rgb_path, samples_text
+from fer_prep.prepared.folder import PreparedFolder
 
 FULL_SIZE = 8716 + 2500 + 902
 

@@ -20,17 +20,17 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fer_prep.check_dataset import check_coverage, check_table
+from fer_prep.check.confounding import describe_confounding
+from fer_prep.check.dataset import check_coverage, check_table
 from fer_prep.check_report import CheckReport
-from fer_prep.confounding import describe_confounding
 from fer_prep.digests import data_digest
 from fer_prep.emotions import EMOTIONS
-from fer_prep.folds import make_folds, read_folds, subjects_on_both_sides, write_folds
-from fer_prep.global_file import GlobalFile
-from fer_prep.global_schema import FORMAT, FORMAT_VERSION, STATISTICS
-from fer_prep.prepared_files import read_samples, samples_text
+from fer_prep.folds.folds import make_folds, read_folds, subjects_on_both_sides, write_folds
+from fer_prep.global_file.reader import GlobalFile
+from fer_prep.global_file.schema import FORMAT, FORMAT_VERSION, STATISTICS
+from fer_prep.prepared.files import read_samples, samples_text
 from fer_prep.samples_table import COLUMNS
-from fer_prep.statistics import counts_csv, draw_distributions, subjects_table
+from fer_prep.views.statistics import counts_csv, draw_distributions, subjects_table
 
 SIZE = 260
 

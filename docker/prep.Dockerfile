@@ -10,7 +10,7 @@ RUN pip install --no-cache-dir -c constraints.txt hatchling \
     && pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels .
 
 FROM ${PYTHON_IMAGE}
-# The list of fer_prep/system_libraries.py; a test compares the two. Debian deletes a version when it mends it, so
+# The list of fer_prep/program/system_libraries.py; a test compares the two. Debian deletes a version when it mends it, so
 # these are pinned by the release (bookworm) alone.
 # hadolint ignore=DL3008
 RUN apt-get update \

@@ -1,11 +1,14 @@
 """Raw 3D facial-expression datasets → registered RGB-D samples → one HDF5 dataset with honest folds.
 
-The pipeline, left to right, one module or package per step::
+The pipeline, left to right, one package per step::
 
-    sources ──▶ prepare ──▶ prepared_folder ──▶ merge ──▶ global_file ──▶ folds
-    (native      (scene →     (PNG pairs and     (streams     (the HDF5      (subject-disjoint
-     files)       framed       tables, atomic,    into HDF5)   contract)      manifests)
-                  RGB-D)       resumable)
+    sources ──▶ prepare ──▶ prepared ──▶ merge ──▶ global_file ──▶ folds
+    (native      (scene →    (PNG pairs    (streams   (the HDF5      (subject-disjoint
+     files)       framed      and tables,   into       contract)      manifests)
+                  RGB-D)      resumable)    HDF5)
+
+Beside it: formats, geometry and faces make pixels; engines run the work; check and views look at what is there;
+exchange goes out and in; program and cli are the terminal; sample_data makes people to try it all with.
 
 Importing this package imports nothing heavy: the names of ``__all__`` load what they need at first use.
 They are what other programs may rely on (docs/reference/python.md); everything else may change.
@@ -19,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fer_prep.emotions import EMOTIONS
     from fer_prep.errors import FerError
-    from fer_prep.fold_manifest import FoldManifest
-    from fer_prep.folds import read_folds
-    from fer_prep.global_file import GlobalFile
+    from fer_prep.folds.folds import read_folds
+    from fer_prep.folds.manifest import FoldManifest
+    from fer_prep.global_file.reader import GlobalFile
     from fer_prep.library import DatasetSample, iterate_samples, open_dataset
 
 __version__ = "0.1.0"
@@ -41,11 +44,11 @@ _HOMES = {
     "EMOTIONS": "emotions",
     "DatasetSample": "library",
     "FerError": "errors",
-    "FoldManifest": "fold_manifest",
-    "GlobalFile": "global_file",
+    "FoldManifest": "folds.manifest",
+    "GlobalFile": "global_file.reader",
     "iterate_samples": "library",
     "open_dataset": "library",
-    "read_folds": "folds",
+    "read_folds": "folds.folds",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fer_prep.entry import run
+from fer_prep.program.entry import run
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.depth_encoding import decode_depth
-from fer_prep.global_file import GlobalFile
+from fer_prep.global_file.reader import GlobalFile
 
 
 @dataclass(frozen=True, kw_only=True)

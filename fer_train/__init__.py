@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fer_train.library import Classifier, RgbdDataset, RgbdItem, load_model
-    from fer_train.predict import Prediction
+    from fer_train.use.predict import Prediction
 
 __version__ = "0.1.0"
 
@@ -20,7 +20,7 @@ __all__ = ["Classifier", "Prediction", "RgbdDataset", "RgbdItem", "load_model"]
 
 _HOMES = {
     "Classifier": "library",
-    "Prediction": "predict",
+    "Prediction": "use.predict",
     "RgbdDataset": "library",
     "RgbdItem": "library",
     "load_model": "library",

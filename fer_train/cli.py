@@ -5,7 +5,7 @@ Commands import the library inside their bodies, so that ``--help`` does not loa
 
 from __future__ import annotations
 
-from fer_prep.program import make_app
+from fer_prep.program.program import make_app
 from fer_train import __version__
 
 app = make_app(
@@ -20,9 +20,9 @@ app = make_app(
 
 
 # importing a command module registers its commands, in the order in which they are met
-from fer_train import train_commands  # noqa: E402, F401, I001
-from fer_train import use_commands  # noqa: E402, F401
-from fer_train import study_commands  # noqa: E402, F401
-from fer_train import experiment_commands  # noqa: E402, F401
-from fer_train import bench_command  # noqa: E402, F401
-from fer_train import doctor_command  # noqa: E402, F401
+from fer_train.commands import train  # noqa: E402, F401, I001
+from fer_train.commands import use  # noqa: E402, F401
+from fer_train.commands import studies  # noqa: E402, F401
+from fer_train.commands import experiments  # noqa: E402, F401
+from fer_train.commands import bench  # noqa: E402, F401
+from fer_train.commands import doctor  # noqa: E402, F401

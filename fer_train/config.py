@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from fer_prep.errors import UsageError
-from fer_train.augment import AugmentationSettings
+from fer_train.data.augment import AugmentationSettings
 from fer_train.losses import LOSSES
 from fer_train.models import MODELS
 

@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fer_prep.errors import UsageError
-from fer_prep.global_file import GlobalFile
+from fer_prep.global_file.reader import GlobalFile
+from fer_train.data.pixel_store import prepare_pixels, to_tensors
+from fer_train.data.pixels import depth_to_float, rgb_to_float
 from fer_train.environment import choose_device
-from fer_train.evaluate import Ensemble
-from fer_train.pixel_store import prepare_pixels, to_tensors
-from fer_train.pixels import depth_to_float, rgb_to_float
-from fer_train.predict import Prediction, predict
+from fer_train.studies.evaluate import Ensemble
+from fer_train.use.predict import Prediction, predict
 
 
 class RgbdItem(TypedDict):

@@ -12,8 +12,8 @@ from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import bytes_digest, data_digest, pixel_digest, settings_digest
 from fer_prep.emotions import EMOTIONS, label_of
 from fer_prep.formats.pictures import png_bytes
-from fer_prep.global_writer import GlobalWriter, measure
-from fer_prep.prepared_files import (
+from fer_prep.global_file.writer import GlobalWriter, measure
+from fer_prep.prepared.files import (
     FORMAT,
     FORMAT_VERSION,
     LEFT_OUT,

@@ -14,8 +14,8 @@ import torch
 
 from fer_train import losses, models
 from fer_train.config import LossSettings, ModelSettings
-from fer_train.fold import build_loss
-from fer_train.model_file import build_network
+from fer_train.results.model_file import build_network
+from fer_train.training.fold import build_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

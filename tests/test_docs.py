@@ -14,9 +14,9 @@ import pytest
 from typer.main import get_command
 
 from fer_prep.cli import app as prep_app
-from fer_train.augment import AugmentationSettings
 from fer_train.cli import app as train_app
 from fer_train.config import Config
+from fer_train.data.augment import AugmentationSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {"fer-prep": prep_app, "fer-train": train_app}

@@ -12,16 +12,16 @@ from dataset_factories import make_rows, write_global
 from typer.testing import CliRunner
 
 from fer_prep.cli import app
-from fer_prep.engine import InProcessEngine
+from fer_prep.engines.engine import InProcessEngine
 from fer_prep.errors import FoldsError, UsageError
-from fer_prep.export import export_folder, export_webdataset
-from fer_prep.folds import make_folds, write_folds
+from fer_prep.exchange.export import export_folder, export_webdataset
+from fer_prep.exchange.import_folder import TableSource
+from fer_prep.folds.folds import make_folds, write_folds
 from fer_prep.formats.pictures import png_bytes, read_depth_png, read_rgb
-from fer_prep.global_file import GlobalFile
-from fer_prep.import_folder import TableSource
-from fer_prep.merge import merge
-from fer_prep.prepare import prepare
-from fer_prep.prepared_folder import PreparedFolder, verify
+from fer_prep.global_file.reader import GlobalFile
+from fer_prep.merge.merge import merge
+from fer_prep.prepare.prepare import prepare
+from fer_prep.prepared.folder import PreparedFolder, verify
 
 ROWS = make_rows({"bu3dfe": 6, "mend3s": 5})
 
@@ -125,7 +125,7 @@ class TestImport:
 
     def settings(self):
         from fer_prep.faces.landmarks import FinderSpec
-        from fer_prep.prepare_sample import PrepareSettings
+        from fer_prep.prepare.sample_pixels import PrepareSettings
 
         return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
-from fer_prep import console as terminal
+from fer_prep.program import console as terminal
 
 
 @pytest.fixture

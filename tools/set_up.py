@@ -73,7 +73,7 @@ def install_packages(line: str, *, why: str, required: bool) -> None:
 
 def provide_system_libraries() -> None:
     """Install what the wheels expect from the system, and a browser for the tests of the pages."""
-    from fer_prep.system_libraries import apt_line, missing_libraries
+    from fer_prep.program.system_libraries import apt_line, missing_libraries
 
     missing = missing_libraries()
     if missing:
@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--browser", action="store_true", help="also provide the browser of the page tests")
     arguments = parser.parse_args()
     if arguments.check:
-        from fer_prep.system_libraries import apt_line, missing_libraries
+        from fer_prep.program.system_libraries import apt_line, missing_libraries
 
         missing = missing_libraries()
         if missing:

@@ -7,7 +7,7 @@ project is that done: ``--help`` and ``doctor`` must work where OpenCV or MediaP
 from __future__ import annotations
 
 from fer_prep import __version__
-from fer_prep.program import make_app
+from fer_prep.program.program import make_app
 
 app = make_app(
     "fer-prep",

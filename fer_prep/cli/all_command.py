@@ -30,10 +30,10 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import exit_code, show_summaries
-from fer_prep.console import console, warn
 from fer_prep.errors import UsageError
-from fer_prep.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
-from fer_prep.workspace_settings import configured_trees
+from fer_prep.program.console import console, warn
+from fer_prep.program.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
+from fer_prep.program.workspace_settings import configured_trees
 
 
 @app.command("all", rich_help_panel="Prepare")

@@ -17,12 +17,12 @@ from fer_prep.cli.dataset_options import (
     Neutrals,
     make_selection,
 )
-from fer_prep.console import JsonOption, console, print_json, print_table, progress_bar, warn
+from fer_prep.program.console import JsonOption, console, print_json, print_table, progress_bar, warn
 
 if TYPE_CHECKING:
-    from fer_prep.folds import FoldManifest
-    from fer_prep.global_file import GlobalFile
-    from fer_prep.merge import MergeSummary
+    from fer_prep.folds.folds import FoldManifest
+    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.merge.merge import MergeSummary
 
 
 @app.command(rich_help_panel="Dataset")
@@ -59,9 +59,9 @@ def merge(
 
     [dim]fer-prep merge data/prepared/bu3dfe --classes six-without-neutral --intensity 3-4 --out bu3dfe.h5[/]
     """
-    from fer_prep.default_folds import write_default_folds
-    from fer_prep.merge import merge as merge_folders
-    from fer_prep.merge_plan import find_prepared
+    from fer_prep.folds.default import write_default_folds
+    from fer_prep.merge.merge import merge as merge_folders
+    from fer_prep.merge.plan import find_prepared
 
     summary = merge_folders(
         prepared or find_prepared(),
@@ -87,7 +87,7 @@ def merge(
     folds = write_default_folds(out)
     (console.print if folds.manifest else warn)(folds.said)
     if card:
-        from fer_prep.data_card import write_data_card
+        from fer_prep.views.data_card import write_data_card
 
         written = write_data_card(out)
         console.print(f"data card: {', '.join(path.name for path in written)}")
@@ -142,9 +142,9 @@ def folds(
     if list_protocols:
         _print_protocols(as_json=as_json)
         return
-    from fer_prep.default_folds import folds_path
-    from fer_prep.folds import make_folds, write_folds
-    from fer_prep.global_file import GlobalFile
+    from fer_prep.folds.default import folds_path
+    from fer_prep.folds.folds import make_folds, write_folds
+    from fer_prep.global_file.reader import GlobalFile
 
     with GlobalFile.open(dataset) as data:
         selection = make_selection(
@@ -165,7 +165,7 @@ def folds(
 
 def _print_folds(manifest: FoldManifest, data: GlobalFile, path: Path, *, as_json: bool) -> None:
     """Sizes of the folds, and what they leak."""
-    from fer_prep.folds import subjects_on_both_sides
+    from fer_prep.folds.folds import subjects_on_both_sides
 
     shared = subjects_on_both_sides(manifest, data)
     subjects = data.column("subject")
@@ -199,7 +199,7 @@ def _print_folds(manifest: FoldManifest, data: GlobalFile, path: Path, *, as_jso
 
 
 def _print_protocols(*, as_json: bool) -> None:
-    from fer_prep.fold_protocols import read_protocol
+    from fer_prep.folds.protocols import read_protocol
     from fer_prep.resources import manifests_folder
 
     protocols = [read_protocol(p.stem) for p in sorted((manifests_folder() / "protocols").glob("*.toml"))]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from fer_prep.selection import Selection
+    from fer_prep.folds.selection import Selection
 
 Classes = Annotated[
     str,
@@ -48,7 +48,7 @@ def make_selection(
     default_classes: tuple[str, ...] | None = None,
 ) -> Selection:
     """The selection that the options describe."""
-    from fer_prep.selection import Selection, parse_classes, parse_intensity, parse_neutrals
+    from fer_prep.folds.selection import Selection, parse_classes, parse_intensity, parse_neutrals
 
     chosen: dict[str, Any] = {"max_per_class": max_per_class, "seed": seed}
     if classes or default_classes:

@@ -23,7 +23,7 @@ def doctor(
 
     [dim]fer-prep doctor /data --json | jq '.[] | select(.ok == false)'[/]
     """
-    from fer_prep.diagnosis import show
-    from fer_prep.doctor import examine
+    from fer_prep.program.diagnosis import show
+    from fer_prep.views.doctor import examine
 
     show(examine(folder=folder), as_json=as_json)

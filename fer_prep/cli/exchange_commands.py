@@ -24,8 +24,8 @@ from fer_prep.cli.prepare_options import (
     prepare_source,
     run_options,
 )
-from fer_prep.console import console, progress_bar
-from fer_prep.workspace import GLOBAL_FILE, PREPARED
+from fer_prep.program.console import console, progress_bar
+from fer_prep.program.workspace import GLOBAL_FILE, PREPARED
 
 
 @app.command(rich_help_panel="Dataset")
@@ -46,9 +46,9 @@ def export(
 
     [dim]fer-prep export global.h5 --to webdataset --folds global.folds.json --fold 0 --out shards[/]
     """
-    from fer_prep.export import export_folder, export_webdataset
-    from fer_prep.folds import read_folds
-    from fer_prep.global_file import GlobalFile
+    from fer_prep.exchange.export import export_folder, export_webdataset
+    from fer_prep.folds.folds import read_folds
+    from fer_prep.global_file.reader import GlobalFile
 
     with GlobalFile.open(dataset) as data:
         manifest = read_folds(folds, data=data) if folds is not None else None
@@ -95,7 +95,7 @@ def import_pictures(
     [dim]fer-prep import my-pictures --dataset mylab --depth-unit 0.125 --framing none --landmarks none[/]
     """
     from fer_prep.cli.prepare_report import finish
-    from fer_prep.import_folder import TableSource
+    from fer_prep.exchange.import_folder import TableSource
 
     summary = prepare_source(
         TableSource(dataset=dataset, table=table, depth_unit_mm=depth_unit, label_source=label_source),

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fer_prep.cli import app
-from fer_prep.console import EXIT_DATA_WRONG, JsonOption, console, print_json, print_table, progress_bar
+from fer_prep.program.console import EXIT_DATA_WRONG, JsonOption, console, print_json, print_table, progress_bar
 
 if TYPE_CHECKING:
     from fer_prep.check_report import CheckReport
-    from fer_prep.global_file import GlobalFile
+    from fer_prep.global_file.reader import GlobalFile
 
 
 @app.command(rich_help_panel="Dataset")
@@ -34,7 +34,7 @@ def check(
 
     [dim]fer-prep check global.folds.json --json | jq .failed[/]
     """
-    from fer_prep.check import check_path
+    from fer_prep.check.check import check_path
 
     report = check_path(path, deep=deep, data=data, progress=progress_bar)
     if as_json:
@@ -75,9 +75,9 @@ def stats(
 
     [dim]fer-prep stats global.h5 --json | jq .counts.dataset[/]
     """
-    from fer_prep import statistics
     from fer_prep.atomic_files import write_atomically
-    from fer_prep.global_file import GlobalFile
+    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.views import statistics
 
     with GlobalFile.open(dataset) as data:
         counted = {column: statistics.crosstab(data, column) for column in _COUNTED_BY}
@@ -150,10 +150,10 @@ def browse(
 
     [dim]fer-prep browse global.h5[/]  then open global.html
     """
-    from fer_prep.browse import write_page
-    from fer_prep.default_folds import folds_path
-    from fer_prep.folds import read_folds
-    from fer_prep.global_file import GlobalFile
+    from fer_prep.folds.default import folds_path
+    from fer_prep.folds.folds import read_folds
+    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.views.browse import write_page
 
     page = out or dataset.with_suffix(".html")
     with GlobalFile.open(dataset) as data:

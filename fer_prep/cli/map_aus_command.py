@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli import app
-from fer_prep.console import JsonOption, console, print_json, print_table, warn
+from fer_prep.program.console import JsonOption, console, print_json, print_table, warn
 
 
 @app.command("map-aus", rich_help_panel="Preparation")
@@ -25,7 +25,7 @@ def map_aus(
 
     [dim]fer-prep map-aus --policy ck-emfacs-strict[/]
     """
-    from fer_prep.map_action_units import map_action_units, write_table
+    from fer_prep.views.map_action_units import map_action_units, write_table
 
     mapped = map_action_units(root, policy=policy)
     for text in mapped.warnings:

@@ -25,7 +25,7 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import finish
-from fer_prep.workspace import PREPARED, RAW
+from fer_prep.program.workspace import PREPARED, RAW
 
 
 @app.command("prepare", rich_help_panel="Prepare")

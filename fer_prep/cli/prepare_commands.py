@@ -28,8 +28,8 @@ from fer_prep.cli.prepare_options import (
 )
 from fer_prep.cli.prepare_report import finish
 from fer_prep.errors import UsageError
-from fer_prep.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
-from fer_prep.workspace_settings import configured_trees
+from fer_prep.program.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
+from fer_prep.program.workspace_settings import configured_trees
 
 RGBD_DATASETS = ("cald3r", "mend3s")
 RENDER_LANDMARKS = "dataset,mediapipe"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from fer_prep.console import EXIT_DATA_WRONG, console, print_table, too_many_rejected, warn
+from fer_prep.program.console import EXIT_DATA_WRONG, console, print_table, too_many_rejected, warn
 
 if TYPE_CHECKING:
-    from fer_prep.prepare import PrepareSummary
+    from fer_prep.prepare.prepare import PrepareSummary
 
 SHOWN_REJECTIONS = 5
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli import app
-from fer_prep.console import console, print_table, progress_bar
+from fer_prep.program.console import console, print_table, progress_bar
 
 
 def _levels(text: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from dataset_factories import make_rows, write_prepared
 from typer.testing import CliRunner
 
 from fer_prep.cli import app
-from fer_prep.global_file import GlobalFile
+from fer_prep.global_file.reader import GlobalFile
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from noise_tree import write_noise_tree
 from typer.testing import CliRunner
 
 from fer_prep.cli import app
-from fer_prep.prepared_folder import PreparedFolder, verify
+from fer_prep.prepared.folder import PreparedFolder, verify
 
 DATASETS = {"BU3DFE": "bu3dfe", "Bosphorus": "bosphorus", "CalD3r": "cald3r", "MenD3s": "mend3s"}
 

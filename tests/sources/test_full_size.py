@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from fer_prep.emotions import EMOTIONS
+from fer_prep.folds.selection import Selection
 from fer_prep.sample import Listing
-from fer_prep.selection import Selection
 from fer_prep.sources import make_source
 
 # the thesis: samples by class after its own alignment and relabelling, in label order

@@ -12,9 +12,9 @@ from lightning_fabric import Fabric
 from tiny_training import tiny_config, write_telling_data
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fer_train.data import ResidentData
-from fer_train.fold import prepare_training
-from fer_train.loop import FoldRows
+from fer_train.data.resident import ResidentData
+from fer_train.training.fold import prepare_training
+from fer_train.training.loop import FoldRows
 
 WAITING = {"_local_scalar_dense", "nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive",
            "lift_fresh", "is_nonzero", "equal", "bincount"}  # fmt: skip

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tiny_training import tiny_config, write_telling_data
 
-from fer_prep.folds import make_folds, write_folds
-from fer_prep.global_file import GlobalFile
-from fer_train.fold import FoldResult
-from fer_train.report import write_report
-from fer_train.run_folder import RunFolder, history_to_csv
-from fer_train.summary import gather_predictions, summarise
+from fer_prep.folds.folds import make_folds, write_folds
+from fer_prep.global_file.reader import GlobalFile
+from fer_train.results.report import write_report
+from fer_train.results.run_folder import RunFolder, history_to_csv
+from fer_train.results.summary import gather_predictions, summarise
+from fer_train.training.fold import FoldResult
 
 
 def made_up_history(epochs: int = 3, steps: int = 4) -> list[dict[str, float]]:
@@ -99,7 +99,7 @@ def test_the_page_shows_its_figures_and_fits_a_phone(report, browser):
 
 
 def test_the_worst_mistakes_are_the_most_confident(report):
-    from fer_train.report import worst_mistakes
+    from fer_train.results.report import worst_mistakes
 
     predictions = report.read_predictions()
     with GlobalFile.open(report.path.parent / "global.h5") as data:

@@ -9,17 +9,17 @@ import torch
 from dataset_factories import make_rows
 
 from fer_prep.emotions import EMOTIONS
-from fer_prep.folds import make_folds, write_folds
-from fer_prep.global_writer import GlobalWriter, measure
+from fer_prep.folds.folds import make_folds, write_folds
+from fer_prep.global_file.writer import GlobalWriter, measure
 from fer_train.config import Config
-from fer_train.data import ResidentData
-from fer_train.evaluate import Ensemble
-from fer_train.fold import FoldResult
-from fer_train.model_file import build_network, describe, save_model
-from fer_train.normalise import FoldNormalisation
-from fer_train.run_folder import SUMMARY, RunFolder
+from fer_train.data.normalise import FoldNormalisation
+from fer_train.data.resident import ResidentData
+from fer_train.results.model_file import build_network, describe, save_model
+from fer_train.results.run_folder import SUMMARY, RunFolder
+from fer_train.results.summary import gather_predictions, summarise
 from fer_train.settings_file import override
-from fer_train.summary import gather_predictions, summarise
+from fer_train.studies.evaluate import Ensemble
+from fer_train.training.fold import FoldResult
 
 SIZE = 32
 

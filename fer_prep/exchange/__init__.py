@@ -1,0 +1,1 @@
+"""Ways out of the format and into it."""

@@ -1,0 +1,177 @@
+"""Ways out of HDF5: a folder of pictures by class, and WebDataset tar shards. Pixels and labels stay the same."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tarfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fer_prep.atomic_files import errors_name, replacing, write_atomically
+from fer_prep.errors import UsageError
+from fer_prep.folds.folds import FoldManifest
+from fer_prep.formats.pictures import png_bytes
+from fer_prep.global_file.reader import GlobalFile
+from fer_prep.progress import Progress, silent
+
+_BLOCK = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedSample:
+    """One sample on its way out."""
+
+    split: str
+    """``train`` or ``val`` of a fold; empty where no fold was chosen."""
+    position: int
+    """Its number within its split."""
+    emotion: str
+    key: str
+    """``<dataset>_<name>`` without dots, which tar readers take for the end of a key."""
+    rgb_png: bytes
+    depth_png: bytes
+    facts: dict[str, Any]
+    """Every column of the samples table, JSON-able; ``label`` is the index into the classes."""
+
+
+def export_folder(
+    data: GlobalFile, out: Path, *, manifest: FoldManifest | None = None, fold: int = 0, progress: Progress = silent
+) -> int:
+    """Write ``[train|val/]rgb/<class>/<key>.png``, ``depth/…`` (16 bit, as stored) and ``samples.csv``.
+
+    ``rgb/`` is what torchvision's ImageFolder reads; ``import`` takes the folder as it is. ``out`` must be empty.
+    Returns the number of samples.
+    """
+    _refuse_full(out)
+    rows: list[dict[str, Any]] = []
+    for sample in _samples(data, manifest=manifest, fold=fold, progress=progress):
+        places = {kind: Path(sample.split) / kind / sample.emotion / f"{sample.key}.png" for kind in ("rgb", "depth")}
+        for kind, content in (("rgb", sample.rgb_png), ("depth", sample.depth_png)):
+            path = out / places[kind]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with errors_name(path):
+                path.write_bytes(content)
+        files = {kind: place.as_posix() for kind, place in places.items()}
+        rows.append({**files, "emotion": sample.emotion, "split": sample.split, **_flat(sample.facts)})
+    stream = io.StringIO(newline="")
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    # written last: a folder without the table is not a whole export
+    write_atomically(out / "samples.csv", content=stream.getvalue())
+    return len(rows)
+
+
+def export_webdataset(
+    data: GlobalFile,
+    out: Path,
+    *,
+    per_shard: int = 1000,
+    manifest: FoldManifest | None = None,
+    fold: int = 0,
+    progress: Progress = silent,
+) -> list[Path]:
+    """Write ``[train-|val-]00000.tar`` …: each sample as ``key.rgb.png``, ``key.depth.png``, ``key.cls``, ``key.json``.
+
+    Files of one sample stand together and every key occurs once, as readers of such shards require. ``out`` must be
+    empty. The same dataset gives the same bytes. Returns the shards.
+    """
+    if per_shard < 1:
+        raise UsageError(f"--per-shard {per_shard}: expected at least 1")
+    _refuse_full(out)
+    out.mkdir(parents=True, exist_ok=True)
+    shards: list[Path] = []
+    samples = _samples(data, manifest=manifest, fold=fold, progress=progress)
+    for (split, number), of_shard in groupby(samples, key=lambda s: (s.split, s.position // per_shard)):
+        path = out / f"{split}{'-' if split else ''}{number:05d}.tar"
+        _write_shard(path, of_shard)
+        shards.append(path)
+    return shards
+
+
+def _write_shard(path: Path, samples: Iterable[ExportedSample]) -> None:
+    """One tar, under its name only when it is whole: no reader ever sees half a shard."""
+    with replacing(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+        for sample in samples:
+            _add(tar, sample)
+
+
+def _add(tar: tarfile.TarFile, sample: ExportedSample) -> None:
+    for extension, content in (
+        ("cls", str(sample.facts["label"]).encode()),
+        ("depth.png", sample.depth_png),
+        ("json", json.dumps({**sample.facts, "emotion": sample.emotion}, sort_keys=True).encode()),
+        ("rgb.png", sample.rgb_png),
+    ):
+        # a fresh TarInfo has no time, no owner and mode 644: equal samples give equal bytes
+        entry = tarfile.TarInfo(f"{sample.key}.{extension}")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+
+
+def _samples(
+    data: GlobalFile, *, manifest: FoldManifest | None, fold: int, progress: Progress
+) -> Iterator[ExportedSample]:
+    """All samples in row order, or those of one fold: its training samples, then its validation samples."""
+    sides: dict[str, tuple[str, ...]] = {"": tuple(data.ids.tolist())}
+    if manifest is not None:
+        sides = {"train": manifest.fold(fold).train, "val": manifest.fold(fold).val}
+    columns = {name: data.column(name) for name in data.column_names()}
+    keys: dict[str, str] = {}
+    with progress("exporting", total=sum(map(len, sides.values()))) as advance:
+        for split, ids in sides.items():
+            rows = np.sort(data.rows_of(ids))
+            for start in range(0, len(rows), _BLOCK):
+                block = rows[start : start + _BLOCK]
+                pixels = zip(block, data.read_rgb(block), data.read_depth(block), strict=True)
+                for position, (row, rgb, depth) in enumerate(pixels, start):
+                    name = str(data.ids[row])
+                    yield ExportedSample(
+                        split=split,
+                        position=position,
+                        emotion=data.classes[data.labels[row]],
+                        key=_key(name, keys, data.path),
+                        rgb_png=png_bytes(rgb),
+                        depth_png=png_bytes(depth),
+                        facts={column: _plain(values[row]) for column, values in columns.items()},
+                    )
+                    advance(1)
+
+
+def _key(name: str, keys: dict[str, str], path: Path) -> str:
+    """The file name of a sample id; two ids that would share one are refused."""
+    key = name.replace("/", "_").replace(".", "-")
+    if keys.setdefault(key, name) != name:
+        raise UsageError(f"{keys[key]} and {name} would both be called {key}", path=path)
+    return key
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON has: NaN becomes null."""
+    if isinstance(value, np.ndarray):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.floating):
+        return round(float(value), 6) if np.isfinite(value) else None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _flat(facts: dict[str, Any]) -> dict[str, Any]:
+    """Pairs as two numbers with a space between, unknown as nothing."""
+    return {
+        name: " ".join("" if part is None else str(part) for part in value).strip()
+        if isinstance(value, list)
+        else "" if value is None else value
+        for name, value in facts.items()
+    }  # fmt: skip
+
+
+def _refuse_full(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("expected an empty folder, or none", path=out, hint="choose another --out")

@@ -1,0 +1,1 @@
+"""Fold manifests: protocols, the splitter, selections, and the file."""

@@ -1,0 +1,72 @@
+"""The fold manifest that a merge leaves beside its dataset: five subject-disjoint folds, or the reason why not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fer_prep.errors import FoldsError
+from fer_prep.folds.folds import FoldManifest, make_folds, read_folds, write_folds
+from fer_prep.global_file.reader import GlobalFile
+
+DEFAULT_FOLDS: Final = 5
+
+
+def folds_path(dataset: Path) -> Path:
+    """``global.folds.json`` beside ``global.h5``."""
+    return dataset.with_name(f"{dataset.stem}.folds.json")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DefaultFolds:
+    """What became of the default manifest."""
+
+    path: Path
+    manifest: FoldManifest | None
+    """None where no manifest stands at ``path``: five folds cannot be made of this data."""
+    said: str
+    """One sentence for the person who merged."""
+
+
+def write_default_folds(dataset: Path) -> DefaultFolds:
+    """Write the default manifest of a dataset, unless one that fits it is there already.
+
+    Fewer folds than the trainer's default would be a surprise at training time: where five are impossible none are
+    written, and the sentence says how many could be made. A manifest of other data is put aside, never overwritten.
+    """
+    path, aside = folds_path(dataset), ""
+    with GlobalFile.open(dataset) as data:
+        if path.is_file():
+            try:
+                manifest = read_folds(path, data=data)
+            except FoldsError:
+                old = path.with_name(f"{path.name}.old")
+                path.replace(old)
+                aside = f" (the one made for other data is now {old.name})"
+            else:
+                return DefaultFolds(
+                    path=path, manifest=manifest, said=f"{path.name} fits this data ({manifest.protocol}) and is kept"
+                )
+        try:
+            manifest = make_folds(data, folds=DEFAULT_FOLDS)
+        except FoldsError as error:
+            return DefaultFolds(path=path, manifest=None, said=_excuse(data, dataset, error) + aside)
+        write_folds(manifest, path, data=data)
+    sizes = ", ".join(str(len(fold.val)) for fold in manifest.folds)
+    return DefaultFolds(
+        path=path,
+        manifest=manifest,
+        said=f"{path.name}: {DEFAULT_FOLDS} subject-disjoint folds of {sizes} samples{aside}",
+    )
+
+
+def _excuse(data: GlobalFile, dataset: Path, error: FoldsError) -> str:
+    for folds in range(DEFAULT_FOLDS - 1, 1, -1):
+        try:
+            make_folds(data, folds=folds)
+        except FoldsError:
+            continue
+        command = f"fer-prep folds {dataset} --folds {folds}"
+        return f"no fold manifest: {error.message}. {folds} folds are possible: {command}"
+    return f"no fold manifest: {error.message}"

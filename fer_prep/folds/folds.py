@@ -1,0 +1,189 @@
+"""The fold manifest (``fer-folds``, version 1): who is trained on and who is validated, by sample id.
+
+A manifest is validated against its data when written and when read. What does not fit is refused, never repaired.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.atomic_files import write_atomically
+from fer_prep.errors import FoldsError
+from fer_prep.folds.manifest import Fold, FoldManifest, validate
+from fer_prep.folds.protocols import FoldData, assign_parts, make_splits, read_protocol
+from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
+
+FORMAT: Final = "fer-folds"
+VERSION: Final = 1
+DEFAULT_PROTOCOL: Final = "subject-kfold"
+
+__all__ = [
+    "Fold",
+    "FoldManifest",
+    "make_folds",
+    "make_inner_split",
+    "read_folds",
+    "subjects_on_both_sides",
+    "validate",
+    "write_folds",
+]
+
+
+def make_folds(
+    data: FoldData,
+    *,
+    protocol: str = DEFAULT_PROTOCOL,
+    folds: int | None = None,
+    seed: int | None = None,
+    repeats: int | None = None,
+    selection: Selection | None = None,
+) -> FoldManifest:
+    """Make and validate the manifest of a protocol; None takes the number that the protocol's file gives.
+
+    ``protocol`` is a name of ``manifests/protocols`` or the path of such a file; its own selection (classes,
+    intensity, number of subjects) is applied on top of ``selection``.
+    """
+    rule = read_protocol(protocol)
+    number, times = folds or rule.folds, repeats or rule.repeats
+    drawn_with = rule.seed if seed is None else seed
+    if number < 2 or times < 1:
+        raise FoldsError(f"at least 2 folds and 1 repeat are needed; asked for {number} and {times}")
+    base = selection or Selection(classes=data.classes)
+    chosen = base.replaced_by({"seed": drawn_with, **rule.selection})
+    emotions = np.array(data.classes)[data.labels]
+    rows = chosen.rows({name: data.column(name) for name in SELECTING_COLUMNS}, emotions=emotions)
+    absent = [name for name in chosen.classes if name not in set(emotions[rows].tolist())]
+    if absent:
+        raise FoldsError(f"no sample of {', '.join(absent)} is left", hint="choose other --classes, or select less")
+    rows = rows[np.argsort(data.ids[rows], kind="stable")]
+    splits = make_splits(data, rows=rows, protocol=rule, folds=number, repeats=times, seed=drawn_with)
+    recorded = {key: value for key, value in chosen.recorded().items() if key != "classes"}
+    manifest = FoldManifest(
+        protocol=rule.name,
+        seed=drawn_with,
+        group_by=rule.group_by,
+        classes=chosen.classes,
+        data_digest=data.digest,
+        folds=tuple(Fold(train=_ids(data, train), val=_ids(data, val)) for train, val in splits),
+        selection=recorded,
+    )
+    validate(manifest, data)
+    return manifest
+
+
+def make_inner_split(
+    data: FoldData, train_ids: Sequence[str], *, group_by: str = "subject", share: float = 0.15, seed: int = 0
+) -> Fold:
+    """Cut a training set once more, for choices that must not see the fold's own validation samples.
+
+    ``share`` of the samples become validation. Grouped as the outer folds are; leaving one dataset out does not
+    help inside (there may be one left), so there subjects are kept together.
+    """
+    if not 0 < share < 1:
+        raise FoldsError(f"the share of the inner validation set must lie between 0 and 1; found {share}")
+    rows = np.sort(_rows_of(data, train_ids, where="the training set"))
+    group = "sample" if group_by == "sample" else "subject"
+    rng = np.random.default_rng([seed, len(rows)])
+    part = assign_parts(data, rows=rows, group_by=group, stratify=True, shares=[1 - share, share], rng=rng)
+    return Fold(train=_ids(data, rows[part == 0]), val=_ids(data, rows[part == 1]))
+
+
+def _ids(data: FoldData, rows: NDArray[np.int64]) -> tuple[str, ...]:
+    return tuple(sorted(data.ids[rows].tolist()))
+
+
+def _rows_of(data: FoldData, ids: Iterable[str], *, where: str) -> NDArray[np.int64]:
+    """Row numbers of ids; an id that the data does not have is refused."""
+    place = {name: row for row, name in enumerate(data.ids.tolist())}
+    try:
+        return np.array([place[name] for name in ids], np.int64)
+    except KeyError as error:
+        raise FoldsError(f"{where}: the data has no sample {error.args[0]!r}") from None
+
+
+def subjects_on_both_sides(manifest: FoldManifest, data: FoldData) -> list[int]:
+    """Per fold: how many validation subjects are also trained on."""
+    row_of = {name: row for row, name in enumerate(data.ids.tolist())}
+    subjects = data.column("subject")
+    sides = [
+        (subjects[[row_of[name] for name in fold.train]], subjects[[row_of[name] for name in fold.val]])
+        for fold in manifest.folds
+    ]
+    return [len(np.intersect1d(train, val)) for train, val in sides]
+
+
+def write_folds(manifest: FoldManifest, path: Path, *, data: FoldData) -> None:
+    """Validate against the data, then write whole or not at all; the same manifest gives the same bytes."""
+    validate(manifest, data)
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "protocol": manifest.protocol,
+        "seed": manifest.seed,
+        "group_by": manifest.group_by,
+        "classes": list(manifest.classes),
+        "data_digest": manifest.data_digest,
+    }
+    if manifest.selection:
+        content["selection"] = dict(manifest.selection)
+    content["folds"] = [{"train": list(fold.train), "val": list(fold.val)} for fold in manifest.folds]
+    write_atomically(path, content=json.dumps(content, indent=1) + "\n")
+
+
+def read_folds(path: Path | str, *, data: FoldData | None = None) -> FoldManifest:
+    """Read a manifest and, where its data is given, validate it; errors name the file."""
+    try:
+        manifest = _parse(_load(Path(path)))
+        if data is not None:
+            validate(manifest, data)
+    except FoldsError as error:
+        raise FoldsError(error.message, path=path, hint=error.hint) from None
+    return manifest
+
+
+def _load(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FoldsError("no such file", hint="fer-prep folds global.h5 --out FILE writes one") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise FoldsError(expected="a fold manifest (JSON)", found=str(error)) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = repr(content.get("format")) if isinstance(content, dict) else f"a JSON {type(content).__name__}"
+        raise FoldsError(expected=f'a fold manifest ("format": "{FORMAT}")', found=found)
+    if content.get("version") != VERSION:
+        raise FoldsError(expected=f"version {VERSION}", found=f"version {content.get('version')!r}")
+    return content
+
+
+_TYPES: Final = {"protocol": str, "seed": int, "group_by": str, "classes": list, "data_digest": str, "folds": list}
+
+
+def _parse(content: Mapping[str, Any]) -> FoldManifest:
+    for name, kind in _TYPES.items():
+        if not isinstance(content.get(name), kind) or isinstance(content[name], bool):
+            raise FoldsError(expected=f'"{name}" ({kind.__name__})', found=f"{content.get(name)!r}"[:80])
+    folds = tuple(_parse_fold(fold, number) for number, fold in enumerate(content["folds"]))
+    return FoldManifest(
+        protocol=content["protocol"],
+        seed=content["seed"],
+        group_by=content["group_by"],
+        classes=tuple(content["classes"]),
+        data_digest=content["data_digest"],
+        folds=folds,
+        selection=content.get("selection", {}),
+    )
+
+
+def _parse_fold(fold: Any, number: int) -> Fold:
+    for side in ("train", "val"):
+        ids = fold.get(side) if isinstance(fold, dict) else None
+        if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
+            raise FoldsError(expected=f'fold {number} with "{side}": a list of sample ids', found=f"{fold!r}"[:80])
+    return Fold(train=tuple(fold["train"]), val=tuple(fold["val"]))

@@ -1,0 +1,1 @@
+"""The HDF5 contract ``fer-rgbd``: schema, reader, writer, shards."""

@@ -1,0 +1,1 @@
+"""Prepared folders → one HDF5 dataset."""

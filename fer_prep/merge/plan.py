@@ -1,0 +1,209 @@
+"""What a merge will write, decided before the first byte: which samples of which prepared folders, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fer_prep.depth_encoding import UNIT_MM
+from fer_prep.digests import data_digest, file_digest
+from fer_prep.emotions import EMOTIONS, dense_index
+from fer_prep.errors import PreparedFolderError, UsageError
+from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
+from fer_prep.prepared.files import SAMPLES, SUMMARY
+from fer_prep.prepared.folder import PreparedFolder
+from fer_prep.prepared.parts import PART, check_parts
+from fer_prep.samples_table import COLUMNS, Row, column_array
+
+PREPARED_ROOT: Final = Path("data/prepared")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSample:
+    """One sample of the output: where its pixels are and what its row says (label still one of the seven)."""
+
+    row: Row
+    folder: PreparedFolder
+    prepared_size: int
+
+    @property
+    def rgb_path(self) -> Path:
+        """The colour picture."""
+        return self.folder.rgb_path(self.row["id"].split("/", 1)[1])
+
+    @property
+    def depth_path(self) -> Path:
+        """The 16-bit depth."""
+        return self.folder.depth_path(self.row["id"].split("/", 1)[1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergePlan:
+    """Everything a merge needs besides the pixels."""
+
+    samples: tuple[PlannedSample, ...]
+    """Sorted by id."""
+    classes: tuple[str, ...]
+    size: int
+    settings: Mapping[str, Any]
+    """What the file records about how it was made; no path, no time: equal inputs give equal bytes."""
+    warnings: tuple[str, ...]
+    left_out: int
+    """Samples of the folders that the selection does not take."""
+
+    def output_label(self, row: Mapping[str, Any]) -> int:
+        """The index of a row's emotion among ``classes``."""
+        return dense_index(self.classes)[int(row["label"])]
+
+
+def find_prepared(root: Path = PREPARED_ROOT) -> list[Path]:
+    """The prepared folders of a workspace, by convention ``data/prepared/<dataset>``."""
+    folders = sorted(p for p in root.glob("*") if p.is_dir() and not p.name.startswith("."))
+    if not folders:
+        raise UsageError(
+            "no prepared folder is here",
+            path=root,
+            hint="prepare datasets first (fer-prep render-bu3dfe, render-bosphorus, align), or name the folders",
+        )
+    return folders
+
+
+def plan_merge(prepared: Iterable[Path], *, size: int, selection: Selection) -> MergePlan:
+    """Open and judge all folders; raises the error of the first one that cannot be used."""
+    if not 8 <= size <= 4096:
+        raise UsageError(f"--size {size}: expected 8 to 4096 pixels")
+    folders = [_open_whole(path) for path in _refuse_twice(prepared)]
+    check_parts(folders)
+    samples = [
+        PlannedSample(row=row, folder=folder, prepared_size=int(folder.settings["size"]))
+        for folder in folders
+        for row in folder.rows
+    ]
+    _refuse_same_ids(samples)
+    samples.sort(key=lambda sample: sample.row["id"])
+    chosen = [samples[row] for row in _selected_rows(samples, selection)]
+    if not chosen:
+        raise UsageError("no sample is left: the folders are empty, or the selection takes nothing")
+    return MergePlan(
+        samples=tuple(chosen),
+        classes=selection.classes,
+        size=size,
+        settings={"size": size, "selection": selection.recorded(), "inputs": _describe(folders)},
+        warnings=tuple(_differences(folders)),
+        left_out=len(samples) - len(chosen),
+    )
+
+
+def _refuse_twice(prepared: Iterable[Path]) -> list[Path]:
+    named = list(prepared)
+    places = [path.resolve() for path in named]
+    for path, place in zip(named, places, strict=True):
+        if places.count(place) > 1:
+            raise UsageError("this folder is named more than once", path=path, hint="name every folder once")
+    return named
+
+
+def _open_whole(path: Path) -> PreparedFolder:
+    """A prepared folder whose tables are what its ``prepared.json`` says."""
+    folder = PreparedFolder.open(path)
+    _refuse_other_settings(folder)
+    _refuse_other_table(folder)
+    rows = folder.rows
+    if data_digest((row["digest"] for row in rows), (row["label"] for row in rows)) != folder.digest:
+        raise PreparedFolderError(
+            f"{SAMPLES} and {SUMMARY} are not of one run (the digest of the samples does not fit)",
+            path=path,
+            hint="run the command that prepared it again",
+        )
+    for row in rows:
+        if row["dataset"] != folder.dataset or int(row["label"]) >= len(EMOTIONS):
+            raise PreparedFolderError(
+                path=path,
+                expected=f"samples of {folder.dataset} with labels 0 to {len(EMOTIONS) - 1}",
+                found=f"{row['id']} of {row['dataset']} with label {row['label']}",
+            )
+    return folder
+
+
+def _refuse_other_settings(folder: PreparedFolder) -> None:
+    """A description that lacks what merging needs, or depth in another unit."""
+    again = "prepare it again with this version"
+    summary = folder.summary
+    lacking = [key for key in ("dataset", "settings", "tables", "digest", "depth_unit_mm") if key not in summary]
+    if not lacking and not isinstance(folder.settings.get("size"), int):
+        lacking = ["settings.size"]
+    if lacking:
+        raise PreparedFolderError(
+            path=folder.path, expected=f"{', '.join(lacking)} in {SUMMARY}", found="nothing of that name", hint=again
+        )
+    if summary["depth_unit_mm"] != UNIT_MM:
+        expected, found = f"depth in units of {UNIT_MM} mm", f"{summary['depth_unit_mm']} mm"
+        raise PreparedFolderError(path=folder.path, expected=expected, found=found, hint=again)
+
+
+def _refuse_other_table(folder: PreparedFolder) -> None:
+    """A table of samples that was changed, cut off or lost after the folder was prepared."""
+    table = folder.path / SAMPLES
+    if not table.is_file():
+        problem = f"{SAMPLES} is missing"
+    elif file_digest(table) != folder.summary["tables"].get(SAMPLES):
+        problem = f"{SAMPLES} is not the table that was prepared (its digest does not fit {SUMMARY})"
+    else:
+        return
+    raise PreparedFolderError(problem, path=folder.path, hint="run the command that prepared it again")
+
+
+def _refuse_same_ids(samples: Sequence[PlannedSample]) -> None:
+    first: dict[str, PlannedSample] = {}
+    for sample in samples:
+        name = sample.row["id"]
+        if name in first:
+            raise PreparedFolderError(
+                f"sample {name} is also in {first[name].folder.path}: every id may come once",
+                path=sample.folder.path,
+                hint="leave one of the two folders out",
+            )
+        first[name] = sample
+
+
+def _selected_rows(samples: Sequence[PlannedSample], selection: Selection) -> Sequence[int]:
+    if not samples:
+        return []
+    columns = {
+        column.name: column_array(column, (sample.row for sample in samples))
+        for column in COLUMNS
+        if column.name in SELECTING_COLUMNS
+    }
+    emotions = np.array([EMOTIONS[int(sample.row["label"])] for sample in samples])
+    return selection.rows(columns, emotions=emotions).tolist()
+
+
+def _describe(folders: Sequence[PreparedFolder]) -> list[dict[str, Any]]:
+    """What the file remembers of its inputs, in an order of their own; the parts of a dataset are one input."""
+    described = [
+        {"dataset": folder.dataset, "digest": folder.digest, "settings": dict(folder.settings)}
+        for folder in folders
+        if PART not in folder.summary
+    ]
+    parts = [folder for folder in folders if PART in folder.summary]
+    for dataset in {folder.dataset for folder in parts}:
+        members = [folder for folder in parts if folder.dataset == dataset]
+        rows = [row for folder in members for row in folder.rows]
+        digest = data_digest((row["digest"] for row in rows), (row["label"] for row in rows))
+        described.append({"dataset": dataset, "digest": digest, "settings": dict(members[0].settings)})
+    return sorted(described, key=lambda entry: (entry["dataset"], entry["digest"]))
+
+
+def _differences(folders: Sequence[PreparedFolder]) -> list[str]:
+    """Settings that make samples of different folders look different for reasons that are not faces."""
+    warnings = []
+    for name in ("framing", "mask"):
+        values = {folder.dataset: folder.settings.get(name) for folder in folders}
+        if len({str(value) for value in values.values()}) > 1:
+            listed = ", ".join(f"{dataset} {value}" for dataset, value in sorted(values.items()))
+            warnings.append(f"the folders were prepared with different {name}: {listed}")
+    return warnings

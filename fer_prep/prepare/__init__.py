@@ -1,0 +1,1 @@
+"""Raw sample → registered, framed RGB-D in a prepared folder."""

@@ -1,0 +1,93 @@
+"""What a run of preparing did, and how the prepared folder describes itself (``prepared.json``)."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fer_prep import __version__
+from fer_prep.depth_encoding import UNIT_MM
+from fer_prep.digests import bytes_digest, data_digest
+from fer_prep.emotions import EMOTIONS
+from fer_prep.prepared.files import (
+    FORMAT,
+    FORMAT_VERSION,
+    LEFT_OUT,
+    REJECTED,
+    SAMPLES,
+    SUMMARY,
+    rejections_text,
+    samples_text,
+)
+from fer_prep.sample import Rejection
+from fer_prep.samples_table import Row
+
+
+@dataclass(kw_only=True)
+class PrepareSummary:
+    """What a run did and what the folder now holds."""
+
+    dataset: str
+    folder: Path
+    prepared: int = 0
+    """Samples whose pixels were made in this run."""
+    reused: int = 0
+    """Samples that were up to date."""
+    rows: list[Row] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    left_out: list[Rejection] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What was checked and found in order."""
+    preview: Path | None = None
+    """The contact sheet, where one was asked for."""
+
+    @property
+    def total(self) -> int:
+        """Recordings that should have become samples."""
+        return len(self.rows) + len(self.rejected)
+
+    @property
+    def by_class(self) -> dict[str, int]:
+        """Samples by emotion, in label order."""
+        counts = Counter(int(row["label"]) for row in self.rows)
+        return {name: counts[label] for label, name in enumerate(EMOTIONS)}
+
+    def counts_of(self, column: str) -> dict[str, int]:
+        """Samples by the value of a text column (``rgb_source``, ``landmarks_from`` …), most frequent first."""
+        return dict(Counter(row[column] for row in self.rows).most_common())
+
+
+def describe(summary: PrepareSummary, *, settings: Mapping[str, Any], code: str) -> dict[str, Any]:
+    """The content of ``prepared.json`` but for the digests of the tables: nothing of when, where or by how many."""
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "dataset": summary.dataset,
+        "created_by": f"fer-prep {__version__}",
+        "code": code,
+        "settings": settings,
+        "depth_unit_mm": UNIT_MM,
+        "counts": {
+            "samples": len(summary.rows),
+            "rejected": len(summary.rejected),
+            "left_out": len(summary.left_out),
+            "by_class": summary.by_class,
+        },
+        "digest": data_digest((row["digest"] for row in summary.rows), (row["label"] for row in summary.rows)),
+    }
+
+
+def folder_texts(summary: PrepareSummary, *, description: Mapping[str, Any]) -> dict[str, str]:
+    """File name → content of the tables, then of ``prepared.json``."""
+    tables = {
+        SAMPLES: samples_text(summary.rows),
+        REJECTED: rejections_text(summary.rejected),
+        LEFT_OUT: rejections_text(summary.left_out),
+    }
+    whole = {**description, "tables": {name: bytes_digest(text.encode()) for name, text in tables.items()}}
+    return {**tables, SUMMARY: json.dumps(whole, indent=2, ensure_ascii=False) + "\n"}

@@ -1,0 +1,1 @@
+"""The prepared folder: its files, records of what is up to date, and its one writer."""

@@ -1,0 +1,1 @@
+"""What a dataset looks like: counts, pictures, cards, and what works on this machine."""

@@ -1,0 +1,254 @@
+"""How fast this machine trains, against the most it could: four loops over the same network, in turns, in one run.
+
+(a) one batch that lies ready on the device: forward, backward, step, and nothing else: the ceiling for this network;
+(b) the real loop with the pixels in memory; (c) the real loop with the pixels streamed; (d) ``plain_loop``: PNG files,
+DataLoader workers and transforms of single samples, as earlier work has it. Each round times all four, so that a busy
+machine slows all of them; a rate is the median over the rounds. Validation is timed apart.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from lightning_fabric import Fabric
+
+from fer_prep.errors import UsageError
+from fer_train.bench.peak_memory import peak_memory_bytes, reset_peak_memory
+from fer_train.bench.plain_loop import PlainLoop
+from fer_train.config import Config
+from fer_train.data.pixel_store import PixelStore
+from fer_train.data.resident import ResidentData
+from fer_train.data.streaming import StreamingData
+from fer_train.environment import choose_precision, describe_device
+from fer_train.training.fold import prepare_training
+from fer_train.training.loop import FoldRows, FoldTraining
+from fer_train.training.machine import make_fabric, set_up_machine
+
+THESIS_SAMPLES: Final = 8716
+THESIS_FOLDS: Final = 5
+_MOST_SAMPLES: Final = 2048
+"""More of a dataset is not taken: (d) has to write all of it as PNG files first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One loop: images a second in every round, seconds of its first step, and the process's most memory in bytes."""
+
+    name: str
+    rates: tuple[float, ...]
+    warm_up_seconds: float
+    peak_memory_bytes: int
+
+    @property
+    def images_per_second(self) -> float:
+        """The median over the rounds."""
+        return statistics.median(self.rates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchResult:
+    """The four loops, and the rate of validation."""
+
+    device: str
+    preset: str
+    config: Config
+    samples: int
+    precision: str
+    ceiling: Measured
+    loop: Measured
+    streaming: Measured
+    plain: Measured
+    validation_images_per_second: float
+
+    def share(self, measured: Measured) -> float:
+        """The median over the rounds of the rate against the ceiling's in the same round."""
+        return statistics.median(a / b for a, b in zip(measured.rates, self.ceiling.rates, strict=True))
+
+    @property
+    def thesis_run_seconds(self) -> float:
+        """Five folds of the thesis's data with these settings, training and validation, by the rates of (b)."""
+        training = self.config.training
+        seen = training.epochs * THESIS_SAMPLES * (THESIS_FOLDS - 1)
+        judged = training.epochs * training.validations_per_epoch * THESIS_SAMPLES
+        return seen / self.loop.images_per_second + judged / self.validation_images_per_second
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; shares are fractions of 1."""
+        return {
+            "device": self.device,
+            "preset": self.preset,
+            "ceiling_images_per_second": self.ceiling.images_per_second,
+            "loop_images_per_second": self.loop.images_per_second,
+            "streaming_images_per_second": self.streaming.images_per_second,
+            "plain_images_per_second": self.plain.images_per_second,
+            "loop_share_of_ceiling": self.share(self.loop),
+            "streaming_share_of_ceiling": self.share(self.streaming),
+            "peak_memory_bytes": max(m.peak_memory_bytes for m in self.measured),
+            "validation_images_per_second": self.validation_images_per_second,
+            "thesis_run_seconds": self.thesis_run_seconds,
+            "image_size": self.config.data.image_size,
+            "batch_size": self.config.training.batch_size,
+            "micro_batch_size": self.config.training.micro_batch_size,
+            "precision": self.precision,
+            "compiled": self.config.machine.compile,
+            "samples": self.samples,
+            "rounds": len(self.ceiling.rates),
+            "warm_up_seconds": {m.name: m.warm_up_seconds for m in self.measured},
+        }
+
+    @property
+    def measured(self) -> tuple[Measured, ...]:
+        """(a) to (d)."""
+        return self.ceiling, self.loop, self.streaming, self.plain
+
+
+def bench(
+    data_path: Path, *, config: Config, rounds: int, seconds: float, say: Callable[[str], None] = lambda text: None
+) -> BenchResult:
+    """Time the loops in ``rounds`` rounds of about ``seconds`` for each loop."""
+    device = set_up_machine(config.machine)
+    fabric = make_fabric(device, config.machine)
+    with ExitStack() as ending, tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
+        size, equalise = config.data.image_size, config.data.equalise_luma
+        resident = ResidentData.load(data_path, device=device, image_size=size, equalise=equalise)
+        workers = max(1, config.machine.reading_workers)
+        streamed = StreamingData.open(data_path, device=device, image_size=size, equalise=equalise, workers=workers)
+        ending.callback(streamed.close)
+        rows = torch.arange(min(len(resident), _MOST_SAMPLES))
+        if len(rows) < 2 * config.training.batch_size:
+            raise UsageError(
+                f"expected at least two batches of {config.training.batch_size}; found {len(rows)} samples",
+                path=data_path,
+            )
+        loops: list[tuple[str, Callable[[], int]]] = []
+        trainings = {}
+        for name, data in (("b loop", resident), ("c streaming", streamed)):
+            training = _training(data, rows, config=config, fabric=fabric, folder=Path(folder) / name)
+            training.begin()
+            trainings[name] = training
+            loops.append((name, _steps_of(training)))
+        loops.insert(0, ("a ceiling", _ceiling(trainings["b loop"], rows, config=config, fabric=fabric)))
+        say("writing the samples as PNG files for the plain loop")
+        plain = PlainLoop(resident, rows, config=config, device=device, folder=Path(folder) / "png")
+        ending.callback(plain.close)
+        loops.append(("d plain", plain.step))
+        found = list(_measure(loops, rounds=rounds, seconds=seconds, device=device, say=say))
+        judged = _validation_rate(trainings["b loop"], device)
+    return BenchResult(
+        device=describe_device(device).get("name", device.type),
+        preset=config.name,
+        config=config,
+        samples=len(rows),
+        precision=choose_precision(config.machine.precision, device),
+        ceiling=found[0],
+        loop=found[1],
+        streaming=found[2],
+        plain=found[3],
+        validation_images_per_second=judged,
+    )
+
+
+def _training(data: PixelStore, rows: torch.Tensor, *, config: Config, fabric: Fabric, folder: Path) -> FoldTraining:
+    """The real loop with so many epochs that it does not end; validation comes at their ends and is not timed here."""
+    settings = replace(config.training, epochs=10_000, validations_per_epoch=1, inner_split=0.0, early_stop=0)
+    here = rows.to(data.row_device)
+    return prepare_training(
+        FoldRows(train=here, val=here[: config.machine.validation_batch_size]),
+        data=data,
+        config=replace(config, training=settings),
+        fabric=fabric,
+        seed=settings.seed,
+        checkpoint=folder / "last.ckpt",
+    )
+
+
+def _steps_of(training: FoldTraining) -> Callable[[], int]:
+    training.validation_positions = frozenset()
+
+    def step() -> int:
+        count = len(training.samples_of_step(training.state.step))
+        training.advance()
+        return count
+
+    return step
+
+
+def _ceiling(training: FoldTraining, rows: torch.Tensor, *, config: Config, fabric: Fabric) -> Callable[[], int]:
+    """A plain step over one micro-batch that lies on the device, as often as the real step has micro-batches."""
+    parts = math.ceil(config.training.batch_size / config.training.micro_batch_size)
+    size = math.ceil(config.training.batch_size / parts)
+    batch = training.batches.training(rows[:size].to(training.rows.train.device), epoch=0)
+
+    def step() -> int:
+        training.forward.train()
+        for _ in range(parts):
+            output = training.forward(batch.rgb, batch.depth)
+            fabric.backward(training.state.loss(output.logits, output.features, batch.labels) / parts)
+        if config.optimiser.clip_norm:
+            fabric.clip_gradients(
+                training.forward, training.optimiser, max_norm=config.optimiser.clip_norm, error_if_nonfinite=False
+            )
+        training.optimiser.step()
+        training.optimiser.zero_grad()
+        return parts * size
+
+    return step
+
+
+def _measure(
+    loops: list[tuple[str, Callable[[], int]]],
+    *,
+    rounds: int,
+    seconds: float,
+    device: torch.device,
+    say: Callable[[str], None],
+) -> Iterator[Measured]:
+    warm_up, rates = {}, {name: list[float]() for name, _ in loops}
+    peaks = dict.fromkeys(rates, 0)
+    for name, step in loops:
+        say(f"warming up {name[2:]}")
+        start = time.perf_counter()
+        step()
+        _finish(device)
+        warm_up[name] = time.perf_counter() - start
+        step()
+    for number in range(rounds):
+        say(f"round {number + 1} of {rounds}")
+        for name, step in loops:
+            reset_peak_memory(device)
+            _finish(device)
+            start, images = time.perf_counter(), 0
+            while time.perf_counter() - start < seconds:
+                images += step()
+            _finish(device)
+            rates[name].append(images / (time.perf_counter() - start))
+            peaks[name] = max(peaks[name], peak_memory_bytes(device))
+    for name, _ in loops:
+        yield Measured(
+            name=name, rates=tuple(rates[name]), warm_up_seconds=warm_up[name], peak_memory_bytes=peaks[name]
+        )
+
+
+def _validation_rate(training: FoldTraining, device: torch.device) -> float:
+    """Images a second of judging a validation fold, after one pass to warm up."""
+    rows = training.rows.train
+    training.outputs(rows)
+    _finish(device)
+    start = time.perf_counter()
+    training.outputs(rows)
+    _finish(device)
+    return len(rows) / (time.perf_counter() - start)
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,1 @@
+"""The commands of fer-train: options, one library call, what is printed."""

@@ -1,0 +1,168 @@
+"""Paired augmentation of whole batches on the device: RGB and depth of a sample go through the same geometry.
+
+Every sample's parameters are functions of its key (``random_draws``), so they do not depend on the batch it is in, the
+order of batches, or the device. For training only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, final
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fer_prep.errors import UsageError
+from fer_train.data.pixels import LUMA, constant
+from fer_train.data.random_draws import uniform
+
+# which draw of a key decides what: numbers are never reused, so switching one augmentation off changes no other
+_ROTATE, _FLIP, _BRIGHTNESS, _CONTRAST, _SATURATION, _ERASE, _AREA, _ASPECT, _TOP, _LEFT = range(10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentationSettings:
+    """How strong each augmentation is; 0 switches it off."""
+
+    rotation_degrees: float = 10.0
+    """Largest rotation about the picture's centre, either way, uniform."""
+    flip: float = 0.5
+    """Probability of a left-right flip."""
+    brightness: float = 0.2
+    """RGB is multiplied by 1 ± this, uniform."""
+    contrast: float = 0.2
+    """Distance from the picture's mean luma is multiplied by 1 ± this, uniform."""
+    saturation: float = 0.2
+    """Distance from each pixel's luma is multiplied by 1 ± this, uniform."""
+    erase: float = 0.25
+    """Probability that a rectangle is erased, from RGB and depth alike (a hand hides both)."""
+    erase_area: tuple[float, float] = (0.02, 0.15)
+    """Share of the picture that the rectangle covers, uniform between the two."""
+    erase_aspect: tuple[float, float] = (0.3, 3.3)
+    """Height over width of the rectangle, uniform in the logarithm between the two."""
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "erase", "brightness", "contrast", "saturation"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise UsageError(f"augmentation {name} must be in [0, 1]; found {getattr(self, name)}")
+        if not 0.0 <= self.rotation_degrees <= 180.0:
+            raise UsageError(f"augmentation rotation_degrees must be in [0, 180]; found {self.rotation_degrees}")
+        if not 0.0 < self.erase_area[0] <= self.erase_area[1] <= 1.0:
+            raise UsageError(f"augmentation erase_area must be two rising shares in (0, 1]; found {self.erase_area}")
+        if not 0.0 < self.erase_aspect[0] <= self.erase_aspect[1]:
+            raise UsageError(f"augmentation erase_aspect must be two rising ratios; found {self.erase_aspect}")
+
+
+NO_AUGMENTATION: Final = AugmentationSettings(
+    rotation_degrees=0.0, flip=0.0, brightness=0.0, contrast=0.0, saturation=0.0, erase=0.0
+)
+
+
+@final
+class PairedAugmentation:
+    """Rotation and flip, colour jitter (RGB only), random erasing, in this order, before normalisation.
+
+    ``rgb_fill`` is the colour in [0, 1] of erased pixels: the training mean, so that they become 0 like missing depth.
+    """
+
+    def __init__(self, settings: AugmentationSettings, *, rgb_fill: Sequence[float] = (0.5, 0.5, 0.5)) -> None:
+        self.settings = settings
+        self.rgb_fill = tuple(rgb_fill)
+
+    def __call__(self, rgb: Tensor, depth: Tensor, valid: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``rgb`` (B, 3, H, W) and ``depth`` (B, 1, H, W) float32 in [0, 1], ``valid`` (B, 1, H, W) bool, ``keys`` (B,)
+        from ``sample_keys`` → the three, augmented. ``depth`` must be and stays 0 where it is not valid.
+        """
+        chosen = self.settings
+        if chosen.rotation_degrees:
+            rgb, depth, valid = rotate_and_flip(rgb, depth, valid, matrices=self.matrices(keys))
+        elif chosen.flip:
+            flipped = (uniform(keys, draw=_FLIP) < chosen.flip).reshape(-1, 1, 1, 1)
+            rgb, depth, valid = (torch.where(flipped, each.flip(3), each) for each in (rgb, depth, valid))
+        if chosen.brightness or chosen.contrast or chosen.saturation:
+            rgb = self._jitter(rgb, keys=keys)
+        if chosen.erase:
+            hidden = self._rectangles(keys, height=rgb.shape[2], width=rgb.shape[3])
+            rgb = torch.where(hidden, constant(self.rgb_fill, device=rgb.device).reshape(1, 3, 1, 1), rgb)
+            depth = depth.masked_fill(hidden, 0.0)
+            valid = valid & ~hidden
+        return rgb, depth, valid
+
+    def matrices(self, keys: Tensor) -> Tensor:
+        """(B, 2, 2) from output to input, both relative to the picture's centre in pixels, x before y."""
+        limit = math.radians(self.settings.rotation_degrees)
+        angle = (2 * uniform(keys, draw=_ROTATE) - 1) * limit
+        mirror = 1 - 2 * (uniform(keys, draw=_FLIP) < self.settings.flip).float()
+        cos, sin = angle.cos(), angle.sin()
+        return torch.stack([mirror * cos, -mirror * sin, sin, cos], dim=1).reshape(-1, 2, 2)
+
+    def _jitter(self, rgb: Tensor, *, keys: Tensor) -> Tensor:
+        """Brightness, contrast and saturation at once: they are linear, so one 3 × 3 matrix and one offset a sample."""
+        factors = {
+            draw: 1 + (2 * uniform(keys, draw=draw) - 1) * strength
+            for draw, strength in (
+                (_BRIGHTNESS, self.settings.brightness),
+                (_CONTRAST, self.settings.contrast),
+                (_SATURATION, self.settings.saturation),
+            )
+        }
+        return jitter_colours(
+            rgb, brightness=factors[_BRIGHTNESS], contrast=factors[_CONTRAST], saturation=factors[_SATURATION]
+        )
+
+    def _rectangles(self, keys: Tensor, *, height: int, width: int) -> Tensor:
+        """(B, 1, H, W) bool: pixels whose centre lies in the sample's rectangle; all false where none is erased."""
+        area = _between(uniform(keys, draw=_AREA), self.settings.erase_area) * height * width
+        low, high = self.settings.erase_aspect
+        aspect = _between(uniform(keys, draw=_ASPECT), (math.log(low), math.log(high))).exp()
+        tall, wide = (area * aspect).sqrt().clamp(max=height), (area / aspect).sqrt().clamp(max=width)
+        top, left = uniform(keys, draw=_TOP) * (height - tall), uniform(keys, draw=_LEFT) * (width - wide)
+        tall = torch.where(uniform(keys, draw=_ERASE) < self.settings.erase, tall, 0.0)
+        rows = _inside(top, tall, count=height)[:, None, :, None]
+        columns = _inside(left, wide, count=width)[:, None, None, :]
+        return rows & columns
+
+
+def rotate_and_flip(rgb: Tensor, depth: Tensor, valid: Tensor, *, matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Look at every pixel's place in the input, bilinearly: pictures (B, C, H, W), ``matrices`` (B, 2, 2).
+
+    RGB beyond the border is its mirror image. Depth is the weighted mean of the *valid* pixels around the place, and
+    valid where they have at least half of the weight; beyond the border there is none.
+    """
+    height, width = rgb.shape[2:]
+    # grid_sample's coordinates run from −1 to 1 along either side
+    stretch = constant(((1.0, height / width), (width / height, 1.0)), device=matrices.device)
+    affine = functional.pad(matrices * stretch, (0, 1))  # (B, 2, 3)
+    grid = functional.affine_grid(affine, [len(rgb), 1, height, width], align_corners=False)
+    planes = torch.cat([rgb, depth, valid.float()], dim=1)  # (B, 5, H, W): one look-up for all
+    planes = functional.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
+    weight = planes[:, 4:5]
+    inside = (grid.abs() <= 1).all(dim=3)[:, None]
+    valid = (weight >= 0.5) & inside
+    depth = torch.where(valid, planes[:, 3:4] / weight.clamp(min=0.5), 0.0)
+    return planes[:, :3], depth, valid
+
+
+def jitter_colours(rgb: Tensor, *, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
+    """``rgb`` (B, 3, H, W) in [0, 1] → the same, by factors (B,) each, in this order, cut to [0, 1] once at the end."""
+    luma = constant(LUMA, device=rgb.device)
+    mean_luma = brightness * (rgb.mean(dim=(2, 3)) @ luma)  # (B,)
+    grey = torch.ones(3, 1, device=rgb.device) * luma  # (3, 3): each pixel's luma in all channels
+    mix = saturation[:, None, None] * torch.eye(3, device=rgb.device) + (1 - saturation)[:, None, None] * grey
+    mix = (brightness * contrast)[:, None, None] * mix  # (B, 3, 3)
+    offset = ((1 - contrast) * mean_luma)[:, None, None]  # (B, 1, 1)
+    flat = torch.baddbmm(offset, mix, rgb.flatten(2))  # (B, 3, H·W)
+    return flat.clamp_(0, 1).reshape(rgb.shape)
+
+
+def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:
+    return limits[0] + share * (limits[1] - limits[0])
+
+
+def _inside(start: Tensor, length: Tensor, *, count: int) -> Tensor:
+    """(B, count) bool: pixels whose centre lies in [start, start + length)."""
+    centres = torch.arange(count, device=start.device) + 0.5
+    return (centres >= start[:, None]) & (centres < (start + length)[:, None])

@@ -1,0 +1,69 @@
+"""From row numbers to what the network takes: gathered, augmented (training only), normalised; all on the device."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_train.data.augment import AugmentationSettings, PairedAugmentation
+from fer_train.data.normalise import FoldNormalisation
+from fer_train.data.pixel_store import Batch, PixelStore
+from fer_train.data.random_draws import sample_keys
+
+
+class NetworkInput(NamedTuple):
+    """A batch, ready for the network."""
+
+    rgb: Tensor
+    """(B, 3, H, W) normalised."""
+    depth: Tensor
+    """(B, depth channels, H, W) normalised, 0 where there is no data."""
+    labels: Tensor
+    """(B,) int64."""
+
+
+@final
+class Batches:
+    """Makes batches of one fold; ``seed`` keys the augmentation draws of every (epoch, sample)."""
+
+    def __init__(
+        self,
+        data: PixelStore,
+        *,
+        normalisation: FoldNormalisation,
+        augmentation: AugmentationSettings,
+        depth_channels: int,
+        seed: int,
+    ) -> None:
+        self.data, self.seed, self.depth_channels = data, seed, depth_channels
+        self.normalisation = normalisation.to(data.device)
+        fill = normalisation.rgb_mean.flatten().tolist()
+        self.augmentation = PairedAugmentation(augmentation, rgb_fill=fill)
+
+    def training(self, rows: Tensor, *, epoch: int) -> NetworkInput:
+        """The samples in ``rows`` (B,), augmented as this epoch draws it for each of them."""
+        batch = self.data.gather(rows)
+        keys = sample_keys(batch.rows, seed=self.seed, epoch=epoch)
+        rgb, depth, valid = self.augmentation(batch.rgb, batch.depth, batch.valid, keys=keys)
+        return self._normalised(rgb, depth, valid, batch.labels)
+
+    def validation(self, rows: Tensor) -> NetworkInput:
+        """The samples in ``rows`` (B,) as they are."""
+        batch: Batch = self.data.gather(rows)
+        return self._normalised(batch.rgb, batch.depth, batch.valid, batch.labels)
+
+    def ids_of(self, rows: Tensor) -> NDArray[np.str_]:
+        """The sample ids of ``rows``."""
+        return self.data.ids[rows.cpu().numpy()]
+
+    def _normalised(self, rgb: Tensor, depth: Tensor, valid: Tensor, labels: Tensor) -> NetworkInput:
+        rgb, depth = self.normalisation(rgb, depth, valid, depth_channels=self.depth_channels)
+        return NetworkInput(
+            rgb.contiguous(memory_format=torch.channels_last),
+            depth.contiguous(memory_format=torch.channels_last),
+            labels,
+        )

@@ -1,0 +1,146 @@
+"""Where batches come from: the one seam between the training loop and pixels that are in memory or streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from fer_prep.errors import FoldsError, UsageError
+from fer_prep.global_file.reader import GlobalFile, PixelSums
+from fer_train.data.pixels import depth_to_float, equalise_luma, resize_depth, resize_rgb, rgb_to_float
+
+BYTES_A_PIXEL = 5
+"""Three of RGB, two of depth."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Samples as floats on the training device, not normalised yet."""
+
+    rgb: Tensor
+    """(B, 3, H, W) float32 in [0, 1], channels last in memory."""
+    depth: Tensor
+    """(B, 1, H, W) float32 in [0, 1]: stored depth / 65535; 0 where there is none."""
+    valid: Tensor
+    """(B, 1, H, W) bool: where there is depth."""
+    labels: Tensor
+    """(B,) int64, dense class index."""
+    rows: Tensor
+    """(B,) int64, row numbers of the dataset: what random draws are keyed by."""
+
+
+class PixelStore(Protocol):
+    """A whole dataset at one image size. In memory or streamed: that changes how fast batches come, nothing else."""
+
+    file: GlobalFile
+    ids: NDArray[np.str_]
+    """(N,)."""
+    classes: tuple[str, ...]
+    labels: Tensor
+    """(N,) int64 on the CPU, dense in ``classes``; −1 for samples of other classes."""
+    device: torch.device
+    """Where batches are."""
+    row_device: torch.device
+    """Where row numbers are wanted."""
+    image_size: int
+    """Side of the pictures in pixels."""
+
+    def __len__(self) -> int: ...
+
+    def rows_of(self, ids: Sequence[str]) -> Tensor:
+        """Row numbers (n,) int64 on ``row_device``, in the order of ``ids``; all must be of a chosen class."""
+        ...
+
+    def announce(self, batches: Iterable[Tensor]) -> None:
+        """Say which rows ``gather`` will be asked for next, batch by batch; replaces what was announced before."""
+        ...
+
+    def gather(self, rows: Tensor) -> Batch:
+        """The samples in ``rows`` (B,) int64: ready when they were announced, else read on the spot."""
+        ...
+
+    def statistics(self, rows: ArrayLike) -> PixelSums:
+        """Pixel sums over ``rows``, of the pictures as they are here (resized, equalised), in stored units."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What is to be made of a dataset's pixels."""
+
+    classes: tuple[str, ...]
+    """The class set, in label order."""
+    image_size: int
+    equalise: bool
+
+    @classmethod
+    def of(cls, file: GlobalFile, *, classes: Sequence[str] | None, image_size: int | None, equalise: bool) -> Wanted:
+        """With the file's classes and size where none are given; what the file cannot give is refused."""
+        chosen = tuple(classes or file.classes)
+        unknown = [name for name in chosen if name not in file.classes]
+        if unknown:
+            raise UsageError(
+                f"the dataset has no class {unknown[0]!r}; it has: {', '.join(file.classes)}", path=file.path
+            )
+        if image_size is None and file.height != file.width:
+            raise UsageError(f"pictures of {file.width} × {file.height} are not square", hint="give an --image-size")
+        return cls(classes=chosen, image_size=image_size or file.height, equalise=equalise)
+
+    def changes(self, file: GlobalFile) -> bool:
+        """True when the pictures will not be those of the file: then its statistics are not theirs."""
+        return self.equalise or (file.height, file.width) != (self.image_size, self.image_size)
+
+
+def prepare_pixels(rgb: Tensor, depth: Tensor, *, image_size: int, equalise: bool) -> tuple[Tensor, Tensor]:
+    """Stored pixels (B, H, W, 3) u8 and (B, H, W) i16 (the bits of u16) → (B, S, S, 3) u8 and (B, S, S) i32."""
+    pictures = resize_rgb(rgb, size=image_size)
+    depths = resize_depth(stored_depth(depth), size=image_size)
+    return equalise_luma(pictures) if equalise else pictures, depths
+
+
+def stored_depth(bits: Tensor) -> Tensor:
+    """The i16 that holds the bits of the stored u16 (torch knows little arithmetic on u16) → i32, any shape."""
+    return bits.to(torch.int32) & 0xFFFF
+
+
+def to_tensors(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> tuple[Tensor, Tensor]:
+    """Stored pixels as tensors without copying, depth as i16: half the bytes of int32 on their way to the device."""
+    return torch.from_numpy(rgb), torch.from_numpy(depth.view(np.int16))
+
+
+def make_batch(pictures: Tensor, depths: Tensor, *, labels: Tensor, rows: Tensor) -> Batch:
+    """From (B, S, S, 3) u8 and (B, S, S) i32."""
+    return Batch(
+        rgb=rgb_to_float(pictures),
+        depth=depth_to_float(depths),
+        valid=depths[:, None] > 0,
+        labels=labels,
+        rows=rows,
+    )
+
+
+def rows_of_classes(file: GlobalFile, ids: Sequence[str], *, labels: Tensor, classes: Sequence[str]) -> Tensor:
+    """Row numbers (n,) int64 on the CPU of ``ids``, each of which must have a label in ``classes``."""
+    rows = torch.from_numpy(file.rows_of(ids))
+    others = (labels[rows] < 0).nonzero()
+    if len(others):
+        raise FoldsError(
+            f"{len(others)} samples are of none of the classes {', '.join(classes)}, e.g. {ids[int(others[0])]}",
+            hint="use a fold manifest made for this class set",
+        )
+    return rows
+
+
+def open_wanted(
+    path: Path, *, classes: Sequence[str] | None, image_size: int | None, equalise: bool
+) -> tuple[GlobalFile, Wanted]:
+    """The dataset at ``path`` and what is to be made of it."""
+    file = GlobalFile.open(path)
+    return file, Wanted.of(file, classes=classes, image_size=image_size, equalise=equalise)

@@ -1,0 +1,1 @@
+"""What a run leaves: numbers, tables, figures, the report, the model file."""

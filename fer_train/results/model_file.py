@@ -1,0 +1,144 @@
+"""A trained network on disk: ``model.safetensors`` beside ``config.json``, which says how to rebuild and feed it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from fer_prep.atomic_files import replacing, write_atomically
+from fer_prep.errors import UsageError
+from fer_train.config import Config, ModelSettings
+from fer_train.data.normalise import FoldNormalisation
+from fer_train.models import make_network
+from fer_train.models.network import ExpressionNetwork
+
+FORMAT: Final = "fer-model"
+VERSION: Final = 1
+WEIGHTS: Final = "model.safetensors"
+DESCRIPTION: Final = "config.json"
+NOT_ARCHITECTURE: Final = ("weights", "trust_pickle", "pretrained")
+"""Model settings that say where weights come from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDescription:
+    """What a network needs besides its weights."""
+
+    classes: tuple[str, ...]
+    image_size: int
+    equalise_luma: bool
+    model: ModelSettings
+    normalisation: FoldNormalisation
+    preparation: Mapping[str, Any] = field(default_factory=dict)
+    """How the pictures were framed (``framing``, ``mask``, ``size``), as far as the dataset says it with one voice."""
+
+
+def build_network(settings: ModelSettings, *, classes: int, image_size: int, pretrained: bool) -> ExpressionNetwork:
+    """The network of these settings; weights are fresh unless ``pretrained`` and the settings ask for timm's."""
+    arguments = {name: value for name, value in asdict(settings).items() if name not in NOT_ARCHITECTURE}
+    network = make_network(
+        arguments.pop("network"),
+        classes=classes,
+        image_size=image_size,
+        pretrained=pretrained and settings.pretrained,
+        **arguments,
+    )
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: ModelDescription) -> None:
+    """Write both files, the weights last."""
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "classes": list(description.classes),
+        "image_size": description.image_size,
+        "equalise_luma": description.equalise_luma,
+        "model": asdict(description.model),
+        "normalisation": description.normalisation.to_dict(),
+        "preparation": dict(description.preparation),
+    }
+    write_atomically(folder / DESCRIPTION, content=json.dumps(content, indent=1) + "\n")
+    with replacing(folder / WEIGHTS) as part:
+        # not save_file, which makes files that only their owner may read
+        part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
+
+
+def load_model(folder: Path, *, device: torch.device) -> tuple[ExpressionNetwork, ModelDescription]:
+    """Rebuild a network in evaluation mode on the device; a missing or foreign file is an error that names it."""
+    description = read_description(folder / DESCRIPTION)
+    path = folder / WEIGHTS
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise UsageError("no such file", path=path, hint="this fold is not finished: continue the run first") from None
+    except SafetensorError as error:
+        raise UsageError(f"cannot be read as safetensors: {error}", path=path) from error
+    network = build_network(
+        description.model, classes=len(description.classes), image_size=description.image_size, pretrained=False
+    )
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UsageError(
+            f"does not fit {DESCRIPTION} beside it: {str(error).splitlines()[-1].strip()}", path=path
+        ) from error
+    return network.to(device).eval(), description
+
+
+def read_description(path: Path) -> ModelDescription:
+    """Read a model's ``config.json``."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UsageError("no such file", path=path, hint="expected the folder of a trained fold") from None
+    except json.JSONDecodeError as error:
+        raise UsageError(f"not valid JSON: {error}", path=path) from error
+    if content.get("format") != FORMAT or content.get("version") != VERSION:
+        found = f"{content.get('format')!r} version {content.get('version')!r}"
+        raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)
+    return ModelDescription(
+        classes=tuple(content["classes"]),
+        image_size=content["image_size"],
+        equalise_luma=content["equalise_luma"],
+        model=ModelSettings(**content["model"]),
+        normalisation=FoldNormalisation.from_dict(content["normalisation"]),
+        preparation=content.get("preparation", {}),
+    )
+
+
+def describe(
+    config: Config,
+    *,
+    classes: tuple[str, ...],
+    normalisation: FoldNormalisation,
+    data_settings: Mapping[str, Any] | None = None,
+) -> ModelDescription:
+    """The description of a network trained with these settings, on a dataset whose file has ``data_settings``."""
+    return ModelDescription(
+        classes=classes,
+        image_size=config.data.image_size,
+        equalise_luma=config.data.equalise_luma,
+        model=config.model,
+        normalisation=normalisation,
+        preparation=preparation_of(data_settings or {}),
+    )
+
+
+def preparation_of(data_settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``framing``, ``mask`` and ``size`` of the prepared folders in a dataset; those that differ are left out."""
+    inputs = [entry.get("settings", {}) for entry in data_settings.get("inputs", ())]
+    found = {}
+    for name in ("framing", "mask", "size"):
+        values = [settings.get(name) for settings in inputs]
+        if values and values[0] is not None and values.count(values[0]) == len(values):
+            found[name] = values[0]
+    return found

@@ -1,0 +1,1 @@
+"""Questions asked of runs: comparing, transferring, explaining, searching, reproducing."""

@@ -1,0 +1,1 @@
+"""One fold, its loop, all folds, several processes, resumption."""

@@ -1,0 +1,63 @@
+"""What a person sees while a fold trains: one live line with loss, accuracy, rate, speed and the time left."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from fer_prep.program.console import messages
+
+
+@contextmanager
+def training_display(
+    title: str, *, total_steps: int, batch_size: int
+) -> Iterator[Callable[[Mapping[str, float]], None]]:
+    """Draw a bar on standard error while the block runs; nothing where that is not a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=6),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[numbers]}"),
+        TextColumn("left"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=messages, disable=not messages.is_terminal) as bars:
+        task = bars.add_task(title, total=total_steps, numbers="")
+        seen = _Seen(batch_size)
+        yield lambda row: bars.update(task, completed=row["step"], numbers=seen.describe(row))
+
+
+class _Seen:
+    """Smooths the numbers of single steps, which jump, into something that can be read in 80 columns."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._loss = self._accuracy = float("nan")
+        self._validation = ""
+        self._first: tuple[float, float] | None = None
+
+    def describe(self, row: Mapping[str, float]) -> str:
+        """``loss 1.23 train 45% val 40% lr 1e-03 120/s``: the learning rate is the fusion's, speed in images."""
+        self._loss = _smoothed(self._loss, row["train_loss"])
+        self._accuracy = _smoothed(self._accuracy, row["train_accuracy"])
+        if "val_overall_accuracy" in row:
+            self._validation = f" val {row['val_overall_accuracy']:.0f}%"
+        return (
+            f"loss {self._loss:.2f} train {self._accuracy:.0f}%{self._validation} "
+            f"lr {row['rate_fusion']:.0e}{self._speed(row['step'])}"
+        )
+
+    def _speed(self, step: float) -> str:
+        now = time.monotonic()
+        first_time, first_step = self._first = self._first or (now, step)
+        if step == first_step or now == first_time:
+            return ""
+        speed = (step - first_step) * self._batch_size / (now - first_time)
+        return f" {speed:.0f}/s" if speed < 10_000 else f" {speed / 1000:.0f}k/s"
+
+
+def _smoothed(old: float, new: float, *, memory: float = 0.9) -> float:
+    return new if old != old else memory * old + (1 - memory) * new

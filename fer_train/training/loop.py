@@ -1,0 +1,321 @@
+"""The training loop of one fold, to be read from top to bottom.
+
+One *step* is one optimiser step: ``batch_size`` samples, passed through the network in micro-batches whose gradients
+accumulate. The One-Cycle schedule moves once a step. Nothing inside a step waits for the device: what it computes
+about itself stays there until a second has passed, a checkpoint is due, or the fold is finished.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from lightning_fabric import Fabric
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor
+
+from fer_prep.errors import FerError, UsageError
+from fer_train.config import Config
+from fer_train.data.batches import Batches
+from fer_train.data.epoch_order import epoch_order
+from fer_train.data.random_draws import network_seed
+from fer_train.losses import ExpressionLoss
+from fer_train.models.network import ExpressionNetwork
+from fer_train.training.batch_statistics import SharedBatchStatistics
+from fer_train.training.checkpoint import load_checkpoint, save_checkpoint
+from fer_train.training.out_of_memory import explaining_out_of_memory
+from fer_train.training.processes import Part, gathered, own_parts, share_of_rows
+from fer_train.training.schedule import make_optimiser, make_schedule
+from fer_train.training.state import State
+
+Rows = Tensor
+"""(n,) int64 row numbers of the dataset, where its ``PixelStore`` wants them."""
+
+ACCURACIES: Final = ("val_overall_accuracy", "val_average_accuracy")
+
+REPORT_SECONDS: Final = 1.0
+"""How often losses are fetched from the device for whoever watches."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldRows:
+    """Which rows a fold trains on, is judged by, and (with an inner split) chooses its weights with."""
+
+    train: Rows
+    val: Rows
+    inner: Rows | None = None
+
+
+RowListener = Callable[[Mapping[str, float]], None]
+"""Hears every history row once its numbers are known; it has ``val_loss`` where the validation fold was looked at."""
+
+EpochListener = Callable[[int, "FoldTraining"], None]
+"""Is called with the number of the epoch that has just ended, from 1, and the training; must leave it as it is."""
+
+
+class FoldTraining:
+    """Trains one network on one fold; ``run`` is the loop, the methods below it are its parts in order of use."""
+
+    def __init__(
+        self,
+        network: ExpressionNetwork,
+        *,
+        loss: ExpressionLoss,
+        batches: Batches,
+        rows: FoldRows,
+        config: Config,
+        fabric: Fabric,
+        seed: int,
+        checkpoint: Path,
+    ) -> None:
+        self.batches, self.rows, self.fabric, self.seed = batches, rows, fabric, seed
+        self.config, self.settings = config, config.training
+        self.checkpoint = checkpoint
+        self.listeners: list[RowListener] = []
+        self.at_epoch_end: EpochListener | None = None
+        self.steps_per_epoch = math.ceil(len(rows.train) / self.settings.batch_size)
+        self.total_steps = self.settings.epochs * self.steps_per_epoch
+        self.validation_positions = validation_positions(self.steps_per_epoch, self.settings.validations_per_epoch)
+
+        most = math.ceil(self.settings.batch_size / self.settings.micro_batch_size)
+        if fabric.world_size > most:
+            raise UsageError(
+                f"{fabric.world_size} processes share batches of {most} micro-batches: some would have nothing to do",
+                hint="start fewer processes, or set a smaller training.micro_batch_size (which changes the result)",
+            )
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = make_optimiser(network, config.optimiser, fused=config.machine.precision != "16-mixed")
+        schedule = make_schedule(optimiser, config.optimiser, total_steps=self.total_steps)
+        decay = self.settings.ema_decay
+        ema = ModelEmaV3(network, decay=decay, device=fabric.device) if decay else None
+        forward: Any = torch.compile(network) if config.machine.compile else network
+        self.forward, self.optimiser = fabric.setup(forward, optimiser)
+        self.statistics = SharedBatchStatistics(network, fabric)
+        self.state = State(network, loss.to(fabric.device), optimiser, schedule, ema)
+        self._unread: list[tuple[int, tuple[str, ...], Tensor]] = []
+        """(index into the history, names, values still on the device)."""
+        self._read_at = self._saved_at = time.monotonic()
+        self._train_rows = rows.train.cpu()
+        self._orders: dict[int, Rows] = {}
+
+    def run(self) -> State:
+        """Train to the last epoch, going on from the checkpoint where there is one."""
+        self.begin()
+        while not self.state.finished:
+            self.advance()
+        return self.state
+
+    def begin(self) -> None:
+        """Take up the checkpoint, and say which samples will be wanted."""
+        if self.checkpoint.exists():
+            self.state.restore(load_checkpoint(self.checkpoint), self.fabric.device)
+        if not self.state.finished:
+            self.batches.data.announce(self._reads())
+
+    def advance(self) -> None:
+        """One optimiser step with all that belongs to it: schedule, history, validation, checkpoint."""
+        epoch, position = divmod(self.state.step, self.steps_per_epoch)
+        group = self.samples_of_step(self.state.step)
+        rates = self.state.schedule.get_last_lr()
+        with explaining_out_of_memory(partial(self._try_batch, group, epoch), size=len(group)):
+            self._optimiser_step(group, epoch=epoch)
+        self.state.schedule.step()
+        self.state.step += 1
+        if self.state.ema:
+            self.state.ema.update(self.state.network, step=self.state.step)
+        self.state.history.append(self._history_row(rates))
+
+        if position + 1 in self.validation_positions:
+            self._validate()
+        if self.at_epoch_end and position + 1 == self.steps_per_epoch:
+            self.at_epoch_end(epoch + 1, self)
+        self.state.finished = self.state.step == self.total_steps or self._should_stop()
+        self._read_and_save()
+
+    def samples_of_step(self, step: int) -> Rows:
+        """The rows of one optimiser step: a slice of the epoch's order, which follows from (seed, epoch) alone."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        if epoch not in self._orders:
+            if len(self._orders) > 1:  # two are in use where reading ahead has come to the next epoch
+                del self._orders[min(self._orders)]
+            sizes = self.batches.data.file.shard_sizes
+            order = epoch_order(self._train_rows, seed=self.seed, epoch=epoch, shard_sizes=sizes)
+            self._orders[epoch] = order.to(self.rows.train.device)
+        return self._orders[epoch][position * self.settings.batch_size :][: self.settings.batch_size]
+
+    def _micro_batches(self, group: Rows) -> tuple[Rows, ...]:
+        return group.tensor_split(math.ceil(len(group) / self.settings.micro_batch_size))
+
+    def _own_parts(self, group: Rows) -> list[Part]:
+        micro_batches = self._micro_batches(group)
+        return own_parts(micro_batches, rank=self.fabric.global_rank, world=self.fabric.world_size)
+
+    def _reads(self) -> Iterator[Rows]:
+        """Every batch of rows that this process will ask for from now on, in order."""
+        for step in range(self.state.step, self.total_steps):
+            for part in self._own_parts(self.samples_of_step(step)):
+                yield part.rows
+            if step % self.steps_per_epoch + 1 in self.validation_positions:
+                yield from self._judged_batches(self.rows.val)
+                if self.rows.inner is not None:
+                    yield from self._judged_batches(self.rows.inner)
+
+    def _optimiser_step(self, group: Rows, *, epoch: int) -> None:
+        """Forward and backward over the micro-batches, one clipped step of AdamW, then the loss's centers move.
+
+        The gradient is that of the mean over the group, also where the last group of an epoch is smaller.
+        """
+        self.forward.train()
+        parts = self._own_parts(group)
+        loss_sum = correct = torch.zeros((), device=self.fabric.device)
+        features, labels = [], []
+        with self.statistics.of_step(parts, count=len(self._micro_batches(group))) as fading:
+            for part in parts:
+                torch.manual_seed(network_seed(seed=self.seed, step=self.state.step, part=part.number))
+                batch = self.batches.training(part.rows, epoch=epoch)
+                with self.fabric.no_backward_sync(self.forward, enabled=part is not parts[-1]):  # type: ignore[arg-type]
+                    output = self.forward(batch.rgb, batch.depth)
+                    loss = self.state.loss(output.logits, output.features, batch.labels) * part.weight
+                    # processes average their gradients; what is wanted is the sum of the weighted parts
+                    self.fabric.backward(loss * self.fabric.world_size)
+                if fading:
+                    fading.after(part)
+                counted = slice(None if part.weight else 0)
+                loss_sum = loss_sum + loss.detach()
+                correct = correct + (output.logits.detach().argmax(1) == batch.labels)[counted].sum()
+                features.append(output.features.detach()[counted])
+                labels.append(batch.labels[counted])
+        if self.config.optimiser.clip_norm:
+            self.fabric.clip_gradients(
+                self.forward, self.optimiser, max_norm=self.config.optimiser.clip_norm, error_if_nonfinite=False
+            )
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        self.state.loss.update(torch.cat(features), torch.cat(labels))
+        values: Any = self.fabric.all_reduce(torch.stack((loss_sum, 100 * correct / len(group))), reduce_op="sum")
+        self._unread.append((len(self.state.history), ("train_loss", "train_accuracy"), values))
+
+    def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:
+        """What is known of a step without asking the device; ``_read`` adds the rest."""
+        groups = [group["name"] for group in self.state.optimiser.param_groups]
+        return {
+            "step": self.state.step,
+            "epoch": self.state.step / self.steps_per_epoch,
+            **{f"rate_{part}": float(rates[groups.index(part)]) for part in ("backbone", "fusion")},
+        }
+
+    def _validate(self) -> None:
+        """Look at the whole validation fold (and the inner split); its numbers join the newest history row."""
+        index = len(self.state.history) - 1
+        self._unread.append((index, ("val_loss", *ACCURACIES), self._scores(self.rows.val)))
+        if self.rows.inner is None:
+            return
+        self._unread.append((index, ("inner_loss",), self._scores(self.rows.inner)[:1]))
+        self._read()
+        inner_loss = self.state.history[-1]["inner_loss"]
+        if self.state.chosen is None or inner_loss < self.state.chosen["loss"]:
+            weights = {name: value.detach().cpu().clone() for name, value in self.state.judged.state_dict().items()}
+            self.state.chosen = {"step": self.state.step, "loss": inner_loss, "weights": weights}
+
+    def _scores(self, rows: Rows) -> Tensor:
+        """(3,) loss, overall and average class accuracy in percent, on the device."""
+        logits, features, labels = self.outputs(rows)
+        with torch.no_grad():
+            loss = self.state.loss(logits, features, labels)
+        hits = (logits.argmax(1) == labels).float()
+        members = (labels[:, None] == torch.arange(logits.shape[1], device=labels.device)).float()  # (n, K)
+        sizes = members.sum(0)
+        recalls = (members * hits[:, None]).sum(0) / sizes.clamp(min=1)
+        average = recalls.sum() / (sizes > 0).sum()
+        return torch.stack((loss, 100 * hits.mean(), 100 * average))
+
+    def _judged_batches(self, rows: Rows) -> tuple[Rows, ...]:
+        """The part of ``rows`` that this process judges, in batches."""
+        return share_of_rows(rows, self.fabric).split(self.config.machine.validation_batch_size)
+
+    def outputs(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode, without gradients."""
+        network = self.state.judged if self.state.ema else self.forward
+        network.eval()
+        logits, features, labels = [], [], []
+        with torch.no_grad(), self.fabric.autocast():
+            for some in self._judged_batches(rows):
+                batch = self.batches.validation(some)
+                output = network(batch.rgb, batch.depth)
+                logits.append(output.logits.float())
+                features.append(output.features.float())
+                labels.append(batch.labels)
+        whole = (gathered(torch.cat(parts), self.fabric, count=len(rows)) for parts in (logits, features, labels))
+        return next(whole), next(whole), next(whole)
+
+    def final_outputs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """``outputs`` of the validation fold, once more after training: it is said beforehand what will be read."""
+        self.batches.data.announce(self._judged_batches(self.rows.val))
+        return self.outputs(self.rows.val)
+
+    def _should_stop(self) -> bool:
+        """True when the inner loss has not fallen during the last ``early_stop`` validations."""
+        if not self.settings.early_stop or self.state.chosen is None:
+            return False
+        since = [row for row in self.state.history if "inner_loss" in row and row["step"] > self.state.chosen["step"]]
+        return len(since) >= self.settings.early_stop
+
+    def _read_and_save(self) -> None:
+        """Fetch numbers and write the checkpoint when their time has come, and at the end."""
+        now = time.monotonic()
+        save = self.state.finished or now - self._saved_at >= self.config.machine.checkpoint_seconds
+        if save or now - self._read_at >= REPORT_SECONDS:
+            self._read()
+            self._read_at = now
+        if save:
+            # numbers were read first: a checkpoint never holds weights that became NaN unnoticed
+            if self.fabric.is_global_zero:
+                save_checkpoint(self.checkpoint, self.state.to_checkpoint(self.fabric.device))
+            self._saved_at = time.monotonic()
+
+    def _read(self) -> None:
+        """One transfer of everything the device still holds about past steps, into the history."""
+        if not self._unread:
+            return
+        values = iter(torch.cat([tensor.float() for _, _, tensor in self._unread]).tolist())
+        touched = sorted({index for index, _, _ in self._unread})
+        for index, names, _ in self._unread:
+            self.state.history[index] |= {name: next(values) for name in names}
+        self._unread.clear()
+        for index in touched:
+            self._stop_if_not_finite(self.state.history[index])
+            for listener in self.listeners:
+                listener(self.state.history[index])
+
+    def _stop_if_not_finite(self, row: Mapping[str, float]) -> None:
+        if math.isfinite(row["train_loss"]):
+            return
+        ids = self.batches.ids_of(self.samples_of_step(int(row["step"]) - 1))
+        raise FerError(
+            f"the loss became {row['train_loss']} at step {int(row['step'])} of {self.total_steps} "
+            f"(epoch {row['epoch']:.2f}), on {len(ids)} samples: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}",
+            hint="try lower rates (optimiser.backbone_rate, optimiser.fusion_rate), a lower loss.center_weight, "
+            "or machine.precision=32-true; fer-prep check looks for broken samples",
+        )
+
+    def _try_batch(self, group: Rows, epoch: int, size: int) -> None:
+        """One forward and backward pass that leaves no trace: does a batch of this size fit into memory?"""
+        batch = self.batches.training(group[:size], epoch=epoch)
+        output = self.forward(batch.rgb, batch.depth)
+        self.fabric.backward(self.state.loss(output.logits, output.features, batch.labels))
+        self.optimiser.zero_grad()
+
+
+def validation_positions(steps_per_epoch: int, per_epoch: int) -> frozenset[int]:
+    """After which steps of an epoch (1…steps) to validate: evenly spread, the last one always among them.
+
+    >>> sorted(validation_positions(8, 3))
+    [3, 5, 8]
+    """
+    return frozenset(max(1, round(steps_per_epoch * k / per_epoch)) for k in range(1, per_epoch + 1))

@@ -1,0 +1,72 @@
+"""Another raster size: colours averaged, depth never across a hole, coordinates with it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from dataset_factories import make_row
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fer_prep.merge.resample import MAX_STEP, rescale_row, resize_depth, resize_rgb
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(4, 40), st.integers(4, 40), st.integers(0, 2**32 - 1))
+def test_depth_invents_nothing(old, new, seed):
+    rng = np.random.default_rng(seed)
+    depth = rng.integers(1, 65535, (old, old), dtype=np.uint16)
+    depth[rng.random(depth.shape) < 0.4] = 0
+    out = resize_depth(depth, size=new)
+    place = np.floor((np.arange(new) + 0.5) * old / new).astype(int)
+    nearest = depth[np.ix_(place, place)]
+    assert ((out > 0) == (nearest > 0)).all(), "valid exactly where the nearest source pixel is"
+    assert (np.abs(out.astype(int) - nearest) <= MAX_STEP).all()
+
+
+@pytest.mark.parametrize("new", [20, 33, 80, 97])
+def test_a_plane_stays_a_plane(new):
+    x = (np.arange(40) + 0.5) * 12
+    depth = np.rint(1000 + x[None, :] + 0.5 * x[:, None]).astype(np.uint16)
+    expected_x = (np.arange(new) + 0.5) * 40 / new * 12
+    expected = 1000 + expected_x[None, :] + 0.5 * expected_x[:, None]
+    inner = slice(new // 20, -(new // 20))
+    assert np.abs(resize_depth(depth, size=new) - expected)[inner, inner].max() <= 1.5
+
+
+def test_an_edge_between_two_surfaces_stays_sharp():
+    depth = np.full((10, 10), 1000, np.uint16)
+    depth[:, 5:] = 9000
+    assert set(np.unique(resize_depth(depth, size=17))) == {1000, 9000}
+
+
+def test_the_same_size_changes_nothing():
+    rgb, depth = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint16)
+    assert resize_rgb(rgb, size=8) is rgb
+    assert resize_depth(depth, size=8) is depth
+
+
+def test_rgb_is_averaged_when_shrinking():
+    checkers = (np.indices((64, 64)).sum(axis=0) % 2 * 200).astype(np.uint8)
+    small = resize_rgb(np.repeat(checkers[..., None], 3, axis=2), size=16)
+    np.testing.assert_array_equal(small, 100)
+
+
+@pytest.mark.parametrize("size", [13, 26, 52, 77])
+def test_a_metric_point_keeps_its_place(size):
+    """x, y in mm of a pixel centre, through origin and pixel size, before and after."""
+    row = make_row("bu3dfe", "F000", "anger", mm_per_pixel=2.0, origin_mm=(-25.0, 25.0), left_eye=(7.3, 9.1))
+    new = rescale_row(row, old_size=26, size=size)
+
+    def metric(row):
+        (x, y), pitch, origin = row["left_eye"], row["mm_per_pixel"], row["origin_mm"]
+        return [origin[0] + (x - 0.5) * pitch, origin[1] - (y - 0.5) * pitch]
+
+    np.testing.assert_allclose(metric(new), metric(row), atol=1e-5)
+
+
+def test_a_perspective_row_stays_unknown():
+    row = make_row("cald3r", "F000", "anger", mm_per_pixel=np.nan, origin_mm=(np.nan, np.nan))
+    new = rescale_row(row, old_size=26, size=13)
+    assert np.isnan(new["mm_per_pixel"])
+    assert np.isnan(new["origin_mm"]).all()

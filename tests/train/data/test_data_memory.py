@@ -1,0 +1,116 @@
+"""In memory or streamed: decided by size and free memory, said in one line."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from fer_prep.errors import UsageError
+from fer_train.config import MachineSettings
+from fer_train.data import data_memory
+from fer_train.data.data_memory import load_data, memory_limit, parse_bytes
+from fer_train.data.free_memory import UNLIMITED, free_memory_bytes, left_in_groups
+from fer_train.data.resident import ResidentData
+from fer_train.data.streaming import StreamingData
+from tests.dataset_factories import make_rows, write_global
+
+CPU = torch.device("cpu")
+PIXELS = 7 * 2 * 32 * 32 * 5
+"""Bytes of two people with seven expressions, RGB and depth."""
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    return write_global(tmp_path_factory.mktemp("data") / "global.h5", make_rows({"bu3dfe": 2}))
+
+
+@pytest.mark.parametrize(
+    ("limit", "kind"), [(str(PIXELS), ResidentData), (str(PIXELS - 1), StreamingData), ("0", StreamingData)]
+)
+def test_the_limit_decides(dataset, limit, kind):
+    said = []
+    machine = MachineSettings(data_memory=limit, reading_workers=0)
+    data = load_data(dataset, device=CPU, machine=machine, say=said.append)
+    assert isinstance(data, kind)
+    [line] = said
+    assert line.startswith("data: 0 MB of pixels, 0 MB allowed on cpu (as set): ")
+    assert ("kept there" in line) == (kind is ResidentData)
+    assert ("streamed, no reading processes" in line) == (kind is StreamingData)
+
+
+def test_the_size_is_that_of_the_pictures_as_they_will_be(dataset):
+    machine = MachineSettings(data_memory=str(PIXELS // 4), reading_workers=0)
+    assert isinstance(load_data(dataset, device=CPU, machine=machine, image_size=16), ResidentData)
+    assert isinstance(load_data(dataset, device=CPU, machine=machine, image_size=17), StreamingData)
+
+
+def test_by_itself_it_takes_half_of_what_is_free(dataset, monkeypatch):
+    monkeypatch.setattr(data_memory, "free_memory_bytes", lambda: 2 * PIXELS)
+    assert isinstance(load_data(dataset, device=CPU), ResidentData)
+    monkeypatch.setattr(data_memory, "free_memory_bytes", lambda: 2 * PIXELS - 2)
+    said = []
+    data = load_data(dataset, device=CPU, say=said.append)
+    assert isinstance(data, StreamingData)
+    assert "half of what is free" in said[0]
+    assert "1 reading process" in said[0]
+
+
+def test_processes_of_one_machine_share_its_memory(monkeypatch):
+    monkeypatch.setattr(data_memory, "free_memory_bytes", lambda: 8_000_000)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    assert memory_limit("auto", CPU) == (1_000_000, "half of what is free")
+
+
+def test_too_little_shared_memory_means_fewer_workers(dataset, monkeypatch):
+    class Usage:
+        free = 64 * 32 * 32 * 5 * 4 * 2  # two workers' worth
+
+    monkeypatch.setattr(data_memory.shutil, "disk_usage", lambda path: Usage)
+    said = []
+    load_data(dataset, device=CPU, machine=MachineSettings(data_memory="0", reading_workers=5), say=said.append)
+    assert "2 reading processes (more do not fit into /dev/shm" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("8GB", 8 * 10**9), ("1.5 g", 1_500_000_000), ("500MB", 500_000_000), ("0", 0), ("12", 12)]
+)
+def test_sizes_as_people_write_them(text, count):
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize("text", ["much", "-1GB", "8 GB please", ""])
+def test_other_texts_are_refused_with_an_example(text):
+    with pytest.raises(UsageError, match="such as 8GB"):
+        parse_bytes(text)
+
+
+def test_free_memory_is_below_that_of_the_machine():
+    import psutil
+
+    assert 0 < free_memory_bytes() <= psutil.virtual_memory().total
+
+
+def write_group(folder, *, limit, used, cached, version=2):
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("memory.max", "memory.current", "inactive_file")
+    if version == 1:
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    (folder / names[0]).write_text(f"{limit}\n")
+    (folder / names[1]).write_text(f"{used}\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {cached}\nfile 9\n")
+
+
+def test_control_groups_of_both_versions_limit_it(tmp_path):
+    own = tmp_path / "own"
+    own.write_text("12:memory:/batch\n0::/jobs/job-7\n")
+    write_group(tmp_path / "jobs", limit="max", used=500, cached=0)
+    write_group(tmp_path / "jobs/job-7", limit=1000, used=900, cached=300)
+    write_group(tmp_path / "memory/batch", limit=5000, used=100, cached=0, version=1)
+    assert sorted(left_in_groups(own=own, root=tmp_path)) == [400, 4900, UNLIMITED]
+
+
+def test_without_control_groups_nothing_limits_it(tmp_path):
+    own = tmp_path / "own"
+    own.write_text("0::/\n")
+    assert list(left_in_groups(own=own, root=tmp_path / "absent")) == [UNLIMITED]
+    assert list(left_in_groups(own=tmp_path / "no such file", root=tmp_path)) == [UNLIMITED]

@@ -1,0 +1,77 @@
+"""Resizing, equalising, and sums of pixels, against the standard tools and plain loops."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import torch
+
+from fer_prep.global_file.writer import pixel_statistics
+from fer_train.data.pixels import depth_to_float, equalise_luma, resize_depth, resize_rgb, rgb_to_float, sums_per_sample
+from tests.dataset_factories import make_pixels
+
+
+def face_like(size: int) -> np.ndarray:
+    y, x = np.mgrid[:size, :size] / size
+    return np.stack([127 + 100 * np.sin(9 * x + c) * np.cos(7 * y - c) for c in range(3)], axis=-1).astype(np.uint8)
+
+
+def test_rgb_is_resized_as_opencv_does_by_areas():
+    picture = face_like(96)
+    small = resize_rgb(torch.from_numpy(picture)[None], size=48)[0].numpy()
+    expected = cv2.resize(picture, (48, 48), interpolation=cv2.INTER_AREA)
+    assert small.dtype == np.uint8
+    assert np.abs(small.astype(int) - expected).max() <= 4
+    assert resize_rgb(torch.from_numpy(picture)[None], size=96)[0].numpy().tolist() == picture.tolist()
+
+
+def test_depth_is_resized_without_mixing_in_no_data():
+    depth = torch.full((1, 60, 60), 50_000, dtype=torch.int32)
+    depth[0, 20:40, 20:40] = 0
+    depth[0, :, 50:] = 40_000
+    for size in (30, 41, 100):
+        small = resize_depth(depth, size=size)[0]
+        values = small[small > 0]
+        assert 40_000 <= values.min() <= values.max() <= 50_000
+        hole = (small == 0).float().mean().item()
+        assert abs(hole - 400 / 3600) < 0.02  # the hole keeps its size
+        assert bool((small[size // 2 - 2 : size // 2 + 2, size // 2 - 2 : size // 2 + 2] == 0).all())
+
+
+def test_depth_far_beyond_int16_survives():
+    depth = torch.tensor([[[1, 65_535], [40_000, 0]]], dtype=torch.int32)
+    assert resize_depth(depth, size=2).tolist() == depth.tolist()
+    assert depth_to_float(depth)[0, 0, 0, 1].item() == 1.0
+
+
+def test_luma_is_equalised_as_opencv_does():
+    picture = (face_like(64) // 3 + 40).astype(np.uint8)
+    ours = equalise_luma(torch.from_numpy(picture)[None])[0].numpy().astype(float)
+    weights = np.array([0.299, 0.587, 0.114])
+    luma = np.rint((picture * weights).sum(axis=2)).astype(np.uint8)
+    expected = cv2.equalizeHist(luma).astype(float)
+    inside = ((ours > 0) & (ours < 255)).all(axis=2)  # where nothing was cut off
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose((ours * weights).sum(axis=2)[inside], expected[inside], atol=1.6)
+
+
+def test_a_uniform_picture_stays_as_it_is():
+    picture = torch.full((1, 8, 8, 3), 90, dtype=torch.uint8)
+    assert torch.equal(equalise_luma(picture), picture)
+
+
+def test_floats_are_channels_last_between_0_and_1():
+    pictures = torch.from_numpy(np.stack([make_pixels(i)[0] for i in range(3)]))
+    floats = rgb_to_float(pictures)
+    assert floats.is_contiguous(memory_format=torch.channels_last)
+    np.testing.assert_allclose(floats.numpy(), pictures.numpy().transpose(0, 3, 1, 2) / 255, rtol=1e-6)
+
+
+def test_sums_are_those_that_the_dataset_stores():
+    pixels = [make_pixels(index) for index in range(4)]
+    rgb = torch.from_numpy(np.stack([rgb for rgb, _ in pixels]))
+    depth = torch.from_numpy(np.stack([depth for _, depth in pixels]).astype(np.int32))
+    ours = sums_per_sample(rgb, depth)
+    for index, (picture, raster) in enumerate(pixels):
+        for name, value in pixel_statistics(picture, raster).items():
+            np.testing.assert_array_equal(ours[name][index], value, err_msg=name)

@@ -1,0 +1,167 @@
+"""Several processes inside one fold, started by torchrun: the same samples, the same micro-batches, the same result."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_training import TINY, write_telling_data
+from torch import nn
+from training_programs import kill_after_checkpoints
+
+from fer_train.results.run_folder import RunFolder, read_history
+from fer_train.training.batch_statistics import SharedBatchStatistics
+from fer_train.training.checkpoint import load_checkpoint
+from fer_train.training.processes import own_parts, share_of_rows
+
+SETTINGS = TINY | {
+    "model.dropout": 0.2,
+    "training.ema_decay": 0.8,
+    "training.inner_split": 0.2,
+    "optimiser.backbone_rate": 1e-3,
+    "machine.checkpoint_seconds": 0.0,
+}
+
+
+def command(data: Path, out: Path, *options: str, processes: int) -> list[str]:
+    settings = [f"--set={key}={value}" for key, value in SETTINGS.items() if "." in key]
+    launcher = [sys.executable, "-m"]
+    if processes > 1:
+        launcher += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
+    arguments = ["--data", str(data), "--out", str(out), "--folds", "2", "--preset", "demo"]
+    return [*launcher, "fer_train", "kfold", *arguments, *settings, *options]
+
+
+def train(data: Path, out: Path, *options: str, processes: int) -> str:
+    done = subprocess.run(
+        command(data, out, *options, processes=processes),
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def assert_same_run(found: Path, expected: Path, *, folds: int = 2) -> None:
+    """Losses of every step, on either side, and predictions agree to 1e-4; running statistics and centers to 1 %."""
+    for index in range(folds):
+        rows = [read_history(run / f"fold-{index}/history.csv") for run in (found, expected)]
+        assert len(rows[0]) == len(rows[1])
+        for mine, theirs in zip(*rows, strict=True):
+            assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-4)
+        state, other = (load_checkpoint(run / f"fold-{index}/last.ckpt") for run in (found, expected))
+        for part in ("network", "loss", "ema"):
+            for name, value in state[part].items():
+                other_value = other[part][name]
+                if "tracked" in name:
+                    assert torch.equal(value, other_value), name
+                elif "running" in name or "center" in name:
+                    # Adam turns the rounding of gradients that should be 0 into steps; what they reach varies most
+                    assert (value - other_value).norm() <= 0.01 * other_value.norm(), name
+    probabilities = [RunFolder(run).read_predictions().probabilities for run in (found, expected)]
+    assert abs(probabilities[0] - probabilities[1]).max() < 1e-4
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_result_of_one(tmp_path):
+    """With dropout, island centers, averaged weights, an inner split, and last groups that leave one process idle."""
+    data = write_telling_data(tmp_path / "global.h5", subjects=6)
+    train(data, tmp_path / "one", processes=1)
+    said = train(data, tmp_path / "two", processes=2)
+    assert said.count("fold 1 of 2: ") == 1  # one process talks
+    assert_same_run(tmp_path / "two", tmp_path / "one")
+    weights = [load_file(tmp_path / name / "fold-0/model.safetensors") for name in ("two", "one")]
+    assert weights[0].keys() == weights[1].keys()
+
+
+@pytest.mark.slow
+def test_two_processes_that_stream_and_are_killed_go_on_as_if_nothing_was(tmp_path):
+    data = write_telling_data(tmp_path / "global.h5", subjects=6)
+    train(data, tmp_path / "one", processes=1)
+    broken, stream = tmp_path / "broken", "--data-memory=0"
+    kill_after_checkpoints(command(data, broken, stream, processes=2), broken, count=3)
+    said = train(data, broken, stream, "--resume", processes=2)
+    assert "streamed, 1 reading process" in said
+    assert_same_run(broken, tmp_path / "one")
+
+
+def refusal(monkeypatch, capsys, *options: str) -> str:
+    from fer_train.__main__ import main
+
+    for name, value in {"TORCHELASTIC_RUN_ID": "none", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["fer-train", "kfold", "--preset", "demo", *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_processes_must_be_told_the_run_folder(monkeypatch, capsys):
+    assert "must agree on its run folder name one with --out" in refusal(monkeypatch, capsys)
+
+
+def test_folds_side_by_side_and_shared_folds_are_not_mixed(tmp_path, monkeypatch, capsys):
+    message = refusal(monkeypatch, capsys, "--parallel-folds", "2", "--out", str(tmp_path / "run"))
+    assert "cannot be combined" in message
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("count", "world"), [(1, 1), (4, 2), (3, 2), (5, 4), (1, 3), (2, 3)])
+def test_parts_of_all_processes_are_the_group(count, world):
+    group = torch.arange(10 * count - 3)
+    micro_batches = group.tensor_split(count)
+    parts = [part for rank in range(world) for part in own_parts(micro_batches, rank=rank, world=world)]
+    counted = sorted((part for part in parts if part.weight), key=lambda part: part.number)
+    assert torch.equal(torch.cat([part.rows for part in counted]), group)
+    assert sum(part.weight for part in parts) == pytest.approx(1)
+    assert [len(part.rows) / len(group) for part in counted] == [part.weight for part in counted]
+
+
+@pytest.mark.parametrize(("count", "world"), [(7, 1), (8, 2), (7, 2), (1, 3), (2, 4)])
+def test_shares_of_all_processes_are_the_rows(count, world):
+    rows = torch.arange(count) + 50
+    shares = [share_of_rows(rows, SimpleNamespace(world_size=world, global_rank=rank)) for rank in range(world)]
+    assert len({len(share) for share in shares}) == 1
+    assert torch.equal(torch.cat(shares)[:count], rows)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_gathered_statistics_are_those_of_one_process(world):
+    """Processes played one after the other: what each would add to the sum is what ``all_reduce`` gets."""
+    torch.manual_seed(0)
+    micro_batches = torch.randn(23, 3, 4, 4).tensor_split(5)
+    norm = nn.BatchNorm2d(3, momentum=0.3)
+    alone = nn.BatchNorm2d(3, momentum=0.3)
+    for batch in micro_batches:
+        alone(batch)
+    sums = []
+    for round_of in ("collect", "finish"):
+        for rank in range(world):
+            replica = nn.BatchNorm2d(3, momentum=0.3)
+            replica.load_state_dict(norm.state_dict())
+
+            def all_reduce(value, *, reduce_op, collecting=round_of == "collect"):
+                assert reduce_op == "sum"
+                if collecting:
+                    sums.append(value)
+                return sum(sums)
+
+            fabric = SimpleNamespace(world_size=world, all_reduce=all_reduce)
+            parts = own_parts(list(micro_batches), rank=rank, world=world)
+            with SharedBatchStatistics(replica, fabric).of_step(parts, count=5) as fading:
+                for part in parts:
+                    replica(part.rows)
+                    fading.after(part)
+    assert len(sums) == world
+    for name, value in alone.state_dict().items():
+        torch.testing.assert_close(replica.state_dict()[name], value, msg=name)
