@@ -1,4 +1,4 @@
-"""Metric depth ↔ the stored ``uint16`` (design §3.4): 0 is *no data* and only that, larger is farther."""
+"""Metric depth ↔ the stored ``uint16``: 0 is *no data* and only that, larger is farther."""
 
 from __future__ import annotations
 

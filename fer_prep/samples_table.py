@@ -1,4 +1,4 @@
-"""The columns of a samples table: one list for ``samples.csv`` (design §3.8) and ``/samples`` (§3.5)."""
+"""The columns of a samples table: one list for ``samples.csv`` and the HDF5 file's ``/samples``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things are in a prepared folder (design §3.8), and its two tables."""
+"""Where things are in a prepared folder, and its two tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where things are in a workspace folder laid out by convention (design §3.3), so that bare commands find them."""
+"""Where things are in a workspace folder laid out by convention, so that bare commands find them."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def _split_examples(text: str) -> tuple[str, list[str]]:
     examples: list[str] = []
     for line in text.replace("\b", "").splitlines():
         bare = re.sub(r"^Examples?:\s*", "", line.strip())
-        if bare.startswith(("fer-prep ", "fer-train ")):
+        if bare.startswith(("fer-prep ", "fer-train ", "torchrun ")):
             examples.append(bare.split("  ")[0])
         elif bare or not line.strip():
             prose.append(bare)
