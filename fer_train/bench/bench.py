@@ -175,7 +175,7 @@ def _steps_of(training: FoldTraining) -> Callable[[], int]:
     training.validation_positions = frozenset()
 
     def step() -> int:
-        count = len(training.samples_of_step(training.state.step))
+        count = len(training.steps.samples(training.state.step))
         training.advance()
         return count
 

@@ -79,7 +79,7 @@ def run_fold(
     training.at_epoch_end = at_epoch_end
     with ExitStack() as watching:
         if fabric.is_global_zero and show:
-            title, steps = f"fold {index + 1}/{len(manifest.folds)}", training.total_steps
+            title, steps = f"fold {index + 1}/{len(manifest.folds)}", training.steps.total
             display = training_display(title, total_steps=steps, batch_size=config.training.batch_size)
             training.listeners.append(watching.enter_context(display))
         if fabric.is_global_zero:

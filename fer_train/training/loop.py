@@ -23,7 +23,6 @@ from torch import Tensor
 from fer_prep.errors import FerError, UsageError
 from fer_train.config import Config
 from fer_train.data.batches import Batches
-from fer_train.data.epoch_order import epoch_order
 from fer_train.data.random_draws import network_seed
 from fer_train.losses import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
@@ -33,9 +32,7 @@ from fer_train.training.out_of_memory import explaining_out_of_memory
 from fer_train.training.processes import Part, gathered, own_parts, share_of_rows
 from fer_train.training.schedule import make_optimiser, make_schedule
 from fer_train.training.state import State
-
-Rows = Tensor
-"""(n,) int64 row numbers of the dataset, where its ``PixelStore`` wants them."""
+from fer_train.training.steps import Rows, Steps, explaining_lone_samples, validation_positions
 
 ACCURACIES: Final = ("val_overall_accuracy", "val_average_accuracy")
 
@@ -79,9 +76,9 @@ class FoldTraining:
         self.checkpoint = checkpoint
         self.listeners: list[RowListener] = []
         self.at_epoch_end: EpochListener | None = None
-        self.steps_per_epoch = math.ceil(len(rows.train) / self.settings.batch_size)
-        self.total_steps = self.settings.epochs * self.steps_per_epoch
-        self.validation_positions = validation_positions(self.steps_per_epoch, self.settings.validations_per_epoch)
+        shards = batches.data.file.shard_sizes
+        self.steps = Steps(rows.train, settings=self.settings, seed=seed, shard_sizes=shards)
+        self.validation_positions = validation_positions(self.steps.per_epoch, self.settings.validations_per_epoch)
 
         most = math.ceil(self.settings.batch_size / self.settings.micro_batch_size)
         if fabric.world_size > most:
@@ -91,7 +88,7 @@ class FoldTraining:
             )
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, config.optimiser, fused=config.machine.precision != "16-mixed")
-        schedule = make_schedule(optimiser, config.optimiser, total_steps=self.total_steps)
+        schedule = make_schedule(optimiser, config.optimiser, total_steps=self.steps.total)
         decay = self.settings.ema_decay
         ema = ModelEmaV3(network, decay=decay, device=fabric.device) if decay else None
         forward: Any = torch.compile(network) if config.machine.compile else network
@@ -101,8 +98,6 @@ class FoldTraining:
         self._unread: list[tuple[int, tuple[str, ...], Tensor]] = []
         """(index into the history, names, values still on the device)."""
         self._read_at = self._saved_at = time.monotonic()
-        self._train_rows = rows.train.cpu()
-        self._orders: dict[int, Rows] = {}
 
     def run(self) -> State:
         """Train to the last epoch, going on from the checkpoint where there is one."""
@@ -120,10 +115,11 @@ class FoldTraining:
 
     def advance(self) -> None:
         """One optimiser step with all that belongs to it: schedule, history, validation, checkpoint."""
-        epoch, position = divmod(self.state.step, self.steps_per_epoch)
-        group = self.samples_of_step(self.state.step)
+        epoch, position = divmod(self.state.step, self.steps.per_epoch)
+        group = self.steps.samples(self.state.step)
         rates = self.state.schedule.get_last_lr()
-        with explaining_out_of_memory(partial(self._try_batch, group, epoch), size=len(group)):
+        trial = partial(self._try_batch, group, epoch)
+        with explaining_lone_samples(), explaining_out_of_memory(trial, size=len(group)):
             self._optimiser_step(group, epoch=epoch)
         self.state.schedule.step()
         self.state.step += 1
@@ -133,35 +129,21 @@ class FoldTraining:
 
         if position + 1 in self.validation_positions:
             self._validate()
-        if self.at_epoch_end and position + 1 == self.steps_per_epoch:
+        if self.at_epoch_end and position + 1 == self.steps.per_epoch:
             self.at_epoch_end(epoch + 1, self)
-        self.state.finished = self.state.step == self.total_steps or self._should_stop()
+        self.state.finished = self.state.step == self.steps.total or self._should_stop()
         self._read_and_save()
 
-    def samples_of_step(self, step: int) -> Rows:
-        """The rows of one optimiser step: a slice of the epoch's order, which follows from (seed, epoch) alone."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        if epoch not in self._orders:
-            if len(self._orders) > 1:  # two are in use where reading ahead has come to the next epoch
-                del self._orders[min(self._orders)]
-            sizes = self.batches.data.file.shard_sizes
-            order = epoch_order(self._train_rows, seed=self.seed, epoch=epoch, shard_sizes=sizes)
-            self._orders[epoch] = order.to(self.rows.train.device)
-        return self._orders[epoch][position * self.settings.batch_size :][: self.settings.batch_size]
-
-    def _micro_batches(self, group: Rows) -> tuple[Rows, ...]:
-        return group.tensor_split(math.ceil(len(group) / self.settings.micro_batch_size))
-
     def _own_parts(self, group: Rows) -> list[Part]:
-        micro_batches = self._micro_batches(group)
+        micro_batches = self.steps.micro_batches(group)
         return own_parts(micro_batches, rank=self.fabric.global_rank, world=self.fabric.world_size)
 
     def _reads(self) -> Iterator[Rows]:
         """Every batch of rows that this process will ask for from now on, in order."""
-        for step in range(self.state.step, self.total_steps):
-            for part in self._own_parts(self.samples_of_step(step)):
+        for step in range(self.state.step, self.steps.total):
+            for part in self._own_parts(self.steps.samples(step)):
                 yield part.rows
-            if step % self.steps_per_epoch + 1 in self.validation_positions:
+            if step % self.steps.per_epoch + 1 in self.validation_positions:
                 yield from self._judged_batches(self.rows.val)
                 if self.rows.inner is not None:
                     yield from self._judged_batches(self.rows.inner)
@@ -175,7 +157,7 @@ class FoldTraining:
         parts = self._own_parts(group)
         loss_sum = correct = torch.zeros((), device=self.fabric.device)
         features, labels = [], []
-        with self.statistics.of_step(parts, count=len(self._micro_batches(group))) as fading:
+        with self.statistics.of_step(parts, count=len(self.steps.micro_batches(group))) as fading:
             for part in parts:
                 torch.manual_seed(network_seed(seed=self.seed, step=self.state.step, part=part.number))
                 batch = self.batches.training(part.rows, epoch=epoch)
@@ -206,7 +188,7 @@ class FoldTraining:
         groups = [group["name"] for group in self.state.optimiser.param_groups]
         return {
             "step": self.state.step,
-            "epoch": self.state.step / self.steps_per_epoch,
+            "epoch": self.state.step / self.steps.per_epoch,
             **{f"rate_{part}": float(rates[groups.index(part)]) for part in ("backbone", "fusion")},
         }
 
@@ -296,9 +278,9 @@ class FoldTraining:
     def _stop_if_not_finite(self, row: Mapping[str, float]) -> None:
         if math.isfinite(row["train_loss"]):
             return
-        ids = self.batches.ids_of(self.samples_of_step(int(row["step"]) - 1))
+        ids = self.batches.ids_of(self.steps.samples(int(row["step"]) - 1))
         raise FerError(
-            f"the loss became {row['train_loss']} at step {int(row['step'])} of {self.total_steps} "
+            f"the loss became {row['train_loss']} at step {int(row['step'])} of {self.steps.total} "
             f"(epoch {row['epoch']:.2f}), on {len(ids)} samples: {', '.join(ids[:8])}{' …' if len(ids) > 8 else ''}",
             hint="try lower rates (optimiser.backbone_rate, optimiser.fusion_rate), a lower loss.center_weight, "
             "or machine.precision=32-true; fer-prep check looks for broken samples",
@@ -310,12 +292,3 @@ class FoldTraining:
         output = self.forward(batch.rgb, batch.depth)
         self.fabric.backward(self.state.loss(output.logits, output.features, batch.labels))
         self.optimiser.zero_grad()
-
-
-def validation_positions(steps_per_epoch: int, per_epoch: int) -> frozenset[int]:
-    """After which steps of an epoch (1…steps) to validate: evenly spread, the last one always among them.
-
-    >>> sorted(validation_positions(8, 3))
-    [3, 5, 8]
-    """
-    return frozenset(max(1, round(steps_per_epoch * k / per_epoch)) for k in range(1, per_epoch + 1))

@@ -9,7 +9,8 @@ from tiny_training import tiny_config, write_telling_data
 from fer_prep.errors import FerError, UsageError
 from fer_train.data.resident import ResidentData
 from fer_train.training.fold import prepare_training
-from fer_train.training.loop import FoldRows, validation_positions
+from fer_train.training.loop import FoldRows
+from fer_train.training.steps import validation_positions
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +46,7 @@ def test_the_schedule_moves_once_a_step_and_ends_at_the_floor(start):
 
 def test_every_sample_is_used_once_an_epoch(start):
     training = start()
-    epochs = [torch.cat([training.samples_of_step(step) for step in range(e * 3, e * 3 + 3)]) for e in (0, 1)]
+    epochs = [torch.cat([training.steps.samples(step) for step in range(e * 3, e * 3 + 3)]) for e in (0, 1)]
     assert all(sorted(rows.tolist()) == list(range(29)) for rows in epochs)
     assert epochs[0].tolist() != epochs[1].tolist()
 
@@ -73,7 +74,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(start):
                 {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
             )
         )
-        training._optimiser_step(training.samples_of_step(2), epoch=0)  # the partial group: 5 samples
+        training._optimiser_step(training.steps.samples(2), epoch=0)  # the partial group: 5 samples
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=1e-5, msg=name)
 
@@ -109,7 +110,7 @@ def test_a_loss_that_is_not_a_number_stops_with_step_samples_and_advice(start):
     training._optimiser_step = poisoned
     with pytest.raises(FerError) as caught:
         training.run()
-    first_bad = training.batches.ids_of(training.samples_of_step(1))[0]
+    first_bad = training.batches.ids_of(training.steps.samples(1))[0]
     for part in ("step 2 of 6", first_bad, "backbone_rate"):
         assert part in str(caught.value)
     assert not training.checkpoint.exists()
@@ -161,7 +162,7 @@ def test_early_stopping_listens_to_the_inner_split_alone(data, tmp_path):
     state = training.run()
     inner = [(row["inner_loss"], row["step"]) for row in state.history if "inner_loss" in row]
     assert state.chosen["step"] == min(inner)[1]
-    if state.step < training.total_steps:
+    if state.step < training.steps.total:
         assert len([step for _, step in inner if step > state.chosen["step"]]) == 2
 
 
