@@ -32,6 +32,7 @@ from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
 from fer_prep.sources.bosphorus_landmarks import named
 from fer_prep.sources.bosphorus_names import SUFFIXES, Scan, ScansByFolder, main_file, scans_of
+from fer_prep.sources.bosphorus_pictures import picture_name_warnings
 from fer_prep.sources.bosphorus_scene import load_scene
 from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.raw_tree import (
@@ -130,6 +131,7 @@ class Bosphorus:
             warnings=(
                 *facs.warnings,
                 *side_warnings(kept, role="landmarks_3d", named=lambda data: named(read_lm3(data))),
+                *picture_name_warnings(kept),
                 *tree_warnings(tree),
             ),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from fer_prep.sample import Rejection
-from fer_prep.sources.raw_tree import NAMED, RawTree, name_of, rejected
+from fer_prep.sources.raw_tree import NAMED, LetterCaseDoubles, RawTree, name_of, rejected
 
 NAME: Final = "bs{3 digits}_{N|E|LFAU|UFAU|CAU|YR|PR|CR|O|IGN}_{code}_{repetition}"
 
@@ -51,6 +51,7 @@ def scans_of(tree: RawTree) -> tuple[ScansByFolder, list[Rejection]]:
     """The files of every scan, and rejections for wrong names."""
     scans: ScansByFolder = defaultdict(dict)
     rejections: list[Rejection] = []
+    doubles = LetterCaseDoubles()
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
@@ -64,11 +65,15 @@ def scans_of(tree: RawTree) -> tuple[ScansByFolder, list[Rejection]]:
             repetition=match["repetition"],
         )
         role = _ROLES.get(match["suffix"].lower(), "rgb")
-        files = scans[path.rpartition("/")[0], scan]
+        folder = path.rpartition("/")[0]
+        files = scans[folder, scan]
         # a picture re-encoded beside the original .png does not take its place
-        if role not in files or path.lower().endswith(".png"):
+        if role not in files or (path.lower().endswith(".png") and not files[role].lower().endswith(".png")):
             files[role] = path
-    return dict(scans), rejections
+        as_written = (folder, name_of(path).rpartition(".")[0])
+        sample_id = f"bosphorus/{scan.name}"
+        doubles.add(path, kept=files[role], recording=as_written, sample_id=sample_id, main=role == "grid")
+    return dict(scans), [*rejections, *doubles.rows()]
 
 
 def _is_documentation(path: str) -> bool:

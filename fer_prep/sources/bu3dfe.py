@@ -33,6 +33,7 @@ from fer_prep.sources.bu3dfe_scene import load_scene
 from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.raw_tree import (
     NAMED,
+    LetterCaseDoubles,
     RawTree,
     name_of,
     refuse_foreign_tree,
@@ -174,6 +175,7 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
     recordings: _Recordings = defaultdict(dict)
     rejections: list[Rejection] = []
     astray: list[str] = []
+    doubles = LetterCaseDoubles()
     uncropped: dict[tuple[str, str], str] = {}
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
@@ -188,13 +190,17 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
         if (kind, suffix) not in _ROLES:
             continue
         # sorted paths: a .bmp comes before a re-encoded .png of the same name and is preferred
-        recordings[folder, name].setdefault(_ROLES[kind, suffix], path)
+        role = _ROLES[kind, suffix]
+        kept = recordings[folder, name].setdefault(role, path)
+        as_written = (folder, name_of(path)[:12])
+        doubles.add(path, kept=kept, recording=as_written, sample_id=f"bu3dfe/{name}", main=role == "mesh")
         owner = folder.rpartition("/")[2].upper()
         if re.fullmatch(r"[FM]\d{4}", owner) and owner != name[:5]:
             astray.append(path)
     rejections += [
         _only_raw(name, path) for (folder, name), path in uncropped.items() if (folder, name) not in recordings
     ]
+    rejections += doubles.rows()
     warnings = []
     if astray:
         warnings.append(f"{len(astray)} file(s) lie in another subject's folder, such as {astray[0]}: the name counts")

@@ -34,6 +34,7 @@ from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.raw_tree import (
     NAMED,
+    LetterCaseDoubles,
     RawTree,
     name_of,
     refuse_foreign_tree,
@@ -112,6 +113,7 @@ class RgbdPairs:
         pairs: dict[tuple[str, str, bool], dict[str, str]] = defaultdict(dict)
         rejections: list[Rejection] = []
         contradicting: dict[str, Rejection] = {}
+        doubles = LetterCaseDoubles()
         for path in tree.with_suffix(".png", ".bmp", ".jpg", ".jpeg"):
             folders = path.lower().split("/")[:-1]
             if other in folders:
@@ -139,8 +141,12 @@ class RgbdPairs:
                 continue
             # both halves of a pair share their folders but for the one named after its kind
             holder = "/".join(part for part in path.split("/")[:-1] if part.lower() not in _KIND_FOLDERS)
-            pairs[holder, name, bool(match["aligned"])].setdefault(_ROLES[match["role"].lower()], path)
-        return dict(pairs), [*rejections, *contradicting.values()]
+            role = _ROLES[match["role"].lower()]
+            kept = pairs[holder, name, bool(match["aligned"])].setdefault(role, path)
+            as_written = (holder, name_of(path)[: match.end("emotion")])
+            sample_id = f"{self.dataset}/{name}"
+            doubles.add(path, kept=kept, recording=as_written, sample_id=sample_id, main=role == "rgb")
+        return dict(pairs), [*rejections, *contradicting.values(), *doubles.rows()]
 
     def _sample(self, root: Path, name: str, files: dict[str, str]) -> Sample | Rejection:
         sample_id = f"{self.dataset}/{name}"
@@ -189,9 +195,10 @@ class RgbdPairs:
                 expected=f"the raster of the picture, {rgb.shape[1]} × {rgb.shape[0]}",
                 found=f"{depth.shape[1]} × {depth.shape[0]}",
             )
+        if (depth == depth[0, 0]).all():
+            found = f"the value {depth[0, 0]} in every pixel" if depth[0, 0] else "no data in any pixel"
+            raise SampleError(stage="read", path=depth_file, expected="depth values that differ", found=found)
         valid = depth > 0
-        if not valid.any():
-            raise SampleError(stage="read", path=depth_file, expected="depth values", found="no data in any pixel")
         return PictureScene(rgb=rgb, z_mm=(depth * np.float32(-self.depth_unit_mm)), valid=valid)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, final
 
 from fer_prep.errors import UsageError
 from fer_prep.sample import Rejection, Sample
@@ -134,12 +134,35 @@ def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Re
     for sample in sorted(samples, key=lambda sample: sample.source_file.split("/")):
         first = kept.setdefault(sample.id, sample)
         if first is not sample:
-            duplicates.append(
-                rejected(
-                    sample.source_file,
-                    sample_id=sample.id,
-                    expected=ONCE,
-                    found=f"the same name twice: {first.source_file} (kept) and {sample.source_file}",
-                )
-            )
+            duplicates.append(_double(first.source_file, sample.source_file, sample_id=sample.id))
     return sorted(kept.values(), key=lambda sample: sample.id), duplicates
+
+
+def _double(kept: str, path: str, *, sample_id: str) -> Rejection:
+    return rejected(path, sample_id=sample_id, expected=ONCE, found=f"the same name twice: {kept} (kept) and {path}")
+
+
+@final
+class LetterCaseDoubles:
+    """Recordings that are in one folder twice, under names that differ in the case of their letters alone.
+
+    ``add`` hears of every such file; there is one row for each second recording, not one for each of its files.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[tuple[str, str], Rejection] = {}
+
+    def add(self, path: str, *, kept: str, recording: tuple[str, str], sample_id: str, main: bool) -> None:
+        """``path`` comes after ``kept``; ``recording``: its folder, and what the names of its files share as written.
+
+        The row names the ``main`` file of a recording where that is double, else the first of the others. A file that
+        is ``kept`` itself, or a picture in another format, is no double.
+        """
+        if path == kept or name_of(path).lower() != name_of(kept).lower():
+            return
+        if main or recording not in self._rows:
+            self._rows[recording] = _double(kept, path, sample_id=sample_id)
+
+    def rows(self) -> list[Rejection]:
+        """The rejections, in the order in which the recordings were met."""
+        return list(self._rows.values())

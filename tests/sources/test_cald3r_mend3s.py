@@ -127,6 +127,17 @@ def test_depth_is_metric_and_zero_is_no_data(tmp_path):
         np.testing.assert_allclose(frame.z_mm[60, 60], -4000 * unit_mm)
 
 
+def test_folders_of_one_kind_that_differ_in_case_hold_a_recording_twice(tmp_path):
+    root = write_pairs(tmp_path, NAME)
+    copy = root / "Anger" / "rgb" / f"{NAME}_Color.png"
+    copy.parent.mkdir(exist_ok=True)
+    copy.write_bytes(png_bytes(grey()))
+    if len(list((root / "Anger").iterdir())) < 3:
+        pytest.skip("this file system does not tell the case of letters apart")
+    (row,) = listed(root).rejected
+    assert row.found == f"the same name twice: Anger/RGB/{NAME}_Color.png (kept) and Anger/rgb/{NAME}_Color.png"
+
+
 def depth_file(root):
     return root / "Anger" / "DEPTH" / f"{NAME}_Depth.png"
 
@@ -136,6 +147,8 @@ def depth_file(root):
     [
         (np.full((10, 10), 9, np.uint16), "found 10 × 10"),
         (np.zeros((160, 120), np.uint16), "no data in any pixel"),
+        (np.full((160, 120), 1, np.uint16), "the value 1 in every pixel"),
+        (np.full((160, 120), 65535, np.uint16), "the value 65535 in every pixel"),
         (np.full((160, 120), 9, np.uint8), "8-bit single-channel png"),
     ],
 )

@@ -96,6 +96,27 @@ def test_the_tree_may_lie_deeper_and_hold_other_things(dataset, tmp_path):
 
 
 @every_source
+@pytest.mark.parametrize("whole", [True, False], ids=["all its files", "one file"])
+def test_a_recording_twice_in_one_folder_in_other_letters_is_rejected_once(dataset, whole, tmp_path):
+    root = TREES[dataset](tmp_path)
+    before = make_source(dataset).list_samples(root)
+    sample = before.samples[-1]
+    files = set(sample.files.values()) if whole else {root / sample.source_file}
+    for path in files:
+        copy = path.with_name(path.name.swapcase())
+        if copy.exists():
+            pytest.skip("this file system does not tell the case of letters apart")
+        copy.write_bytes(path.read_bytes())
+    listing = make_source(dataset).list_samples(root)
+    (row,) = listing.rejected
+    assert [kept.id for kept in listing.samples] == [kept.id for kept in before.samples]
+    assert (row.sample_id, row.expected) == (sample.id, "one recording of every name")
+    (kept,) = (kept.source_file for kept in listing.samples if kept.id == sample.id)
+    assert row.source_file.lower() == kept.lower() != row.source_file != kept
+    assert row.found == f"the same name twice: {kept} (kept) and {row.source_file}"
+
+
+@every_source
 def test_a_wrong_root_is_told_in_two_lines_what_was_expected(dataset, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "foreign").mkdir()
