@@ -11,7 +11,7 @@ from fer_prep.cli import app
 from fer_prep.program.console import JsonOption, console, print_json, print_table, warn
 
 
-@app.command("map-aus", rich_help_panel="Preparation")
+@app.command("map-aus", rich_help_panel="Prepare")
 def map_aus(
     root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = Path("data/raw/BosphorusDB"),
     policy: Annotated[

@@ -107,7 +107,12 @@ class Selection:
         if not self.subjects:
             return rows
         if len(subjects) < self.subjects:
-            raise UsageError(f"{self.subjects} subjects are wanted; there are {len(subjects)}")
+            more = "prepare and merge more people"
+            fewer = f"ask for at most {len(subjects)}: subjects under [selection] in a copy of the experiment's file"
+            raise UsageError(
+                f"{self.subjects} subjects are wanted; there are {len(subjects)} with the samples asked for",
+                hint=f"{more}, or {fewer}, given by its path" if len(subjects) else more,
+            )
         drawn = rng.permutation(subjects)[: self.subjects]
         return rows[np.isin(columns["subject"][rows], drawn)]
 

@@ -272,7 +272,7 @@ def _train(
             say=note,
             progress=progress_bar,
         )
-    except FerError:
+    except (FerError, ImportError, OSError):
         if is_first_process():
             run.discard_unstarted()
         raise

@@ -69,6 +69,8 @@ class RunFolder:
     """Paths and file formats of one run."""
 
     path: Path
+    made: tuple[Path, ...] = ()
+    """Folders that were not there before this run, the innermost first."""
 
     @classmethod
     def create(cls, path: Path, *, config: Config) -> RunFolder:
@@ -79,8 +81,9 @@ class RunFolder:
             )
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise UsageError("expected a new or empty folder for the run; found other things", path=path)
+        made = tuple(folder for folder in (path, *path.parents) if not folder.exists())
         path.mkdir(parents=True, exist_ok=True)
-        run = cls(path)
+        run = cls(path, made)
         write_atomically(path / CONFIG, content=config_to_toml(config))
         return run
 
@@ -106,14 +109,19 @@ class RunFolder:
                 hint="resume with the settings of its config.toml (give none), or start a new run with another --out",
             )
 
-    def discard_unstarted(self) -> None:
-        """Remove a run in which no fold was begun, so that the corrected command finds its place free."""
+    def discard_unstarted(self, *others: Path) -> None:
+        """Remove a run in which no fold was begun, so that the corrected command finds its place free.
+
+        With it go ``others``, files that were written for it alone, and the folders that it was the first to need.
+        """
         if any(self.path.glob("fold-*")):
             return
-        for name in (CONFIG, FOLDS, ENVIRONMENT):
-            (self.path / name).unlink(missing_ok=True)
-        if not any(self.path.iterdir()):
-            self.path.rmdir()
+        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT)), *others):
+            file.unlink(missing_ok=True)
+        for folder in dict.fromkeys((self.path, *self.made)):
+            if any(folder.iterdir()):
+                return
+            folder.rmdir()
 
     def fold(self, index: int) -> Path:
         """``fold-K``, counted from 0 as in ``folds.json``."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_prep.atomic_files import write_atomically
-from fer_prep.errors import UsageError
+from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.folds import FoldManifest, make_folds, write_folds
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.folds.selection import Selection
@@ -169,7 +169,12 @@ def reproduce(
             path = out / f"{row.folder}.folds.json"
             write_folds(manifest, path, data=data)
         choice = FoldChoice(manifest=path)
-        summaries.append(cross_validate(data_path, config=settings, folds=choice, run=run, say=say, progress=progress))
+        try:
+            summary = cross_validate(data_path, config=settings, folds=choice, run=run, say=say, progress=progress)
+        except (FerError, ImportError, OSError):
+            run.discard_unstarted(path)
+            raise
+        summaries.append(summary)
     found = Reproduced(experiment=experiment, protocol=name, config=config, summaries=tuple(summaries))
     write_atomically(out / "table.md", content=found.to_markdown())
     return found

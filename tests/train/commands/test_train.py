@@ -64,9 +64,17 @@ def test_without_a_gpu_it_goes_on_and_says_so_once(place, monkeypatch):
     ids=lambda words: words[0],
 )
 def test_a_command_that_cannot_start_leaves_its_place_free(place, wrong):
-    refused = run("kfold", "--preset", "tiny.toml", "--out", "run", *wrong)
-    assert refused.exit_code == 2
-    assert not (place / "run").exists()
+    before = sorted(place.iterdir())
+    for out in ([], ["--out", "new/folder/run"]):
+        refused = run("kfold", "--preset", "tiny.toml", *out, *wrong)
+        assert refused.exit_code == 2
+        assert sorted(place.iterdir()) == before
+
+
+def test_folders_that_were_there_before_a_refused_run_stay(place):
+    (place / "runs").mkdir()
+    assert run("kfold", "--preset", "tiny.toml", "--backbone", "resnet10").exit_code == 2
+    assert not list((place / "runs").iterdir())
 
 
 def test_resuming_with_another_setting_shows_the_difference(place):
