@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from fer_prep.cli import app
-from fer_prep.cli.prepare_commands import (
-    ALIGN_LANDMARKS,
-    ALIGN_THREADS,
-    RENDER_LANDMARKS,
-    RGBD_DATASETS,
-    expected_trees,
-)
+from fer_prep.cli.prepare_commands import ALIGN_THREADS, expected_trees
 from fer_prep.cli.prepare_options import (
     EngineChoice,
     Framing,
@@ -33,7 +27,15 @@ from fer_prep.cli.prepare_report import exit_code, show_summaries
 from fer_prep.errors import UsageError
 from fer_prep.program.console import console, warn
 from fer_prep.program.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
-from fer_prep.program.workspace_settings import configured_trees
+from fer_prep.program.workspace_settings import configured_trees, options_of_step
+
+if TYPE_CHECKING:
+    from fer_prep.prepare.prepare import PrepareSummary
+
+STEPS: Final = {"bu3dfe": "render-bu3dfe", "bosphorus": "render-bosphorus", "cald3r": "align", "mend3s": "align"}
+"""Dataset → the command that prepares it."""
+SHARED: Final = ("workers", "engine", "scheduler", "size", "framing", "unfound", "mask", "preview")
+"""Options of ``all`` that are those of its prepare steps."""
 
 
 @app.command("all", rich_help_panel="Prepare")
@@ -54,6 +56,8 @@ def prepare_all(
 ) -> None:
     """Every step for whichever raw trees are there: render or align, merge, and the default folds.
 
+    What fer.toml sets for a step holds here too; an option given to [b]all[/] comes before it.
+
     [dim]fer-prep all[/]
 
     [dim]fer-prep all --raw ~/datasets --out faces.h5 --size 224 --framing eyes[/]
@@ -64,31 +68,36 @@ def prepare_all(
     trees = {name: place for name, place in places.items() if place.is_dir()}
     if not trees:
         raise UsageError("none of the raw trees is here", path=raw, hint=expected_trees(raw, tuple(RAW_TREES)))
-    summaries = []
-    for name, tree in trees.items():
-        aligned = name in RGBD_DATASETS
-        chosen = ALIGN_LANDMARKS if aligned else RENDER_LANDMARKS
-        summaries.append(
-            prepare_dataset(
-                name,
-                root=tree,
-                out=prepared / name,
-                settings=make_settings(size=size, framing=framing, landmarks=chosen, unfound=unfound, mask=mask),
-                options=run_options(
-                    context,
-                    workers=workers,
-                    preview=preview,
-                    engine=engine,
-                    scheduler=scheduler,
-                    threads=ALIGN_THREADS if aligned else 1,
-                ),
-            )
-        )
+    summaries = [_prepare(context, name, tree=tree, out=prepared / name) for name, tree in trees.items()]
     show_summaries(summaries)
     console.print()
     if filled := [summary.folder for summary in summaries if summary.rows]:
-        merge(filled, out=out, size=size)
+        # not --workers: there they are threads, and 0 means something else
+        merge(**options_of_step(context, "merge", taken=("out", "size")) | {"prepared": filled})
     else:
         warn("not one recording could be prepared: there is nothing to merge")
     if code := exit_code(summaries, max_rejected=max_rejected):
         raise typer.Exit(code)
+
+
+def _prepare(context: typer.Context, dataset: str, *, tree: Path, out: Path) -> PrepareSummary:
+    """Prepare one dataset as its own command would here."""
+    step = options_of_step(context, STEPS[dataset], taken=SHARED)
+    source = {name: step[name] for name in ("rgb", "renderer", "policy") if name in step}
+    if "incomplete" in step:
+        source["require_landmarks"] = step["incomplete"] == "reject"
+    if "depth_unit" in step:
+        source["depth_unit_mm"] = step["depth_unit"]
+    return prepare_dataset(
+        dataset,
+        root=tree,
+        out=out,
+        settings=make_settings(**{name: step[name] for name in ("size", "framing", "landmarks", "unfound", "mask")}),
+        options=run_options(
+            context,
+            **{name: step[name] for name in ("workers", "preview", "engine", "scheduler")},
+            threads=ALIGN_THREADS if STEPS[dataset] == "align" else 1,
+            focal_px=step.get("focal_px"),
+        ),
+        **source,
+    )

@@ -93,6 +93,20 @@ def read_default_map(group: Any, *, program: str) -> dict[str, Any]:
     return defaults
 
 
+def options_of_step(context: Any, command: str, *, taken: Iterable[str]) -> dict[str, Any]:
+    """Parameter → value of another command that the one of ``context`` runs as a step of its own.
+
+    The step has the values that it would have if it were called alone in this folder. Parameters in ``taken`` come
+    from the calling command where they were given to it: on the command line, or in its own table of ``fer.toml``.
+    """
+    root = context.find_root()
+    own_table = read_settings().get(root.command.name, {}).get(context.info_name, {})
+    own = {name: option for option, name in settable_options(context.command) if option in own_table}
+    step = root.command.commands[command].make_context(command, [], parent=root).params
+    given = (name for name in taken if name in own or context.get_parameter_source(name).name == "COMMANDLINE")
+    return step | {name: context.params[name] for name in given}
+
+
 def settable_options(command: Any) -> Iterator[tuple[str, str]]:
     """(name in fer.toml, name of the parameter) of a command's options: ``--shard-size`` is ``shard-size``."""
     for parameter in getattr(command, "params", ()):

@@ -17,6 +17,7 @@ from noise_tree import write_noise_tree
 from typer.testing import CliRunner
 
 from fer_prep.cli import app
+from fer_prep.global_file.reader import GlobalFile
 from fer_prep.prepared.folder import PreparedFolder, verify
 
 DATASETS = {"BU3DFE": "bu3dfe", "Bosphorus": "bosphorus", "CalD3r": "cald3r", "MenD3s": "mend3s"}
@@ -173,6 +174,42 @@ def test_when_all_are_rejected_there_is_nothing_to_merge(workspace):
     _, said = fer_prep("all", "--workers", 0, code=1)
     assert "there is nothing to merge" in said
     assert not (workspace / "global.h5").exists()
+
+
+def write_points(workspace, *, options: str = "") -> None:
+    """A MenD3s tree in its place, and a fer.toml in which align finds its landmarks."""
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=8, without_depth=-1, without_points=-1)
+    (workspace / "fer.toml").write_text(
+        f"workers = 0\nsize = 40\n[fer-prep.align]\nlandmarks = 'file:{points}'\n{options}"
+    )
+
+
+def test_all_takes_what_the_file_says_of_its_steps(workspace):
+    write_points(workspace, options="size = 48\n[fer-prep.merge]\nout = 'mine.h5'\ncard = false\nshard-size = 3\n")
+    fer_prep("all")
+    assert PreparedFolder.open(workspace / "data" / "prepared" / "mend3s").summary["settings"]["size"] == 48
+    with GlobalFile.open(workspace / "mine.h5") as data:
+        assert (data.height, len(data.shard_sizes)) == (40, 3)  # of merge: 40, for whatever has no size of its own
+    assert not (workspace / "global.h5").exists()
+    assert not (workspace / "mine.card.md").exists()
+
+
+@pytest.mark.parametrize("where", ["command line", "table"])
+def test_options_of_all_come_before_those_of_its_steps(workspace, where):
+    own = "[fer-prep.all]\nsize = 56\nout = 'whole.h5'\n" if where == "table" else ""
+    write_points(workspace, options=f"size = 48\n[fer-prep.merge]\nout = 'mine.h5'\n{own}")
+    fer_prep("all", *(["--size", 56, "--out", "whole.h5"] if where == "command line" else []))
+    assert PreparedFolder.open(workspace / "data" / "prepared" / "mend3s").summary["settings"]["size"] == 56
+    with GlobalFile.open(workspace / "whole.h5") as data:
+        assert data.height == 56
+    assert not (workspace / "mine.h5").exists()
+
+
+def test_a_step_of_all_with_a_wrong_setting_is_named(workspace):
+    write_points(workspace, options="framing = 'sideways'\n")
+    _, said = fer_prep("all", code=2)
+    assert "fer.toml" in said
+    assert "sideways" in said
 
 
 def test_unfound_faces_are_kept_where_the_user_says_so(workspace):
