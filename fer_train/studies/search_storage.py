@@ -25,6 +25,7 @@ def open_storage(out: Path, *, url: str = "") -> BaseStorage:
     path it points nowhere, and Optuna then never notices that a killed process has left it.
     """
     if not url:
+        out.mkdir(parents=True, exist_ok=True)
         path = str(out / JOURNAL)
         return JournalStorage(JournalFileBackend(path, lock_obj=JournalFileOpenLock(path, grace_period=LOCK_GRACE_S)))
     try:

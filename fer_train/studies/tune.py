@@ -116,10 +116,11 @@ def open_study(out: Path, *, frame: dict[str, Any], storage: str = "") -> optuna
     In a database (``storage``) it is found by the name of the folder.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    opened = open_storage(out, url=storage)  # first: a database that cannot be used leaves no folder behind
     out.mkdir(parents=True, exist_ok=True)
     study = optuna.create_study(
         study_name=f"{STUDY} {out.resolve().name}" if storage else STUDY,
-        storage=open_storage(out, url=storage),
+        storage=opened,
         sampler=optuna.samplers.RandomSampler(),
         direction="maximize",
         load_if_exists=True,

@@ -155,6 +155,12 @@ def test_two_processes_share_a_database(tmp_path, postgres):
         open_study(tmp_path / "elsewhere" / "mine", frame={"seed": 1}, storage=postgres)
 
 
+def test_a_database_that_cannot_be_used_leaves_no_folder_of_the_search(tmp_path):
+    with pytest.raises(UsageError):
+        open_study(tmp_path / "runs" / "mine", frame={"seed": 1}, storage="my-database")
+    assert not list(tmp_path.iterdir())
+
+
 def test_sqlite_is_refused_with_what_to_do(tmp_path):
     with pytest.raises(UsageError, match="side by side") as caught:
         open_storage(tmp_path, url=f"sqlite:///{tmp_path}/trials.db")
