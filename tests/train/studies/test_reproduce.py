@@ -100,16 +100,6 @@ def test_a_table_is_run_printed_and_not_run_again(tmp_path, small):
     assert "other folds" in other.output
 
 
-@pytest.mark.parametrize("wrong", [["--set=model.backbone=resnet10"], ["--data=nowhere.h5"], ["--folds=99"]])
-def test_a_table_that_cannot_be_started_leaves_its_place_free(tmp_path, small, monkeypatch, wrong):
-    monkeypatch.chdir(tmp_path)
-    write_telling_data(tmp_path / "global.h5", subjects=8)
-    before = sorted(tmp_path.iterdir())
-    refused = CliRunner().invoke(app, ["reproduce", small.name, "--preset", "demo", "--folds", "2", *wrong])
-    assert refused.exit_code == 2, refused.output
-    assert sorted(tmp_path.iterdir()) == before
-
-
 def test_a_leak_is_said():
     experiment = Experiment(
         name="x",
@@ -130,7 +120,7 @@ def test_a_leak_is_said():
 
 
 def test_unknown_names_and_keys_are_refused(tmp_path):
-    with pytest.raises(FerError, match=r"did you mean table-3\."):
+    with pytest.raises(FerError, match=r"table-3\.5"):
         read_experiment("table-8.8")
     path = tmp_path / "wrong.toml"
     path.write_text('title = "x"\nprotocl = "y"\n[[rows]]\nname = "a"\n')
