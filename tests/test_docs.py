@@ -86,9 +86,23 @@ def test_every_command_and_every_option_is_on_its_reference_page(site, program):
             assert all(option in sections[name] for option in shown), f"{program} {name} {shown}"
 
 
-def test_examples_of_the_help_are_on_the_reference_page(site):
-    text = re.sub(r"<[^>]+>", "", (site / "reference" / "fer-prep.html").read_text(encoding="utf-8"))
-    assert "fer-prep merge data/prepared/bu3dfe --classes six-without-neutral" in text
+@pytest.mark.parametrize(
+    ("program", "example"),
+    [
+        ("fer-prep", "fer-prep merge data/prepared/bu3dfe --classes six-without-neutral"),
+        ("fer-train", "torchrun --nproc-per-node 4 -m fer_train kfold"),
+    ],
+)
+def test_examples_of_the_help_are_code_on_the_reference_page(site, program, example):
+    page = (site / "reference" / f"{program}.html").read_text(encoding="utf-8")
+    code = re.findall(r"<pre.*?</pre>", page, re.S)
+    assert any(example in re.sub(r"<[^>]+>", "", block) for block in code)
+
+
+@pytest.mark.parametrize("page", ["reference/fer-prep", "reference/fer-train", "reference/settings"])
+def test_nothing_of_the_markup_is_left_in_generated_pages(site, page):
+    text = re.sub(r"<pre.*?</pre>", "", (site / f"{page}.html").read_text(encoding="utf-8"), flags=re.S)
+    assert not re.findall(r"\\[&|*\[\]].{0,20}", text)
 
 
 def test_every_setting_has_a_docstring_and_is_on_the_settings_page(site):

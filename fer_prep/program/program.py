@@ -121,7 +121,7 @@ def make_app(program: str, *, version: str, help: str, continues: Mapping[str, s
     @app.callback()
     def options(
         quiet: bool = typer.Option(False, "--quiet", help="Results, warnings and errors only."),
-        verbose: bool = typer.Option(False, "--verbose", help="Progress as lines where there is no terminal; notes."),
+        verbose: bool = typer.Option(False, "--verbose", help="Progress as lines where there is no terminal."),
         debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
         version: bool = typer.Option(
             False, "--version", callback=print_version, is_eager=True, help="Print the version."

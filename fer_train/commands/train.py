@@ -58,14 +58,19 @@ DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 
 DataMemoryOption = Annotated[
     str | None,
     typer.Option(
-        help="What the pixels may take on the device, such as 8GB; larger data is streamed. Default: half of what is "
-        "free.",
+        help="What the pixels may take on the device, such as 8GB; larger data is streamed, 0 always streams. Default: "
+        "half of what is free.",
         show_default=False,
     ),
 ]
 ParallelOption = Annotated[
     int | None,
-    typer.Option("--parallel-folds", min=1, help="Folds trained side by side; GPUs in turn.", show_default=False),
+    typer.Option(
+        "--parallel-folds",
+        min=1,
+        help="Folds trained side by side, each by a process of its own; GPUs are dealt out in turn.",
+        show_default=False,
+    ),
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run folder. Default: runs/<time>-<name>.", show_default=False)

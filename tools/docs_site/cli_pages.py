@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 from rich.text import Text
 from typer.main import get_command
 
-SPECIAL = re.compile(r"([|<>*\[\]])")
+SPECIAL = re.compile(r"([|*\[\]])")
 BOUNDS = {
     (True, True): " {low} to {high}",
     (True, False): " from {low}",
@@ -151,9 +151,13 @@ def _code(text: str) -> str:
 
 def _cell(text: str) -> str:
     """Help text as it stands, safe inside a table."""
-    joined = " ".join(text.split())
-    pieces = joined.split("`")
-    return "`".join(SPECIAL.sub(r"\\\1", piece) if index % 2 == 0 else piece for index, piece in enumerate(pieces))
+    pieces = " ".join(text.split()).split("`")
+    return "`".join(_escaped(piece) if index % 2 == 0 else piece for index, piece in enumerate(pieces))
+
+
+def _escaped(text: str) -> str:
+    """Markdown of the text as it stands; a backslash before ``<`` would be shown."""
+    return SPECIAL.sub(r"\\\1", text.replace("<", "&lt;").replace(">", "&gt;"))
 
 
 def _plain(text: str | None) -> str:
