@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.sample_data.face_plan import EYE_CENTRE, MOUTH_CORNER, inner_lip_y, lid_y
+from fer_prep.sample_data.face_plan import EYE_CENTRE, inner_lip_y, lid_y
 from fer_prep.sample_data.face_shape import EYEBALL_RADIUS_MM, LID_THICKNESS_MM
 from fer_prep.sample_data.plan_mesh import LEFT_EYE, MOUTH, RIGHT_EYE, Opening, plan_mesh
 
@@ -97,8 +97,3 @@ def hollow_mouth(points: Array) -> None:
     depth = TEETH_DEPTH_MM + (MOUTH_DEPTH_MM - TEETH_DEPTH_MM) * np.clip((below_upper_mm - 6.0) / 5.0, 0, 1)
     rim = np.clip(np.minimum(opening.height, 1 - opening.height) * gap / 2.0, 0, 1)
     points[opening.inner, 2] -= depth * corner * rim
-
-
-def mouth_centre() -> tuple[float, float]:
-    """Plan position of the middle of the mouth."""
-    return 0.0, MOUTH_CORNER[1]

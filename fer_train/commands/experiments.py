@@ -12,8 +12,8 @@ from fer_prep.errors import UsageError
 from fer_prep.program.console import console, note, print_table, progress_bar
 from fer_train.cli import app
 from fer_train.commands.train import preset_for_this_machine
+from fer_train.commands.train_options import DataOption
 
-DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting of every training; repeatable."),

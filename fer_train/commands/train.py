@@ -11,73 +11,34 @@ from rich.markup import escape
 from fer_prep.errors import FerError, UsageError
 from fer_prep.program.console import JsonOption, console, note, print_json, print_table, progress_bar
 from fer_train.cli import app
+from fer_train.commands.result_table import print_summary
+from fer_train.commands.train_options import (
+    BackboneOption,
+    BatchOption,
+    DataMemoryOption,
+    DataOption,
+    DeterministicOption,
+    DeviceOption,
+    EpochsOption,
+    FusionOption,
+    ImageSizeOption,
+    LossOption,
+    ManifestOption,
+    ModalityOption,
+    OutOption,
+    ParallelOption,
+    PresetOption,
+    ResumeOption,
+    SeedOption,
+    SetOption,
+    TrustPickleOption,
+    WeightsOption,
+    assignments_of,
+)
 
 if TYPE_CHECKING:
     from fer_train.config import Config
     from fer_train.results.run_folder import RunFolder
-
-DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
-ManifestOption = Annotated[
-    Path | None,
-    typer.Option(help="A fold manifest. Default: <data>.folds.json beside the data.", show_default=False),
-]
-PresetOption = Annotated[
-    str | None,
-    typer.Option(
-        help="A name of `fer-train presets` or a TOML file. Default: thesis where there is a GPU, else demo.",
-        show_default=False,
-    ),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable. `fer-train presets NAME` lists them."
-    ),
-]
-EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training fold.", show_default=False)]
-BatchOption = Annotated[int | None, typer.Option(help="Samples an optimiser step.", show_default=False)]
-LossOption = Annotated[
-    str | None, typer.Option(help="cross-entropy, hinge, center, island or focal.", show_default=False)
-]
-ModalityOption = Annotated[str | None, typer.Option(help="rgbd, rgb or depth.", show_default=False)]
-FusionOption = Annotated[str | None, typer.Option(help="attention, sum, concat or attention-1d.", show_default=False)]
-BackboneOption = Annotated[str | None, typer.Option(help="Any timm model by name.", show_default=False)]
-WeightsOption = Annotated[
-    str | None,
-    typer.Option(help="A local file with backbone weights: safetensors or a state dict.", show_default=False),
-]
-TrustPickleOption = Annotated[
-    bool, typer.Option("--trust-pickle", help="Load --weights even where that runs code inside the file.")
-]
-ImageSizeOption = Annotated[int | None, typer.Option(help="Side of the network's input in pixels.", show_default=False)]
-DeterministicOption = Annotated[
-    bool, typer.Option("--deterministic", help="Only deterministic kernels: slower on GPUs, equal numbers every time.")
-]
-SeedOption = Annotated[int | None, typer.Option(help="Seeds everything random.", show_default=False)]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default=False)]
-DataMemoryOption = Annotated[
-    str | None,
-    typer.Option(
-        help="What the pixels may take on the device, such as 8GB; larger data is streamed, 0 always streams. Default: "
-        "half of what is free.",
-        show_default=False,
-    ),
-]
-ParallelOption = Annotated[
-    int | None,
-    typer.Option(
-        "--parallel-folds",
-        min=1,
-        help="Folds trained side by side, each by a process of its own; GPUs are dealt out in turn.",
-        show_default=False,
-    ),
-]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", help="The run folder. Default: runs/<time>-<name>.", show_default=False)
-]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Continue the run in --out, or the newest unfinished one in runs/.")
-]
 
 
 @app.command()
@@ -123,7 +84,7 @@ def kfold(
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
-    assignments = _assignments(
+    assignments = assignments_of(
         settings,
         epochs=epochs,
         batch_size=batch_size,
@@ -175,7 +136,7 @@ def fit(
 
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
-    assignments = _assignments(
+    assignments = assignments_of(
         settings,
         epochs=epochs,
         batch_size=batch_size,
@@ -227,33 +188,6 @@ def presets(
     print_table("Presets", ("name", "backbone", "input", "epochs", "loss"), rows)
 
 
-KEYS = {
-    "epochs": "training.epochs",
-    "batch_size": "training.batch_size",
-    "loss": "loss.name",
-    "modality": "model.modality",
-    "fusion": "model.fusion",
-    "backbone": "model.backbone",
-    "weights": "model.weights",
-    "trust_pickle": "model.trust_pickle",
-    "image_size": "data.image_size",
-    "seed": "training.seed",
-    "device": "machine.device",
-    "deterministic": "machine.deterministic",
-    "data_memory": "machine.data_memory",
-    "parallel_folds": "machine.parallel_folds",
-}
-"""Options that are settings under a shorter name."""
-
-
-def _assignments(settings: list[str] | None, **named: Any) -> dict[str, Any]:
-    """Setting → value for the named options that were given, then for every --set."""
-    from fer_train.settings_file import parse_assignment
-
-    given = {KEYS[name]: value for name, value in named.items() if value is not None}
-    return given | dict(parse_assignment(text) for text in settings or [])
-
-
 def _train(
     run: RunFolder,
     config: Config,
@@ -282,7 +216,7 @@ def _train(
             run.discard_unstarted()
         raise
     if is_first_process():
-        _print_summary(summary)
+        print_summary(summary)
         console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 
 
@@ -330,31 +264,3 @@ def say_if_no_gpu(config: Config) -> None:
 
     if config.machine.device == "auto" and choose_device("auto").type == "cpu":
         note("no GPU here: training on the CPU")
-
-
-def _print_summary(summary: dict[str, Any]) -> None:
-    """The result table: one row a fold, then the mean."""
-    rows: list[list[object]] = [
-        [
-            str(fold["index"]),
-            *(f"{fold[key]:.1f}" for key in ("overall_accuracy", "average_accuracy", "macro_f1")),
-            f"{fold['loss']:.3f}",
-            f"{fold['best']['overall_accuracy']:.1f}",
-        ]
-        for fold in summary["folds"]
-    ]
-    overall, average = summary["overall_accuracy"], summary["average_accuracy"]
-    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
-    rows.append(
-        ["mean", f"{overall['mean']:.1f}", f"{average['mean']:.1f}", f"{summary['macro_f1']['mean']:.1f}",
-         f"{summary['loss']['mean']:.3f}", f"{best:.1f}"]
-    )  # fmt: skip
-    columns = ("fold", "overall %", "average %", "macro F1 %", "loss", "(best point: overall %)")
-    print_table(f"{summary['name']}, {summary['protocol']}, {len(summary['classes'])} classes", columns, rows)
-    for name, value in (("overall accuracy", overall), ("average accuracy", average)):
-        low, high = value["ci95"]
-        console.print(
-            f"{name}: {value['mean']:.1f} ± {value['std']:.1f} % (folds), 95 % interval over people "
-            f"{low:.1f} to {high:.1f} %",
-            soft_wrap=True,
-        )

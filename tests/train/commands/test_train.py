@@ -41,10 +41,10 @@ def test_options_are_settings_and_the_run_says_so(place):
 
 
 def test_trusting_a_pickle_takes_an_option_of_its_own(place):
-    from fer_train.commands.train import _assignments
+    from fer_train.commands.train_options import assignments_of
 
-    assert _assignments(None, weights="w.pt", trust_pickle=None) == {"model.weights": "w.pt"}
-    assert _assignments(None, trust_pickle=True) == {"model.trust_pickle": True}
+    assert assignments_of(None, weights="w.pt", trust_pickle=None) == {"model.weights": "w.pt"}
+    assert assignments_of(None, trust_pickle=True) == {"model.trust_pickle": True}
     assert "--trust-pickle" in run("kfold", "--help").output
 
 
