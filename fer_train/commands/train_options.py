@@ -56,7 +56,12 @@ DataMemoryOption = Annotated[
 ]
 ParallelOption = Annotated[
     int | None,
-    typer.Option("--parallel-folds", min=1, help="Folds trained side by side; GPUs in turn.", show_default=False),
+    typer.Option(
+        "--parallel-folds",
+        min=1,
+        help="Folds trained side by side, each by a process of its own; GPUs are dealt out in turn.",
+        show_default=False,
+    ),
 ]
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="The run folder. Default: runs/<time>-<name>.", show_default=False)
