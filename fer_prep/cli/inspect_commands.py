@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel="Dataset")
 def check(
-    path: Annotated[Path, typer.Argument(help="A raw tree, a prepared folder, an HDF5 dataset or a fold manifest.")],
+    path: Annotated[
+        Path, typer.Argument(help="A raw tree, a prepared folder, an HDF5 dataset or a fold manifest.")
+    ] = Path("global.h5"),
     deep: Annotated[bool, typer.Option("--deep", help="Read every byte; look for near-duplicate pictures.")] = False,
     data: Annotated[
         Path | None,

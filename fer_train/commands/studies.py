@@ -12,12 +12,15 @@ from rich.markup import escape
 from fer_prep.errors import UsageError
 from fer_prep.program.console import console, print_table, progress_bar
 from fer_train.cli import app
+from fer_train.commands.use import chosen_run
 
 if TYPE_CHECKING:
     from fer_train.studies.compare import Comparison
     from fer_train.studies.explain import Pick, Target
 
-RunArgument = Annotated[Path, typer.Argument(help="A finished run folder.")]
+RunArgument = Annotated[
+    Path | None, typer.Argument(help="A finished run folder. Default: the newest in runs/.", show_default=False)
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
 
@@ -35,8 +38,13 @@ def _one_of(legal: tuple[Name, ...], given: str, *, option: str) -> Name:
 @app.command()
 def compare(
     runs: Annotated[
-        list[Path], typer.Argument(help="Two or more finished runs; the others are held against the first.")
-    ],
+        list[Path] | None,
+        typer.Argument(
+            help="Two or more finished runs; the others are held against the first. Default: all in runs/, "
+            "the oldest first.",
+            show_default=False,
+        ),
+    ] = None,
     data: RunDataOption = Path("global.h5"),
     rounds: Annotated[int, typer.Option(min=100, help="Random draws of the interval and of the test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seeds the draws.")] = 0,
@@ -50,9 +58,10 @@ def compare(
 
         fer-train compare runs/ce runs/center runs/island --data cald3r.h5 --json > losses.json
     """
+    from fer_train.results.run_folder import finished_runs
     from fer_train.studies.compare import compare_runs
 
-    comparison = compare_runs(runs, data, rounds=rounds, seed=seed)
+    comparison = compare_runs(runs or finished_runs(), data, rounds=rounds, seed=seed)
     if as_json:
         typer.echo(json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False))
         return
@@ -90,8 +99,15 @@ def _print_comparison(comparison: Comparison) -> None:
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    out: Annotated[Path, typer.Option("--out", help="A new folder for model.safetensors, config.json, export.json.")],
+    run: RunArgument = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="A new folder for model.safetensors, config.json, export.json. Default: models/<run>-fold-K.",
+            show_default=False,
+        ),
+    ] = None,
     fold: Annotated[int, typer.Option(min=0, help="Which fold's network, counted from 0.")] = 0,
     onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx too, and check it against PyTorch.")] = False,
 ) -> None:
@@ -105,7 +121,8 @@ def export(
     """
     from fer_train.use.export import export_fold
 
-    exported = export_fold(run, out, fold=fold, onnx=onnx)
+    run = chosen_run(run)
+    exported = export_fold(run, out or Path("models") / f"{run.resolve().name}-fold-{fold}", fold=fold, onnx=onnx)
     if exported.onnx_difference is not None:
         console.print(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
     console.print(f"written to {escape(str(exported.folder))}", soft_wrap=True)
@@ -113,7 +130,7 @@ def export(
 
 @app.command()
 def explain(
-    run: RunArgument,
+    run: RunArgument = None,
     data: RunDataOption = Path("global.h5"),
     samples: Annotated[
         list[str] | None,
@@ -145,7 +162,7 @@ def explain(
 
     chosen_pick: Pick = _one_of(PICKS, pick, option="--pick")
     chosen_target: Target = _one_of(TARGETS, target, option="--target")
-    trained = TrainedRun.open(run, data, device=choose_device(device), progress=progress_bar)
+    trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
     explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=chosen_pick, target=chosen_target)
     path = out or trained.run.figures / f"grad-cam-{pick}.png"
     write_contact_sheet(explained, path, blocks=min(2, len(explained)))
@@ -154,7 +171,7 @@ def explain(
 
 @app.command()
 def embed(
-    run: RunArgument,
+    run: RunArgument = None,
     data: RunDataOption = Path("global.h5"),
     fold: Annotated[
         list[int] | None,
@@ -193,7 +210,7 @@ def embed(
     from fer_train.studies.embed_epochs import features_at_epochs
 
     wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
-    trained = TrainedRun.open(run, data, device=choose_device(device), progress=progress_bar)
+    trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
     folds = fold or trained.fold_numbers
     embeddings = []
     with progress_bar("embedding", total=len(folds), unit="folds") as advance:

@@ -22,19 +22,48 @@ from fer_train.cli import app
 if TYPE_CHECKING:
     import torch
 
-RunArgument = Annotated[Path, typer.Argument(help="A run folder (all its folds together) or the folder of one fold.")]
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A run folder (all its folds together) or the folder of one fold. Default: the newest in runs/.",
+        show_default=False,
+    ),
+]
 WIDE = 120
 SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
+def chosen_run(run: Path | None) -> Path:
+    """The run that was named, or the newest finished one in ``runs/``; says which."""
+    from fer_train.results.run_folder import finished_runs
+
+    if run is not None:
+        return run
+    newest = finished_runs()[-1]
+    note(f"run: {newest}")
+    return newest
+
+
 @app.command()
 def evaluate(
     runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="Run folders (all their folds together), or the folder of one fold."),
-    ],
-    data: Annotated[list[Path], typer.Option("--data", help="A dataset: an HDF5 file of fer-prep merge; repeatable.")],
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN...]",
+            help="Run folders (all their folds together), or the folder of one fold. Default: the newest in runs/.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            help="A dataset: an HDF5 file of fer-prep merge; repeatable. Default: global.h5, each of its people judged "
+            "by folds that had not seen them.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -59,8 +88,9 @@ def evaluate(
     from fer_train.environment import choose_device
 
     chosen = choose_device(device)
-    if len(runs) > 1 or len(data) > 1:
-        _evaluate_many(runs, data, out=out, device=chosen, as_json=as_json)
+    runs = runs or [chosen_run(None)]
+    if data is None or len(runs) > 1 or len(data) > 1:
+        _evaluate_many(runs, data or [Path("global.h5")], out=out, device=chosen, as_json=as_json)
     else:
         _evaluate_one(runs[0], data[0], out=out, device=chosen, as_json=as_json)
     if out is not None:
@@ -117,11 +147,11 @@ def _evaluate_many(
 
 @app.command()
 def predict(
-    run: RunArgument,
+    run: RunArgument = None,
     source: Annotated[
         Path,
         typer.Argument(help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), or one RGB picture."),
-    ],
+    ] = Path("global.h5"),
     depth: Annotated[
         Path | None,
         typer.Option("--depth", help="The depth picture (16-bit PNG) of one RGB picture.", show_default=False),
@@ -165,7 +195,7 @@ def predict(
     form = "json" if as_json else form
     check_format(form)
     chosen = choose_device(device)
-    ensemble = Ensemble.load(run, device=chosen)
+    ensemble = Ensemble.load(chosen_run(run), device=chosen)
     recorded = None
     if align:
         recorded = Recorded(preparation=ensemble.description.preparation, depth_unit_mm=depth_unit)

@@ -208,6 +208,14 @@ def newest_unfinished_run(parent: Path = Path("runs")) -> Path:
     return max(candidates, key=lambda path: (path / CONFIG).stat().st_mtime)
 
 
+def finished_runs(parent: Path = Path("runs")) -> list[Path]:
+    """The finished run folders in ``parent``, oldest first: what a command means that is given no run."""
+    found = [path.parent for path in parent.glob(f"*/{SUMMARY}") if (path.parent / CONFIG).is_file()]
+    if not found:
+        raise UsageError("there is no finished run", path=parent, hint="train one with fer-train kfold, or name a run")
+    return sorted(found, key=lambda path: ((path / SUMMARY).stat().st_mtime_ns, path.name))
+
+
 def history_to_csv(history: Sequence[Mapping[str, float]]) -> str:
     """One line a step; the validation columns are empty where nothing was validated."""
     columns = list(dict.fromkeys(name for row in history for name in row))

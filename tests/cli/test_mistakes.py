@@ -58,7 +58,7 @@ MISTAKES = {
     "an unknown loss": (train, "kfold --data good.h5 --preset demo --loss centre", "did you mean 'center'?"),
     "an unknown setting": (train, "kfold --data good.h5 --preset demo --set training.epohcs=3", "training.epochs"),
     "an unknown class": (prep, "merge ready --classes sevn", "--classes 'sevn': expected seven"),
-    "a missing argument": (prep, "check", "missing argument 'path'"),
+    "a missing argument": (prep, "import", "missing argument 'root'"),
     # settings and runs
     "a mistyped key in a preset": (train, "kfold --preset typo.toml", "typo.toml: no setting called 'training.epohcs'"),
     "a broken preset": (train, "kfold --preset bad.toml", "bad.toml: not valid TOML"),
