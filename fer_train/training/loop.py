@@ -31,10 +31,9 @@ from fer_train.training.checkpoint import load_checkpoint, save_checkpoint
 from fer_train.training.out_of_memory import explaining_out_of_memory
 from fer_train.training.processes import Part, gathered, own_parts, share_of_rows
 from fer_train.training.schedule import make_optimiser, make_schedule
+from fer_train.training.scores import ACCURACIES, scores_of
 from fer_train.training.state import State
 from fer_train.training.steps import Rows, Steps, explaining_lone_samples, validation_positions
-
-ACCURACIES: Final = ("val_overall_accuracy", "val_average_accuracy")
 
 REPORT_SECONDS: Final = 1.0
 """How often losses are fetched from the device for whoever watches."""
@@ -207,15 +206,7 @@ class FoldTraining:
 
     def _scores(self, rows: Rows) -> Tensor:
         """(3,) loss, overall and average class accuracy in percent, on the device."""
-        logits, features, labels = self.outputs(rows)
-        with torch.no_grad():
-            loss = self.state.loss(logits, features, labels)
-        hits = (logits.argmax(1) == labels).float()
-        members = (labels[:, None] == torch.arange(logits.shape[1], device=labels.device)).float()  # (n, K)
-        sizes = members.sum(0)
-        recalls = (members * hits[:, None]).sum(0) / sizes.clamp(min=1)
-        average = recalls.sum() / (sizes > 0).sum()
-        return torch.stack((loss, 100 * hits.mean(), 100 * average))
+        return scores_of(*self.outputs(rows), loss=self.state.loss)
 
     def _judged_batches(self, rows: Rows) -> tuple[Rows, ...]:
         """The part of ``rows`` that this process judges, in batches."""
