@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,9 @@ from fer_prep import __version__, resources
 from fer_prep.resources import manifest_file
 
 ROOT = Path(__file__).resolve().parents[1]
+
+COMES_WITH = {"OpenGL": "pyrender", "dask": "distributed", "sqlalchemy": "optuna"}
+"""Imported packages that a declared one cannot be without."""
 
 
 def build(folder: Path, source: Path) -> dict[str, Path]:
@@ -115,3 +121,24 @@ def test_constraints_pin_versions_without_addresses():
 def test_changelog_citation_and_package_agree_on_the_version():
     assert f"## {__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"version: {__version__}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_every_package_that_is_imported_is_declared():
+    """One that only this machine happens to have would be missing on the next."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
+    declared = {re.split(r"[\[<>=;! ~]", requirement)[0].lower().replace("_", "-") for requirement in wanted}
+    homes = packages_distributions()
+    undeclared = {}
+    for path in [*(ROOT / "fer_prep").rglob("*.py"), *(ROOT / "fer_train").rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in (dotted.split(".")[0] for dotted in names):
+                if name in sys.stdlib_module_names or name in ("fer_prep", "fer_train"):
+                    continue
+                owners = {owner.lower().replace("_", "-") for owner in homes.get(name, [name])}
+                if not (owners | {COMES_WITH.get(name, name)}) & declared:
+                    undeclared[name] = path.name
+    assert undeclared == {}
