@@ -73,7 +73,9 @@ def prepare_all(
     console.print()
     if filled := [summary.folder for summary in summaries if summary.rows]:
         # not --workers: there they are threads, and 0 means something else
-        merge(**options_of_step(context, "merge", taken=("out", "size")) | {"prepared": filled})
+        options = options_of_step(context, "merge", taken=("out", "size"))
+        options["prepared"] = filled
+        merge(**options)
     else:
         warn("not one recording could be prepared: there is nothing to merge")
     if code := exit_code(summaries, max_rejected=max_rejected):
