@@ -217,7 +217,7 @@ def _entry(entry: Mapping[str, Any], kind: type, where: str, path: Path) -> dict
         "at_most": tuple(_INTENSITIES),
     }
     needed = {"tokens" if kind is Rule else "action_units", "emotion", "strength", "source"}
-    legal = needed | (set() if kind is Rule else {"without", "at_least", "at_most"})
+    legal = needed | (set[str]() if kind is Rule else {"without", "at_least", "at_most"})
     if missing := needed - entry.keys():
         raise UsageError(f"{where}: expected the key {min(missing)!r}; found none", path=path)
     checked: dict[str, Any] = {}

@@ -9,7 +9,7 @@ import ctypes
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -45,7 +45,7 @@ def stage_file(path: Path, *, content: bytes | str, flush: bool = True) -> Path:
 
 
 @contextmanager
-def errors_name(path: Path) -> Iterator[None]:
+def errors_name(path: Path) -> Generator[None]:
     """Name ``path`` in an error of the system that names no file: a full disk is noticed while writing."""
     try:
         yield
@@ -72,7 +72,7 @@ def write_atomically(path: Path, *, content: bytes | str) -> None:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path) -> Generator[Path]:
     """Yield a temporary path in the same folder; it takes the place of ``path`` when the block ends well.
 
     For files that a library writes by name. One process at a time may write a path: the temporary name is always the

@@ -26,7 +26,7 @@ class CheckReport:
     path: str
     kind: str
     """``raw tree``, ``prepared folder``, ``dataset`` or ``fold manifest``."""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list[Finding])
 
     def add(self, severity: Severity, what: str, text: str, items: tuple[str, ...] = ()) -> None:
         """Append one finding."""

@@ -37,8 +37,8 @@ class DatasetManifest:
     """What every subject has, as the part of a sample's name that ``recording_key`` finds."""
     recording_key: str = ""
     counts: tuple[Count, ...] = ()
-    licence: Mapping[str, str] = field(default_factory=dict)
-    citation: Mapping[str, str] = field(default_factory=dict)
+    licence: Mapping[str, str] = field(default_factory=dict[str, str])
+    citation: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def recording_of(self, name: str) -> str:
         """Which of ``recordings`` a sample's name stands for; empty where none is expected."""

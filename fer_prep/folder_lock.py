@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ LOCK_NAME: Final = ".lock"
 
 
 @contextmanager
-def folder_lock(folder: Path) -> Iterator[None]:
+def folder_lock(folder: Path) -> Generator[None]:
     """Hold ``folder`` for this process; raises PreparedFolderError naming the holder where another run has it.
 
     The file ``.lock`` says who holds it and is gone after a clean end; one that a killed run left is taken over.
@@ -29,14 +29,14 @@ def folder_lock(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
+def file_lock(path: Path) -> Generator[None]:
     """Hold the writing of the file ``path`` for this process, by a file ``.<name>.lock`` beside it; see above."""
     with _held(path.with_name(f".{path.name}{LOCK_NAME}"), owned=path, kind=DatasetFileError):
         yield
 
 
 @contextmanager
-def taking_turns(lock: Path) -> Iterator[None]:
+def taking_turns(lock: Path) -> Generator[None]:
     """Wait until no other process or thread is inside a block with the same lock file, then hold it.
 
     Unlike the others this one waits and says nothing; the empty file stays.
@@ -48,7 +48,7 @@ def taking_turns(lock: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _held(path: Path, *, owned: Path, kind: type[FerError]) -> Iterator[None]:
+def _held(path: Path, *, owned: Path, kind: type[FerError]) -> Generator[None]:
     """The lock itself is flock(2) on the file ``path``, which a dead process cannot hold."""
     descriptor = _acquire(path, owned, kind)
     try:

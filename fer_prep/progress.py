@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -18,6 +18,6 @@ class Progress(Protocol):
 
 
 @contextmanager
-def silent(description: str, *, total: int, unit: str = "samples") -> Iterator[Callable[[int], None]]:
+def silent(description: str, *, total: int, unit: str = "samples") -> Generator[Callable[[int], None]]:
     """A listener that says nothing: the default of library calls."""
     yield lambda steps: None

@@ -35,7 +35,7 @@ def describe_confounding(data: FoldData, report: CheckReport) -> None:
         return
     total = counts.sum()
     by_corpus, by_prior = counts.max(axis=0).sum() / total, counts.sum(axis=1).max() / total
-    confounded = []
+    confounded: list[str] = []
     for label, row in enumerate(counts):
         top = int(row.argmax())
         share, overall = row[top] / max(row.sum(), 1), counts[:, top].sum() / total

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_prep.check.confounding import describe_confounding
 from fer_prep.check.near_duplicates import fingerprint, near_duplicates
@@ -92,7 +93,8 @@ def _misnamed(data: GlobalFile) -> tuple[str, ...]:
 def _check_identical(data: GlobalFile, report: CheckReport) -> None:
     """The same pixels twice: harmless under one label of one person, wrong otherwise."""
     first: dict[str, int] = {}
-    subjects, labels, pairs = data.column("subject"), data.labels, {"error": [], "warning": []}
+    subjects, labels = data.column("subject"), data.labels
+    pairs: dict[str, list[str]] = {"error": [], "warning": []}
     for row, digest in enumerate(data.column("digest").tolist()):
         other = first.setdefault(digest, row)
         if other != row:
@@ -126,7 +128,7 @@ def check_coverage(data: GlobalFile, report: CheckReport) -> None:
 def check_pixels(data: GlobalFile, report: CheckReport, *, progress: Progress = silent) -> None:
     """Read every byte: digests, statistics, and pictures that are nearly the same under different subjects."""
     digests, flipped, miscounted = data.column("digest"), list[str](), list[str]()
-    prints = []
+    prints: list[NDArray[np.float32]] = []
     with progress("reading every pixel", total=data.n) as advance:
         for row in range(data.n):
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_prep.check.near_duplicates import fingerprint, near_duplicates
 from fer_prep.check_report import CheckReport
@@ -79,12 +80,12 @@ def _check_near_duplicates(
     manifest: FoldManifest, data: GlobalFile, report: CheckReport, *, progress: Progress
 ) -> None:
     with progress("comparing pictures", total=data.n) as advance:
-        prints = []
+        prints: list[NDArray[np.float32]] = []
         for row in range(data.n):
             prints.append(fingerprint(data.read_rgb([row])[0]))
             advance(1)
     pairs = near_duplicates(np.stack(prints))
-    crossing = []
+    crossing: list[str] = []
     for number, fold in enumerate(manifest.folds):
         train, val = set(fold.train), set(fold.val)
         for a, b in pairs:

@@ -29,7 +29,7 @@ def fingerprint(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def difference_hash(prints: NDArray[np.float32]) -> NDArray[np.uint64]:
     """(N, 4) 256 bits each: is a cell of the 16×17 mean picture brighter than its left neighbour?"""
-    hashes = []
+    hashes: list[NDArray[np.uint64]] = []
     for picture in prints:
         cells = cv2.resize(picture, (17, 16), interpolation=cv2.INTER_AREA)
         hashes.append(np.packbits(cells[:, 1:] > cells[:, :-1]).view(np.uint64))

@@ -36,7 +36,7 @@ _READERS: Final[dict[str, Callable[[bytes], Any]]] = {
 
 def add_empty_files(report: CheckReport, files: RawTree) -> None:
     """Report files of known formats that hold nothing; reads no file."""
-    empty = []
+    empty: list[str] = []
     for path in files.files:
         try:
             if (files.root / path).stat().st_size == 0 and _reader_of(path):
@@ -56,7 +56,7 @@ def _reader_of(path: str) -> Callable[[bytes], Any] | None:
 
 def add_damaged(report: CheckReport, files: RawTree, *, progress: Progress) -> None:
     """Read every file whose format is known, and report those that are not what they claim to be."""
-    damaged = []
+    damaged: list[str] = []
     readable = [(path, reader) for path in files.files if (reader := _reader_of(path))]
     with progress("reading every file", total=len(readable), unit="files") as advance:
         for path, reader in readable:
@@ -74,7 +74,7 @@ def add_damaged(report: CheckReport, files: RawTree, *, progress: Progress) -> N
 def add_unfit(report: CheckReport, samples: Sequence[Sample], *, source: Source, progress: Progress) -> None:
     """Recordings of the same bytes under different names, and recordings whose parts do not fit together."""
     same: dict[str, list[str]] = defaultdict(list)
-    unfit = []
+    unfit: list[str] = []
     with progress("looking for copies", total=len(samples)) as advance:
         for sample in samples:
             try:

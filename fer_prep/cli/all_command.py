@@ -13,7 +13,6 @@ from fer_prep.cli.prepare_options import (
     EngineChoice,
     Framing,
     Mask,
-    MaxRejected,
     Preview,
     Scheduler,
     Size,
@@ -26,6 +25,7 @@ from fer_prep.cli.prepare_options import (
 from fer_prep.cli.prepare_report import exit_code, show_summaries
 from fer_prep.errors import UsageError
 from fer_prep.program.console import console, warn
+from fer_prep.program.rejections import MaxRejected
 from fer_prep.program.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
 from fer_prep.program.workspace_settings import configured_trees, options_of_step
 

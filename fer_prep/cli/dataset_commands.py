@@ -17,7 +17,8 @@ from fer_prep.cli.dataset_options import (
     Neutrals,
     make_selection,
 )
-from fer_prep.program.console import JsonOption, console, print_json, print_table, progress_bar, warn
+from fer_prep.program.console import JsonOption, console, print_json, progress_bar, warn
+from fer_prep.program.tables import print_table
 
 if TYPE_CHECKING:
     from fer_prep.folds.folds import FoldManifest

@@ -13,7 +13,6 @@ from fer_prep.cli.prepare_options import (
     Framing,
     LandmarkChoice,
     Mask,
-    MaxRejected,
     PartChoice,
     Preview,
     Scheduler,
@@ -25,6 +24,7 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.program.console import console, progress_bar
+from fer_prep.program.rejections import MaxRejected
 from fer_prep.program.workspace import GLOBAL_FILE, PREPARED
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fer_prep.cli import app
-from fer_prep.program.console import EXIT_DATA_WRONG, JsonOption, console, print_json, print_table, progress_bar
+from fer_prep.program.console import EXIT_DATA_WRONG, JsonOption, console, print_json, progress_bar
+from fer_prep.program.tables import print_table
 
 if TYPE_CHECKING:
     from fer_prep.check_report import CheckReport
@@ -48,7 +49,7 @@ def check(
 
 
 def _print_report(report: CheckReport, *, show: int) -> None:
-    rows = []
+    rows: list[tuple[str, str, str]] = []
     for finding in report.findings:
         named = ", ".join(finding.items[:show])
         more = f" … and {len(finding.items) - show} more" if len(finding.items) > show else ""
@@ -84,7 +85,7 @@ def stats(
     with GlobalFile.open(dataset) as data:
         counted = {column: statistics.crosstab(data, column) for column in _COUNTED_BY}
         found = statistics.measures(data, progress=progress_bar)
-        tables = {
+        tables: dict[str, Table] = {
             "subjects": (_SUBJECT_COLUMNS, statistics.subjects_table(data)),
             "measures": (_MEASURE_COLUMNS, statistics.measures_table(data, found)),
             "outliers": (_OUTLIER_COLUMNS, statistics.outliers(data, found)),

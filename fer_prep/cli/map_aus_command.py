@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli import app
-from fer_prep.program.console import JsonOption, console, print_json, print_table, warn
+from fer_prep.program.console import JsonOption, console, print_json, warn
+from fer_prep.program.tables import print_table
 
 
 @app.command("map-aus", rich_help_panel="Prepare")

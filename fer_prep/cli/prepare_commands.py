@@ -14,7 +14,6 @@ from fer_prep.cli.prepare_options import (
     Incomplete,
     LandmarkChoice,
     Mask,
-    MaxRejected,
     PartChoice,
     Preview,
     Renderer,
@@ -28,6 +27,7 @@ from fer_prep.cli.prepare_options import (
 )
 from fer_prep.cli.prepare_report import finish
 from fer_prep.errors import UsageError
+from fer_prep.program.rejections import MaxRejected
 from fer_prep.program.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
 from fer_prep.program.workspace_settings import configured_trees
 

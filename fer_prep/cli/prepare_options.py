@@ -56,9 +56,6 @@ Mask = Annotated[
 Preview = Annotated[
     int, typer.Option(min=0, metavar="N", help="Write preview.png with N samples before and after, to look at.")
 ]
-MaxRejected = Annotated[
-    float, typer.Option(min=0, max=1, help="Share of recordings that may be rejected before the exit code is 1.")
-]
 EngineChoice = Annotated[
     Literal["processes", "dask"],
     typer.Option(

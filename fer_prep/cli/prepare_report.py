@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from fer_prep.program.console import EXIT_DATA_WRONG, console, print_table, too_many_rejected, warn
+from fer_prep.program.console import EXIT_DATA_WRONG, console, warn
+from fer_prep.program.rejections import too_many_rejected
+from fer_prep.program.tables import print_table
 
 if TYPE_CHECKING:
     from fer_prep.prepare.prepare import PrepareSummary
@@ -38,11 +40,9 @@ def exit_code(summaries: Sequence[PrepareSummary], *, max_rejected: float) -> in
     code = 0
     for summary in summaries:
         rejected, total = len(summary.rejected), summary.total
-        if too_many_rejected(rejected=rejected, total=total, max_rejected=max_rejected):
-            warn(
-                f"{summary.dataset}: {rejected} of {total} recordings rejected ({rejected / total:.1%}); "
-                f"--max-rejected allows {max_rejected:.1%}"
-            )
+        if too_many_rejected(
+            "recordings", rejected=rejected, total=total, max_rejected=max_rejected, of=summary.dataset
+        ):
             code = EXIT_DATA_WRONG
     return code
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli import app
-from fer_prep.program.console import console, print_table, progress_bar
+from fer_prep.program.console import console, progress_bar
+from fer_prep.program.tables import print_table
 
 
 def _levels(text: str) -> tuple[int, ...]:

@@ -71,7 +71,7 @@ class DaskEngine:
                 tasks.stop()
 
     @contextmanager
-    def _client(self) -> Iterator[Client]:
+    def _client(self) -> Generator[Client]:
         """A connection to the given cluster, or to one that ends with the connection."""
         with ExitStack() as open_things:
             if self.scheduler:
@@ -103,9 +103,9 @@ class _Tasks:
     client: Client
     function: Callable[[Any], Any]
     patience_s: float
-    running: dict[Future, list[Any]] = field(default_factory=dict)
-    finished: SimpleQueue[Future] = field(default_factory=SimpleQueue)
-    suspects: list[Any] = field(default_factory=list)
+    running: dict[Future[Any], list[Any]] = field(default_factory=dict[Future[Any], list[Any]])
+    finished: SimpleQueue[Future[Any]] = field(default_factory=SimpleQueue[Future[Any]])
+    suspects: list[Any] = field(default_factory=list[Any])
     name: str = field(default_factory=lambda: f"fer-prep-{uuid4().hex[:8]}")
     count: int = 0
     room: int = 0
@@ -166,7 +166,7 @@ class _Tasks:
         self.running[future] = batch
         future.add_done_callback(self.finished.put)
 
-    def _next_finished(self) -> Future:
+    def _next_finished(self) -> Future[Any]:
         """Wait for a task to end, however; raises EngineError where no worker is left to do any."""
         while True:
             try:

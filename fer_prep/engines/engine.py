@@ -106,8 +106,8 @@ class _Pool:
     function: Callable[[Any], Any]
     size: int
     threads: int
-    workers: list[Worker] = field(default_factory=list)
-    suspects: deque[Any] = field(default_factory=deque)
+    workers: list[Worker] = field(default_factory=list[Worker])
+    suspects: deque[Any] = field(default_factory=deque[Any])
     deaths: int = 0
     results: int = 0
 

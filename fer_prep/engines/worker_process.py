@@ -11,7 +11,7 @@ import signal
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
@@ -118,7 +118,7 @@ class Worker:
 
 
 @contextmanager
-def _environment_of_workers() -> Iterator[None]:
+def _environment_of_workers() -> Generator[None]:
     """What a process started inside inherits: settings of its libraries, Ctrl-C blocked (the parent ends it)."""
     before = {name: os.environ.get(name) for name in ENVIRONMENT}
     os.environ.update(ENVIRONMENT)

@@ -44,12 +44,12 @@ class SheetEntry:
     """What one wants to know at a glance: emotion, roll, who found the face; or why there is no result."""
     before: Pixels
     """(H, W, 3) sRGB as recorded."""
-    before_points: dict[str, Point] = field(default_factory=dict)
+    before_points: dict[str, Point] = field(default_factory=dict[str, Point])
     outline: NDArray[np.float64] | None = None
     """(n, 2) outline of the face in ``before``, where known."""
     after: Frame | None = None
     """The prepared sample; None where it was rejected."""
-    after_points: dict[str, Point] = field(default_factory=dict)
+    after_points: dict[str, Point] = field(default_factory=dict[str, Point])
 
 
 def sheet_entry(

@@ -98,7 +98,7 @@ def check_depth_unit(
 
     ``load`` is a source's own; ``focal_px`` the focal length in pixels of the stored pictures, where it is known.
     """
-    sizes = []
+    sizes: list[FaceSize] = []
     step = max(1, len(samples) // FACES_LOOKED_AT)
     for sample in samples[::step][:FACES_LOOKED_AT]:
         try:

@@ -92,7 +92,7 @@ class FinderSpec:
 
     def describe(self) -> str:
         """One line for people; a model file is named with its SHA-256."""
-        parts = []
+        parts: list[str] = []
         for kind in self.kinds:
             if kind == "task" and self.task_file is not None:
                 parts.append(f"task {self.task_file} (SHA-256 {sha256_of(self.task_file)})")

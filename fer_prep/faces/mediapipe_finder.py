@@ -103,7 +103,7 @@ class _Look:
         if attempt.name == "as-is" and not is_steep and upside_downness(mesh) <= SUSPICIOUS:
             return mesh
         left, right = _eyes(mesh)
-        doubtful = []
+        doubtful: list[NDArray[np.float64]] = []
         for eyes in ((left, right), (right, left)):
             face = self._close_up(eyes)
             if face is None:

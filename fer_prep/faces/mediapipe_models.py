@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -135,7 +135,7 @@ def _in_pixels(landmarks: Any, shape: tuple[int, ...]) -> NDArray[np.float64]:
 
 
 @contextmanager
-def quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Generator[None]:
     """Hold back what native libraries write to file descriptor 2; show it after all if the block raises."""
     sys.stderr.flush()
     kept = os.dup(2)

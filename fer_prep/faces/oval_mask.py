@@ -67,13 +67,13 @@ def _outline_from_eyes(landmarks: Landmarks) -> NDArray[np.float64]:
     across = eyes[0] - eyes[1]  # one eye distance to the right of the picture
     down = np.array([-across[1], across[0]])
     middle = (eyes[0] + eyes[1]) / 2
-    heights = []
+    heights: list[float] = []
     if CHIN in points:
-        heights.append((points[CHIN] - middle) @ down / (down @ down))
+        heights.append(float((points[CHIN] - middle) @ down / (down @ down)))
     if MOUTH_LEFT in points and MOUTH_RIGHT in points:
         mouth = (points[MOUTH_LEFT] + points[MOUTH_RIGHT]) / 2
-        heights.append(JAW_DEPTH_PER_MOUTH_HEIGHT * ((mouth - middle) @ down / (down @ down)))
-    jaw_depth = float(max(heights, default=JAW_DEPTH))
+        heights.append(float(JAW_DEPTH_PER_MOUTH_HEIGHT * ((mouth - middle) @ down / (down @ down))))
+    jaw_depth = max(heights, default=JAW_DEPTH)
     angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
     x, y = HALF_WIDTH * np.sin(angles), -np.cos(angles)
     y = y * np.where(y < 0, FOREHEAD_HEIGHT, jaw_depth)

@@ -27,7 +27,7 @@ class PictureScene:
     rgb: NDArray[np.uint8]
     z_mm: NDArray[np.float32]
     valid: NDArray[np.bool_]
-    landmarks: Mapping[str, Point] = field(default_factory=dict)
+    landmarks: Mapping[str, Point] = field(default_factory=dict[str, Point])
     rgb_source: str = "picture"
     registration_residual_px: float = 0.0
 

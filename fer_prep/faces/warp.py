@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Final
+from typing import Final, TypeVar
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ between pixels only where it is steeper than 75°."""
 
 Matrix = NDArray[np.float64]
 """(2, 3) float64: source to output pixels, continuous coordinates."""
+Number = TypeVar("Number", bound=np.generic)
 
 
 def opencv_matrix(matrix: Matrix) -> Matrix:
@@ -127,7 +128,7 @@ def _smooth_cells(heights: NDArray[np.float32], max_step_mm: float) -> NDArray[n
     return is_smooth
 
 
-def _look_up(raster: NDArray, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray:
+def _look_up(raster: NDArray[Number], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[Number]:
     """``raster`` (H, W) at the pixels that contain the points ``x``, ``y`` ≥ 0."""
     places = np.empty((*x.shape, 2), np.int16)
     places[..., 0], places[..., 1] = x, y  # truncates

@@ -34,7 +34,7 @@ class FoldManifest:
     """The classes of the evaluation, in label order: all of the data's, or a subset."""
     data_digest: str
     folds: tuple[Fold, ...]
-    selection: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What of the data takes part, where that is not everything."""
 
     def fold(self, number: int) -> Fold:
@@ -42,6 +42,13 @@ class FoldManifest:
         if not 0 <= number < len(self.folds):
             raise FoldsError(f"there is no fold {number}: this manifest has folds 0 to {len(self.folds) - 1}")
         return self.folds[number]
+
+    def title(self, number: int) -> str:
+        """Fold ``number`` for people: by the number that its folder and the tables have, and where that is on the way.
+
+        Of five folds ``title(0)`` is ``fold 0 (1 of 5)``.
+        """
+        return f"fold {number} ({number + 1} of {len(self.folds)})"
 
 
 def validate(manifest: FoldManifest, data: FoldData) -> None:
@@ -79,7 +86,7 @@ def _validate_fold(
     both = set(fold.train) & set(fold.val)
     if both:
         raise FoldsError(f"{where}: {len(both)} samples are on both sides, e.g. {min(both)}")
-    rows = {}
+    rows: dict[str, NDArray[np.intp]] = {}
     for side, ids in (("train", fold.train), ("val", fold.val)):
         if not ids:
             raise FoldsError(f"{where}: {side} is empty")

@@ -74,7 +74,7 @@ class FoldProtocol:
     train_share: float = 0.0
     """Holdout only: the share of samples that are trained on."""
     seed: int = 0
-    selection: dict[str, Any] = field(default_factory=dict)
+    selection: dict[str, Any] = field(default_factory=dict[str, Any])
     """Settings of ``selection.Selection`` that belong to the protocol."""
 
     @property

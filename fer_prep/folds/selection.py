@@ -32,7 +32,7 @@ class Selection:
     """``posed``, ``elicited``, ``action-unit``; empty takes all."""
     subjects: int = 0
     """How many subjects to draw; 0 takes all."""
-    neutrals_per_subject: Mapping[str, int] = field(default_factory=dict)
+    neutrals_per_subject: Mapping[str, int] = field(default_factory=dict[str, int])
     """Dataset (or ``*``) → how many neutral samples of each subject stay: the first ones by id."""
     max_per_class: int = 0
     """Draw at most so many samples of each class; 0 takes all."""
@@ -119,7 +119,7 @@ class Selection:
     def _limit_neutrals(
         self, rows: NDArray[np.int64], columns: Mapping[str, np.ndarray], emotions: np.ndarray
     ) -> NDArray[np.int64]:
-        kept, seen = [], dict[str, int]()
+        kept, seen = list[int](), dict[str, int]()
         for row in rows:
             limits = self.neutrals_per_subject
             limit = limits.get(str(columns["dataset"][row]), limits.get("*"))
@@ -175,7 +175,7 @@ def parse_neutrals(text: str) -> dict[str, int]:
     >>> parse_neutrals("bosphorus=1")
     {'bosphorus': 1}
     """
-    limits = {}
+    limits: dict[str, int] = {}
     for part in text.split(","):
         dataset, _, number = part.rpartition("=")
         if not number.strip().isdigit():

@@ -45,7 +45,7 @@ def read_facs_scores(data: bytes) -> FacsScores:
 
 
 def _codes(words: list[str], line: int) -> tuple[FacsCode, ...]:
-    codes = []
+    codes: list[FacsCode] = []
     for word in words:
         match = _CODE.fullmatch(word)
         if match is None:

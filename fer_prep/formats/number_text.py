@@ -13,6 +13,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+Bytes = NDArray[np.uint8]
+Places = NDArray[np.intp]
+
 _SEPARATOR, _DIGIT, _SIGN, _DOT, _EXPONENT, _OTHER = range(6)
 _EXACT_DIGITS: Final = 15
 _INTEGER_DIGITS: Final = 18
@@ -74,7 +77,7 @@ def parse_decimals(text: bytes) -> NDArray[np.float64]:
     return _slow_decimals(text, starts, ends) if fast is None else fast
 
 
-def _tokens(text: bytes) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def _tokens(text: bytes) -> tuple[Bytes, Bytes, Places, Places]:
     """The bytes, their kinds, and where tokens start and end (exclusive); refuses characters of no number."""
     raw = np.frombuffer(text, np.uint8)
     kinds = np.frombuffer(text.translate(_KINDS), np.uint8)  # six times faster than indexing a table
@@ -92,7 +95,7 @@ def _tokens(text: bytes) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return raw, kinds, starts, ends
 
 
-def _fast_decimals(raw: NDArray, kinds: NDArray, starts: NDArray, ends: NDArray) -> NDArray[np.float64] | None:
+def _fast_decimals(raw: Bytes, kinds: Bytes, starts: Places, ends: Places) -> NDArray[np.float64] | None:
     """All tokens by array arithmetic, or None where one of them is not plainly ``[sign]digits[.digits]``."""
     if kinds.max() >= _EXPONENT:
         return None
@@ -117,7 +120,7 @@ def _fast_decimals(raw: NDArray, kinds: NDArray, starts: NDArray, ends: NDArray)
     return np.where(raw[starts] == ord("-"), -values, values)
 
 
-def _slow_decimals(text: bytes, starts: NDArray, ends: NDArray) -> NDArray[np.float64]:
+def _slow_decimals(text: bytes, starts: Places, ends: Places) -> NDArray[np.float64]:
     try:
         return np.array(list(map(float, text.replace(b",", b" ").split())))
     except ValueError:
@@ -133,7 +136,7 @@ def _float(token: bytes) -> float:
         raise _not_a_number(token) from None
 
 
-def _refuse(text: bytes, starts: NDArray, ends: NDArray, legal: NDArray[np.bool_]) -> None:
+def _refuse(text: bytes, starts: Places, ends: Places, legal: NDArray[np.bool_]) -> None:
     if not legal.all():
         first = int(np.argmin(legal))
         raise _not_a_number(text[starts[first] : ends[first]])

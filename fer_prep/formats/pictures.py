@@ -7,7 +7,7 @@ cut off, and allocate whatever a header claims.
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ MAX_SIDE: Final = 32_766
 _MAX_JPEG_SCANS: Final = 20
 """Progressive pictures have about ten; each costs a decoder a pass over all pixels, however few bytes it has."""
 
+_GREY_TYPES: Final = (np.dtype(np.uint8), np.dtype(np.uint16))
 _EXPECTED: Final = "a PNG, BMP or JPEG picture"
 # JPEG markers that carry the picture's size: SOF0…SOF15 without DHT (C4), JPG (C8) and DAC (CC)
 _JPEG_SIZE_MARKERS: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -69,7 +70,8 @@ def read_depth_png(data: bytes) -> NDArray[np.uint16]:
 def png_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """PNG of (H, W, 3) uint8 sRGB, (H, W) uint8 or (H, W) uint16; the same array gives the same bytes."""
     channels = pixels.shape[2:]
-    legal = pixels.dtype in (np.uint8, np.uint16) if channels == () else channels == (3,) and pixels.dtype == np.uint8
+    is_grey = channels == () and pixels.dtype in _GREY_TYPES
+    legal = is_grey or (channels == (3,) and pixels.dtype == np.uint8)
     if not legal or pixels.ndim < 2 or 0 in pixels.shape:
         raise FormatError(expected="(H, W, 3) uint8, or (H, W) uint8 or uint16", found=f"{pixels.shape} {pixels.dtype}")
     return png.encode(pixels)
@@ -100,7 +102,7 @@ def read_header(data: bytes) -> PictureHeader:
     return header
 
 
-def _decode(data: bytes, flags: int) -> NDArray:
+def _decode(data: bytes, flags: int) -> NDArray[Any]:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:

@@ -37,11 +37,11 @@ class Node:
 
     kind: bytes
     """Its type: ``Shape``, ``Coordinate`` …"""
-    words: list[bytes] = field(default_factory=list)
+    words: list[bytes] = field(default_factory=list[bytes])
     """Everything between its braces that is neither an array nor a child, in order."""
-    arrays: dict[bytes, bytes] = field(default_factory=dict)
+    arrays: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
     """Field name → text between the brackets."""
-    children: list[Node] = field(default_factory=list)
+    children: list[Node] = field(default_factory=lambda: [])
     """Nodes inside it, in order; ``USE`` puts the same node in several places."""
 
     def child(self, *kinds: bytes) -> Node | None:

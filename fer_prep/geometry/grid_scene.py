@@ -86,7 +86,7 @@ class GridScene:
             return {}
         used = self._mesh.used
         nodes, scene = self._picture_px[used], self._camera.screen(self._mesh.vertices_mm[used])[:, :2]
-        found = {}
+        found: dict[str, Point] = {}
         for name, point in landmarks_px.items():
             nearest = np.argsort(((nodes - point) ** 2).sum(axis=1), kind="stable")[:12]
             basis = np.column_stack([nodes[nearest] - point, np.ones(len(nearest))])
@@ -191,7 +191,7 @@ def _places(surface: Surface, *, right: Array, down: Array) -> list[NDArray[np.f
     owners = labels[empty == 0]
     x, y = np.take(surface.x, chosen), np.take(surface.y, chosen)
     centres = (np.arange(size) + 0.5).astype(np.float32)
-    places = []
+    places: list[NDArray[np.float32]] = []
     for values, step_right, step_down in zip(surface.attributes, right.tolist(), down.tolist(), strict=True):
         rest = np.zeros(int(labels.max()) + 1, np.float32)
         rest[owners] = np.take(values, chosen) - step_right * x - step_down * y
@@ -199,5 +199,5 @@ def _places(surface: Surface, *, right: Array, down: Array) -> list[NDArray[np.f
         place = nearest[:size, :size] + centres * np.float32(step_right)
         place += (centres * np.float32(step_down))[:, None]
         place.ravel()[surface.pixels] = values
-        places.append(place)
+        places.append(place.astype(np.float32, copy=False))
     return places

@@ -17,7 +17,7 @@ The rules, all of them:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from fer_prep.geometry.hole_filling import fill_small_holes
 
 Array = NDArray[np.float64]
+Kind = TypeVar("Kind", bound=np.generic)
 Mask = NDArray[np.bool_]
 
 SPIKE_MM: Final = 2.0
@@ -143,7 +144,9 @@ def triangulate(grid: CleanGrid) -> NDArray[np.int32]:
     return np.stack([np.concatenate(pair) for pair in corners]).T
 
 
-def _cell_corners(nodes: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+def _cell_corners(
+    nodes: NDArray[Kind],
+) -> tuple[NDArray[Kind], NDArray[Kind], NDArray[Kind], NDArray[Kind]]:
     """Upper left, upper right, lower left, lower right node of every cell, each flat."""
     return nodes[:-1, :-1].ravel(), nodes[:-1, 1:].ravel(), nodes[1:, :-1].ravel(), nodes[1:, 1:].ravel()
 

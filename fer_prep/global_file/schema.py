@@ -149,7 +149,7 @@ def _wrong_shapes(root: h5py.File) -> list[tuple[str, str, str]]:
     wanted |= {f"samples/{name}": ((n, 2), "float32") for name in ("left_eye", "right_eye", "origin_mm")}
     wanted |= {f"samples/{name}": ((n,), "uint8") for name in ("label", "intensity")}
     wanted |= {f"statistics/{name}": ((n, *shape), "uint64") for name, shape in STATISTICS.items()}
-    wrong = []
+    wrong: list[tuple[str, str, str]] = []
     for name, (shape, dtype) in wanted.items():
         dataset = dataset_at(root, name)
         if dataset.shape != shape or (dtype is not None and dataset.dtype != np.dtype(dtype)):

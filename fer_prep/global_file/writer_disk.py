@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import h5py
 
 
 @contextmanager
-def os_errors(path: Path) -> Iterator[None]:
+def os_errors(path: Path) -> Generator[None]:
     """Failures of the disk, which h5py reports as errors of several kinds, as OSError with number, reason and file."""
     try:
         yield
@@ -25,7 +25,7 @@ def os_errors(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[h5py.File]:
+def new_file(path: Path) -> Generator[h5py.File]:
     """An HDF5 file to be written at once; where that fails it is gone. Flush it at the end."""
     with os_errors(path):
         root = h5py.File(path, "w", libver="earliest", track_order=False)

@@ -32,9 +32,9 @@ class MergeSummary:
     classes: tuple[str, ...]
     bytes_written: int
     left_out: int
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    counts: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
     """(dataset, emotion) → samples."""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list[str])
     shards: int = 0
 
 

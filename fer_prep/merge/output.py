@@ -40,7 +40,7 @@ class MergeOutput:
     ahead: int
     """How many samples may be under way."""
     advance: Callable[[int], None]
-    staged: list[Path] = field(default_factory=list)
+    staged: list[Path] = field(default_factory=list[Path])
     writer: GlobalWriter | None = None
 
     def stage(self, name: str) -> Path:

@@ -200,7 +200,7 @@ def _describe(folders: Sequence[PreparedFolder]) -> list[dict[str, Any]]:
 
 def _differences(folders: Sequence[PreparedFolder]) -> list[str]:
     """Settings that make samples of different folders look different for reasons that are not faces."""
-    warnings = []
+    warnings: list[str] = []
     for name in ("framing", "mask"):
         values = {folder.dataset: folder.settings.get(name) for folder in folders}
         if len({str(value) for value in values.values()}) > 1:

@@ -31,7 +31,7 @@ def write_preview(
     All of them must be readable. A sample without a face is shown as recorded, with the reason under it.
     """
     chosen = evenly_spread(samples, count=count)
-    entries = []
+    entries: list[SheetEntry] = []
     with progress("previewing", total=len(chosen)) as advance:
         for sample in chosen:
             entries.append(_entry(sample, source.load(sample), settings))

@@ -37,11 +37,11 @@ class PrepareSummary:
     """Samples whose pixels were made in this run."""
     reused: int = 0
     """Samples that were up to date."""
-    rows: list[Row] = field(default_factory=list)
-    rejected: list[Rejection] = field(default_factory=list)
-    left_out: list[Rejection] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list[Row])
+    rejected: list[Rejection] = field(default_factory=list[Rejection])
+    left_out: list[Rejection] = field(default_factory=list[Rejection])
+    warnings: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
     """What was checked and found in order."""
     preview: Path | None = None
     """The contact sheet, where one was asked for."""

@@ -43,7 +43,7 @@ def _package_digest() -> str:
 
 
 def _library_versions() -> dict[str, str]:
-    versions = {}
+    versions: dict[str, str] = {}
     for name in LIBRARIES:
         try:
             versions[name] = version(name)

@@ -29,7 +29,7 @@ class Record:
     key: str
     rgb: str
     depth: str
-    measured: Mapping[str, str] = field(default_factory=dict)
+    measured: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def to_line(self) -> str:
         """One JSON line."""

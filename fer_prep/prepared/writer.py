@@ -10,7 +10,7 @@ disk all at once, before the tables: what a power failure makes of them until th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ _MARKERS: Final = (SUMMARY, JOURNAL_NAME, RECORDS_NAME)
 
 
 @contextmanager
-def open_for_writing(folder: Path, *, dataset: str) -> Iterator[PreparedWriter]:
+def open_for_writing(folder: Path, *, dataset: str) -> Generator[PreparedWriter]:
     """Lock ``folder`` (made if need be) and take up what earlier runs left.
 
     Raises PreparedFolderError where another run has it, or where it holds something else than this dataset.

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from fer_prep.errors import UsageError, did_you_mean
-from fer_prep.program.console import console, print_json, print_table
+from fer_prep.program.console import console, print_json
+from fer_prep.program.plain_group import PlainGroup
+from fer_prep.program.tables import print_table
 from fer_prep.program.workspace import RAW_TREES
 from fer_prep.program.workspace_settings import (
     COMMON,
@@ -24,7 +26,7 @@ from fer_prep.program.workspace_settings import (
 
 def add_config_command(app: typer.Typer, *, program: str) -> None:
     """Register ``config show`` on a program."""
-    config = typer.Typer(no_args_is_help=True, help="What fer.toml in this folder changes.")
+    config = typer.Typer(cls=PlainGroup, no_args_is_help=True, help="What fer.toml in this folder changes.")
     app.add_typer(config, name="config", rich_help_panel="Workspace")
 
     def show(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Annotated, Any, Final, final
@@ -84,7 +83,7 @@ class _RateColumn(ProgressColumn):
 
 
 @contextmanager
-def progress_bar(description: str, *, total: int, unit: str = "samples") -> Iterator[Callable[[int], None]]:
+def progress_bar(description: str, *, total: int, unit: str = "samples") -> Generator[Callable[[int], None]]:
     """A ``fer_prep.progress.Progress`` on standard error: a bar on a terminal, lines elsewhere if ``--verbose``."""
     if messages.said_more and not messages.is_terminal:
         yield _lines(description, total=total, unit=unit)
@@ -121,11 +120,6 @@ def _lines(description: str, *, total: int, unit: str) -> Callable[[int], None]:
     return advance
 
 
-def too_many_rejected(*, rejected: int, total: int, max_rejected: float) -> bool:
-    """True when more than the allowed share of samples (``--max-rejected``) was rejected."""
-    return total > 0 and rejected / total > max_rejected
-
-
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
@@ -147,28 +141,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a plain table on standard output; numbers are right-aligned, and no word is split where there is room."""
-    from rich.table import Table
-
-    table = Table(show_edge=False, pad_edge=False)
-    widths = [_longest_word([name, *(row[index] for row in rows)]) for index, name in enumerate(columns)]
-    keep_words = sum(widths) + 3 * (len(widths) - 1) <= console.width
-    for index, name in enumerate(columns):
-        numeric = bool(rows) and all(_is_number(row[index]) for row in rows)
-        justify = "right" if numeric else "left"
-        table.add_column(name, justify=justify, overflow="fold", min_width=widths[index] if keep_words else None)
-    for row in rows:
-        table.add_row(*(escape(str(cell)) for cell in row))
-    console.print(f"[italic]{escape(title)}[/]", soft_wrap=True)  # a title in the table would wrap at its width
-    console.print(table)
-
-
-def _is_number(cell: object) -> bool:
-    return isinstance(cell, int | float) or bool(re.fullmatch(r"[-−]?\d+(\.\d+)?", str(cell)))
-
-
-def _longest_word(cells: Sequence[object]) -> int:
-    return max((len(word) for cell in cells for word in str(cell).split()), default=1)

@@ -19,7 +19,8 @@ from typing import Final
 import typer
 from rich.markup import escape
 
-from fer_prep.program.console import EXIT_DATA_WRONG, console, print_json, print_table
+from fer_prep.program.console import EXIT_DATA_WRONG, console, print_json
+from fer_prep.program.tables import print_table
 from fer_prep.resources import tested_versions
 
 PROBE_SECONDS: Final = 120

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import typer
 from rich.markup import escape
-from typer.core import TyperGroup
 
 from fer_prep.errors import FerError
 from fer_prep.program.config_command import add_config_command
 from fer_prep.program.console import EXIT_INTERRUPTED, EXIT_UNUSABLE, console, messages, report_error, set_verbosity
+from fer_prep.program.plain_group import PlainGroup
 from fer_prep.program.usage_errors import explain, explain_usage
 from fer_prep.program.workspace_settings import read_default_map
 
@@ -27,7 +27,7 @@ ANYWHERE: Final = ("--debug", "--quiet", "--verbose")
 """Options of the whole program that may also stand behind the command, where people write them."""
 
 
-class FerGroup(TyperGroup):
+class FerGroup(PlainGroup):
     """A command group in which every mistake, full disk, Ctrl-C and closed pipe ends as a person expects."""
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, standalone_mode: bool = True, **options: Any) -> Any:

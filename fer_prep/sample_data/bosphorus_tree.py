@@ -178,7 +178,7 @@ def _range_planes(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.G
 
 def _visible_landmarks(distance: Array, posed: Array, camera: Camera) -> dict[str, int]:
     """Label → vertex of the landmarks that nothing hides; ``distance`` (H, W) is what the camera sees."""
-    visible = {}
+    visible: dict[str, int] = {}
     for label, vertex in landmark_vertices().items():
         column, row = np.floor(camera.project(posed[vertex : vertex + 1])[0]).astype(int)
         around = distance[max(row - 4, 0) : row + 5, max(column - 4, 0) : column + 5]
@@ -224,7 +224,7 @@ def write_subject(root: Path, index: int, *, rng: np.random.Generator) -> list[T
     person = draw_person("MF"[index % 2], rng=rng)
     atlas = skin.paint_atlas(person.complexion)
     style = STYLES[index % len(STYLES)]
-    rows = []
+    rows: list[TruthRow] = []
     for scan in _scans(index, person, rng):
         head = build_head(person, actions=scan.actions, atlas=atlas, hand_at=scan.hand_at)
         posed = _pose(scan, head.points, rng)

@@ -107,7 +107,7 @@ def write_subject(root: Path, index: int, *, rng: np.random.Generator, intensiti
     person = draw_person(subject[0], rng=rng)
     atlas = skin.paint_atlas(person.complexion)
     folder = root / "BU3DFE" / subject
-    rows = []
+    rows: list[TruthRow] = []
     for code, level in [("NE", 0), *((code, level) for code in CODES for level in intensities)]:
         emotion = CODES.get(code, "neutral")
         actions = emotion_actions(emotion, strength=STRENGTHS.get(level, 1.0), style=person.style, rng=rng)

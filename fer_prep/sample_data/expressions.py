@@ -62,7 +62,7 @@ def draw_style(rng: np.random.Generator) -> Style:
 
 def emotion_actions(emotion: str, *, strength: float, style: Style, rng: np.random.Generator) -> tuple[Action, ...]:
     """The action units of one showing of an emotion at ``strength`` 0…1, with a little that does not belong to it."""
-    levels = {}
+    levels: dict[int, float] = {}
     for unit, level in PROTOTYPES[emotion][style.variant[emotion]].items():
         levels[unit] = level * strength * style.weight[unit] * rng.uniform(0.88, 1.1)
     for unit in rng.choice(_NOISE_UNITS, size=2, replace=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from fer_prep.sample_data.face_plan import UNROLL_MM
 from fer_prep.sample_data.plan_mesh import PlanMesh, plan_mesh
 
 Array = NDArray[np.float64]
+Knot = TypeVar("Knot", int, float)
 
 # plan y → mm; anthropometric means of adult faces, rounded
 _HALF_WIDTH: Final = {
@@ -68,7 +69,7 @@ IDENTITY_BUMPS: Final[Mapping[str, tuple[Bump, ...]]] = {
 }
 
 
-def _profile(table: Mapping[int, float], y: Array) -> Array:
+def _profile(table: Mapping[Knot, float], y: Array) -> Array:
     """A smooth monotone-piecewise curve through a table of y → value."""
     knots = sorted(table)
     return PchipInterpolator(knots, [table[k] for k in knots])(np.clip(y, knots[0], knots[-1]))
@@ -80,7 +81,7 @@ def _bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, f
 
 def _nose(x: Array, y: Array) -> Array:
     """Height of the nose above the sheet: ridge, tip, wings, less the hollow of the nostrils."""
-    ridge = {
+    ridge: dict[float, float] = {
         -80: 0,
         -57: 0,
         -53.5: 3.5,

@@ -49,7 +49,7 @@ class HeadMesh:
 
 def _eyeballs(person: Person) -> Array:
     """(2, 3) centres of the left and the right eyeball."""
-    centres = []
+    centres: list[NDArray[np.float64]] = []
     for side in (1.0, -1.0):
         at = np.array(EYEBALL_CENTRE) * np.array([side, 1, 1])
         shift = identity_shift(person.traits, (side * EYE_CENTRE[0], EYE_CENTRE[1]))

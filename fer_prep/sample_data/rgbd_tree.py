@@ -113,7 +113,7 @@ def write_subject(root: Path, database: RgbdSet, index: int, *, rng: np.random.G
     gender, number = subject_of(database, index)
     person = draw_person(gender, rng=rng)
     atlas = skin.paint_atlas(person.complexion)
-    rows = []
+    rows: list[TruthRow] = []
     for emotion, repetition in _recordings():
         strength = float(rng.uniform(0.65, 1.0))
         actions = emotion_actions(emotion, strength=strength, style=person.style, rng=rng)

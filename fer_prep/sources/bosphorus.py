@@ -139,7 +139,7 @@ class Bosphorus:
     def decide_all(self, root: Path) -> tuple[list[DecidedScan], tuple[str, ...]]:
         """What the policy says of every scan of the tree, and the warnings of reading it."""
         tree, scans, _, facs = self._read_tree(root)
-        decided = []
+        decided: list[DecidedScan] = []
         for (folder, scan), files in scans.items():
             decision = self._decide(scan, facs) or Decision(emotion="", reason=f"unknown code {scan.code}")
             missing = ", ".join(name_of(path) for path in self._missing(folder, scan, files))

@@ -20,7 +20,7 @@ def picture_name_warnings(samples: Iterable[Sample]) -> list[str]:
 
     Headers that cannot be read or hold no name are passed over: they are reported when their sample is loaded.
     """
-    others = []
+    others: list[str] = []
     for sample in samples:
         name = _picture_name(sample.files["grid"])
         if name and PureWindowsPath(name).stem.lower() != sample.name.lower():

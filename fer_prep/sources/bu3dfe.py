@@ -152,7 +152,7 @@ class Bu3dfe:
     def _missing(self, folder: str, name: str, files: dict[str, str]) -> str:
         """What a recording lacks, as the files that were expected; empty where it is whole."""
         stem = f"{folder}/{name}".lstrip("/")
-        missing = []
+        missing: list[str] = []
         if "mesh" not in files:
             missing.append(f"{stem}_F3D.wrl")
         if "landmarks" not in files and self.require_landmarks:
@@ -201,7 +201,7 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
         _only_raw(name, path) for (folder, name), path in uncropped.items() if (folder, name) not in recordings
     ]
     rejections += doubles.rows()
-    warnings = []
+    warnings: list[str] = []
     if astray:
         warnings.append(f"{len(astray)} file(s) lie in another subject's folder, such as {astray[0]}: the name counts")
     return dict(recordings), rejections, warnings

@@ -170,7 +170,7 @@ class RgbdPairs:
         )
 
     def _warnings(self, samples: list[Sample]) -> list[str]:
-        warnings = []
+        warnings: list[str] = []
         width = NUMBER_WIDTH[self.dataset]
         strange = [sample for sample in samples if len(sample.name.split("_")[1]) != width]
         if strange:

@@ -47,7 +47,7 @@ class MappedTree:
     def counts(self) -> list[tuple[str, int, int, int, int]]:
         """(category, posed, strong, weak, all) in label order, for scans that have one."""
         by_both = Counter((scan.category, scan.strength) for scan in self.scans if scan.category)
-        rows = []
+        rows: list[tuple[str, int, int, int, int]] = []
         for emotion in EMOTIONS:
             posed, strong, weak = (by_both[emotion, strength] for strength in ("posed", "strong", "weak"))
             rows.append((emotion, posed, strong, weak, posed + strong + weak))

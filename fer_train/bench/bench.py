@@ -130,7 +130,7 @@ def bench(
                 path=data_path,
             )
         loops: list[tuple[str, Callable[[], int]]] = []
-        trainings = {}
+        trainings: dict[str, FoldTraining] = {}
         for name, data in (("b loop", resident), ("c streaming", streamed)):
             training = _training(data, rows, config=config, fabric=fabric, folder=Path(folder) / name)
             training.begin()

@@ -27,7 +27,7 @@ WORKERS = 2
 
 
 @final
-class PictureFolder(Dataset):
+class PictureFolder(Dataset[tuple[Tensor, Tensor, int]]):
     """``rgb/N.png`` and ``depth/N.png`` → ((3, S, S), (3, S, S), label), augmented one by one."""
 
     def __init__(self, folder: Path, labels: list[int], *, config: Config) -> None:

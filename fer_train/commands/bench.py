@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fer_prep.program.console import JsonOption, console, note, print_json, print_table
+from fer_prep.program.console import JsonOption, console, note, print_json
+from fer_prep.program.tables import print_table
 from fer_train.cli import app
 
 if TYPE_CHECKING:

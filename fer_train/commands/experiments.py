@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 from fer_prep.errors import UsageError
-from fer_prep.program.console import console, note, print_table, progress_bar
+from fer_prep.program.console import console, note, progress_bar
+from fer_prep.program.tables import print_table
 from fer_train.cli import app
 from fer_train.commands.train import preset_for_this_machine
 from fer_train.commands.train_options import DataOption

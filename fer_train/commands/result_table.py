@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from fer_prep.program.console import console, print_table
+from fer_prep.program.console import console
+from fer_prep.program.tables import print_table
 
 
 def print_summary(summary: dict[str, Any]) -> None:

@@ -10,12 +10,14 @@ import typer
 from rich.markup import escape
 
 from fer_prep.errors import UsageError
-from fer_prep.program.console import console, print_table, progress_bar
+from fer_prep.program.console import console, progress_bar
+from fer_prep.program.tables import print_table
 from fer_train.cli import app
 from fer_train.commands.use import chosen_run
 
 if TYPE_CHECKING:
     from fer_train.studies.compare import Comparison
+    from fer_train.studies.embed import Embedding
     from fer_train.studies.explain import Pick, Target
 
 RunArgument = Annotated[
@@ -212,7 +214,7 @@ def embed(
     wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
     trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
     folds = fold or trained.fold_numbers
-    embeddings = []
+    embeddings: list[Embedding] = []
     with progress_bar("embedding", total=len(folds), unit="folds") as advance:
         for index in folds:
             found = features_at_epochs(trained, index, epochs=wanted) if wanted else [kept_features(trained, index)]

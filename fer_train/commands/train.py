@@ -9,7 +9,8 @@ import typer
 from rich.markup import escape
 
 from fer_prep.errors import FerError, UsageError
-from fer_prep.program.console import JsonOption, console, note, print_json, print_table, progress_bar
+from fer_prep.program.console import JsonOption, console, note, print_json, progress_bar
+from fer_prep.program.tables import print_table
 from fer_train.cli import app
 from fer_train.commands.result_table import print_summary
 from fer_train.commands.train_options import (
@@ -180,7 +181,7 @@ def presets(
     if name is not None:
         console.print(escape(config_to_toml(load_preset(name))), soft_wrap=True)
         return
-    rows = []
+    rows: list[tuple[str, str, str, object, str]] = []
     for known in preset_names():
         config = load_preset(known)
         size, epochs = config.data.image_size, config.training.epochs

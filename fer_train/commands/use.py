@@ -7,16 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fer_prep.program.console import (
-    EXIT_DATA_WRONG,
-    JsonOption,
-    console,
-    note,
-    print_json,
-    print_table,
-    progress_bar,
-    warn,
-)
+from fer_prep.program.console import EXIT_DATA_WRONG, JsonOption, console, note, print_json, progress_bar, warn
+from fer_prep.program.rejections import MaxRejected, too_many_rejected
+from fer_prep.program.tables import print_table
 from fer_train.cli import app
 
 if TYPE_CHECKING:
@@ -168,9 +161,7 @@ def predict(
         float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
     ] = 0.125,
     form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
-    max_rejected: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of pictures that may be unusable before the exit code is 1.")
-    ] = 0.05,
+    max_rejected: MaxRejected = 0.05,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -213,5 +204,6 @@ def predict(
     for error in predictions.set_aside:
         warn(str(error))
     unusable = len(predictions.set_aside)
-    if unusable > max_rejected * (unusable + len(predictions.made)):
+    total = unusable + len(predictions.made)
+    if too_many_rejected("pictures", rejected=unusable, total=total, max_rejected=max_rejected):
         raise typer.Exit(EXIT_DATA_WRONG)

@@ -55,7 +55,7 @@ class Piece(NamedTuple):
 
 
 @final
-class PieceReader(Dataset):
+class PieceReader(Dataset[Piece | FerError]):
     """Row numbers → ``Piece``. Picklable; every process opens the file for itself, when it first reads."""
 
     def __init__(self, path: Path, *, labels: Tensor) -> None:
@@ -148,7 +148,7 @@ class StreamingData:
         self._plan.replace(())
         self._arriving, self._loader = iter(()), self._make_loader()
 
-    def _make_loader(self) -> DataLoader:
+    def _make_loader(self) -> DataLoader[Piece | FerError]:
         """Workers come from a fork server that knows no thread, no GPU and no open file; they stay until the end."""
         settings: dict[str, Any] = {}
         if self._workers:
@@ -206,7 +206,7 @@ class StreamingData:
 
     def _measure(self, progress: Progress) -> dict[str, NDArray[np.int64]]:
         """Read everything once for the sums that normalisation needs of pictures that are not as in the file."""
-        blocks = []
+        blocks: list[dict[str, NDArray[np.int64]]] = []
         batches = torch.arange(len(self)).split(ROWS_A_PIECE)
         self.announce(batches)
         with progress("measuring the resized pictures", total=len(self)) as advance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
@@ -52,7 +52,7 @@ class ExpressionLoss(nn.Module, ABC):
 
 
 @contextmanager
-def float32_arithmetic(like: Tensor) -> Iterator[None]:
+def float32_arithmetic(like: Tensor) -> Generator[None]:
     """Switch autocast off on the device of ``like``: squared distances of a thousand features overflow float16."""
     with torch.autocast(like.device.type, enabled=False):
         yield

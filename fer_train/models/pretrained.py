@@ -145,7 +145,7 @@ def _check_fit(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, p
     surplus = [name for name in foreign if name not in expected and name.split(".", 1)[0] in parts]
     if not (missing or differing or surplus):
         return
-    complaints = []
+    complaints: list[str] = []
     if missing:
         complaints.append(f"{len(missing)} of {len(expected)} tensors are missing ({_some(missing)})")
     if differing:

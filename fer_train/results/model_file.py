@@ -37,7 +37,7 @@ class ModelDescription:
     equalise_luma: bool
     model: ModelSettings
     normalisation: FoldNormalisation
-    preparation: Mapping[str, Any] = field(default_factory=dict)
+    preparation: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """How the pictures were framed (``framing``, ``mask``, ``size``), as far as the dataset says it with one voice."""
 
 
@@ -136,7 +136,7 @@ def describe(
 def preparation_of(data_settings: Mapping[str, Any]) -> dict[str, Any]:
     """``framing``, ``mask`` and ``size`` of the prepared folders in a dataset; those that differ are left out."""
     inputs = [entry.get("settings", {}) for entry in data_settings.get("inputs", ())]
-    found = {}
+    found: dict[str, Any] = {}
     for name in ("framing", "mask", "size"):
         values = [settings.get(name) for settings in inputs]
         if values and values[0] is not None and values.count(values[0]) == len(values):

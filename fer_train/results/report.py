@@ -123,7 +123,7 @@ def draw_figures(
     mistakes = worst_mistakes(predictions, data=data)
     if mistakes:
         figures["mistakes"] = ("Mistakes", mistakes_figure(mistakes))
-    pictures = []
+    pictures: list[Picture] = []
     for name, (title, figure) in figures.items():
         path = run.figures / f"{name}.png"
         save_figure(figure, path)
@@ -231,7 +231,7 @@ def _group_tables(summary: Mapping[str, Any]) -> list[Table]:
         "intensity": "By intensity",
         "label_source": "By source of the label",
     }
-    tables = []
+    tables: list[Table] = []
     for key, title in titles.items():
         groups = summary["groups"].get(key, {})
         if len(groups) > 1:

@@ -147,7 +147,7 @@ def _per_class(scores: Scores, classes: Sequence[str]) -> dict[str, dict[str, fl
 
 def _by_group(predictions: Predictions, values: NDArray[Any]) -> dict[str, dict[str, Any]]:
     """Pooled scores of the samples that share a value (a dataset, a gender …)."""
-    groups = {}
+    groups: dict[str, Any] = {}
     for value in np.unique(values):
         members = np.flatnonzero(values == value)
         scores = score(predictions.labels[members], predictions.probabilities[members])

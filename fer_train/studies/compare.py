@@ -93,7 +93,7 @@ def compare_runs(folders: Sequence[Path], data_path: Path, *, rounds: int = ROUN
     return Comparison(
         samples=len(common),
         people=len(confusions[0]),
-        left_out=len(set().union(*(p.ids for p in predictions))) - len(common),
+        left_out=len(set[str]().union(*(p.ids for p in predictions))) - len(common),
         classes=predictions[0].classes,
         runs=[
             RunResult(
@@ -200,7 +200,7 @@ def _refuse_other_data(run: RunFolder, summary: dict[str, Any], data: GlobalFile
 
 
 def _notes(runs: Sequence[RunFolder], summaries: Sequence[dict[str, Any]], *, people: int) -> list[str]:
-    notes = []
+    notes: list[str] = []
     if people < FEW_PEOPLE:
         notes.append(f"Only {people} people: intervals and p-values of so few mean little.")
     if len({run.folds_file.read_bytes() for run in runs}) > 1:

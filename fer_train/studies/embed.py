@@ -72,7 +72,7 @@ def kept_features(trained: TrainedRun, index: int, *, limit: int | None = None) 
     ids = fold.val
     if limit is not None and len(ids) > limit:
         ids = tuple(ids[place] for place in np.linspace(0, len(ids) - 1, limit).round().astype(int))
-    values, labels = [], []
+    values, labels = list[torch.Tensor](), list[torch.Tensor]()
     with torch.no_grad():
         for rgb, depth, truth in fold.inputs(ids):
             values.append(fold.network(rgb, depth).features.float().cpu())

@@ -61,7 +61,7 @@ class Ensemble:
     def probabilities(self, rgb: torch.Tensor, depth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
         """``rgb`` (B, 3, H, W), ``depth`` (B, 1, H, W) in [0, 1], ``valid`` (B, 1, H, W) → (B, K) float64."""
         channels = self.description.model.depth_channels
-        answers = []
+        answers: list[torch.Tensor] = []
         for network, normalisation in zip(self.networks, self.normalisations, strict=True):
             pictures, depths = normalisation(rgb, depth, valid, depth_channels=channels)
             answers.append(network(pictures, depths).logits.double().softmax(dim=1))
@@ -186,7 +186,7 @@ def _scores(
 ) -> dict[str, Any]:
     """Everything ``metrics`` has to say about (n,) labels and (n, K) probabilities, with intervals over people."""
     scores = score(labels, probabilities)
-    intervals = {}
+    intervals: dict[str, list[float]] = {}
     names: tuple[Statistic, ...] = ("overall_accuracy", "average_accuracy")
     for name in names:
         interval = subject_bootstrap(

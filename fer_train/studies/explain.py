@@ -7,7 +7,7 @@ and its map shows what moved the mask. Every sample is explained by the network 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +101,7 @@ def grad_cam(network: ExpressionNetwork, rgb: Tensor, depth: Tensor, *, targets:
         # samples do not meet in evaluation mode: the gradient of the sum is each one's own
         score = logits[torch.arange(len(logits), device=logits.device), targets].sum()
         gradients = torch.autograd.grad(score, list(features.values()))
-    maps = {}
+    maps: dict[str, Tensor] = {}
     for (stream, values), gradient in zip(features.items(), gradients, strict=True):
         weights = gradient.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
         evidence = (weights * values.detach()).sum(dim=1).relu()  # (B, h, w)
@@ -116,7 +116,7 @@ def enlarge(maps: Tensor, *, size: int) -> Tensor:
 
 
 @contextmanager
-def _feature_maps(network: ExpressionNetwork) -> Iterator[dict[str, Tensor]]:
+def _feature_maps(network: ExpressionNetwork) -> Generator[dict[str, Tensor]]:
     """Collect the last feature map of every stream while the block runs."""
     seen: dict[str, Tensor] = {}
 

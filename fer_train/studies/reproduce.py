@@ -37,7 +37,7 @@ class ExperimentRow:
     """One line of a table: what differs from the preset, and the accuracy known for it."""
 
     name: str
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     classes: tuple[str, ...] = ()
     """Where they are not those of the experiment."""
     figure: float | None = None
@@ -63,7 +63,7 @@ class Experiment:
     """Of the figures."""
     rows: tuple[ExperimentRow, ...]
     note: str = ""
-    selection: Mapping[str, Any] = field(default_factory=dict)
+    selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings of ``fer_prep.folds.selection.Selection``."""
 
     def protocol_called(self, wanted: str) -> str:
@@ -156,7 +156,7 @@ def reproduce(
 ) -> Reproduced:
     """Run what the table needs, each row in its own run folder in ``out``; what is finished there is not run again."""
     name = experiment.protocol_called(protocol)
-    summaries = []
+    summaries: list[dict[str, Any]] = []
     for number, row in enumerate(experiment.rows, start=1):
         say(f"row {number} of {len(experiment.rows)}: {row.name}")
         settings = rename(override(config, row.settings), f"{experiment.name}-{row.folder}")

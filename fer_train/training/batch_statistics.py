@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any, final
+from typing import Any, Final, final
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from fer_prep.errors import UsageError
 from fer_train.training.processes import Part
+
+BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""What keeps running statistics; timm's are among them by inheritance."""
 
 
 @final
@@ -26,7 +28,7 @@ class SharedBatchStatistics:
     """
 
     def __init__(self, network: nn.Module, fabric: Fabric) -> None:
-        norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+        norms = [module for module in network.modules() if isinstance(module, BATCH_NORMS)]
         self._fabric = fabric
         self._norms = [module for module in norms if module.running_mean is not None]
         if fabric.world_size > 1 and any(module.momentum is None for module in self._norms):
@@ -36,7 +38,7 @@ class SharedBatchStatistics:
             )
 
     @contextmanager
-    def of_step(self, parts: Sequence[Part], *, count: int) -> Iterator[Fading | None]:
+    def of_step(self, parts: Sequence[Part], *, count: int) -> Generator[Fading | None]:
         """A step of ``count`` micro-batches: inside, call ``after`` of what is yielded once a part has gone through.
 
         In a single process there is nothing to do, and None is yielded.

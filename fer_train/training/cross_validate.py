@@ -80,7 +80,7 @@ def cross_validate(
             )
 
         def done(result: FoldResult) -> None:
-            say(_fold_line(result, count=len(manifest.folds)))
+            say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")
 
         if config.machine.parallel_folds > 1 and len(indices) > 1:
             results = run_side_by_side(
@@ -88,7 +88,7 @@ def cross_validate(
             )
             data = load()
         else:
-            data, results = load(), []
+            data, results = load(), list[FoldResult]()
             for index in indices:
                 results.append(
                     run_fold(index, manifest=manifest, data=data, config=config, fabric=fabric, folder=run.fold(index))
@@ -166,9 +166,6 @@ def choose_folds(data: GlobalFile, *, folds: FoldChoice, say: Say) -> FoldManife
     return make_folds(data, folds=folds.number)
 
 
-def _fold_line(result: FoldResult, *, count: int) -> str:
+def _scores_in_words(result: FoldResult) -> str:
     scores = score(result.labels, result.probabilities)
-    return (
-        f"fold {result.index + 1} of {count}: overall {scores.overall_accuracy:.1f} %, "
-        f"average {scores.average_accuracy:.1f} %, loss {result.loss:.3f}"
-    )
+    return f"overall {scores.overall_accuracy:.1f} %, average {scores.average_accuracy:.1f} %, loss {result.loss:.3f}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -79,7 +79,7 @@ def run_fold(
     training.at_epoch_end = at_epoch_end
     with ExitStack() as watching:
         if fabric.is_global_zero and show:
-            title, steps = f"fold {index + 1}/{len(manifest.folds)}", training.steps.total
+            title, steps = manifest.title(index), training.steps.total
             display = training_display(title, total_steps=steps, batch_size=config.training.batch_size)
             training.listeners.append(watching.enter_context(display))
         if fabric.is_global_zero:
@@ -171,7 +171,7 @@ def _finish(index: int, *, training: FoldTraining, state: State, ids: tuple[str,
 
 
 @contextmanager
-def tensorboard_events(folder: Path) -> Iterator[RowListener]:
+def tensorboard_events(folder: Path) -> Generator[RowListener]:
     """A listener that writes TensorBoard events into ``folder``; steps that are done again replace the old ones."""
     from torch.utils.tensorboard import SummaryWriter
 

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from fer_prep.program.console import messages
 
+ROOM_FOR_A_BAR: Final = 90
+"""Columns of a terminal that hold the numbers and a bar."""
+
 
 @contextmanager
 def training_display(
     title: str, *, total_steps: int, batch_size: int
-) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """Draw a bar on standard error while the block runs; nothing where that is not a terminal."""
+) -> Generator[Callable[[Mapping[str, float]], None]]:
+    """Draw a bar on standard error while the block runs; nothing where that is not a terminal.
+
+    In a narrow terminal the percentage stands for the bar.
+    """
+    bar = [BarColumn(bar_width=6)] if messages.width >= ROOM_FOR_A_BAR else []
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=6),
+        *bar,
         TaskProgressColumn(),
         TextColumn("{task.fields[numbers]}"),
         TextColumn("left"),

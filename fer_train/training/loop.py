@@ -155,7 +155,7 @@ class FoldTraining:
         self.forward.train()
         parts = self._own_parts(group)
         loss_sum = correct = torch.zeros((), device=self.fabric.device)
-        features, labels = [], []
+        features, labels = list[Tensor](), list[Tensor]()
         with self.statistics.of_step(parts, count=len(self.steps.micro_batches(group))) as fading:
             for part in parts:
                 torch.manual_seed(network_seed(seed=self.seed, step=self.state.step, part=part.number))
@@ -216,7 +216,7 @@ class FoldTraining:
         """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode, without gradients."""
         network = self.state.judged if self.state.ema else self.forward
         network.eval()
-        logits, features, labels = [], [], []
+        logits, features, labels = list[Tensor](), list[Tensor](), list[Tensor]()
         with torch.no_grad(), self.fabric.autocast():
             for some in self._judged_batches(rows):
                 batch = self.batches.validation(some)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 import torch
@@ -11,7 +11,7 @@ from fer_prep.errors import UsageError
 
 
 @contextmanager
-def explaining_out_of_memory(try_batch: Callable[[int], None], *, size: int) -> Iterator[None]:
+def explaining_out_of_memory(try_batch: Callable[[int], None], *, size: int) -> Generator[None]:
     """Turn a memory error inside the block into a UsageError that names a micro-batch size that fits.
 
     ``try_batch(n)`` runs one forward and backward pass over n samples; ``size`` is what failed at most.

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -89,12 +89,12 @@ def run_side_by_side(
                 except FerError as error:
                     failures[index] = str(error)
                 if index in failures:
-                    say(f"fold {index + 1} of {len(manifest.folds)} failed: {failures[index]}")
+                    say(f"{manifest.title(index)} failed: {failures[index]}")
                 free.append(place)
         for place in free:
             place.executor.shutdown()
     if failures:
-        reasons = (f"fold {index + 1}: {reason.splitlines()[0]}" for index, reason in sorted(failures.items()))
+        reasons = (f"fold {index}: {reason.splitlines()[0]}" for index, reason in sorted(failures.items()))
         raise EngineError(
             f"{len(failures)} of {len(indices)} folds did not finish: {'; '.join(reasons)}",
             path=run.path,
@@ -134,7 +134,7 @@ def _executor() -> ProcessPoolExecutor:
 
 
 @contextmanager
-def _ending_processes() -> Iterator[None]:
+def _ending_processes() -> Generator[None]:
     """Whatever ends the block early (Ctrl-C, an error) ends the processes too: they would train on unseen."""
     before = set(multiprocessing.active_children())
     try:

@@ -26,7 +26,7 @@ class State:
     ema: ModelEmaV3 | None
     step: int = 0
     finished: bool = False
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
     chosen: dict[str, Any] | None = None
     """With an inner split: ``weights``, ``step`` and ``loss`` of its best validation."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final, final
 
@@ -72,7 +72,7 @@ def validation_positions(steps_per_epoch: int, per_epoch: int) -> frozenset[int]
 
 
 @contextmanager
-def explaining_lone_samples() -> Iterator[None]:
+def explaining_lone_samples() -> Generator[None]:
     """Turn what batch normalisation says of a micro-batch of one sample into a UsageError that says what to set."""
     try:
         yield

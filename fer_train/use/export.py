@@ -168,7 +168,7 @@ def describe_export(
 def _pictures(names: list[str], *, batch: int, image_size: int, seed: int) -> list[Tensor]:
     """Random pictures for each stream; the depth has holes."""
     generator = torch.Generator().manual_seed(seed)
-    pictures = []
+    pictures: list[Tensor] = []
     for name in names:
         values = torch.rand(batch, 3 if name == "rgb" else 1, image_size, image_size, generator=generator)
         pictures.append(values if name == "rgb" else torch.where(values < 0.2, 0.0, values))

@@ -45,8 +45,8 @@ class Prediction:
 class Predictions:
     """What came of all pictures."""
 
-    made: list[Prediction] = field(default_factory=list)
-    set_aside: list[FerError] = field(default_factory=list)
+    made: list[Prediction] = field(default_factory=list[Prediction])
+    set_aside: list[FerError] = field(default_factory=list[FerError])
     """One for every picture that could not be used."""
 
 
@@ -95,7 +95,7 @@ def predict(
 
 def _predict_dataset(ensemble: Ensemble, path: Path, *, device: torch.device, progress: Progress) -> list[Prediction]:
     data = load_for(ensemble.description, path, device=device, progress=progress)
-    made = []
+    made: list[Prediction] = []
     with progress("predicting", total=len(data)) as advance:
         batches = torch.arange(len(data), device=data.row_device).split(BATCH)
         data.announce(batches)

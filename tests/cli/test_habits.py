@@ -117,3 +117,12 @@ def test_every_help_has_an_example_and_fits_80_columns(program, name, command, m
     text = CliRunner().invoke(PROGRAMS[program], [*words, "--help"]).stdout
     assert max(map(len, text.splitlines())) <= 80
     assert text.count(f"{program} {name}") >= 2, "the usage line, and an example"
+    assert "<bool>" not in text, "a flag takes no value"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["config", "--help"], ["config", "show", "--help"]])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_flags_show_no_value_in_the_help_of_programs_and_groups(program, words):
+    text = CliRunner().invoke(PROGRAMS[program], words).stdout
+    assert "--help" in text
+    assert "<bool>" not in text

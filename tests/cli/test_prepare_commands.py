@@ -162,9 +162,17 @@ def test_a_missing_tree_is_two_lines_that_say_what_was_expected(workspace, words
 def test_too_many_rejected_is_exit_code_1_and_the_folder_is_whole(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=10)
     _, said = align(points, code=1)
-    assert "mend3s: 2 of 10 recordings rejected (20.0%); --max-rejected allows 5.0%" in said
+    assert "mend3s: 2 of 10 recordings rejected (20 %); --max-rejected 0.05 allows 5 %" in said
     assert not verify(workspace / "data" / "prepared" / "mend3s", deep=True).failed
     align(points, "--max-rejected", 0.2)
+    align(points, "--max-rejected", "20%")
+    assert "--max-rejected 0.195 allows 19.5 %" in align(points, "--max-rejected", "19.5 %", code=1)[1]
+
+
+@pytest.mark.parametrize("text", ["5", "-0.1", "101%", "few", "nan"])
+def test_a_share_that_is_none_is_refused_with_what_is_expected(text, workspace):
+    _, said = fer_prep("align", f"--max-rejected={text}", code=2)
+    assert f"expected a share from 0 to 1, such as 0.05, or a percentage such as 5%; found {text}" in said
 
 
 def test_when_all_are_rejected_there_is_nothing_to_merge(workspace):

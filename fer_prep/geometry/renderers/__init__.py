@@ -102,7 +102,7 @@ def choose_renderer(name: str = "auto") -> Renderer:
     """The back end called ``name``, or with ``auto`` the first one that works on this machine."""
     if name != "auto" and name not in RENDERERS:
         raise UsageError(f"no renderer called {name!r}; known: auto, {', '.join(RENDERERS)}")
-    reasons = {}
+    reasons: dict[str, str] = {}
     for candidate in RENDERERS if name == "auto" else [name]:
         found = _working(candidate)
         if not isinstance(found, str):

@@ -17,13 +17,13 @@ def test_everything_is_in_the_line_even_in_80_columns(width, monkeypatch):
     seen = io.StringIO()
     console = Console(file=seen, force_terminal=True, width=width, _environ={"TERM": "xterm"})
     monkeypatch.setattr(live, "messages", console)
-    with live.training_display("fold 10/10", total_steps=6000, batch_size=128) as show:
+    with live.training_display("fold 9 (10 of 10)", total_steps=6000, batch_size=128) as show:
         for step in (3998, 3999, 4000):
             time.sleep(0.05)  # an unhurried pace: nobody trains millions of images a second
             show({"step": step, "train_loss": 1.234, "train_accuracy": 99.6, "rate_fusion": 1e-3,
                   **({"val_overall_accuracy": 87.4} if step > 3998 else {})})  # fmt: skip
     last = [line for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.getvalue()).splitlines() if "loss" in line][-1]
-    for part in ("fold 10/10", "67%", "loss 1.23", "train 100%", "val 87%", "lr 1e-03", "/s", "left"):
+    for part in ("fold 9 (10 of 10)", "67%", "loss 1.23", "train 100%", "val 87%", "lr 1e-03", "/s", "left"):
         assert part in last
     assert "…" not in last
     assert re.search(r"left *[0-9:-]+$", last.strip())
@@ -32,6 +32,6 @@ def test_everything_is_in_the_line_even_in_80_columns(width, monkeypatch):
 def test_where_nobody_watches_nothing_is_written(monkeypatch):
     seen = io.StringIO()
     monkeypatch.setattr(live, "messages", Console(file=seen))
-    with live.training_display("fold 1/5", total_steps=10, batch_size=8) as show:
+    with live.training_display("fold 0 (1 of 5)", total_steps=10, batch_size=8) as show:
         show({"step": 1, "train_loss": 1.0, "train_accuracy": 1.0, "rate_fusion": 1e-3})
     assert not seen.getvalue()

@@ -79,8 +79,8 @@ def test_a_fold_that_dies_is_told_the_other_one_ends_and_resuming_mends_it(data,
     killer.join()
     flat = " ".join(said.split())
     assert process.returncode == 2, said
-    assert "fold 2 of 2 failed: its process died" in flat
-    assert "1 of 2 folds did not finish: fold 2: its process died" in flat
+    assert "fold 1 (2 of 2) failed: its process died" in flat
+    assert "1 of 2 folds did not finish: fold 1: its process died" in flat
     assert f"fer-train kfold --resume --out {out}" in flat
     assert (out / "fold-0/model.safetensors").exists()
     assert not (out / "fold-1/model.safetensors").exists()

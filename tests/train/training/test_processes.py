@@ -77,7 +77,7 @@ def test_two_processes_give_the_result_of_one(tmp_path):
     data = write_telling_data(tmp_path / "global.h5", subjects=6)
     train(data, tmp_path / "one", processes=1)
     said = train(data, tmp_path / "two", processes=2)
-    assert said.count("fold 1 of 2: ") == 1  # one process talks
+    assert said.count("fold 0 (1 of 2): ") == 1  # one process talks
     assert_same_run(tmp_path / "two", tmp_path / "one")
     weights = [load_file(tmp_path / name / "fold-0/model.safetensors") for name in ("two", "one")]
     assert weights[0].keys() == weights[1].keys()

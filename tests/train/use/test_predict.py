@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 
 from fer_prep.errors import FormatError, UsageError
 from fer_prep.global_file.reader import GlobalFile
+from fer_prep.program.console import console
 from fer_train.cli import app
 from fer_train.results.model_file import preparation_of
 from fer_train.studies.evaluate import Ensemble
@@ -171,3 +173,17 @@ def test_the_framing_of_the_data_is_kept_where_its_folders_agree():
     assert preparation_of(data(one, one)) == {"framing": "rotate", "size": 260, "mask": "none"}
     assert preparation_of(data(one, one | {"framing": "eyes"})) == {"size": 260, "mask": "none"}
     assert preparation_of({}) == {}
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_ids_are_whole_and_no_probability_is_lost_in_a_narrow_terminal(width, made, tmp_path, monkeypatch):
+    _, rgb, _, pictures = made
+    name = "bs000_LFAU_12_0-taken-twice"
+    (tmp_path / f"{name}.png").write_bytes((pictures / "rgb" / "face-0.png").read_bytes())
+    monkeypatch.setattr(console, "width", width)
+    printed = run(rgb.path, tmp_path).stdout
+    [entry] = json.loads(run(rgb.path, tmp_path, "--format", "json").stdout)
+    assert name in printed
+    assert entry["predicted"] in printed
+    assert max(map(len, printed.splitlines())) <= width
+    assert re.findall(r"\d+\.\d", printed) == [f"{100 * value:.1f}" for value in entry["probabilities"].values()]
