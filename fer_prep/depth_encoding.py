@@ -26,12 +26,17 @@ def encode_depth(z_mm: NDArray[np.floating], valid: NDArray[np.bool_]) -> tuple[
     if not valid.any():
         return encoded, float("nan")
     heights = z_mm[valid].astype(np.float64)
+    nearest_mm = heights.max()
     # float32 is what files keep of the offset: encode against that very number, rounded to the front.
-    offset = np.float32(np.ceil(heights.max() / UNIT_MM) * UNIT_MM)
-    if offset < heights.max():
+    offset = np.float32(np.ceil(nearest_mm / UNIT_MM) * UNIT_MM)
+    if offset < nearest_mm:
         offset = np.nextafter(offset, np.float32(np.inf), dtype=np.float32)
-    steps = 1 + np.rint((np.float64(offset) - heights) / UNIT_MM)
-    encoded[valid] = np.where(steps <= np.iinfo(np.uint16).max, steps, 0).astype(np.uint16)
+    steps = np.float64(offset) - heights
+    steps /= UNIT_MM
+    np.rint(steps, out=steps)
+    steps += 1
+    steps[steps > np.iinfo(np.uint16).max] = 0
+    encoded[valid] = steps
     return encoded, float(offset)
 
 
