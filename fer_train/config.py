@@ -66,7 +66,8 @@ class ModelSettings:
     pretrained: bool = False
     """Start from timm's own weights, which timm fetches or takes from its cache."""
     weights: str = ""
-    """A local file with backbone weights (state dict or safetensors), such as HSEmotion's VGGFace2 EfficientNet-B2."""
+    """A local file with backbone weights (state dict or safetensors), such as HSEmotion's VGGFace2 EfficientNet-B2; or
+    the folder of a trained fold, from which the whole network starts."""
     trust_pickle: bool = False
     """Load ``weights`` even where it is a pickled module, which runs the code inside it."""
 

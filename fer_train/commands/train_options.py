@@ -35,7 +35,10 @@ FusionOption = Annotated[str | None, typer.Option(help="attention, sum, concat o
 BackboneOption = Annotated[str | None, typer.Option(help="Any timm model by name.", show_default=False)]
 WeightsOption = Annotated[
     str | None,
-    typer.Option(help="A local file with backbone weights: safetensors or a state dict.", show_default=False),
+    typer.Option(
+        help="Where to begin: a local file with backbone weights, or the folder of a trained fold, runs/first/fold-0.",
+        show_default=False,
+    ),
 ]
 TrustPickleOption = Annotated[
     bool, typer.Option("--trust-pickle", help="Load --weights even where that runs code inside the file.")

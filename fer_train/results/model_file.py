@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +37,8 @@ class ModelDescription:
     equalise_luma: bool
     model: ModelSettings
     normalisation: FoldNormalisation
+    people: tuple[str, ...]
+    """Subjects that the weights have learned from, also in an earlier training that this one started from; sorted."""
     preparation: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """How the pictures were framed (``framing``, ``mask``, ``size``), as far as the dataset says it with one voice."""
 
@@ -65,6 +67,7 @@ def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: Mode
         "model": asdict(description.model),
         "normalisation": description.normalisation.to_dict(),
         "preparation": dict(description.preparation),
+        "people": list(description.people),
     }
     write_atomically(folder / DESCRIPTION, content=json.dumps(content, indent=1) + "\n")
     with replacing(folder / WEIGHTS) as part:
@@ -94,6 +97,16 @@ def load_model(folder: Path, *, device: torch.device) -> tuple[ExpressionNetwork
     return network.to(device).eval(), description
 
 
+def model_folders(path: Path) -> list[Path]:
+    """The fold folders that ``path`` means: itself, or every ``fold-K`` in it."""
+    if (path / DESCRIPTION).is_file():
+        return [path]
+    folders = sorted(path.glob(f"fold-*/{DESCRIPTION}"), key=lambda file: int(file.parent.name.split("-")[1]))
+    if not folders:
+        raise UsageError("expected a run folder or the folder of a fold; found no trained model", path=path)
+    return [file.parent for file in folders]
+
+
 def read_description(path: Path) -> ModelDescription:
     """Read a model's ``config.json``."""
     try:
@@ -105,6 +118,13 @@ def read_description(path: Path) -> ModelDescription:
     if content.get("format") != FORMAT or content.get("version") != VERSION:
         found = f"{content.get('format')!r} version {content.get('version')!r}"
         raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)
+    if "people" not in content:
+        raise UsageError(
+            path=path,
+            expected="the people that the network has learned from, under 'people'",
+            found="none: written before that was noted",
+            hint="train it again, lest it be judged by people that it knows",
+        )
     return ModelDescription(
         classes=tuple(content["classes"]),
         image_size=content["image_size"],
@@ -112,6 +132,7 @@ def read_description(path: Path) -> ModelDescription:
         model=ModelSettings(**content["model"]),
         normalisation=FoldNormalisation.from_dict(content["normalisation"]),
         preparation=content.get("preparation", {}),
+        people=tuple(content["people"]),
     )
 
 
@@ -120,9 +141,10 @@ def describe(
     *,
     classes: tuple[str, ...],
     normalisation: FoldNormalisation,
+    people: Iterable[str],
     data_settings: Mapping[str, Any] | None = None,
 ) -> ModelDescription:
-    """The description of a network trained with these settings, on a dataset whose file has ``data_settings``."""
+    """The description of a network trained with these settings on these people, in a file with ``data_settings``."""
     return ModelDescription(
         classes=classes,
         image_size=config.data.image_size,
@@ -130,6 +152,7 @@ def describe(
         model=config.model,
         normalisation=normalisation,
         preparation=preparation_of(data_settings or {}),
+        people=tuple(sorted(set(people))),
     )
 
 

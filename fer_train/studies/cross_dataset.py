@@ -21,7 +21,8 @@ from fer_prep.global_file.reader import GlobalFile
 from fer_prep.progress import Progress, silent
 from fer_train.results.metrics import score
 from fer_train.results.run_folder import RunFolder, to_csv
-from fer_train.studies.evaluate import evaluate, people_trained_on
+from fer_train.results.trained_people import samples_of_people_trained_on
+from fer_train.studies.evaluate import evaluate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ def cross_matrix(
         row = cells.setdefault(name, {})
         for path in data_paths:
             with GlobalFile.open(path) as file:
-                all_known = bool(people_trained_on(run, file).all())
+                all_known = bool(samples_of_people_trained_on(run, file).all())
             if not all_known:
                 report = evaluate(run, path, device=device, progress=progress).report
                 row |= {dataset: _cell(entry, out_of_fold=False) for dataset, entry in report["datasets"].items()}

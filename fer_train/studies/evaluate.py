@@ -6,7 +6,6 @@ fold has trained on the people that are judged: those are left out and counted, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,9 @@ from fer_train.data.pixel_store import PixelStore
 from fer_train.models.network import ExpressionNetwork
 from fer_train.results.figures import confusion_figure, save_figure
 from fer_train.results.metrics import Statistic, score, subject_bootstrap
-from fer_train.results.model_file import DESCRIPTION, ModelDescription, load_model
-from fer_train.results.run_folder import FOLDS, Predictions, RunFolder
+from fer_train.results.model_file import ModelDescription, load_model, model_folders
+from fer_train.results.run_folder import Predictions, RunFolder
+from fer_train.results.trained_people import samples_of_people_trained_on
 
 BATCH: Final = 64
 
@@ -68,16 +68,6 @@ class Ensemble:
         return torch.stack(answers).mean(dim=0)
 
 
-def model_folders(path: Path) -> list[Path]:
-    """The fold folders that ``path`` means: itself, or every ``fold-K`` in it."""
-    if (path / DESCRIPTION).is_file():
-        return [path]
-    folders = sorted(path.glob(f"fold-*/{DESCRIPTION}"), key=lambda file: int(file.parent.name.split("-")[1]))
-    if not folders:
-        raise UsageError("expected a run folder or the folder of a fold; found no trained model", path=path)
-    return [file.parent for file in folders]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """The outcome: ``report`` (JSON-able scores, in all and by dataset) and the single predictions."""
@@ -101,7 +91,7 @@ def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Prog
     """Judge a dataset by a run's ensemble; samples of people or classes it must not judge are left out and counted."""
     ensemble = Ensemble.load(run, device=device)
     with GlobalFile.open(data_path) as file:
-        strangers = ~people_trained_on(run, file)
+        strangers = ~samples_of_people_trained_on(run, file)
     if not strangers.any():
         raise UsageError(
             f"all of its {len(strangers)} samples are of people that were trained on by this run",
@@ -159,18 +149,6 @@ def load_for(description: ModelDescription, data_path: Path, *, device: torch.de
         equalise=description.equalise_luma,
         progress=progress,
     )
-
-
-def people_trained_on(run: Path, data: GlobalFile) -> NDArray[np.bool_]:
-    """(N,) true for every sample of a person of whom this run (or the run of this fold) has trained on any sample."""
-    for folder in (run, run.parent):
-        manifest = folder / FOLDS
-        if manifest.is_file():
-            folds = json.loads(manifest.read_text(encoding="utf-8"))["folds"]
-            trained = {name for fold in folds for name in fold["train"]}
-            subjects = data.column("subject")
-            return np.isin(subjects, subjects[np.isin(data.ids, list(trained))])
-    return np.zeros(data.n, bool)
 
 
 def _judge(ensemble: Ensemble, data: PixelStore, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:

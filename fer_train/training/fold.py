@@ -21,10 +21,10 @@ from fer_train.data.batches import Batches
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import PixelStore
 from fer_train.losses import LOSSES, ExpressionLoss, balanced_class_weights, make_loss
-from fer_train.models.pretrained import load_backbone_weights
 from fer_train.results.model_file import build_network, describe, save_model
 from fer_train.results.run_folder import history_to_csv
 from fer_train.training.checkpoint import seed_libraries
+from fer_train.training.initial_weights import set_initial_weights
 from fer_train.training.live import training_display
 from fer_train.training.loop import EpochListener, FoldRows, FoldTraining, RowListener
 from fer_train.training.state import State
@@ -97,11 +97,11 @@ def prepare_training(
     network = build_network(
         config.model, classes=len(data.classes), image_size=config.data.image_size, pretrained=not checkpoint.exists()
     )
+    learnt_from = [rows.train] if rows.inner is None else [rows.train, rows.inner]
+    people = set(data.file.column("subject")[torch.cat(learnt_from).cpu().numpy()].tolist())
     if config.model.weights and not checkpoint.exists():
-        for stream in network.backbones:
-            load_backbone_weights(
-                network.backbone(stream), Path(config.model.weights), trust_pickle=config.model.trust_pickle
-            )
+        judged = rows.val.cpu().numpy()
+        people |= set_initial_weights(network, config.model, classes=data.classes, file=data.file, judged=judged)
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train.cpu()], classes=len(data.classes))
@@ -115,9 +115,11 @@ def prepare_training(
         depth_channels=config.model.depth_channels,
         seed=seed,
     )
-    return FoldTraining(
+    training = FoldTraining(
         network, loss=loss, batches=batches, rows=rows, config=config, fabric=fabric, seed=seed, checkpoint=checkpoint
     )
+    training.state.people = sorted(people)
+    return training
 
 
 def build_loss(
@@ -154,6 +156,7 @@ def _finish(index: int, *, training: FoldTraining, state: State, ids: tuple[str,
         config,
         classes=data.classes,
         normalisation=training.batches.normalisation,
+        people=state.people,
         data_settings=data.file.settings,
     )
     if training.fabric.is_global_zero:

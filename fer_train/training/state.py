@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
@@ -13,6 +13,9 @@ from torch import nn
 from fer_train.losses import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
 from fer_train.training.checkpoint import random_state, restore_random_state
+
+PLAIN: Final = ("step", "finished", "history", "chosen", "people")
+"""Fields that go into a checkpoint as they are."""
 
 
 @dataclass
@@ -29,6 +32,8 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
     chosen: dict[str, Any] | None = None
     """With an inner split: ``weights``, ``step`` and ``loss`` of its best validation."""
+    people: list[str] = field(default_factory=list)
+    """Subjects that the weights learn from, also in the training that they started from."""
 
     @property
     def judged(self) -> nn.Module:
@@ -41,7 +46,7 @@ class State:
 
     def to_checkpoint(self, device: torch.device) -> dict[str, Any]:
         """The state as plain tensors, numbers, dicts and lists."""
-        plain = {name: getattr(self, name) for name in ("step", "finished", "history", "chosen")}
+        plain = {name: getattr(self, name) for name in PLAIN}
         return {
             **{name: part.state_dict() for name, part in self._parts().items()},
             **plain,
@@ -52,6 +57,6 @@ class State:
         """Become the state that ``to_checkpoint`` described."""
         for name, part in self._parts().items():
             part.load_state_dict(stored[name])
-        for name in ("step", "finished", "history", "chosen"):
+        for name in PLAIN:
             setattr(self, name, stored[name])
         restore_random_state(stored["random"], device)

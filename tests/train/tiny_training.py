@@ -88,7 +88,8 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
         torch.manual_seed(index)
         normalisation = FoldNormalisation.fit(resident, resident.rows_of(fold.train))
         network = build_network(config.model, classes=len(resident.classes), image_size=SIZE, pretrained=False)
-        description = describe(config, classes=resident.classes, normalisation=normalisation)
+        people = resident.file.column("subject")[resident.rows_of(fold.train)].tolist()
+        description = describe(config, classes=resident.classes, normalisation=normalisation, people=people)
         save_model(run.fold(index), network.state_dict(), description=description)
         batch = resident.gather(resident.rows_of(fold.val))
         probabilities = Ensemble.load(run.fold(index), device=resident.device).probabilities(

@@ -1,0 +1,96 @@
+"""Where a network begins: backbone weights from a file, or everything from a fold that was trained before.
+
+A trained fold is a head start for small data (learn on one dataset, go on with another), and the easiest way to leak:
+whoever was seen then must not be judged now. So its people are noted beside the new fold and refused among the judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from fer_prep.errors import UsageError
+from fer_prep.global_file.reader import GlobalFile
+from fer_train.config import ModelSettings
+from fer_train.models.network import ExpressionNetwork
+from fer_train.models.pretrained import load_backbone_weights
+from fer_train.results.model_file import DESCRIPTION, NOT_ARCHITECTURE, WEIGHTS, build_network, load_model
+from fer_train.results.trained_people import people_trained_on
+
+FREE: Final = (*NOT_ARCHITECTURE, "dropout", "drop_path")
+"""Model settings in which a trained fold may differ: no weight depends on them."""
+
+
+def set_initial_weights(
+    network: ExpressionNetwork,
+    settings: ModelSettings,
+    *,
+    classes: tuple[str, ...],
+    file: GlobalFile,
+    judged: NDArray[np.int64],
+) -> set[str]:
+    """Put ``settings.weights`` into a fresh network: a file into its backbones, or a trained fold into all of it.
+
+    ``file`` and ``judged`` (n,), rows of it, say who is going to be judged; a trained fold that knows one of them is a
+    UsageError, and so is one of another architecture. Where it told other classes apart, the classifying layer stays
+    fresh. Returns the people that the weights have learned from; nobody where a file does not say.
+    """
+    path = Path(settings.weights)
+    folder = path.parent if path.name == WEIGHTS and (path.parent / DESCRIPTION).is_file() else path
+    if not folder.is_dir():
+        for stream in network.backbones:
+            load_backbone_weights(network.backbone(stream), path, trust_pickle=settings.trust_pickle)
+        return set()
+    _refuse_known_people(folder, file, judged)
+    trained, description = load_model(folder, device=torch.device("cpu"))
+    _refuse_other_architecture(folder, network, settings, found=description.model, found_size=trained.image_size)
+    weights = trained.state_dict()
+    if description.classes != classes:
+        for name in _classifying(description.model, classes=len(description.classes), image_size=trained.image_size):
+            weights[name] = network.state_dict()[name]
+    network.load_state_dict(weights)
+    return set(description.people)
+
+
+def _refuse_known_people(folder: Path, file: GlobalFile, judged: NDArray[np.int64]) -> None:
+    both = sorted(people_trained_on(folder).intersection(file.column("subject")[judged].tolist()))
+    if both:
+        raise UsageError(
+            f"was trained on {len(both)} of the people who are to be judged here ({', '.join(both[:3])}"
+            f"{' …' if len(both) > 3 else ''})",
+            path=folder,
+            hint="start from a network that was trained on other people",
+        )
+
+
+def _refuse_other_architecture(
+    folder: Path, network: ExpressionNetwork, settings: ModelSettings, *, found: ModelSettings, found_size: int
+) -> None:
+    here, there = asdict(settings), asdict(found)
+    different = [
+        f"model.{name} {there[name]!r} there, {here[name]!r} here"
+        for name in here
+        if name not in FREE and here[name] != there[name]
+    ]
+    if found_size != network.image_size:
+        different.append(f"data.image_size {found_size} there, {network.image_size} here")
+    if different:
+        raise UsageError(
+            f"is another network: {'; '.join(different)}",
+            path=folder,
+            hint="train with the settings of its config.toml, or start from weights of this network",
+        )
+
+
+def _classifying(settings: ModelSettings, *, classes: int, image_size: int) -> list[str]:
+    """Names of the tensors whose shape depends on the number of classes."""
+    these, others = (
+        build_network(settings, classes=count, image_size=image_size, pretrained=False).state_dict()
+        for count in (classes, classes + 1)
+    )
+    return [name for name, tensor in these.items() if tensor.shape != others[name].shape]
