@@ -36,11 +36,11 @@ def find_points(data: GlobalFile) -> NDArray[np.float64]:
     for row in track(range(data.n), "landmarks"):
         meshes = detect_faces(data.read_rgb([row])[0])
         if meshes:
-            points[row] = normalised(meshes[0]).ravel()
+            points[row] = turned_and_scaled(meshes[0]).ravel()
     return points
 
 
-def normalised(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
+def turned_and_scaled(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
     """(478, 2) pixels → the same, with the outer corners of the eyes at (−1/2, 0) and (1/2, 0)."""
     right, left = mesh[MESH_INDEX[RIGHT_EYE_OUTER]], mesh[MESH_INDEX[LEFT_EYE_OUTER]]
     # as complex numbers a similarity is one division
@@ -52,7 +52,7 @@ def normalised(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
 def judge_folds(points: NDArray[np.float64], data: GlobalFile, manifest: FoldManifest) -> Predictions:
     """The discriminant's out-of-fold predictions; a sample without points gets a class that is not its own."""
     labels = data.labels_within(manifest.classes)
-    found = np.isfinite(points).all(axis=1)
+    found: NDArray[np.bool_] = np.isfinite(points[:, 0])
     rows_of_folds, probabilities = [], []
     for fold in manifest.folds:
         train, val = data.rows_of(fold.train), data.rows_of(fold.val)
@@ -93,7 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with GlobalFile.open(chosen.data) as data:
         manifest = read_folds(chosen.run[0] / "folds.json" if chosen.run else folds_path(chosen.data), data=data)
         points = find_points(data)
-        missed = int((~np.isfinite(points).all(axis=1)).sum())
+        missed = int(np.isnan(points[:, 0]).sum())
         print(f"{data.n} samples, {len(np.unique(data.column('subject')))} people; no face found in {missed}")
         landmarks = judge_folds(points, data, manifest)
         describe("landmarks, linear discriminant", landmarks, data)

@@ -36,7 +36,7 @@ BackboneOption = Annotated[str | None, typer.Option(help="Any timm model by name
 WeightsOption = Annotated[
     str | None,
     typer.Option(
-        help="Where to begin: a local file with backbone weights, or the folder of a trained fold, runs/first/fold-0.",
+        help="Where to begin: a file with backbone weights, or a trained fold's folder, runs/NAME/fold-0.",
         show_default=False,
     ),
 ]

@@ -1,5 +1,6 @@
 """A network may start from one that was trained before, but never judge people whom that one knows."""
 
+import numpy as np
 import pytest
 import torch
 from tiny_training import tiny_config, untrained_run, write_telling_data
@@ -35,7 +36,7 @@ def fresh(settings, *, classes=SEVEN):
 
 def rows_of_strangers(run, data):
     known = people_trained_on(run.fold(0))
-    return [row for row, person in enumerate(data.column("subject")) if person not in known]
+    return np.array([row for row, person in enumerate(data.column("subject")) if person not in known])
 
 
 def started(run, data, *, classes=SEVEN, path=None, **changes):
@@ -64,7 +65,7 @@ def test_the_weights_file_of_a_fold_means_the_fold(run, data):
 def test_people_it_knows_are_never_judged(run, data):
     settings = tiny_config(model__weights=str(run.fold(0))).model
     with pytest.raises(UsageError, match="was trained on 4 of the people who are to be judged here"):
-        set_initial_weights(fresh(settings), settings, classes=SEVEN, file=data, judged=list(range(data.n)))
+        set_initial_weights(fresh(settings), settings, classes=SEVEN, file=data, judged=np.arange(data.n))
 
 
 def test_other_classes_leave_the_last_layer_fresh(run, data):
