@@ -68,6 +68,9 @@ class ModelSettings:
     weights: str = ""
     """A local file with backbone weights (state dict or safetensors), such as HSEmotion's VGGFace2 EfficientNet-B2; or
     the folder of a trained fold, from which the whole network starts."""
+    same_names: Literal["refuse", "strangers"] = "refuse"
+    """People judged here whose names stand among those that ``weights`` learned from: refused, or known to you to be
+    strangers who merely share a name, as those of sample data and of the real datasets do."""
     trust_pickle: bool = False
     """Load ``weights`` even where it is a pickled module, which runs the code inside it."""
 

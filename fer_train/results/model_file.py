@@ -24,7 +24,7 @@ FORMAT: Final = "fer-model"
 VERSION: Final = 1
 WEIGHTS: Final = "model.safetensors"
 DESCRIPTION: Final = "config.json"
-NOT_ARCHITECTURE: Final = ("weights", "trust_pickle", "pretrained")
+NOT_ARCHITECTURE: Final = ("weights", "same_names", "trust_pickle", "pretrained")
 """Model settings that say where weights come from."""
 
 

@@ -36,9 +36,10 @@ def set_initial_weights(
 ) -> set[str]:
     """Put ``settings.weights`` into a fresh network: a file into its backbones, or a trained fold into all of it.
 
-    ``file`` and ``judged`` (n,), rows of it, say who is going to be judged; a trained fold that knows one of them is a
-    UsageError, and so is one of another architecture. Where it told other classes apart, the classifying layer stays
-    fresh. Returns the people that the weights have learned from; nobody where a file does not say.
+    ``file`` and ``judged`` (n,), rows of it, say who is going to be judged; a trained fold that knows one of them by
+    name is a UsageError unless ``settings.same_names`` says that those are strangers, and so is one of another
+    architecture. Where it told other classes apart, the classifying layer stays fresh. Returns the people that the
+    weights have learned from; nobody where a file does not say.
     """
     path = Path(settings.weights)
     folder = path.parent if path.name == WEIGHTS and (path.parent / DESCRIPTION).is_file() else path
@@ -46,7 +47,8 @@ def set_initial_weights(
         for stream in network.backbones:
             load_backbone_weights(network.backbone(stream), path, trust_pickle=settings.trust_pickle)
         return set()
-    _refuse_known_people(folder, file, judged)
+    if settings.same_names == "refuse":
+        _refuse_known_people(folder, file, judged)
     trained, description = load_model(folder, device=torch.device("cpu"))
     _refuse_other_architecture(folder, network, settings, found=description.model, found_size=trained.image_size)
     weights = trained.state_dict()
@@ -64,7 +66,8 @@ def _refuse_known_people(folder: Path, file: GlobalFile, judged: NDArray[np.int6
             f"was trained on {len(both)} of the people who are to be judged here ({', '.join(both[:3])}"
             f"{' …' if len(both) > 3 else ''})",
             path=folder,
-            hint="start from a network that was trained on other people",
+            hint="start from a network that was trained on other people; if they only share names, as people of sample "
+            "data do: --set model.same_names=strangers",
         )
 
 

@@ -68,6 +68,12 @@ def test_people_it_knows_are_never_judged(run, data):
         set_initial_weights(fresh(settings), settings, classes=SEVEN, file=data, judged=np.arange(data.n))
 
 
+def test_strangers_of_the_same_names_may_be_judged_where_the_user_says_so(run, data):
+    settings = tiny_config(model__weights=str(run.fold(0)), model__same_names="strangers").model
+    everybody = np.arange(data.n)
+    assert set_initial_weights(fresh(settings), settings, classes=SEVEN, file=data, judged=everybody)
+
+
 def test_other_classes_leave_the_last_layer_fresh(run, data):
     six = CLASS_SETS["six-without-neutral"]
     network, _ = started(run, data, classes=six)
