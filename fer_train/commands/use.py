@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from fer_prep.errors import UsageError
 from fer_prep.program.console import EXIT_DATA_WRONG, JsonOption, console, note, print_json, progress_bar, warn
 from fer_prep.program.rejections import MaxRejected, too_many_rejected
 from fer_prep.program.tables import print_table
@@ -24,6 +25,7 @@ RunArgument = Annotated[
 ]
 WIDE = 120
 SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
+SameNames = Literal["leave-out", "strangers"]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -65,6 +67,13 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    same_names: Annotated[
+        SameNames,
+        typer.Option(
+            help="People named like some that were trained on: leave them out, or judge them as the strangers that you "
+            "know they are (people of sample data are named as real ones are)."
+        ),
+    ] = "leave-out",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -83,17 +92,22 @@ def evaluate(
     chosen = choose_device(device)
     runs = runs or [chosen_run(None)]
     if data is None or len(runs) > 1 or len(data) > 1:
+        if same_names != "leave-out":
+            raise UsageError("--same-names takes one run and one --data, not a matrix of several")
         _evaluate_many(runs, data or [Path("global.h5")], out=out, device=chosen, as_json=as_json)
     else:
-        _evaluate_one(runs[0], data[0], out=out, device=chosen, as_json=as_json)
+        strangers_only = same_names == "leave-out"
+        _evaluate_one(runs[0], data[0], out=out, device=chosen, strangers_only=strangers_only, as_json=as_json)
     if out is not None:
         note(f"written to {out}")
 
 
-def _evaluate_one(run: Path, data: Path, *, out: Path | None, device: torch.device, as_json: bool) -> None:
+def _evaluate_one(
+    run: Path, data: Path, *, out: Path | None, device: torch.device, strangers_only: bool, as_json: bool
+) -> None:
     from fer_train.studies.evaluate import evaluate as judge
 
-    evaluation = judge(run, data, device=device, progress=progress_bar)
+    evaluation = judge(run, data, device=device, strangers_only=strangers_only, progress=progress_bar)
     if out is not None:
         evaluation.write(out)
     report = evaluation.report
@@ -110,6 +124,8 @@ def _evaluate_one(run: Path, data: Path, *, out: Path | None, device: torch.devi
         console.print(f"{report['left_out']} samples of other classes were left out")
     if report["left_out_trained_on"]:
         console.print(f"{report['left_out_trained_on']} samples of people that were trained on were left out")
+    if report["judged_of_same_name"]:
+        warn(f"{report['judged_of_same_name']} samples are of people named like some that were trained on")
 
 
 def _evaluate_many(

@@ -87,16 +87,24 @@ class Evaluation:
         )
 
 
-def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Progress = silent) -> Evaluation:
-    """Judge a dataset by a run's ensemble; samples of people or classes it must not judge are left out and counted."""
+def evaluate(
+    run: Path, data_path: Path, *, device: torch.device, strangers_only: bool = True, progress: Progress = silent
+) -> Evaluation:
+    """Judge a dataset by a run's ensemble; samples of people or classes it must not judge are left out and counted.
+
+    ``strangers_only=False`` judges also whoever bears the name of somebody trained on: for sample data, whose people
+    are named as real ones are. The report says so.
+    """
     ensemble = Ensemble.load(run, device=device)
     with GlobalFile.open(data_path) as file:
-        strangers = ~samples_of_people_trained_on(run, file)
+        known_by_name = samples_of_people_trained_on(run, file)
+    strangers = ~known_by_name if strangers_only else np.ones_like(known_by_name)
     if not strangers.any():
         raise UsageError(
             f"all of its {len(strangers)} samples are of people that were trained on by this run",
             path=data_path,
-            hint="the run's own out-of-fold result is in its summary.json; evaluate on other data",
+            hint="the run's own out-of-fold result is in its summary.json; evaluate on other data, or, if these people "
+            "only share names with those, add --same-names strangers",
         )
     data = load_for(ensemble.description, data_path, device=device, progress=progress)
     of_known_classes = data.labels.numpy() >= 0
@@ -119,6 +127,7 @@ def evaluate(run: Path, data_path: Path, *, device: torch.device, progress: Prog
         "classes": list(ensemble.description.classes),
         "left_out": int((strangers & ~of_known_classes).sum()),
         "left_out_trained_on": int((~strangers).sum()),
+        "judged_of_same_name": int((known_by_name & strangers).sum()),
         **_scores(labels, probabilities, subjects),
         "datasets": by_dataset,
     }

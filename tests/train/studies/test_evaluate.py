@@ -111,6 +111,17 @@ def test_people_trained_on_are_left_out_and_counted(run, tmp_path):
     assert list(report["datasets"]) == ["bosphorus"]
 
 
+def test_strangers_of_the_same_name_are_judged_where_the_user_says_so(run, tmp_path):
+    other = write_others(tmp_path / "others.h5", {"bu3dfe": 2, "bosphorus": 2})
+    words = ["evaluate", str(run.path), "--data", str(other), "--device", "cpu", "--same-names", "strangers", "--json"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert (report["samples"], report["left_out_trained_on"], report["judged_of_same_name"]) == (28, 0, 14)
+    matrix = CliRunner().invoke(app, [*words, "--data", str(other)])
+    assert matrix.exit_code != 0
+
+
 def test_several_runs_on_one_file_are_a_matrix_with_their_own_people_out_of_fold(run, tmp_path):
     other = untrained_run(tmp_path / "on-bosphorus", write_others(tmp_path / "b.h5", {"bosphorus": 4}))
     together = write_others(tmp_path / "all.h5", {"bu3dfe": 2, "cald3r": 2, "bosphorus": 4})
