@@ -108,10 +108,10 @@ class Selection:
             return rows
         if len(subjects) < self.subjects:
             more = "prepare and merge more people"
-            fewer = f"ask for at most {len(subjects)}: subjects under [selection] in a copy of the experiment's file"
+            fewer = f"ask for fewer: --protocol with a copy of the protocol's file that says subjects = {len(subjects)}"
             raise UsageError(
                 f"{self.subjects} subjects are wanted; there are {len(subjects)} with the samples asked for",
-                hint=f"{more}, or {fewer}, given by its path" if len(subjects) else more,
+                hint=f"{more}, or {fewer}" if len(subjects) else more,
             )
         drawn = rng.permutation(subjects)[: self.subjects]
         return rows[np.isin(columns["subject"][rows], drawn)]

@@ -66,7 +66,7 @@ def test_at_most_so_many_of_a_class_by_seed():
 
 def test_a_number_of_subjects():
     assert len(set(COLUMNS["subject"][chosen(subjects=6)])) == 6
-    with pytest.raises(UsageError, match=r"99 subjects are wanted; there are 12(.|\n)*ask for at most 12"):
+    with pytest.raises(UsageError, match=r"99 subjects are wanted; there are 12(.|\n)*says subjects = 12"):
         chosen(subjects=99)
 
 

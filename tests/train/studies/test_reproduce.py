@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.global_file.reader import GlobalFile
+from fer_prep.resources import manifest_file
 from fer_train.cli import app
 from fer_train.settings_file import load_preset, override
 from fer_train.studies.reproduce import (
@@ -73,6 +74,24 @@ def test_rows_take_their_samples_and_classes(tmp_path, small):
     cald = read_experiment("table-3.5")
     with GlobalFile.open(path) as data, pytest.raises(UsageError, match="needs mend3s; this file has bu3dfe, cald3r"):
         make_row_folds(cald, cald.rows[0], data, protocol="subject-kfold", folds=2, repeats=None)
+
+
+def test_fewer_people_than_the_protocol_wants_are_taken_as_the_error_says(tmp_path):
+    experiment = read_experiment("table-3.3")
+    shipped = manifest_file("protocols", "bu3dfe-p1").read_text(encoding="utf-8")
+    own = tmp_path / "p1-4.toml"
+    with GlobalFile.open(write_telling_data(tmp_path / "data.h5", subjects=8)) as data:
+
+        def folds_of(subjects):
+            text = shipped.replace("subjects = 60", f"subjects = {subjects}")
+            own.write_text(text.replace("intensity = [3, 4]", "intensity = [1, 4]"))
+            return make_row_folds(experiment, experiment.rows[0], data, protocol=str(own), folds=2, repeats=1)
+
+        with pytest.raises(UsageError, match="60 subjects are wanted; there are 4") as refused:
+            folds_of(60)
+        assert "a copy of the protocol's file that says subjects = 4" in str(refused.value)
+        manifest = folds_of(4)
+    assert len({name.split("_")[0] for fold in manifest.folds for name in fold.val}) == 4
 
 
 @pytest.mark.slow
