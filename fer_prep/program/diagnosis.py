@@ -20,6 +20,7 @@ import typer
 from rich.markup import escape
 
 from fer_prep.program.console import EXIT_DATA_WRONG, console, print_json
+from fer_prep.program.free_memory import free_memory_bytes
 from fer_prep.program.tables import print_table
 from fer_prep.resources import tested_versions
 
@@ -95,24 +96,10 @@ def run_python(code: str) -> tuple[bool, str]:
 
 def memory(*, needed_gb: float, needed_for: str, mend: str) -> Diagnosis:
     """Memory that is free for this process, inside a container what its limit leaves."""
-    free_gb = available_bytes() / 1e9
+    free_gb = free_memory_bytes() / 1e9
     ok = free_gb > needed_gb
     found = f"{free_gb:.1f} GB free {needed_for}"
     return Diagnosis(part="memory", ok=ok, found=found, mend="" if ok else mend, required=False)
-
-
-def available_bytes() -> int:
-    """Bytes that can be had without swapping: the kernel's estimate, or what a control group leaves if that is less."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    meminfo, limit, used = (
-        Path(p) for p in ("/proc/meminfo", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current")
-    )
-    if meminfo.is_file():
-        fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
-        free = int(fields.get("MemAvailable", f"{free // 1024} kB").split()[0]) * 1024
-    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()) != "max":
-        free = min(free, max(0, int(text) - int(used.read_text())))
-    return free
 
 
 def disk(folder: Path) -> Iterator[Diagnosis]:

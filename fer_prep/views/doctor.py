@@ -13,7 +13,6 @@ from typing import Final
 
 from fer_prep.program.diagnosis import (
     Diagnosis,
-    available_bytes,
     disk,
     memory,
     packages,
@@ -21,6 +20,7 @@ from fer_prep.program.diagnosis import (
     python_version,
     run_python,
 )
+from fer_prep.program.free_memory import free_memory_bytes
 from fer_prep.program.system_libraries import SYSTEM_LIBRARIES, apt_line
 
 PACKAGES: Final = (
@@ -114,7 +114,7 @@ def _mediapipe() -> Diagnosis:
 
 def _memory() -> Diagnosis:
     workers = os.cpu_count() or 1
-    fit = max(1, int(available_bytes() / 1e9 / WORKER_GB))
+    fit = max(1, int(free_memory_bytes() / 1e9 / WORKER_GB))
     return memory(
         needed_gb=WORKER_GB * workers,
         needed_for=f"for {workers} workers of up to {WORKER_GB:.0f} GB",

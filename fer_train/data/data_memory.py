@@ -13,9 +13,9 @@ import torch
 
 from fer_prep.errors import UsageError
 from fer_prep.global_file.reader import GlobalFile
+from fer_prep.program.free_memory import free_memory_bytes
 from fer_prep.progress import Progress, silent
 from fer_train.config import MachineSettings
-from fer_train.data.free_memory import free_memory_bytes
 from fer_train.data.pixel_store import BYTES_A_PIXEL, PixelStore, open_wanted
 from fer_train.data.resident import ResidentData
 from fer_train.data.streaming import PIECES_AHEAD, ROWS_A_PIECE, StreamingData

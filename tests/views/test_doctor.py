@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from fer_prep import resources
 from fer_prep.cli import app
-from fer_prep.program.diagnosis import Diagnosis, available_bytes, disk, packages
+from fer_prep.program import diagnosis
+from fer_prep.program.diagnosis import Diagnosis, disk, memory, packages
 from fer_prep.program.system_libraries import SystemLibrary
 from fer_prep.views import doctor
 
@@ -62,11 +63,11 @@ def test_a_folder_that_cannot_be_written_to_is_wrong():
     assert "/proc" in writing.mend
 
 
-def test_a_control_groups_limit_counts(monkeypatch):
-    texts = {"memory.max": "3000000\n", "memory.current": "1000000\n", "meminfo": "MemAvailable: 99999999 kB\n"}
-    monkeypatch.setattr(Path, "is_file", lambda self: self.name in texts)
-    monkeypatch.setattr(Path, "read_text", lambda self: texts[self.name])
-    assert available_bytes() == 2_000_000
+def test_too_little_memory_is_named_with_what_mends_it(monkeypatch):
+    monkeypatch.setattr(diagnosis, "free_memory_bytes", lambda: 1_500_000_000)
+    assert memory(needed_gb=1, needed_for="here", mend="close something").ok
+    found = memory(needed_gb=2, needed_for="here", mend="close something")
+    assert (found.ok, found.found, found.mend) == (False, "1.5 GB free here", "close something")
 
 
 @pytest.mark.parametrize(("required", "code"), [(True, 1), (False, 0)])
