@@ -17,6 +17,7 @@ from fer_prep.cli.dataset_options import (
     Neutrals,
     make_selection,
 )
+from fer_prep.program.completion import manifest_names, names
 from fer_prep.program.console import JsonOption, console, print_json, progress_bar, warn
 from fer_prep.program.tables import print_table
 
@@ -38,8 +39,9 @@ def merge(
     compression: Annotated[
         str,
         typer.Option(
+            autocompletion=names("none", "lz4", "zstd", "gzip"),
             help="none, lz4, zstd or gzip. On the sample data files become 34, 45, 52 % smaller and are read at "
-            "⅔, ¼, ⅛ of the speed; lz4 and zstd need the package hdf5plugin."
+            "⅔, ¼, ⅛ of the speed; lz4 and zstd need the package hdf5plugin.",
         ),
     ] = "none",
     classes: Classes = "",
@@ -115,7 +117,11 @@ def _print_merged(summary: MergeSummary) -> None:
 def folds(
     dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
     protocol: Annotated[
-        str, typer.Option(help="A protocol (see --list), or the path of a protocol file of your own.")
+        str,
+        typer.Option(
+            autocompletion=manifest_names("protocols"),
+            help="A protocol (see --list), or the path of a protocol file of your own.",
+        ),
     ] = "subject-kfold",
     folds: Annotated[int | None, typer.Option(min=1, help="Number of folds.", show_default="the protocol's")] = None,
     repeats: Annotated[

@@ -6,17 +6,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fer_prep.emotions import LABEL_SOURCES
+from fer_prep.program.completion import names
+from fer_prep.program.workspace import RAW_TREES
+
 if TYPE_CHECKING:
     from fer_prep.folds.selection import Selection
 
 Classes = Annotated[
     str,
     typer.Option(
+        autocompletion=names("seven", "six-without-surprise", "six-without-neutral"),
         help="[b]seven[/], [b]six-without-surprise[/], [b]six-without-neutral[/], or emotions with commas.",
         show_default="all",
     ),
 ]
-Datasets = Annotated[str, typer.Option(help="Only these datasets, with commas.", show_default="all")]
+Datasets = Annotated[
+    str,
+    typer.Option(autocompletion=names(*RAW_TREES), help="Only these datasets, with commas.", show_default="all"),
+]
 Intensity = Annotated[
     str,
     typer.Option(
@@ -25,7 +33,12 @@ Intensity = Annotated[
     ),
 ]
 LabelSource = Annotated[
-    str, typer.Option(help="Only labels that are [b]posed[/], [b]elicited[/], [b]action-unit[/].", show_default="all")
+    str,
+    typer.Option(
+        autocompletion=names(*LABEL_SOURCES),
+        help="Only labels that are [b]posed[/], [b]elicited[/], [b]action-unit[/].",
+        show_default="all",
+    ),
 ]
 MaxPerClass = Annotated[int, typer.Option(min=0, help="Draw at most so many samples of each class; 0: all.")]
 Neutrals = Annotated[

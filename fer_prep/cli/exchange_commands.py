@@ -23,6 +23,8 @@ from fer_prep.cli.prepare_options import (
     prepare_source,
     run_options,
 )
+from fer_prep.emotions import LABEL_SOURCES
+from fer_prep.program.completion import names
 from fer_prep.program.console import console, progress_bar
 from fer_prep.program.rejections import MaxRejected
 from fer_prep.program.workspace import GLOBAL_FILE, PREPARED
@@ -72,7 +74,10 @@ def import_pictures(
         Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")
     ] = None,
     depth_unit: Annotated[float, typer.Option(help="Millimetres per step of the depth pictures.")] = 1.0,
-    label_source: Annotated[str, typer.Option(help="For lines of the table that do not say it.")] = "posed",
+    label_source: Annotated[
+        str,
+        typer.Option(autocompletion=names(*LABEL_SOURCES), help="For lines of the table that do not say it."),
+    ] = "posed",
     workers: Workers = None,
     engine: EngineChoice = "processes",
     scheduler: Scheduler = "",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli import app
+from fer_prep.program.completion import manifest_names
 from fer_prep.program.console import JsonOption, console, print_json, warn
 from fer_prep.program.tables import print_table
 
@@ -16,7 +17,12 @@ from fer_prep.program.tables import print_table
 def map_aus(
     root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = Path("data/raw/BosphorusDB"),
     policy: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="A policy of manifests/policies, or a TOML file of that kind.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            autocompletion=manifest_names("policies"),
+            help="A policy of manifests/policies, or a TOML file of that kind.",
+        ),
     ] = "thesis-3.8",
     out: Annotated[Path, typer.Option(help="The table to write, one row a scan.")] = Path("action-units.csv"),
     show: Annotated[int, typer.Option(min=0, help="How many scans to print; the table that is written has all.")] = 50,

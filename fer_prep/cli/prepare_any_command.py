@@ -24,14 +24,26 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import finish
+from fer_prep.program.completion import names_of
 from fer_prep.program.rejections import MaxRejected
 from fer_prep.program.workspace import PREPARED, RAW
+
+
+def _source_names() -> tuple[str, ...]:
+    from fer_prep.sources import source_names
+
+    return source_names()
 
 
 @app.command("prepare", rich_help_panel="Prepare")
 def prepare_any(
     context: typer.Context,
-    dataset: Annotated[str, typer.Argument(help="The source's name; an unknown one lists the known.")],
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=names_of(_source_names), help="The source's name; an unknown one lists the known."
+        ),
+    ],
     root: Annotated[Path | None, typer.Option(help="The raw tree.", show_default=f"{RAW}/<dataset>")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")

@@ -27,6 +27,7 @@ from fer_prep.cli.prepare_options import (
 )
 from fer_prep.cli.prepare_report import finish
 from fer_prep.errors import UsageError
+from fer_prep.program.completion import manifest_names
 from fer_prep.program.rejections import MaxRejected
 from fer_prep.program.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
 from fer_prep.program.workspace_settings import configured_trees
@@ -45,7 +46,13 @@ RgbWay = Annotated[
     ),
 ]
 PolicyChoice = Annotated[
-    str, typer.Option("--policy", metavar="NAME|FILE", help="Which action unit counts as which emotion.")
+    str,
+    typer.Option(
+        "--policy",
+        metavar="NAME|FILE",
+        autocompletion=manifest_names("policies"),
+        help="Which action unit counts as which emotion.",
+    ),
 ]
 DepthUnit = Annotated[float, typer.Option("--depth-unit", help="Millimetres per step of the recorded depth.")]
 FocalPx = Annotated[

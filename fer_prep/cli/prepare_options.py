@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from fer_prep.program.completion import names, names_of
 from fer_prep.program.console import progress_bar
 
 if TYPE_CHECKING:
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from fer_prep.prepare.sample_pixels import PrepareSettings
     from fer_prep.prepared.parts import Part
     from fer_prep.sources import Source
+
+
+def _renderers() -> list[str]:
+    from fer_prep.geometry.renderers import RENDERERS
+
+    return ["auto", *RENDERERS]
+
 
 Workers = Annotated[
     int | None,
@@ -35,6 +43,7 @@ LandmarkChoice = Annotated[
     typer.Option(
         "--landmarks",
         metavar="NAME[,NAME…]",
+        autocompletion=names("dataset", "mediapipe", "task:", "file:", "none"),
         help="Where landmarks come from, first success wins: dataset (the files beside the recording), mediapipe, "
         "task:FILE (a face_landmarker.task), file:FILE (a CSV of points), none.",
     ),
@@ -83,7 +92,11 @@ PartChoice = Annotated[
     ),
 ]
 Renderer = Annotated[
-    str, typer.Option(help="What casts the rays at the mesh: auto, or one of those that fer-prep doctor lists.")
+    str,
+    typer.Option(
+        autocompletion=names_of(_renderers),
+        help="What casts the rays at the mesh: auto, or one of those that fer-prep doctor lists.",
+    ),
 ]
 
 

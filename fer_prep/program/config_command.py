@@ -31,7 +31,12 @@ def add_config_command(app: typer.Typer, *, program: str) -> None:
 
     def show(
         context: typer.Context,
-        command: Annotated[str, typer.Argument(help="All options of this command.", show_default="what is set")] = "",
+        command: Annotated[
+            str,
+            typer.Argument(
+                autocompletion=_command_names, help="All options of this command.", show_default="what is set"
+            ),
+        ] = "",
         as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     ) -> None:
         group: Any = context.find_root().command
@@ -57,6 +62,12 @@ def add_config_command(app: typer.Typer, *, program: str) -> None:
     [dim]{program} config show {"merge" if program == "fer-prep" else "kfold"} --json[/]
     """
     config.command("show")(show)
+
+
+def _command_names(context: typer.Context, incomplete: str) -> list[str]:
+    """The commands of the program that is being completed."""
+    group: Any = context.find_root().command
+    return [name for name in group.commands if name.startswith(incomplete)]
 
 
 def _place_rows() -> Iterator[dict[str, Any]]:

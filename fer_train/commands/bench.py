@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fer_prep.program.completion import manifest_names
 from fer_prep.program.console import JsonOption, console, note, print_json
 from fer_prep.program.tables import print_table
 from fer_train.cli import app
@@ -22,7 +23,11 @@ def bench(
     ),
     preset: Annotated[
         str | None,
-        typer.Option(help="A preset or TOML file. Default: thesis on a GPU, else demo.", show_default=False),
+        typer.Option(
+            autocompletion=manifest_names("presets"),
+            help="A preset or TOML file. Default: thesis on a GPU, else demo.",
+            show_default=False,
+        ),
     ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")

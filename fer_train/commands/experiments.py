@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from fer_prep.errors import UsageError
+from fer_prep.program.completion import manifest_names, names
 from fer_prep.program.console import console, note, progress_bar
 from fer_prep.program.tables import print_table
 from fer_train.cli import app
@@ -27,7 +28,12 @@ def tune(
     out: Annotated[Path, typer.Option("--out", help="Folder of the search; the same one goes on with it.")] = Path(
         "runs/tune"
     ),
-    preset: Annotated[str, typer.Option(help="What everything else is set to; see `fer-train presets`.")] = "demo",
+    preset: Annotated[
+        str,
+        typer.Option(
+            autocompletion=manifest_names("presets"), help="What everything else is set to; see `fer-train presets`."
+        ),
+    ] = "demo",
     settings: SetOption = None,
     search: Annotated[
         list[str] | None,
@@ -41,8 +47,15 @@ def tune(
     trials: Annotated[int, typer.Option(min=1, help="Trials in all, whoever runs them.")] = 30,
     folds: Annotated[int, typer.Option(min=2, help="Subject-disjoint folds a trial is judged by.")] = 3,
     holdout: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the data, whole people, never seen.")] = 0.2,
-    metric: Annotated[str, typer.Option(help="average_accuracy or overall_accuracy.")] = "average_accuracy",
-    sampler: Annotated[str, typer.Option(help="random (as in the thesis) or tpe.")] = "random",
+    metric: Annotated[
+        str,
+        typer.Option(
+            autocompletion=names("average_accuracy", "overall_accuracy"), help="average_accuracy or overall_accuracy."
+        ),
+    ] = "average_accuracy",
+    sampler: Annotated[
+        str, typer.Option(autocompletion=names("random", "tpe"), help="random (as in the thesis) or tpe.")
+    ] = "random",
     prune: Annotated[
         bool, typer.Option(help="Give a trial up when its mean over folds falls behind the median.")
     ] = True,
@@ -105,16 +118,28 @@ def tune(
 @app.command()
 def reproduce(
     experiment: Annotated[
-        str | None, typer.Argument(help="An experiment by name, or a TOML file of one. Default: list them.")
+        str | None,
+        typer.Argument(
+            autocompletion=manifest_names("experiments"),
+            help="An experiment by name, or a TOML file of one. Default: list them.",
+        ),
     ] = None,
     data: DataOption = Path("global.h5"),
     preset: Annotated[
         str | None,
-        typer.Option(help="Settings of all rows. Default: thesis where there is a GPU, else demo.", show_default=False),
+        typer.Option(
+            autocompletion=manifest_names("presets"),
+            help="Settings of all rows. Default: thesis where there is a GPU, else demo.",
+            show_default=False,
+        ),
     ] = None,
     settings: SetOption = None,
     protocol: Annotated[
-        str, typer.Option(help="subject-disjoint, thesis (the experiment's own), or a protocol's name.")
+        str,
+        typer.Option(
+            autocompletion=manifest_names("protocols", "subject-disjoint", "thesis"),
+            help="subject-disjoint, thesis (the experiment's own), or a protocol's name.",
+        ),
     ] = "subject-disjoint",
     folds: Annotated[
         int | None, typer.Option(min=2, help="Folds. Default: the protocol's.", show_default=False)

@@ -10,9 +10,11 @@ import typer
 from rich.markup import escape
 
 from fer_prep.errors import UsageError
+from fer_prep.program.completion import names
 from fer_prep.program.console import console, progress_bar
 from fer_prep.program.tables import print_table
 from fer_train.cli import app
+from fer_train.commands.train_options import DEVICES
 from fer_train.commands.use import chosen_run
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 RunArgument = Annotated[
     Path | None, typer.Argument(help="A finished run folder. Default: the newest in runs/.", show_default=False)
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
 RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
 
 Name = TypeVar("Name", bound=str)
@@ -139,8 +141,15 @@ def explain(
         typer.Option("--sample", help="Id of a sample, as in predictions.csv; repeatable.", show_default=False),
     ] = None,
     per_class: Annotated[int, typer.Option(min=1, help="Samples of every class, the most confident first.")] = 2,
-    pick: Annotated[str, typer.Option(help="right or wrong: which answers to explain.")] = "right",
-    target: Annotated[str, typer.Option(help="predicted or truth: the class whose evidence is shown.")] = "predicted",
+    pick: Annotated[
+        str, typer.Option(autocompletion=names("right", "wrong"), help="right or wrong: which answers to explain.")
+    ] = "right",
+    target: Annotated[
+        str,
+        typer.Option(
+            autocompletion=names("predicted", "truth"), help="predicted or truth: the class whose evidence is shown."
+        ),
+    ] = "predicted",
     out: Annotated[
         Path | None,
         typer.Option("--out", help="The PNG. Default: figures/grad-cam-<pick>.png in the run.", show_default=False),

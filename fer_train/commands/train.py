@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from fer_prep.errors import FerError, UsageError
+from fer_prep.program.completion import manifest_names
 from fer_prep.program.console import JsonOption, console, note, print_json, progress_bar
 from fer_prep.program.tables import print_table
 from fer_train.cli import app
@@ -159,7 +160,10 @@ def fit(
 
 @app.command()
 def presets(
-    name: Annotated[str | None, typer.Argument(help="A preset or TOML file to show in full.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(autocompletion=manifest_names("presets"), help="A preset or TOML file to show in full."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the presets, or show every setting of one.

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
+
+from fer_prep.program.completion import manifest_names, names
+
+LOSS_NAMES: Final = ("cross-entropy", "hinge", "center", "island", "focal")
+MODALITIES: Final = ("rgbd", "rgb", "depth")
+FUSIONS: Final = ("attention", "sum", "concat", "attention-1d")
+DEVICES: Final = ("auto", "cpu", "cuda", "mps")
+"""What the shell offers. The settings know these names too, but to ask them takes seconds: they load torch."""
 
 DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
 ManifestOption = Annotated[
@@ -15,6 +23,7 @@ ManifestOption = Annotated[
 PresetOption = Annotated[
     str | None,
     typer.Option(
+        autocompletion=manifest_names("presets"),
         help="A name of `fer-train presets` or a TOML file. Default: thesis where there is a GPU, else demo.",
         show_default=False,
     ),
@@ -28,10 +37,18 @@ SetOption = Annotated[
 EpochsOption = Annotated[int | None, typer.Option(help="Passes over the training fold.", show_default=False)]
 BatchOption = Annotated[int | None, typer.Option(help="Samples an optimiser step.", show_default=False)]
 LossOption = Annotated[
-    str | None, typer.Option(help="cross-entropy, hinge, center, island or focal.", show_default=False)
+    str | None,
+    typer.Option(
+        autocompletion=names(*LOSS_NAMES), help="cross-entropy, hinge, center, island or focal.", show_default=False
+    ),
 ]
-ModalityOption = Annotated[str | None, typer.Option(help="rgbd, rgb or depth.", show_default=False)]
-FusionOption = Annotated[str | None, typer.Option(help="attention, sum, concat or attention-1d.", show_default=False)]
+ModalityOption = Annotated[
+    str | None, typer.Option(autocompletion=names(*MODALITIES), help="rgbd, rgb or depth.", show_default=False)
+]
+FusionOption = Annotated[
+    str | None,
+    typer.Option(autocompletion=names(*FUSIONS), help="attention, sum, concat or attention-1d.", show_default=False),
+]
 BackboneOption = Annotated[str | None, typer.Option(help="Any timm model by name.", show_default=False)]
 WeightsOption = Annotated[
     str | None,
@@ -48,7 +65,10 @@ DeterministicOption = Annotated[
     bool, typer.Option("--deterministic", help="Only deterministic kernels: slower on GPUs, equal numbers every time.")
 ]
 SeedOption = Annotated[int | None, typer.Option(help="Seeds everything random.", show_default=False)]
-DeviceOption = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.", show_default=False)]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.", show_default=False),
+]
 DataMemoryOption = Annotated[
     str | None,
     typer.Option(

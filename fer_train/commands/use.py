@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fer_prep.errors import UsageError
+from fer_prep.program.completion import names
 from fer_prep.program.console import EXIT_DATA_WRONG, JsonOption, console, note, print_json, progress_bar, warn
 from fer_prep.program.rejections import MaxRejected, too_many_rejected
 from fer_prep.program.tables import print_table
 from fer_train.cli import app
+from fer_train.commands.train_options import DEVICES
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +28,7 @@ RunArgument = Annotated[
 WIDE = 120
 SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
 SameNames = Literal["leave-out", "strangers"]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def chosen_run(run: Path | None) -> Path:
@@ -176,7 +178,9 @@ def predict(
     depth_unit: Annotated[
         float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
     ] = 0.125,
-    form: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+    form: Annotated[
+        str, typer.Option("--format", autocompletion=names("table", "csv", "json"), help="table, csv or json.")
+    ] = "table",
     max_rejected: MaxRejected = 0.05,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

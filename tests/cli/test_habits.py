@@ -90,13 +90,6 @@ def test_completion_is_there_for(program, shell, tmp_path):
     assert program in script
 
 
-def test_completion_completes_commands():
-    asked = {"_FER_PREP_COMPLETE": "complete_bash", "COMP_WORDS": "fer-prep render", "COMP_CWORD": "1"}
-    run = [sys.executable, "-c", "from fer_prep.__main__ import main; main()"]
-    done = subprocess.run(run, env={**os.environ, **asked}, capture_output=True, text=True)
-    assert done.stdout.split() == ["render-bu3dfe", "render-bosphorus"]
-
-
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_version(program):
     done = CliRunner().invoke(PROGRAMS[program], ["--version"])
