@@ -21,6 +21,7 @@ from fer_train.results.run_folder import ENVIRONMENT, SUMMARY, RunFolder
 from fer_train.results.summary import gather_predictions, summarise
 from fer_train.results.trained_run import TrainedRun
 from fer_train.training.fold import FoldResult, run_fold
+from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import make_fabric, set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
 from fer_train.training.processes import launched_by_torchrun
@@ -62,7 +63,10 @@ def cross_validate(
         if manifest is None:
             raise RuntimeError("the first process sent no folds")
         indices = range(len(manifest.folds)) if only is None else [only]
-        manifest.fold(indices[-1])  # refused now rather than after the data is read
+        # refused now rather than after the data is read, or when a later fold's turn comes
+        manifest.fold(indices[-1])
+        judged = [name for index in indices for name in manifest.fold(index).val]
+        refuse_known_people(config.model, file, file.rows_of(judged))
         if first:
             environment = describe_environment(device) | {"data": data_path.name, "processes": fabric.world_size}
             run.write_json(ENVIRONMENT, environment)

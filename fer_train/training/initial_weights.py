@@ -41,14 +41,13 @@ def set_initial_weights(
     architecture. Where it told other classes apart, the classifying layer stays fresh. Returns the people that the
     weights have learned from; nobody where a file does not say.
     """
-    path = Path(settings.weights)
-    folder = path.parent if path.name == WEIGHTS and (path.parent / DESCRIPTION).is_file() else path
-    if not folder.is_dir():
+    folder = _trained_fold(settings)
+    if folder is None:
         for stream in network.backbones:
+            path = Path(settings.weights)
             load_backbone_weights(network.backbone(stream), path, trust_pickle=settings.trust_pickle)
         return set()
-    if settings.same_names == "refuse":
-        _refuse_known_people(folder, file, judged)
+    refuse_known_people(settings, file, judged)
     trained, description = load_model(folder, device=torch.device("cpu"))
     _refuse_other_architecture(folder, network, settings, found=description.model, found_size=trained.image_size)
     weights = trained.state_dict()
@@ -59,7 +58,11 @@ def set_initial_weights(
     return set(description.people)
 
 
-def _refuse_known_people(folder: Path, file: GlobalFile, judged: NDArray[np.int64]) -> None:
+def refuse_known_people(settings: ModelSettings, file: GlobalFile, judged: NDArray[np.int64]) -> None:
+    """Raise UsageError where the trained fold in ``settings.weights`` knows the people of rows ``judged`` (n,)."""
+    folder = _trained_fold(settings)
+    if folder is None or settings.same_names == "strangers":
+        return
     both = sorted(people_trained_on(folder).intersection(file.column("subject")[judged].tolist()))
     if both:
         raise UsageError(
@@ -69,6 +72,13 @@ def _refuse_known_people(folder: Path, file: GlobalFile, judged: NDArray[np.int6
             hint="start from a network that was trained on other people; if they only share names, as people of sample "
             "data do: --set model.same_names=strangers",
         )
+
+
+def _trained_fold(settings: ModelSettings) -> Path | None:
+    """The folder that ``settings.weights`` means; None where it is a file of another program, or nothing."""
+    path = Path(settings.weights)
+    folder = path.parent if path.name == WEIGHTS and (path.parent / DESCRIPTION).is_file() else path
+    return folder if settings.weights and folder.is_dir() else None
 
 
 def _refuse_other_architecture(

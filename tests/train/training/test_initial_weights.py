@@ -97,12 +97,13 @@ def test_a_folder_without_a_network_is_refused(run, data, tmp_path):
         started(run, data, path=tmp_path)
 
 
-def test_the_new_run_knows_the_people_of_the_old_one(run, tmp_path, data):
+def test_a_fold_that_would_judge_them_is_refused_before_any_is_trained(run, tmp_path):
     other = write_telling_data(tmp_path / "other.h5", subjects=6)
     with GlobalFile.open(other) as file:
-        known = people_trained_on(run.fold(0))
-        assert known & set(file.column("subject").tolist()), "the two files must share people for this test"
+        shared = people_trained_on(run.fold(0)).intersection(file.column("subject").tolist())
+    assert shared, "the two files must share people for this test"
     config = tiny_config(model__weights=str(run.fold(0)), training__epochs=1)
     refused = RunFolder.create(tmp_path / "refused", config=config)
-    with pytest.raises(UsageError, match="people who are to be judged"):
-        cross_validate(other, config=config, folds=FoldChoice(number=2), run=refused)
+    with pytest.raises(UsageError, match=f"was trained on {len(shared)} of the people who are to be judged"):
+        cross_validate(other, config=config, folds=FoldChoice(number=3), run=refused)
+    assert not list(refused.path.glob("fold-*"))
