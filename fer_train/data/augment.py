@@ -17,10 +17,11 @@ from torch.nn import functional
 
 from fer_prep.errors import UsageError
 from fer_train.data.pixels import LUMA, constant
-from fer_train.data.random_draws import uniform
+from fer_train.data.random_draws import uniforms
 
 # which draw of a key decides what: numbers are never reused, so switching one augmentation off changes no other
 _ROTATE, _FLIP, _BRIGHTNESS, _CONTRAST, _SATURATION, _ERASE, _AREA, _ASPECT, _TOP, _LEFT = range(10)
+_DRAWS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,50 +78,44 @@ class PairedAugmentation:
         from ``sample_keys`` → the three, augmented. ``depth`` must be and stays 0 where it is not valid.
         """
         chosen = self.settings
+        draws = uniforms(keys, draws=_DRAWS)  # (10, B)
         if chosen.rotation_degrees:
-            rgb, depth, valid = rotate_and_flip(rgb, depth, valid, matrices=self.matrices(keys))
+            rgb, depth, valid = rotate_and_flip(rgb, depth, valid, matrices=self.matrices(draws))
         elif chosen.flip:
-            flipped = (uniform(keys, draw=_FLIP) < chosen.flip).reshape(-1, 1, 1, 1)
+            flipped = (draws[_FLIP] < chosen.flip).reshape(-1, 1, 1, 1)
             rgb, depth, valid = (torch.where(flipped, each.flip(3), each) for each in (rgb, depth, valid))
         if chosen.brightness or chosen.contrast or chosen.saturation:
-            rgb = self._jitter(rgb, keys=keys)
+            rgb = self._jitter(rgb, draws=draws)
         if chosen.erase:
-            hidden = self._rectangles(keys, height=rgb.shape[2], width=rgb.shape[3])
+            hidden = self._rectangles(draws, height=rgb.shape[2], width=rgb.shape[3])
             rgb = torch.where(hidden, constant(self.rgb_fill, device=rgb.device).reshape(1, 3, 1, 1), rgb)
             depth = depth.masked_fill(hidden, 0.0)
             valid = valid & ~hidden
         return rgb, depth, valid
 
-    def matrices(self, keys: Tensor) -> Tensor:
+    def matrices(self, draws: Tensor) -> Tensor:
         """(B, 2, 2) from output to input, both relative to the picture's centre in pixels, x before y."""
         limit = math.radians(self.settings.rotation_degrees)
-        angle = (2 * uniform(keys, draw=_ROTATE) - 1) * limit
-        mirror = 1 - 2 * (uniform(keys, draw=_FLIP) < self.settings.flip).float()
+        angle = (2 * draws[_ROTATE] - 1) * limit
+        mirror = 1 - 2 * (draws[_FLIP] < self.settings.flip).float()
         cos, sin = angle.cos(), angle.sin()
         return torch.stack([mirror * cos, -mirror * sin, sin, cos], dim=1).reshape(-1, 2, 2)
 
-    def _jitter(self, rgb: Tensor, *, keys: Tensor) -> Tensor:
+    def _jitter(self, rgb: Tensor, *, draws: Tensor) -> Tensor:
         """Brightness, contrast and saturation at once: they are linear, so one 3 × 3 matrix and one offset a sample."""
-        factors = {
-            draw: 1 + (2 * uniform(keys, draw=draw) - 1) * strength
-            for draw, strength in (
-                (_BRIGHTNESS, self.settings.brightness),
-                (_CONTRAST, self.settings.contrast),
-                (_SATURATION, self.settings.saturation),
-            )
-        }
-        return jitter_colours(
-            rgb, brightness=factors[_BRIGHTNESS], contrast=factors[_CONTRAST], saturation=factors[_SATURATION]
-        )
+        strengths = (self.settings.brightness, self.settings.contrast, self.settings.saturation)
+        spread = 2 * draws[_BRIGHTNESS : _SATURATION + 1] - 1  # (3, B)
+        brightness, contrast, saturation = 1 + spread * constant(strengths, device=rgb.device)[:, None]
+        return jitter_colours(rgb, brightness=brightness, contrast=contrast, saturation=saturation)
 
-    def _rectangles(self, keys: Tensor, *, height: int, width: int) -> Tensor:
+    def _rectangles(self, draws: Tensor, *, height: int, width: int) -> Tensor:
         """(B, 1, H, W) bool: pixels whose centre lies in the sample's rectangle; all false where none is erased."""
-        area = _between(uniform(keys, draw=_AREA), self.settings.erase_area) * height * width
+        area = _between(draws[_AREA], self.settings.erase_area) * height * width
         low, high = self.settings.erase_aspect
-        aspect = _between(uniform(keys, draw=_ASPECT), (math.log(low), math.log(high))).exp()
+        aspect = _between(draws[_ASPECT], (math.log(low), math.log(high))).exp()
         tall, wide = (area * aspect).sqrt().clamp(max=height), (area / aspect).sqrt().clamp(max=width)
-        top, left = uniform(keys, draw=_TOP) * (height - tall), uniform(keys, draw=_LEFT) * (width - wide)
-        tall = torch.where(uniform(keys, draw=_ERASE) < self.settings.erase, tall, 0.0)
+        top, left = draws[_TOP] * (height - tall), draws[_LEFT] * (width - wide)
+        tall = torch.where(draws[_ERASE] < self.settings.erase, tall, 0.0)
         rows = _inside(top, tall, count=height)[:, None, :, None]
         columns = _inside(left, wide, count=width)[:, None, None, :]
         return rows & columns
@@ -133,25 +128,35 @@ def rotate_and_flip(rgb: Tensor, depth: Tensor, valid: Tensor, *, matrices: Tens
     valid where they have at least half of the weight; beyond the border there is none.
     """
     height, width = rgb.shape[2:]
-    # grid_sample's coordinates run from −1 to 1 along either side
-    stretch = constant(((1.0, height / width), (width / height, 1.0)), device=matrices.device)
-    affine = functional.pad(matrices * stretch, (0, 1))  # (B, 2, 3)
-    grid = functional.affine_grid(affine, [len(rgb), 1, height, width], align_corners=False)
-    planes = torch.cat([rgb, depth, valid.float()], dim=1)  # (B, 5, H, W): one look-up for all
+    planes = rgb.new_empty(len(rgb), 5, height, width)  # one look-up for all
+    planes[:, :3], planes[:, 3:4], planes[:, 4:] = rgb, depth, valid
+    places = _places(matrices, height=height, width=width)  # (B, 2, H, W)
+    grid = places.permute(0, 2, 3, 1)
     planes = functional.grid_sample(planes, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
-    weight = planes[:, 4:5]
-    inside = (grid.abs() <= 1).all(dim=3)[:, None]
-    valid = (weight >= 0.5) & inside
-    depth = torch.where(valid, planes[:, 3:4] / weight.clamp(min=0.5), 0.0)
+    weight = planes[:, 4:]
+    valid = (weight >= 0.5) & (places.abs().amax(dim=1, keepdim=True) <= 1)
+    depth = (planes[:, 3:4] / weight.clamp(min=0.5)).masked_fill_(~valid, 0.0)
     return planes[:, :3], depth, valid
+
+
+def _places(matrices: Tensor, *, height: int, width: int) -> Tensor:
+    """(B, 2, H, W): where every pixel is looked up, x and y, in ``grid_sample``'s units: −1 to 1 along either side."""
+    stretch = constant(((1.0, height / width), (width / height, 1.0)), device=matrices.device)
+    from_x, from_y = (matrices * stretch)[..., None, None].unbind(dim=2)  # (B, 2, 1, 1)
+    x, y = (
+        (2 * torch.arange(count, dtype=torch.float32, device=matrices.device) + (1 - count)) / count
+        for count in (width, height)
+    )
+    return from_x * x + from_y * y[:, None]
 
 
 def jitter_colours(rgb: Tensor, *, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
     """``rgb`` (B, 3, H, W) in [0, 1] → the same, by factors (B,) each, in this order, cut to [0, 1] once at the end."""
     luma = constant(LUMA, device=rgb.device)
     mean_luma = brightness * (rgb.mean(dim=(2, 3)) @ luma)  # (B,)
-    grey = torch.ones(3, 1, device=rgb.device) * luma  # (3, 3): each pixel's luma in all channels
-    mix = saturation[:, None, None] * torch.eye(3, device=rgb.device) + (1 - saturation)[:, None, None] * grey
+    grey = luma.expand(3, 3)  # each pixel's luma in all channels
+    colour = constant(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), device=rgb.device) - grey
+    mix = grey + saturation[:, None, None] * colour
     mix = (brightness * contrast)[:, None, None] * mix  # (B, 3, 3)
     offset = ((1 - contrast) * mean_luma)[:, None, None]  # (B, 1, 1)
     flat = torch.baddbmm(offset, mix, rgb.flatten(2))  # (B, 3, H·W)

@@ -80,9 +80,10 @@ class FoldNormalisation(nn.Module):
 
         The depth comes out with ``depth_channels`` equal channels, 0 (the mean) where there is no data.
         """
-        rgb = torch.addcmul(-self.rgb_mean / self.rgb_std, rgb, 1 / self.rgb_std)
-        z_score = torch.addcmul(-self.depth_mean / self.depth_std, depth, 1 / self.depth_std)
-        return rgb, torch.where(valid, z_score, 0.0).expand(-1, depth_channels, -1, -1)
+        # a product and a sum in place: faster on a CPU than addcmul, which takes no vector instructions here
+        rgb = (rgb * (1 / self.rgb_std)).sub_(self.rgb_mean / self.rgb_std)
+        z_score = (depth * (1 / self.depth_std)).sub_(self.depth_mean / self.depth_std)
+        return rgb, z_score.masked_fill_(~valid, 0.0).expand(-1, depth_channels, -1, -1)
 
 
 def _moments(moments: Moments, *, scale: float, what: str) -> tuple[list[float], list[float]]:

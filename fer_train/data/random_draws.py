@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import torch
 from torch import Tensor
 
 _INCREMENT: Final = 0x9E3779B97F4A7C15
@@ -23,8 +24,17 @@ def sample_keys(rows: Tensor, *, seed: int, epoch: int) -> Tensor:
 
 def uniform(keys: Tensor, *, draw: int) -> Tensor:
     """The ``draw``-th uniform number of every key: (B,) int64 → (B,) float32 in [0, 1), multiples of 2⁻²⁴."""
-    bits = _scramble(keys + _signed(_INCREMENT * (draw + 1)))
-    return _shift_right(bits, 40).float() * 2.0**-24
+    return _uniform(keys + _signed(_INCREMENT * (draw + 1)))
+
+
+def uniforms(keys: Tensor, *, draws: int) -> Tensor:
+    """The first ``draws`` uniform numbers of every key at once: (B,) int64 → (draws, B) float32, as by ``uniform``."""
+    numbers = torch.arange(1, draws + 1, device=keys.device)
+    return _uniform(keys + numbers[:, None] * _signed(_INCREMENT))
+
+
+def _uniform(counters: Tensor) -> Tensor:
+    return _shift_right(_scramble(counters), 40).float() * 2.0**-24
 
 
 def network_seed(*, seed: int, step: int, part: int) -> int:

@@ -105,7 +105,9 @@ class ResidentData:
 
     def gather(self, rows: Tensor) -> Batch:
         """The samples in ``rows`` (B,) int64 on the device, as floats."""
-        return make_batch(self.rgb[rows], stored_depth(self.depth[rows]), labels=self._labels_here[rows], rows=rows)
+        # index_select copies whole samples, where rgb[rows] would go pixel by pixel
+        rgb, depth, labels = (each.index_select(0, rows) for each in (self.rgb, self.depth, self._labels_here))
+        return make_batch(rgb, stored_depth(depth), labels=labels, rows=rows)
 
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over ``rows``, of the pictures as they are here (resized, equalised), in stored units."""

@@ -66,6 +66,15 @@ def seed_libraries(seed: int) -> None:
     np.random.seed(seed % 2**32)  # noqa: NPY002 - not for us: for libraries that use the global generator
 
 
+def seed_network(seed: int, device: torch.device) -> None:
+    """Seed what a network on ``device`` draws from. ``torch.manual_seed`` visits all kinds of devices: 0.4 ms."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
+
+
 def _first_line(error: Exception) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -27,9 +27,10 @@ from fer_train.data.random_draws import network_seed
 from fer_train.losses import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
 from fer_train.training.batch_statistics import SharedBatchStatistics
-from fer_train.training.checkpoint import load_checkpoint, save_checkpoint
+from fer_train.training.checkpoint import load_checkpoint, save_checkpoint, seed_network
+from fer_train.training.inputs import Inputs
 from fer_train.training.out_of_memory import explaining_out_of_memory
-from fer_train.training.processes import Part, gathered, own_parts, share_of_rows
+from fer_train.training.processes import gathered, share_of_rows
 from fer_train.training.schedule import make_optimiser, make_schedule
 from fer_train.training.scores import ACCURACIES, scores_of
 from fer_train.training.state import State
@@ -85,6 +86,7 @@ class FoldTraining:
                 f"{fabric.world_size} processes share batches of {most} micro-batches: some would have nothing to do",
                 hint="start fewer processes, or set a smaller training.micro_batch_size (which changes the result)",
             )
+        self.inputs = Inputs(self.steps, batches=batches, fabric=fabric, judged=self._judged_reads)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, config.optimiser, fused=config.machine.precision != "16-mixed")
         schedule = make_schedule(optimiser, config.optimiser, total_steps=self.steps.total)
@@ -110,7 +112,7 @@ class FoldTraining:
         if self.checkpoint.exists():
             self.state.restore(load_checkpoint(self.checkpoint), self.fabric.device)
         if not self.state.finished:
-            self.batches.data.announce(self._reads())
+            self.inputs.start(self.state.step, validations=self.validation_positions)
 
     def advance(self) -> None:
         """One optimiser step with all that belongs to it: schedule, history, validation, checkpoint."""
@@ -119,7 +121,7 @@ class FoldTraining:
         rates = self.state.schedule.get_last_lr()
         trial = partial(self._try_batch, group, epoch)
         with explaining_lone_samples(), explaining_out_of_memory(trial, size=len(group)):
-            self._optimiser_step(group, epoch=epoch)
+            self._optimiser_step(group)
         self.state.schedule.step()
         self.state.step += 1
         if self.state.ema:
@@ -133,33 +135,19 @@ class FoldTraining:
         self.state.finished = self.state.step == self.steps.total or self._should_stop()
         self._read_and_save()
 
-    def _own_parts(self, group: Rows) -> list[Part]:
-        micro_batches = self.steps.micro_batches(group)
-        return own_parts(micro_batches, rank=self.fabric.global_rank, world=self.fabric.world_size)
-
-    def _reads(self) -> Iterator[Rows]:
-        """Every batch of rows that this process will ask for from now on, in order."""
-        for step in range(self.state.step, self.steps.total):
-            for part in self._own_parts(self.steps.samples(step)):
-                yield part.rows
-            if step % self.steps.per_epoch + 1 in self.validation_positions:
-                yield from self._judged_batches(self.rows.val)
-                if self.rows.inner is not None:
-                    yield from self._judged_batches(self.rows.inner)
-
-    def _optimiser_step(self, group: Rows, *, epoch: int) -> None:
+    def _optimiser_step(self, group: Rows) -> None:
         """Forward and backward over the micro-batches, one clipped step of AdamW, then the loss's centers move.
 
         The gradient is that of the mean over the group, also where the last group of an epoch is smaller.
         """
         self.forward.train()
-        parts = self._own_parts(group)
+        parts = self.inputs.parts_of(group)
         loss_sum = correct = torch.zeros((), device=self.fabric.device)
         features, labels = list[Tensor](), list[Tensor]()
         with self.statistics.of_step(parts, count=len(self.steps.micro_batches(group))) as fading:
             for part in parts:
-                torch.manual_seed(network_seed(seed=self.seed, step=self.state.step, part=part.number))
-                batch = self.batches.training(part.rows, epoch=epoch)
+                seed_network(network_seed(seed=self.seed, step=self.state.step, part=part.number), self.fabric.device)
+                batch = self.inputs.next()
                 with self.fabric.no_backward_sync(self.forward, enabled=part is not parts[-1]):  # type: ignore[arg-type]
                     output = self.forward(batch.rgb, batch.depth)
                     loss = self.state.loss(output.logits, output.features, batch.labels) * part.weight
@@ -211,6 +199,12 @@ class FoldTraining:
     def _judged_batches(self, rows: Rows) -> tuple[Rows, ...]:
         """The part of ``rows`` that this process judges, in batches."""
         return share_of_rows(rows, self.fabric).split(self.config.machine.validation_batch_size)
+
+    def _judged_reads(self) -> Iterator[Rows]:
+        """What a validation reads."""
+        yield from self._judged_batches(self.rows.val)
+        if self.rows.inner is not None:
+            yield from self._judged_batches(self.rows.inner)
 
     def outputs(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
         """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode, without gradients."""

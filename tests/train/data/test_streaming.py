@@ -174,8 +174,8 @@ def test_trained_weights_are_the_same_bit_for_bit(tmp_path, stored):
         logits = training.final_outputs()[0]
         states[-1]["logits"] = logits
         if kind == "streamed":
-            # 2 epochs of 12 + 12 + 2 samples in micro-batches of 5, 2 validations each of val and inner, and the last
-            assert data.hits == 2 * (3 + 3 + 1 + 2 * 2) + 1
+            # 2 epochs of 12 + 12 and, after a validation, 2 samples; 2 validations each of val and inner, and the last
+            assert data.hits == 2 * (1 + 1 + 2 * 2) + 1
             data.close()
     for name in ("network", "loss", "ema"):
         for key, value in states[0][name].items():

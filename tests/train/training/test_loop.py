@@ -74,7 +74,8 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(start):
                 {name: parameter.grad.clone() for name, parameter in network.named_parameters()}
             )
         )
-        training._optimiser_step(training.steps.samples(2), epoch=0)  # the partial group: 5 samples
+        training.inputs.start(2, validations=())
+        training._optimiser_step(training.steps.samples(2))  # the partial group: 5 samples
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=1e-5, msg=name)
 
@@ -101,11 +102,11 @@ def test_a_loss_that_is_not_a_number_stops_with_step_samples_and_advice(start):
     training = start(training__epochs=2)
     step = training._optimiser_step
 
-    def poisoned(group, *, epoch):
+    def poisoned(group):
         if training.state.step == 1:
             with torch.no_grad():
                 next(iter(training.state.network.parameters())).fill_(float("nan"))
-        step(group, epoch=epoch)
+        step(group)
 
     training._optimiser_step = poisoned
     with pytest.raises(FerError) as caught:

@@ -1,0 +1,95 @@
+"""What goes through the network during training, in its order: known beforehand, read ahead, made several at once.
+
+Small micro-batches cost more in calls than in pixels, so those of several steps are made together and cut apart. Which
+ones belong together follows from the position in the epoch alone, also where training goes on in the middle of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Final, NamedTuple, final
+
+import torch
+from lightning_fabric import Fabric
+
+from fer_train.data.batches import Batches, NetworkInput
+from fer_train.training.processes import Part, own_parts
+from fer_train.training.steps import Rows, Steps
+
+MADE_AT_ONCE: Final = 64
+"""Samples of smaller micro-batches are made together up to so many (a larger micro-batch is made as a whole)."""
+
+
+class Stretch(NamedTuple):
+    """Micro-batches that are made together; no validation lies between them, and no end of an epoch."""
+
+    parts: list[tuple[int, Part]]
+    """(step, micro-batch of this process), in order."""
+    validated: bool
+    """Whether a validation follows."""
+
+    @property
+    def rows(self) -> Rows:
+        """Of all its micro-batches."""
+        return torch.cat([part.rows for _, part in self.parts]) if len(self.parts) > 1 else self.parts[0][1].rows
+
+
+@final
+class Inputs:
+    """The micro-batches of one process, one after the other; ``start`` first, then ``next`` for each in order."""
+
+    def __init__(self, steps: Steps, *, batches: Batches, fabric: Fabric, judged: Callable[[], Iterable[Rows]]) -> None:
+        self._steps, self._batches, self._fabric, self._judged = steps, batches, fabric, judged
+        self._validations: Collection[int] = ()
+        self._made: Iterator[NetworkInput] = iter(())
+
+    def start(self, step: int, *, validations: Collection[int]) -> None:
+        """Begin at ``step``: the samples to come are announced to whoever reads them.
+
+        ``validations``: after which positions of an epoch (from 1) the samples are wanted that ``judged`` yields.
+        """
+        self._validations = validations
+        self._batches.data.announce(self._reads(step))
+        self._made = self._make(step)
+
+    def next(self) -> NetworkInput:
+        """The micro-batch that comes next."""
+        return next(self._made)
+
+    def parts_of(self, group: Rows) -> list[Part]:
+        """The micro-batches of a step that this process passes through the network."""
+        micro_batches = self._steps.micro_batches(group)
+        return own_parts(micro_batches, rank=self._fabric.global_rank, world=self._fabric.world_size)
+
+    def _make(self, first: int) -> Iterator[NetworkInput]:
+        for stretch in self._stretches(first):
+            made = self._batches.training(stretch.rows, epoch=stretch.parts[0][0] // self._steps.per_epoch)
+            sizes = [len(part.rows) for _, part in stretch.parts]
+            pieces = zip(*(each.split(sizes) for each in made), strict=True)
+            for (step, _), piece in zip(stretch.parts, pieces, strict=True):
+                if step >= first:
+                    yield NetworkInput(*piece)
+
+    def _reads(self, first: int) -> Iterator[Rows]:
+        """Every batch of rows that will be asked for, in order."""
+        for stretch in self._stretches(first):
+            yield stretch.rows
+            if stretch.validated:
+                yield from self._judged()
+
+    def _stretches(self, first: int) -> Iterator[Stretch]:
+        """All that end at ``first`` or later; they are cut as if training had begun with the epoch."""
+        per_epoch = self._steps.per_epoch
+        parts: list[tuple[int, Part]] = []
+        for step in range(first - first % per_epoch, self._steps.total):
+            for part in self.parts_of(self._steps.samples(step)):
+                if parts and sum(len(other.rows) for _, other in parts) + len(part.rows) > MADE_AT_ONCE:
+                    if parts[-1][0] >= first:
+                        yield Stretch(parts, validated=False)
+                    parts = []
+                parts.append((step, part))
+            validated = step % per_epoch + 1 in self._validations
+            if validated or (step + 1) % per_epoch == 0:
+                if step >= first:
+                    yield Stretch(parts, validated)
+                parts = []
