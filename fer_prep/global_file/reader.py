@@ -89,10 +89,11 @@ class GlobalFile:
         self.depth_unit_mm = float(np.asarray(attrs["depth_unit_mm"]).item())
         self.created_by: str = attribute_text(attrs["created_by"])
         self.settings: dict[str, Any] = json.loads(attribute_text(attrs["settings"]))
-        self.shard_sizes: tuple[int, ...] = tuple(
-            n for _, n, _ in json.loads(attribute_text(attrs.get("shards", "[]")))
-        )
-        """Rows of each file that the dataset is spread over, in order; empty where it is one file."""
+        shards = json.loads(attribute_text(attrs.get("shards", "[]")))
+        self.shard_names: tuple[str, ...] = tuple(name for name, _, _ in shards)
+        """The files beside this one that the dataset is spread over, in row order; empty where it is one file."""
+        self.shard_sizes: tuple[int, ...] = tuple(n for _, n, _ in shards)
+        """Rows of each of them."""
         self.n = int(dataset_at(root, "rgb").shape[0])
         self.height, self.width = (int(v) for v in dataset_at(root, "rgb").shape[1:3])
 

@@ -12,6 +12,7 @@ from typing import Final
 import torch
 
 from fer_prep.errors import UsageError
+from fer_prep.global_file.direct import DirectPixels
 from fer_prep.global_file.reader import GlobalFile
 from fer_prep.program.free_memory import free_memory_bytes
 from fer_prep.progress import Progress, silent
@@ -52,10 +53,11 @@ def load_data(
     if needed <= limit:
         say(f"{pixels}: kept there")
         return ResidentData.read(file, wanted, device=device, progress=progress)
-    workers, reason = reading_workers(machine.reading_workers, device, file=file)
-    said = f"{workers} reading process{'es' if workers != 1 else ''}" if workers else "no reading processes"
-    say(f"{pixels}: streamed, {said}{reason}")
-    return StreamingData(file, wanted, device=device, workers=workers, progress=progress)
+    direct = DirectPixels.of(file)
+    workers, reason = reading_workers(machine.reading_workers, device, file=file, processes=direct is None)
+    kind = "thread" if direct else "process" if workers == 1 else "processe"
+    say(f"{pixels}: streamed, {workers or 'no'} reading {kind}{'s' if workers != 1 else ''}{reason}")
+    return StreamingData(file, wanted, device=device, workers=workers, direct=direct, progress=progress)
 
 
 def memory_limit(setting: str, device: torch.device) -> tuple[int, str]:
@@ -84,13 +86,15 @@ def describe_bytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def reading_workers(wanted: int, device: torch.device, *, file: GlobalFile) -> tuple[int, str]:
-    """(number of reading processes, remark): by the processors, and by the shared memory that batches pass through."""
+def reading_workers(wanted: int, device: torch.device, *, file: GlobalFile, processes: bool) -> tuple[int, str]:
+    """(number of reading threads or processes, remark): by the processors, and by the shared memory that the batches of
+    processes pass through.
+    """
     if wanted < 0:
-        # on a CPU the network wants the processors itself, and one process reads more than it can take
+        # on a CPU the network wants the processors itself, and one thread reads more than it can take
         per_process = len(os.sched_getaffinity(0)) // processes_here()
         wanted = min(MOST_WORKERS, max(1, per_process - 1)) if device.type == "cuda" else 1
-    if not wanted or not _SHARED_MEMORY.is_dir():
+    if not wanted or not processes or not _SHARED_MEMORY.is_dir():
         return wanted, ""
     piece = ROWS_A_PIECE * file.height * file.width * BYTES_A_PIXEL
     # one more that is being read, one that is being used

@@ -1,9 +1,9 @@
-"""A dataset that does not fit into memory: worker processes read the batches that are about to be wanted.
+"""A dataset that does not fit into memory: the batches that are about to be wanted are read ahead.
 
-Which rows training will ask for, and in which order, is known long before (``epoch_order``), so PyTorch's DataLoader
-reads ahead with exactly these rows: workers open the file at their first read, each read is sorted by row, pages are
-pinned for a GPU, and the copy to it runs on a stream of its own beside the computation. Memory is that of the pieces
-on their way, whatever the size of the dataset.
+Which rows training will ask for, and in which order, is known long before (``epoch_order``). Threads read exactly these
+past HDF5; where pixels are compressed, HDF5 unpacks them in the worker processes of PyTorch's DataLoader, since it does
+one thing at a time in a process. Pages are pinned for a GPU, and the copy to it runs on a stream of its own beside the
+computation. Memory is that of the pieces on their way, whatever the size of the dataset.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from __future__ import annotations
 import multiprocessing
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, NamedTuple, final
+from typing import Any, Final, NamedTuple, Self, final
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fer_prep.errors import EngineError, FerError
+from fer_prep.global_file.direct import DirectPixels
 from fer_prep.global_file.reader import GlobalFile, PixelSums, total_sums
 from fer_prep.progress import Progress, silent
 from fer_train.data.pixel_store import (
@@ -38,7 +40,7 @@ ROWS_A_PIECE: Final = 64
 """Larger batches come in pieces of so many samples, so that what is under way stays small (22 MB each at 260²)."""
 
 PIECES_AHEAD: Final = 2
-"""Pieces that every worker has read or is reading beyond the one that is wanted."""
+"""Pieces that every thread or process has read or is reading beyond the one that is wanted."""
 
 
 class Piece(NamedTuple):
@@ -66,7 +68,10 @@ class PieceReader(Dataset[Piece | FerError]):
         return {**self.__dict__, "_file": None}
 
     def __getitem__(self, rows: Tensor) -> Piece | FerError:
-        """What went wrong is returned: an error raised in a worker of a DataLoader arrives as text."""
+        """What went wrong is returned: an error raised in a worker of a DataLoader arrives as text.
+
+        Processes read through HDF5, which can unpack.
+        """
         try:
             self._file = self._file or GlobalFile.open(self.path)
             ascending, back = rows.unique(sorted=True, return_inverse=True)
@@ -75,6 +80,57 @@ class PieceReader(Dataset[Piece | FerError]):
             return Piece(*(each[back] for each in pixels), labels=self.labels[rows], rows=rows)
         except FerError as error:
             return error
+
+
+@final
+class ReadingThreads:
+    """Reads the pieces of a plan ahead in threads of this process; an iterator over them, in order."""
+
+    def __init__(self, pixels: DirectPixels, file: GlobalFile, *, labels: Tensor, threads: int, pinned: bool) -> None:
+        self._pixels, self._labels, self._pinned = pixels, labels, pinned
+        self._size = (file.height, file.width)
+        self._ahead = threads * PIECES_AHEAD
+        self._threads = ThreadPoolExecutor(max(1, threads), thread_name_prefix="reading")
+        self._plan: Iterator[Tensor] = iter(())
+        self._under_way: deque[Future[Piece]] = deque()
+
+    def start(self, plan: Iterable[Tensor]) -> Self:
+        """Forget what was under way, and begin with ``plan``, which may be endless."""
+        while self._under_way:
+            self._under_way.pop().cancel()
+        self._plan = iter(plan)
+        self._read_ahead()
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Piece:
+        if not self._under_way:
+            raise StopIteration
+        piece = self._under_way.popleft().result()
+        self._read_ahead()
+        return piece
+
+    def read(self, rows: Tensor) -> Piece:
+        """The samples in ``rows`` (B,), here and now."""
+        rgb = torch.empty(len(rows), *self._size, 3, dtype=torch.uint8, pin_memory=self._pinned)
+        depth = torch.empty(len(rows), *self._size, dtype=torch.int16, pin_memory=self._pinned)
+        self._pixels.read_into(rows.numpy(), rgb=rgb.numpy(), depth=depth.numpy())
+        return Piece(rgb, depth, self._labels[rows], rows)
+
+    def close(self) -> None:
+        """End the threads when they have done what they are at."""
+        self.start(())
+        self._threads.shutdown()
+        self._pixels.close()
+
+    def _read_ahead(self) -> None:
+        while len(self._under_way) < self._ahead:
+            rows = next(self._plan, None)
+            if rows is None:
+                return
+            self._under_way.append(self._threads.submit(self.read, rows))
 
 
 @final
@@ -88,6 +144,7 @@ class StreamingData:
         *,
         device: torch.device,
         workers: int,
+        direct: DirectPixels | None,
         progress: Progress = silent,
     ) -> None:
         self.file, self.ids, self.classes = file, file.ids, wanted.classes
@@ -99,7 +156,9 @@ class StreamingData:
         self._reader = PieceReader(file.path, labels=self.labels)
         self._plan = _Plan()
         self._workers = workers
-        self._loader = self._make_loader()
+        pinned = device.type == "cuda"
+        self._threads = direct and ReadingThreads(direct, file, labels=self.labels, threads=workers, pinned=pinned)
+        self._loader = None if direct else self._make_loader()
         self._arriving: Iterator[Piece | FerError] = iter(())
         self._copies = torch.cuda.Stream(device) if device.type == "cuda" else None
         self._sums = self._measure(progress) if wanted.changes(file) else None
@@ -117,9 +176,10 @@ class StreamingData:
         workers: int = 1,
         progress: Progress = silent,
     ) -> StreamingData:
-        """The arguments are those of ``ResidentData.load``; ``workers`` 0 reads in this process."""
+        """The arguments are those of ``ResidentData.load``; ``workers`` 0 reads when the samples are asked for."""
         file, wanted = open_wanted(path, classes=classes, image_size=image_size, equalise=equalise)
-        return cls(file, wanted, device=torch.device(device), workers=workers, progress=progress)
+        direct = DirectPixels.of(file)
+        return cls(file, wanted, device=torch.device(device), workers=workers, direct=direct, progress=progress)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -132,7 +192,10 @@ class StreamingData:
         """Start reading ahead; ``batches`` may be endless, it is asked for more as the reading goes on."""
         if self._workers:
             self._plan.replace(batches)
-            self._arriving = iter(self._loader)
+            if self._threads:
+                self._arriving = self._threads.start(self._plan)
+            elif self._loader is not None:
+                self._arriving = iter(self._loader)
 
     def gather(self, rows: Tensor) -> Batch:
         """The samples in ``rows`` (B,) int64 on the CPU, as floats on the device."""
@@ -144,9 +207,11 @@ class StreamingData:
         return self.file.statistics(rows) if self._sums is None else total_sums(self._sums, rows)
 
     def close(self) -> None:
-        """End the workers; ``announce`` starts new ones."""
+        """End the reading; afterwards nothing may be announced."""
         self._plan.replace(())
-        self._arriving, self._loader = iter(()), self._make_loader()
+        self._arriving, self._loader = iter(()), None
+        if self._threads:
+            self._threads.close()
 
     def _make_loader(self) -> DataLoader[Piece | FerError]:
         """Workers come from a fork server that knows no thread, no GPU and no open file; they stay until the end."""
@@ -173,7 +238,8 @@ class StreamingData:
     def _pieces(self, rows: Tensor) -> Iterator[Piece]:
         """The samples in ``rows``, in order; as they arrive from the workers, or read here."""
         if not self._plan.is_next(rows):
-            yield from (_checked(self._reader[part]) for part in rows.split(ROWS_A_PIECE))
+            read = self._threads.read if self._threads else self._reader.__getitem__
+            yield from (_checked(read(part)) for part in rows.split(ROWS_A_PIECE))
             return
         self.hits += 1
         for _ in range(self._plan.take()):
@@ -221,7 +287,7 @@ class StreamingData:
 
 @final
 class _Plan:
-    """The sampler of the DataLoader: the announced batches, in pieces; remembers which are under way."""
+    """The announced batches, in pieces; remembers which are under way. A sampler for the DataLoader."""
 
     def __init__(self) -> None:
         self._batches: Iterator[Tensor] = iter(())

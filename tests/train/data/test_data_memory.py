@@ -34,7 +34,7 @@ def test_the_limit_decides(dataset, limit, kind):
     [line] = said
     assert line.startswith("data: 0 MB of pixels, 0 MB allowed on cpu (as set): ")
     assert ("kept there" in line) == (kind is ResidentData)
-    assert ("streamed, no reading processes" in line) == (kind is StreamingData)
+    assert ("streamed, no reading threads" in line) == (kind is StreamingData)
 
 
 def test_the_size_is_that_of_the_pictures_as_they_will_be(dataset):
@@ -51,7 +51,7 @@ def test_by_itself_it_takes_half_of_what_is_free(dataset, monkeypatch):
     data = load_data(dataset, device=CPU, say=said.append)
     assert isinstance(data, StreamingData)
     assert "half of what is free" in said[0]
-    assert "1 reading process" in said[0]
+    assert "1 reading thread" in said[0]
 
 
 def test_processes_of_one_machine_share_its_memory(monkeypatch):
@@ -60,14 +60,19 @@ def test_processes_of_one_machine_share_its_memory(monkeypatch):
     assert memory_limit("auto", CPU) == (1_000_000, "half of what is free")
 
 
-def test_too_little_shared_memory_means_fewer_workers(dataset, monkeypatch):
+def test_too_little_shared_memory_means_fewer_workers(dataset, tmp_path, monkeypatch):
+    packed = write_global(tmp_path / "gzip.h5", make_rows({"bu3dfe": 2}), compression={"compression": "gzip"})
+
     class Usage:
         free = 64 * 32 * 32 * 5 * 4 * 2  # two workers' worth
 
     monkeypatch.setattr(data_memory.shutil, "disk_usage", lambda path: Usage)
     said = []
-    load_data(dataset, device=CPU, machine=MachineSettings(data_memory="0", reading_workers=5), say=said.append)
+    machine = MachineSettings(data_memory="0", reading_workers=5)
+    load_data(packed, device=CPU, machine=machine, say=said.append)
     assert "2 reading processes (more do not fit into /dev/shm" in said[0]
+    load_data(dataset, device=CPU, machine=machine, say=said.append)
+    assert said[1].endswith("streamed, 5 reading threads")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Streamed data: the same batches and the same trained weights as from memory, from workers that may die."""
+"""Streamed data: the same batches and trained weights as from memory, from threads, or workers that may die."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ROWS = [torch.tensor(rows) for rows in ([5, 1, 3], list(range(69, -1, -1)), [7],
 """The second is larger than a piece."""
 
 
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    """70 samples of 32²."""
+@pytest.fixture(scope="module", params=[None, {"compression": "gzip"}], ids=["plain", "gzip"])
+def dataset(tmp_path_factory, request):
+    """70 samples of 32²: read by threads, and by processes where they are compressed."""
     path = tmp_path_factory.mktemp("data") / "global.h5"
-    return write_global(path, make_rows({"bu3dfe": 6, "cald3r": 4}))
+    return write_global(path, make_rows({"bu3dfe": 6, "cald3r": 4}), compression=request.param)
 
 
 @pytest.fixture
@@ -47,6 +47,8 @@ def one_thread():
 
 
 def worker_pids(data: StreamingData) -> list[int]:
+    if data._loader is None:
+        return [thread.native_id for thread in data._threads._threads._threads]
     return [process.pid for process in data._loader._iterator._workers]
 
 
@@ -128,7 +130,9 @@ def test_samples_of_other_classes_are_refused_alike(dataset):
 
 
 @pytest.mark.slow
-def test_a_killed_worker_ends_the_reading_with_advice(dataset, streaming):
+def test_a_killed_worker_ends_the_reading_with_advice(tmp_path):
+    path = write_global(tmp_path / "global.h5", make_rows({"bu3dfe": 6, "cald3r": 4}), compression={"compression": 1})
+    streaming = StreamingData.open(path, workers=1)
     streaming.announce(torch.arange(70).repeat(1000).split(8))
     streaming.gather(torch.arange(8))
     os.kill(worker_pids(streaming)[0], signal.SIGKILL)
@@ -138,8 +142,9 @@ def test_a_killed_worker_ends_the_reading_with_advice(dataset, streaming):
 
 
 @pytest.mark.slow
-def test_a_file_that_becomes_unreadable_is_named(tmp_path):
-    path = write_global(tmp_path / "global.h5", make_rows({"bu3dfe": 2}))
+@pytest.mark.parametrize("compression", [None, {"compression": "gzip"}], ids=["plain", "gzip"])
+def test_a_file_that_becomes_unreadable_is_named(tmp_path, compression):
+    path = write_global(tmp_path / "global.h5", make_rows({"bu3dfe": 2}), compression=compression)
     streamed = StreamingData.open(path, workers=1)
     path.write_bytes(b"not a dataset any more")
     streamed.announce([torch.tensor([0])])

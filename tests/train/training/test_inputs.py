@@ -1,4 +1,4 @@
-"""What goes through the network comes in order and is the same, wherever training begins and whatever is made together."""
+"""What goes through the network comes in order, the same wherever training begins and whatever is made at once."""
 
 from __future__ import annotations
 
