@@ -166,7 +166,8 @@ class MachineSettings:
     """What the pixels may take on the device, such as ``8GB``; larger datasets are streamed. ``auto`` is half of what
     is free, ``0`` always streams."""
     reading_workers: int = -1
-    """Processes that read ahead where the data is streamed; −1 goes by the machine, 0 reads in the training process."""
+    """Threads (compressed files: processes) that read ahead where the data is streamed; −1 goes by the machine, 0 reads
+    when the samples are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ def _places_of(dataset: h5py.Dataset, kind: np.dtype, size: tuple[int, int]) -> 
 
 def _read_all(descriptor: int, pixels: NDArray[Any], place: int, *, path: Path) -> None:
     """preadv(2) until every byte is there."""
-    rest = memoryview(pixels.reshape(-1).view(np.uint8))
+    rest = pixels.reshape(-1).view(np.uint8).data
     while rest:
         try:
             count = os.preadv(descriptor, [rest], place)
