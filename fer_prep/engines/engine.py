@@ -43,6 +43,11 @@ class Engine(Protocol):
         """Whether workers may run on other machines, or were started by someone else."""
         ...
 
+    @property
+    def threads(self) -> int:
+        """How many items may run side by side in one worker process."""
+        ...
+
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
     ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
@@ -61,6 +66,11 @@ class InProcessEngine:
     def remote(self) -> bool:
         """False: all of it is here."""
         return False
+
+    @property
+    def threads(self) -> int:
+        """One."""
+        return 1
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]

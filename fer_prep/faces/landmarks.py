@@ -47,6 +47,8 @@ class FinderSpec:
     kinds: tuple[str, ...] = ("mediapipe",)
     task_file: Path | None = None
     points_file: Path | None = None
+    beside: bool = False
+    """Let MediaPipe run in a process beside the one that asks; says where, not what, and is no setting of a user."""
 
     @classmethod
     def parse(cls, text: str, *, task_file: Path | None = None, points_file: Path | None = None) -> FinderSpec:
@@ -113,10 +115,12 @@ def make_finder(spec: FinderSpec | str) -> LandmarkFinder:
 
 def _make_one(kind: str, spec: FinderSpec) -> LandmarkFinder:
     if kind == "task":
-        return MediapipeFinder(task_file=spec.task_file)
+        return MediapipeFinder(task_file=spec.task_file, beside=spec.beside)
+    if kind == "mediapipe":
+        return MediapipeFinder(beside=spec.beside)
     if kind == "file" and spec.points_file is not None:
         return GivenPointsFinder(points_file=spec.points_file)
-    return {"mediapipe": MediapipeFinder, "dataset": DatasetFinder, "none": NoFinder}[kind]()
+    return {"dataset": DatasetFinder, "none": NoFinder}[kind]()
 
 
 @dataclass(frozen=True)

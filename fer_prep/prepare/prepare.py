@@ -68,7 +68,12 @@ def prepare(
         warnings=list(listing.warnings),
     )
     function = PrepareTask(
-        source=source, settings=settings, root=root, folder=out, code=code_version(source), debug=debug
+        source=source,
+        settings=settings_of_workers(settings, threads=engine.threads),
+        root=root,
+        folder=out,
+        code=code_version(source),
+        debug=debug,
     )
     if settings.landmarks.task_file is not None:
         summary.notes.append(f"landmarks by {settings.landmarks.describe()}")
@@ -84,7 +89,7 @@ def prepare(
         if part is not None:
             description[PART] = part.describe(whole)
         if extras.depth_unit_mm is not None:
-            verdict = _depth_unit_verdict(function, samples, extras, description, writer.earlier)
+            verdict = _depth_unit_verdict(source, samples, settings, extras, description, writer.earlier)
             description["depth_unit_check"] = verdict
             is_wrong = verdict["outcome"] in ("doubtful", "implausible")
             (summary.warnings if is_wrong else summary.notes).append(verdict["text"])
@@ -96,6 +101,12 @@ def prepare(
                 out, samples=shown, count=extras.preview, source=source, settings=settings, progress=progress
             )
     return summary
+
+
+def settings_of_workers(settings: PrepareSettings, *, threads: int) -> PrepareSettings:
+    """The same for worker processes that prepare so many samples side by side: more than one share a detector process,
+    which does not have to wait for Python's lock."""
+    return replace(settings, landmarks=replace(settings.landmarks, beside=threads > 1))
 
 
 def _run(
@@ -141,8 +152,9 @@ def _as_rejection(sample: Sample, outcome: Rejection | WorkerDied) -> Rejection:
 
 
 def _depth_unit_verdict(
-    function: PrepareTask,
+    source: Source,
     samples: Sequence[Sample],
+    settings: PrepareSettings,
     extras: Extras,
     description: Mapping[str, Any],
     earlier: Mapping[str, Any],
@@ -153,9 +165,9 @@ def _depth_unit_verdict(
     if same and isinstance(known, dict) and known.get("focal_px") == extras.focal_px:
         return known
     verdict = check_depth_unit(
-        function.source.load,
+        source.load,
         samples,
-        finder=finder_of(function.settings.landmarks),
+        finder=finder_of(settings.landmarks),
         depth_unit_mm=extras.depth_unit_mm or 0.0,
         focal_px=extras.focal_px,
     )
