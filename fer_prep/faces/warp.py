@@ -78,7 +78,7 @@ def _enlarged(rgb: NDArray[np.uint8], matrix: Matrix, *, size: int) -> NDArray[n
 
     First twice as many pixels by cubic, which falls on the same places between source pixels everywhere and is a
     filter; then linear between those. What linear interpolation blurs is sharpened before. Within half a grey level
-    of the exact cubic on faces: ``docs/decisions/0021-aligning-faster.md``.
+    of the exact cubic on faces: ``docs/decisions/0023-aligning-faster.md``.
     """
     rows, columns = _seen_window(matrix, size=size, raster_shape=rgb.shape[:2])
     seen = rgb[rows, columns]

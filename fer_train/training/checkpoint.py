@@ -19,7 +19,7 @@ from fer_prep.atomic_files import replacing
 from fer_prep.errors import UsageError
 
 FORMAT: Final = "fer-checkpoint"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
