@@ -90,7 +90,7 @@ def test_two_processes_that_stream_and_are_killed_go_on_as_if_nothing_was(tmp_pa
     broken, stream = tmp_path / "broken", "--data-memory=0"
     kill_after_checkpoints(command(data, broken, stream, processes=2), broken, count=3)
     said = train(data, broken, stream, "--resume", processes=2)
-    assert "streamed, 1 reading process" in said
+    assert "streamed, 1 reading thread" in said
     assert_same_run(broken, tmp_path / "one")
 
 
