@@ -98,11 +98,21 @@ def mediapipe_alone(samples: list[Sample], *, workers: int, ours: bool = False) 
 
 
 def align(
-    samples: list[Sample], *, source: RgbdPairs, root: Path, workers: int, threads: int, beside: bool = True
+    samples: list[Sample],
+    *,
+    source: RgbdPairs,
+    root: Path,
+    scratch: Path,
+    workers: int,
+    threads: int,
+    beside: bool = True,
 ) -> Speed:
-    """The work of ``fer-prep align`` from raw files to files under their final names, start-up left out."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    """The work of ``fer-prep align`` from raw files to files under their final names, start-up left out.
+
+    ``scratch`` keeps the files of all rounds: ext4 makes new ones much slower right after many were deleted.
+    """
+    if True:
+        folder = Path(tempfile.mkdtemp(dir=scratch))
         rgb_path(folder, "x").parent.mkdir()
         depth_path(folder, "x").parent.mkdir()
         settings = settings_of_workers(PrepareSettings(), threads=threads if beside else 1)
