@@ -76,8 +76,8 @@ def _face_mesh(mediapipe: Any) -> Detector:
     """What ``mediapipe.solutions.face_mesh.FaceMesh`` builds for static images, but run in the thread that asks.
 
     MediaPipe's own pool of threads hands one picture over some twenty times, and waits for a processor each time where
-    other work keeps them all busy; and ``process`` makes a class of named tuples for every picture, which takes 0.25
-    ms under Python's lock. The points are the same.
+    other work keeps them all busy; and ``process`` makes a class of named tuples for every picture. The points are
+    the same.
     """
     from mediapipe.framework import calculator_pb2
     from mediapipe.python.solution_base import SolutionBase

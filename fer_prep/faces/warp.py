@@ -34,8 +34,8 @@ Number = TypeVar("Number", bound=np.generic)
 
 def opencv_matrix(matrix: Matrix) -> Matrix:
     """The same map for integer-centre coordinates: both spaces shifted by half a pixel."""
-    shifted = np.array(matrix, np.float64)
-    shifted[:, 2] += shifted[:, :2] @ [0.5, 0.5] - 0.5
+    shifted = _from_shifted(matrix, 0.5, 0.5)
+    shifted[:, 2] -= 0.5
     return shifted
 
 
@@ -46,13 +46,15 @@ def transform_points(points: NDArray[np.float64], matrix: Matrix) -> NDArray[np.
 
 def inverse_matrix(matrix: Matrix) -> Matrix:
     """The map back from output to source pixels."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack([linear, -linear @ matrix[:, 2]]).astype(np.float64)
+    (a, b, x), (c, d, y) = np.asarray(matrix, np.float64).tolist()
+    scale = a * d - b * c
+    return np.array([[d, -b, b * y - d * x], [-c, a, c * x - a * y]]) / scale
 
 
 def matrix_scale(matrix: Matrix) -> float:
     """Output pixels per source pixel."""
-    return math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
+    (a, b, _), (c, d, _) = matrix.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def warp_rgb(rgb: NDArray[np.uint8], matrix: Matrix, *, size: int) -> NDArray[np.uint8]:
@@ -135,12 +137,19 @@ def warp_depth(
 
 def _seen_window(matrix: Matrix, *, size: int, raster_shape: tuple[int, ...]) -> tuple[slice, slice]:
     """Rows and columns of the raster that the output can see, and their neighbours: the rest need not be touched."""
-    outline = transform_points(np.array([[0, 0], [size, 0], [0, size], [size, size]]), inverse_matrix(matrix))
-    first, last = np.floor(outline.min(axis=0)) - 2, np.ceil(outline.max(axis=0)) + 2
+    # plain numbers: for four corners NumPy takes ten times as long, under Python's lock
+    (x_x, x_y, x_0), (y_x, y_y, y_0) = inverse_matrix(matrix).tolist()
     height, width = raster_shape
-    left, right = (int(end) for end in np.clip([first[0], last[0]], 0, width))
-    top, bottom = (int(end) for end in np.clip([first[1], last[1]], 0, height))
-    return slice(top, bottom), slice(left, right)
+    columns = _covered(x_0, x_x * size, x_y * size, length=width)
+    rows = _covered(y_0, y_x * size, y_y * size, length=height)
+    return rows, columns
+
+
+def _covered(origin: float, *sides: float, length: int) -> slice:
+    """The pixels, of ``length`` there are, between the ends of what two sides span from ``origin``, and two more."""
+    first = math.floor(origin + sum(side for side in sides if side < 0)) - 2
+    last = math.ceil(origin + sum(side for side in sides if side > 0)) + 2
+    return slice(min(max(first, 0), length), min(max(last, 0), length))
 
 
 def _smooth_cells(heights: NDArray[np.float32], max_step_mm: float) -> NDArray[np.uint8]:
@@ -173,5 +182,5 @@ def _look_up(raster: NDArray[Number], matrix: Matrix, *, size: int, beside: floa
 def _from_shifted(matrix: Matrix, x: float, y: float) -> Matrix:
     """The same map for a raster whose origin is the point (x, y) of the old one."""
     shifted = np.array(matrix, np.float64)
-    shifted[:, 2] += shifted[:, :2] @ [x, y]
+    shifted[:, 2] += x * shifted[:, 0] + y * shifted[:, 1]
     return shifted

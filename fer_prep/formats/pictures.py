@@ -7,10 +7,12 @@ cut off, and allocate whatever a header claims.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import cv2
 import numpy as np
+from kornia_rs import io as kornia_io
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
@@ -47,12 +49,11 @@ def read_rgb(data: bytes) -> NDArray[np.uint8]:
 
     An orientation tag is not applied: depth beside the picture is stored in the unrotated raster.
     """
-    if read_header(data).kind == "png":
-        rgb = png.decode_own(data)
-        if rgb is not None and rgb.ndim == 3:
-            return rgb  # type: ignore[return-value]
-        data = png.with_stored_pixels(data)
-    return _decode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)  # type: ignore[return-value]
+    header = read_header(data)
+    flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+    if header.kind != "png":
+        return _decode(data, flags)  # type: ignore[return-value]
+    return _decode_png(data, header, shape=(3,), flags=flags)  # type: ignore[return-value]
 
 
 def read_depth_png(data: bytes) -> NDArray[np.uint16]:
@@ -61,10 +62,7 @@ def read_depth_png(data: bytes) -> NDArray[np.uint16]:
     if header.kind != "png" or header.bits != 16 or not header.grey:
         channels = "single-channel" if header.grey else "colour"
         raise FormatError(expected="a 16-bit single-channel PNG", found=f"{header.bits}-bit {channels} {header.kind}")
-    depth = png.decode_own(data)
-    if depth is not None:
-        return depth  # type: ignore[return-value]
-    return _decode(png.with_stored_pixels(data), cv2.IMREAD_UNCHANGED)  # type: ignore[return-value]
+    return _decode_png(data, header, shape=(), flags=cv2.IMREAD_UNCHANGED)  # type: ignore[return-value]
 
 
 def png_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
@@ -84,7 +82,7 @@ def bmp_bytes(rgb: NDArray[np.uint8]) -> bytes:
 
 
 def read_header(data: bytes) -> PictureHeader:
-    """Kind and size of a whole, undamaged picture; raises FormatError where it is cut off or damaged."""
+    """Kind and size of a picture; raises FormatError where it says neither, or is plainly cut off."""
     if data.startswith(png.SIGNATURE):
         header = _png_header(data)
     elif data.startswith(b"BM"):
@@ -102,6 +100,19 @@ def read_header(data: bytes) -> PictureHeader:
     return header
 
 
+def _decode_png(data: bytes, header: PictureHeader, *, shape: tuple[int, ...], flags: int) -> NDArray[Any]:
+    """The pixels of a PNG, (H, W, *shape), by the fastest that can be sure of them."""
+    pixels = png.decode_own(data)
+    if pixels is not None and pixels.shape[2:] == shape:
+        return pixels
+    if header.bits == 8 * (2 - len(shape)) and header.grey == (shape == ()):
+        decode, mode = (kornia_io.decode_image_png_u8, "rgb") if shape else (kornia_io.decode_image_png_u16, "mono")
+        # it refuses what is damaged, but also colours in a palette: what is wrong is found out below
+        with suppress(Exception):
+            return decode(data, (header.height, header.width), mode).reshape(header.height, header.width, *shape)
+    return _decode(png.with_stored_pixels(data), flags)
+
+
 def _decode(data: bytes, flags: int) -> NDArray[Any]:
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
@@ -113,13 +124,10 @@ def _decode(data: bytes, flags: int) -> NDArray[Any]:
 
 
 def _png_header(data: bytes) -> PictureHeader:
-    """Every chunk of the file with a right check sum (PNG specification §5), IHDR first, IEND last."""
-    kinds = png.chunks(data)
-    kind, body = next(kinds)
+    """What the first chunk says (PNG specification §11.2.2); the others are looked at when they are decoded."""
+    kind, body = next(png.chunks(data))
     if kind != b"IHDR" or len(body) != 13:
         raise FormatError(expected="a PNG that begins with its header", found=f"a chunk {kind!r} of {len(body)} bytes")
-    for _ in kinds:
-        pass
     width, height, bits, colour = struct.unpack_from(">IIBB", body)
     return PictureHeader("png", width, height, bits, colour == png.GREY)
 

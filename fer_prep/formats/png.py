@@ -26,10 +26,12 @@ GREY, COLOUR = 0, 2
 _CHANNELS: Final = {GREY: 1, COLOUR: 3, 3: 1, 4: 2, 6: 4}
 """Colour type → values a pixel (§11.2.2)."""
 
-_LEVEL: Final = 2
+_LEVEL: Final = 1
 _UP: Final = 2
 _WRITTEN: Final = ((8, COLOUR), (8, GREY), (16, GREY))
 """Bits and colour type of what ``encode`` writes."""
+_PIXELS_AT: Final = len(SIGNATURE) + 12 + 13
+"""Where the second chunk begins; the header, the first, has 13 bytes."""
 _STORED_BYTES: Final = 65535
 _INFLATED_HERE: Final = 64 << 20
 """Larger pictures go to a decoder as they are: the copy in stored blocks would double their memory."""
@@ -51,18 +53,22 @@ def encode(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     return b"".join((SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", body), _chunk(b"IEND", b"")))
 
 
-def decode_own(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
-    """The array that ``encode`` was given; None for a PNG that is written in another way (not damaged: other).
+def verify(data: bytes) -> None:
+    """Raise FormatError where a chunk is cut off or has a wrong check sum, or the last one is missing."""
+    for _ in chunks(data):
+        pass
 
-    Check sums are not looked at here: ``chunks`` verifies them.
-    """
-    (first, header), *others = chunks(data, verify=False)
-    if first != b"IHDR" or len(header) != 13 or [kind for kind, _ in others] != [b"IDAT", b"IEND"]:
+
+def decode_own(data: bytes) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
+    """The array that ``encode`` was given; None for a PNG that is written in another way (not damaged: other)."""
+    if not _has_pixels_in_one_chunk(data):
         return None
+    (_, header), *others = chunks(data, verify=False)
     width, height, bits, colour, *method = struct.unpack(">IIBBBBB", header)
     stream = others[0][1]
     if (bits, colour) not in _WRITTEN or any(method) or not _begins_with_up(stream):
         return None
+    verify(data)
     row_bytes = width * (3 if colour == COLOUR else bits // 8)
     content = _inflate(stream, size=height * (row_bytes + 1))
     filtered = np.frombuffer(content, np.uint8).reshape(height, row_bytes + 1)
@@ -78,9 +84,9 @@ def with_stored_pixels(data: bytes) -> bytes:
     """The same picture with its pixels inflated already, for a general decoder, which spends most of its time on that.
 
     Pixels that end before the header says they do are refused: decoders hand back half a picture then.
-    Interlaced and very large pictures are returned as they are. Check sums are not looked at here.
+    Interlaced and very large pictures are returned as they are. Raises FormatError for a wrong check sum too.
     """
-    (_, header), *others = chunks(data, verify=False)
+    (_, header), *others = chunks(data)
     width, height, bits, colour, _, _, interlace = struct.unpack(">IIBBBBB", header)
     size = height * (1 + (width * bits * _CHANNELS.get(colour, 1) + 7) // 8)
     if interlace or size > _INFLATED_HERE:
@@ -119,6 +125,12 @@ def chunks(data: bytes, *, verify: bool = True) -> Iterator[tuple[bytes, memoryv
             return
         position = end
     raise FormatError(expected="a whole PNG", found=f"a PNG that breaks off in the chunk at byte {position}")
+
+
+def _has_pixels_in_one_chunk(data: bytes) -> bool:
+    """Whether the chunks are three, a header, pixels, the end: a look that spares walking through many small ones."""
+    length, kind = struct.unpack_from(">I4s", data.ljust(_PIXELS_AT + 8), _PIXELS_AT)
+    return data.startswith(SIGNATURE + b"\0\0\0\x0dIHDR") and kind == b"IDAT" and len(data) == _PIXELS_AT + 12 + length + 12
 
 
 def _as_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -55,13 +55,16 @@ def test_depth_in_the_other_byte_order():
     assert png.encode(depth.astype(">u2")) == png.encode(depth)
 
 
-def filtered_png(rows: bytes, *, width: int, height: int, kinds: tuple[bytes, ...] = (b"IDAT",)) -> bytes:
+def filtered_png(
+    rows: bytes, *, width: int, height: int, kinds: tuple[bytes, ...] = (b"IDAT",), stream: bytes | None = None
+) -> bytes:
     """A grey PNG with the given filtered rows, its pixel stream divided among ``kinds``."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    header, stream = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0), zlib.compress(rows)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    stream = zlib.compress(rows) if stream is None else stream
     parts = [stream[k * len(stream) // len(kinds) : (k + 1) * len(stream) // len(kinds)] for k in range(len(kinds))]
     bodies = b"".join(chunk(kind, part) for kind, part in zip(kinds, parts, strict=True))
     return png.SIGNATURE + chunk(b"IHDR", header) + bodies + chunk(b"IEND", b"")
@@ -95,10 +98,16 @@ def test_another_number_of_pixels_than_the_header_says(rows, found):
 
 
 def test_a_stream_that_cannot_be_inflated():
-    data = bytearray(filtered_png(ABOVE, width=9, height=4))
-    at = data.index(b"IDAT") + 4
-    data[at + 2] = 0xFF  # a block type that deflate does not have
+    stream = bytearray(zlib.compress(ABOVE))
+    stream[2] = 0xFF  # a block type that deflate does not have
     with pytest.raises(FormatError, match="cannot be inflated"):
+        png.decode_own(filtered_png(ABOVE, width=9, height=4, stream=bytes(stream)))
+
+
+def test_a_wrong_check_sum():
+    data = bytearray(filtered_png(ABOVE, width=9, height=4))
+    data[-17] ^= 1  # the last byte of the stream's chunk before its sum
+    with pytest.raises(FormatError, match="a wrong check sum"):
         png.decode_own(bytes(data))
 
 
@@ -136,4 +145,5 @@ def test_bytes_after_the_last_pixel_are_cut_off_for_a_general_decoder():
 def test_interlaced_pictures_are_left_to_the_decoder():
     data = bytearray(OTHERS["no prediction"])
     data[28] = 1
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4)
     assert png.with_stored_pixels(bytes(data)) == bytes(data)
