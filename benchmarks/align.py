@@ -3,13 +3,16 @@
 The reference is a process in which MediaPipe's face mesh, as its package offers it, processes pictures already decoded;
 the points are not even read. (How fast the detector of a worker is alone, points read, is printed as well.) Against it
 runs a worker, started the same way, that does all ``fer-prep align`` does to a sample: read and check both PNGs, find
-the face, frame, warp, encode, digest, write two PNGs, give them their names. Rounds alternate, so that a busy machine
-slows both; the medians are compared.
+the face, frame, warp, encode, digest, write two PNGs, give them their names.
 
-    python -m benchmarks.align --root data/raw/CalD3r [--rounds 5] [--samples 300] [--threads 3] [--workers 1 2]
+All of them are started once and then take turns, about a second each: one works, the others wait. What a busy machine
+does to one it does to its neighbours in time, so the ratio is taken within each turn, and the median of these is what
+is said. The two quartiles beside it say how far to trust it.
+
+    python -m benchmarks.align --root data/raw/CalD3r [--turns 15] [--samples 100] [--threads 3] [--workers 1 2]
 
 Goal: at least 90 % for one worker. All but detection overlaps it in further threads of the worker, as long as there
-are processors to run them: that is the first table row. With as many workers as processors nothing is left to overlap
+are processors to run them: that is the first table. With as many workers as processors nothing is left to overlap
 with; then the share of detection in all processor time, printed last, is the most that can be reached.
 """
 
@@ -21,16 +24,20 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
+from rich.progress import track
 
 from fer_prep.atomic_files import flush_file_system, publish_file
 from fer_prep.cli.prepare_commands import ALIGN_THREADS
 from fer_prep.engines.engine import ProcessEngine, usable_cpus
+from fer_prep.engines.worker_process import Worker
 from fer_prep.faces.mediapipe_models import MAX_FACES, MIN_CONFIDENCE, detect_faces
 from fer_prep.formats.pictures import read_rgb
 from fer_prep.prepare.prepare import settings_of_workers
@@ -41,7 +48,7 @@ from fer_prep.sample import Sample
 from fer_prep.sources.cald3r_mend3s import RgbdPairs
 
 GOAL = 0.90
-WARM_UP = 20
+REFERENCE, ALIGN = "MediaPipe alone", "align"
 
 
 @dataclass(frozen=True)
@@ -52,22 +59,41 @@ class Speed:
     cpu_ms: float
 
 
+class Contestant(Protocol):
+    """Works when it is asked to, and only then."""
+
+    def turn(self) -> Speed:
+        """Work for a while."""
+        ...
+
+    def close(self) -> None:
+        """End all processes."""
+        ...
+
+
 @dataclass(frozen=True)
 class DetectOnly:
     """Runs MediaPipe over pictures held in memory: its own class, or ``ours``, the detector of a worker."""
 
-    ours: bool = False
+    files: tuple[Path, ...]
+    ours: bool
 
-    def __call__(self, files: tuple[Path, ...]) -> tuple[float, float]:
-        """Decode all, warm up, then time detection alone: seconds by the clock and of the processor."""
-        detect = detect_faces if self.ours else _mediapipes_own()
-        pictures = [read_rgb(file.read_bytes()) for file in files]
-        for picture in pictures[:WARM_UP]:
-            detect(picture)
-        start, start_cpu = time.perf_counter(), time.process_time()
+    def __call__(self, _: None) -> float:
+        """Seconds for all pictures; decoded and shown once before the first turn."""
+        detect, pictures = _prepared(self)
+        start = time.perf_counter()
         for picture in pictures:
             detect(picture)
-        return time.perf_counter() - start, time.process_time() - start_cpu
+        return time.perf_counter() - start
+
+
+@cache
+def _prepared(task: DetectOnly) -> tuple[Callable[[Any], Any], list[Any]]:
+    detect = detect_faces if task.ours else _mediapipes_own()
+    pictures = [read_rgb(file.read_bytes()) for file in task.files]
+    for picture in pictures:
+        detect(picture)
+    return detect, pictures
 
 
 def _mediapipes_own() -> Callable[[Any], Any]:
@@ -87,62 +113,102 @@ def processor_seconds() -> float:
     return sum(times.user + times.system for times in (process.cpu_times() for process in family))
 
 
-def mediapipe_alone(samples: list[Sample], *, workers: int, ours: bool = False) -> Speed:
-    """MediaPipe in so many processes side by side, each over all pictures."""
-    files = tuple(sample.files["rgb"] for sample in samples)
-    outcomes: list[Any] = [
-        outcome for _, outcome in ProcessEngine(workers=workers).run(DetectOnly(ours), items=[files] * workers)
-    ]
-    rate = sum(len(samples) / seconds for seconds, _ in outcomes)
-    return Speed(rate, 1000 * sum(cpu for _, cpu in outcomes) / (workers * len(samples)))
+class MediapipeAlone:
+    """MediaPipe in ``workers`` processes side by side, each over all pictures."""
+
+    def __init__(self, samples: list[Sample], *, workers: int, ours: bool = False) -> None:
+        self._pictures = len(samples)
+        task = DetectOnly(tuple(sample.files["rgb"] for sample in samples), ours)
+        self._workers = [Worker(task, threads=1) for _ in range(workers)]
+
+    def turn(self) -> Speed:
+        """All pictures once, in each process."""
+        start_cpu = processor_seconds()
+        for worker in self._workers:
+            worker.give(None)
+        seconds = [worker.receive_result()[1] for worker in self._workers]
+        cpu_s = processor_seconds() - start_cpu
+        return Speed(
+            rate=sum(self._pictures / each for each in seconds),
+            cpu_ms=1000 * cpu_s / (self._pictures * len(self._workers)),
+        )
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.kill()
+            worker.join()
 
 
-def align(
-    samples: list[Sample],
-    *,
-    source: RgbdPairs,
-    root: Path,
-    scratch: Path,
-    workers: int,
-    threads: int,
-    beside: bool = True,
-) -> Speed:
-    """The work of ``fer-prep align`` from raw files to files under their final names, start-up left out.
+class Align:
+    """The work of ``fer-prep align``, from raw files to files under their final names."""
 
-    ``scratch`` keeps the files of all rounds: ext4 makes new ones much slower right after many were deleted.
-    """
-    if True:
-        folder = Path(tempfile.mkdtemp(dir=scratch))
-        rgb_path(folder, "x").parent.mkdir()
+    def __init__(
+        self,
+        samples: list[Sample],
+        *,
+        source: RgbdPairs,
+        root: Path,
+        folder: Path,
+        workers: int,
+        threads: int,
+        beside: bool,
+    ) -> None:
+        self._folder = folder
+        rgb_path(folder, "x").parent.mkdir(parents=True)
         depth_path(folder, "x").parent.mkdir()
         settings = settings_of_workers(PrepareSettings(), threads=threads if beside else 1)
         task = PrepareTask(source=source, settings=settings, root=root, folder=folder, code="benchmark")
-        warm_up = WARM_UP * workers
-        items = [Task(sample=sample, known=None) for sample in islice(cycle(samples), warm_up + len(samples) * workers)]
-        done, start, cpu_s = 0, 0.0, 0.0
-        for item, outcome in ProcessEngine(workers=workers, threads=threads).run(task, items=items):
+        items = (Task(sample=sample, known=None) for sample in cycle(samples))
+        self._run = ProcessEngine(workers=workers, threads=threads).run(task, items=items)
+        self._in_flight = workers * (threads + 1)
+        self._count = len(samples) * workers
+        self._done = 0
+
+    def turn(self) -> Speed:
+        """All samples once for each worker; those that were finished while others had their turn do not count."""
+        self._publish(2 * self._in_flight)
+        start, start_cpu = time.perf_counter(), processor_seconds()
+        self._publish(self._count)
+        flush_file_system(self._folder)
+        seconds, cpu_s = time.perf_counter() - start, processor_seconds() - start_cpu
+        return Speed(self._count / seconds, 1000 * cpu_s / self._count)
+
+    def _publish(self, count: int) -> None:
+        for item, outcome in islice(self._run, count):
             if not isinstance(outcome, Staged):
                 raise RuntimeError(f"{item.sample.id} was not prepared: {outcome}")
-            name = f"{item.sample.name}_{done}"  # repeated samples are new files, as in a first run
-            publish_file(outcome.rgb, path=rgb_path(folder, name))
-            publish_file(outcome.depth, path=depth_path(folder, name))
-            done += 1
-            if done == warm_up:
-                cpu_s = -processor_seconds()
-                start = time.perf_counter()
-            elif done == len(items):
-                cpu_s += processor_seconds()
-        flush_file_system(folder)
-        seconds = time.perf_counter() - start
-    return Speed((done - warm_up) / seconds, 1000 * cpu_s / (done - warm_up))
+            name = f"{item.sample.name}_{self._done}"  # repeated samples are new files, as in a first run
+            publish_file(outcome.rgb, path=rgb_path(self._folder, name))
+            publish_file(outcome.depth, path=depth_path(self._folder, name))
+            self._done += 1
+
+    def close(self) -> None:
+        """End all processes."""
+        self._run.close()
+
+
+def compare(contestants: dict[str, Contestant], *, turns: int) -> dict[str, list[Speed]]:
+    """Let all take turns; the first round, in which processes start, does not count."""
+    speeds: dict[str, list[Speed]] = {name: [] for name in contestants}
+    with ExitStack() as stack:
+        for contestant in contestants.values():
+            stack.callback(contestant.close)
+        for turn in track(range(turns + 1), description="turns"):
+            for name, contestant in contestants.items():
+                speed = contestant.turn()
+                time.sleep(0.2)  # what is still in flight ends
+                if turn:
+                    speeds[name].append(speed)
+    return speeds
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("data/raw/CalD3r"), help="a CalD3r or MenD3s tree")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--samples", type=int, default=300, help="a round and worker; short trees are repeated")
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--samples", type=int, default=100, help="a turn and worker; short trees are repeated")
     parser.add_argument("--threads", type=int, default=ALIGN_THREADS, help="samples side by side in a worker")
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[1, usable_cpus()], help="so many, one after the other"
@@ -153,36 +219,39 @@ def main() -> None:
     load = f"{os.getloadavg()[0]:.1f}"
     print(f"{usable_cpus()} processors, load {load} before; {options.threads} threads a worker; {samples[0].dataset}")
     for workers in dict.fromkeys(options.workers):
-        alone: list[Speed] = []
-        ours: list[Speed] = []
-        together: list[Speed] = []
-        aligned: list[Speed] = []
-        for number in range(1, options.rounds + 1):
-            alone.append(mediapipe_alone(samples, workers=workers))
-            ours.append(mediapipe_alone(samples, workers=workers, ours=True))
-            how: dict[str, Any] = {
-                "source": source,
-                "root": options.root,
-                "workers": workers,
-                "threads": options.threads,
-            }
-            together.append(align(samples, **how, beside=False))
-            aligned.append(align(samples, **how))
-            pair = f"MediaPipe alone {alone[-1].rate:6.1f}/s   align {aligned[-1].rate:6.1f}/s"
-            pair += f"   its detector alone {ours[-1].rate:6.1f}/s   in one process {together[-1].rate:6.1f}/s"
-            print(f"{workers} worker(s), round {number}: {pair}", flush=True)
-        rates = [statistics.median(speed.rate for speed in speeds) for speeds in (alone, aligned)]
-        cpu_ms = [statistics.median(speed.cpu_ms for speed in speeds) for speeds in (alone, aligned)]
-        verdict = "reached" if rates[1] / rates[0] >= GOAL else "missed"
-        goal = f"; goal {GOAL:.0%}: {verdict}" if workers == 1 else ""
-        print(f"{workers} worker(s), medians: {rates[0]:.1f}/s and {rates[1]:.1f}/s: {rates[1] / rates[0]:.0%}{goal}")
-        for text, speeds in (
-            ("detector of a worker alone", ours),
-            ("align with the detector in the worker's own process", together),
-        ):
-            rate, cpu = (statistics.median(getattr(speed, name) for speed in speeds) for name in ("rate", "cpu_ms"))
-            print(f"  {text}: {rate:.1f}/s, {cpu:.1f} ms")
-        print(f"  processor time a sample: {cpu_ms[0]:.1f} ms and {cpu_ms[1]:.1f} ms: {cpu_ms[0] / cpu_ms[1]:.0%}")
+        # the files stay until the end: ext4 makes new ones slower right after many were deleted
+        with tempfile.TemporaryDirectory() as scratch:
+            how = {"source": source, "root": options.root, "workers": workers, "threads": options.threads}
+            speeds = compare(
+                {
+                    REFERENCE: MediapipeAlone(samples, workers=workers),
+                    ALIGN: Align(samples, **how, folder=Path(scratch, "beside"), beside=True),
+                    "align, detector in its own process": Align(
+                        samples, **how, folder=Path(scratch, "within"), beside=False
+                    ),
+                    "detector of a worker alone": MediapipeAlone(samples, workers=workers, ours=True),
+                },
+                turns=options.turns,
+            )
+        _report(speeds, workers=workers)
+
+
+def _report(speeds: dict[str, list[Speed]], *, workers: int) -> None:
+    print(f"{workers} worker(s), {len(speeds[REFERENCE])} turns")
+    shares = {}
+    for name, of_name in speeds.items():
+        pairs = [speed.rate / reference.rate for speed, reference in zip(of_name, speeds[REFERENCE], strict=True)]
+        low, shares[name], high = statistics.quantiles(pairs, n=4)
+        rate, cpu_ms = (statistics.median(getattr(speed, part) for speed in of_name) for part in ("rate", "cpu_ms"))
+        cores = statistics.median(speed.rate * speed.cpu_ms / 1000 for speed in of_name)
+        print(
+            f"  {name:36} {rate:6.1f}/s  {shares[name]:4.0%} ({low:.0%} to {high:.0%})  {cpu_ms:5.1f} ms of processor"
+            f" time a sample, {cores:.1f} processors busy"
+        )
+    if workers == 1:
+        print(f"  goal {GOAL:.0%}: {'reached' if shares[ALIGN] >= GOAL else 'missed'}")
+    detection, whole = (statistics.median(speed.cpu_ms for speed in speeds[name]) for name in (REFERENCE, ALIGN))
+    print(f"  share of detection in the processor time: {detection / whole:.0%}")
 
 
 if __name__ == "__main__":
