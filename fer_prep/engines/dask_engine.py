@@ -53,6 +53,11 @@ class DaskEngine:
         """True for a cluster that was there before."""
         return bool(self.scheduler)
 
+    @property
+    def spare_processors(self) -> bool:
+        """True only where the cluster is started here, with fewer workers than processors."""
+        return not self.remote and 0 < self.workers < usable_cpus()
+
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
     ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:

@@ -48,6 +48,11 @@ class Engine(Protocol):
         """How many items may run side by side in one worker process."""
         ...
 
+    @property
+    def spare_processors(self) -> bool:
+        """Whether there are known to be more processors than workers, so that a worker may well use two."""
+        ...
+
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
     ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
@@ -71,6 +76,11 @@ class InProcessEngine:
     def threads(self) -> int:
         """One."""
         return 1
+
+    @property
+    def spare_processors(self) -> bool:
+        """False: all is done in one place."""
+        return False
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
@@ -96,6 +106,11 @@ class ProcessEngine:
     def remote(self) -> bool:
         """False: all of it is here."""
         return False
+
+    @property
+    def spare_processors(self) -> bool:
+        """Whether this machine has more."""
+        return self.workers < usable_cpus()
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]

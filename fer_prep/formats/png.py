@@ -130,7 +130,11 @@ def chunks(data: bytes, *, verify: bool = True) -> Iterator[tuple[bytes, memoryv
 def _has_pixels_in_one_chunk(data: bytes) -> bool:
     """Whether the chunks are three, a header, pixels, the end: a look that spares walking through many small ones."""
     length, kind = struct.unpack_from(">I4s", data.ljust(_PIXELS_AT + 8), _PIXELS_AT)
-    return data.startswith(SIGNATURE + b"\0\0\0\x0dIHDR") and kind == b"IDAT" and len(data) == _PIXELS_AT + 12 + length + 12
+    return (
+        data.startswith(SIGNATURE + b"\0\0\0\x0dIHDR")
+        and kind == b"IDAT"
+        and len(data) == _PIXELS_AT + 12 + length + 12
+    )
 
 
 def _as_bytes(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.uint8]:

@@ -69,7 +69,7 @@ def prepare(
     )
     function = PrepareTask(
         source=source,
-        settings=settings_of_workers(settings, threads=engine.threads),
+        settings=settings_of_workers(settings, engine=engine),
         root=root,
         folder=out,
         code=code_version(source),
@@ -103,10 +103,12 @@ def prepare(
     return summary
 
 
-def settings_of_workers(settings: PrepareSettings, *, threads: int) -> PrepareSettings:
-    """The same for worker processes that prepare so many samples side by side: more than one share a detector process,
-    which does not have to wait for Python's lock."""
-    return replace(settings, landmarks=replace(settings.landmarks, beside=threads > 1))
+def settings_of_workers(settings: PrepareSettings, *, engine: Engine) -> PrepareSettings:
+    """The same for the workers of ``engine``: with several threads each, and processors to spare, each worker has its
+    detector in a process of its own, which need not wait for Python's lock. Where every processor has a worker already,
+    that would only cost (``benchmarks/align.py``)."""
+    beside = engine.threads > 1 and engine.spare_processors
+    return replace(settings, landmarks=replace(settings.landmarks, beside=beside))
 
 
 def _run(

@@ -28,6 +28,7 @@ PACKAGES: Final = (
     "h5py",
     "opencv-contrib-python",
     "isal",
+    "kornia-rs",
     "mediapipe",
     "open3d-cpu",
     "trimesh",

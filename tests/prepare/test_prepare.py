@@ -11,11 +11,11 @@ import pytest
 from fake_source import FakeSource, write_tree
 from folder_snapshot import snapshot
 
-from fer_prep.engines.engine import InProcessEngine, ProcessEngine
+from fer_prep.engines.engine import InProcessEngine, ProcessEngine, usable_cpus
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.faces.landmarks import FinderSpec
 from fer_prep.formats.pictures import read_depth_png, read_rgb
-from fer_prep.prepare.prepare import Extras, prepare
+from fer_prep.prepare.prepare import Extras, prepare, settings_of_workers
 from fer_prep.prepare.sample_pixels import PrepareSettings
 from fer_prep.prepared.folder import PreparedFolder, verify
 
@@ -88,6 +88,19 @@ def test_the_same_bytes_with_any_number_of_workers(tree, tmp_path):
         "rejected.csv",
         "samples.csv",
     }
+
+
+@pytest.mark.parametrize(
+    ("engine", "beside"),
+    [
+        (InProcessEngine(), False),
+        (ProcessEngine(workers=0, threads=2), True),  # fewer workers than processors, on any machine
+        (ProcessEngine(workers=0, threads=1), False),
+        (ProcessEngine(workers=usable_cpus(), threads=2), False),
+    ],
+)
+def test_the_detector_has_a_process_of_its_own_where_processors_are_to_spare(engine, beside):
+    assert settings_of_workers(SETTINGS, engine=engine).landmarks.beside is beside
 
 
 def test_a_worker_that_dies_costs_one_sample(tmp_path, out):
