@@ -38,7 +38,9 @@ def _shortest(number: np.generic) -> str:
     """The shortest text that reads back as the same number."""
     text = str(number)
     # the same digits; ``format_float_positional`` takes three times as long
-    return np.format_float_positional(number, trim="0") if "e" in text else text
+    if "e" in text and isinstance(number, np.floating):
+        return np.format_float_positional(number, trim="0")
+    return text
 
 
 COLUMNS: Final[tuple[Column, ...]] = (

@@ -85,12 +85,14 @@ def _face_mesh(mediapipe: Any) -> Detector:
     class FaceMesh(SolutionBase):
         def faces(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
             """As ``SolutionBase.process`` of MediaPipe 0.10.14, for the one input and output of this graph."""
+            graph: Any = self._graph
             self._graph_outputs.clear()
             self._simulated_timestamp += 33333
-            ((stream, kind),) = self._input_stream_type_info.items()
+            inputs: Any = self._input_stream_type_info
+            ((stream, kind),) = inputs.items()
             packet = self._make_packet(kind, picture).at(self._simulated_timestamp)
-            self._graph.add_packet_to_input_stream(stream=stream, packet=packet)
-            self._graph.wait_until_idle()
+            graph.add_packet_to_input_stream(stream=stream, packet=packet)
+            graph.wait_until_idle()
             found = self._graph_outputs.get(_FACES)
             meshes = [] if found is None or found.is_empty() else mediapipe.packet_getter.get_proto_list(found)
             return [_in_pixels(_coordinates(mesh), picture.shape) for mesh in meshes]
