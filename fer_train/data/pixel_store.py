@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.global_file.reader import GlobalFile, PixelSums
-from fer_train.data.pixels import depth_to_float, equalise_luma, resize_depth, resize_rgb, rgb_to_float
+from fer_train.data.pixels import RGB_MAX, depth_to_float, equalise_luma, resize_depth, resize_rgb
 
 BYTES_A_PIXEL = 5
 """Three of RGB, two of depth."""
@@ -25,11 +25,11 @@ class Batch:
     """Samples as floats on the training device, not normalised yet."""
 
     rgb: Tensor
-    """(B, 3, H, W) float32 in [0, 1], channels last in memory."""
+    """(B, 3, H, W) float32 in [0, 1]."""
     depth: Tensor
     """(B, 1, H, W) float32 in [0, 1]: stored depth / 65535; 0 where there is none."""
     valid: Tensor
-    """(B, 1, H, W) bool: where there is depth."""
+    """(B, 1, H, W) float32: 1 where there is depth, else 0."""
     labels: Tensor
     """(B,) int64, dense class index."""
     rows: Tensor
@@ -116,11 +116,12 @@ def to_tensors(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> tuple[Tenso
 
 
 def make_batch(pictures: Tensor, depths: Tensor, *, labels: Tensor, rows: Tensor) -> Batch:
-    """From (B, S, S, 3) u8 and (B, S, S) i32."""
+    """From (B, 3, S, S) u8 and (B, S, S) i32, whatever their order in memory."""
+    depth = depth_to_float(depths)
     return Batch(
-        rgb=rgb_to_float(pictures),
-        depth=depth_to_float(depths),
-        valid=depths[:, None] > 0,
+        rgb=pictures.to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / RGB_MAX),
+        depth=depth,
+        valid=depth.sign(),
         labels=labels,
         rows=rows,
     )

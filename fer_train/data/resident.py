@@ -32,7 +32,7 @@ _ROWS_A_READ: Final = 64
 class ResidentData:
     """A whole fer-rgbd dataset in the memory of one device: a ``PixelStore``.
 
-    ``rgb`` (N, H, W, 3) u8; ``depth`` (N, H, W) i16 that holds the bits of the stored u16; ``ids`` (N,).
+    ``rgb`` (N, 3, H, W) u8; ``depth`` (N, H, W) i16 that holds the bits of the stored u16; ``ids`` (N,).
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ResidentData:
         self.ids = file.ids
         self.labels = torch.from_numpy(file.labels_within(classes))
         self.device = self.row_device = rgb.device
-        self.image_size = rgb.shape[1]
+        self.image_size = rgb.shape[2]
         self._labels_here = self.labels.to(self.device)
         self._sums = sums
 
@@ -74,7 +74,7 @@ class ResidentData:
     def read(cls, file: GlobalFile, wanted: Wanted, *, device: torch.device, progress: Progress) -> ResidentData:
         """As ``load``, of a file that is open already; it is closed afterwards."""
         size = wanted.image_size
-        rgb = torch.empty(file.n, size, size, 3, dtype=torch.uint8, device=device)
+        rgb = torch.empty(file.n, 3, size, size, dtype=torch.uint8, device=device)
         depth = torch.empty(file.n, size, size, dtype=torch.int16, device=device)
         sums: list[dict[str, NDArray[np.int64]]] = []
         with progress("reading the dataset", total=file.n) as advance:
@@ -84,7 +84,7 @@ class ResidentData:
                 pictures, depths = prepare_pixels(
                     *(each.to(device) for each in pixels), image_size=size, equalise=wanted.equalise
                 )
-                rgb[start : start + len(rows)] = pictures
+                rgb[start : start + len(rows)] = pictures.permute(0, 3, 1, 2)
                 depth[start : start + len(rows)] = depths.to(torch.int16)  # keeps the low 16 bits
                 if wanted.changes(file):
                     sums.append(sums_per_sample(pictures, depths))

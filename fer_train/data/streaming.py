@@ -256,7 +256,7 @@ class StreamingData:
     def _to_batch(self, piece: Piece) -> Batch:
         rgb, depth, labels, rows = self._on_device(piece)
         pictures, depths = prepare_pixels(rgb, depth, image_size=self.image_size, equalise=self._equalise)
-        return make_batch(pictures, depths, labels=labels, rows=rows)
+        return make_batch(pictures.permute(0, 3, 1, 2), depths, labels=labels, rows=rows)
 
     def _on_device(self, piece: Piece) -> Piece:
         """Copied on a stream of its own: the copy of one piece runs while the device computes on the one before."""

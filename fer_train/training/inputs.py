@@ -16,8 +16,8 @@ from fer_train.data.batches import Batches, NetworkInput
 from fer_train.training.processes import Part, own_parts
 from fer_train.training.steps import Rows, Steps
 
-MADE_AT_ONCE: Final = 64
-"""Samples of smaller micro-batches are made together up to so many (a larger micro-batch is made as a whole)."""
+PIXELS_MADE_AT_ONCE: Final = 2**19
+"""Small micro-batches are made together up to so many pixels, 128 samples of 64²; a larger one is made as a whole."""
 
 
 class Stretch(NamedTuple):
@@ -79,11 +79,11 @@ class Inputs:
 
     def _stretches(self, first: int) -> Iterator[Stretch]:
         """All that end at ``first`` or later; they are cut as if training had begun with the epoch."""
-        per_epoch = self._steps.per_epoch
+        per_epoch, most = self._steps.per_epoch, PIXELS_MADE_AT_ONCE // self._batches.data.image_size**2
         parts: list[tuple[int, Part]] = []
         for step in range(first - first % per_epoch, self._steps.total):
             for part in self.parts_of(self._steps.samples(step)):
-                if parts and sum(len(other.rows) for _, other in parts) + len(part.rows) > MADE_AT_ONCE:
+                if parts and sum(len(other.rows) for _, other in parts) + len(part.rows) > most:
                     if parts[-1][0] >= first:
                         yield Stretch(parts, validated=False)
                     parts = []

@@ -30,7 +30,7 @@ from fer_train.training.batch_statistics import SharedBatchStatistics
 from fer_train.training.checkpoint import load_checkpoint, save_checkpoint, seed_network
 from fer_train.training.inputs import Inputs
 from fer_train.training.out_of_memory import explaining_out_of_memory
-from fer_train.training.processes import gathered, share_of_rows
+from fer_train.training.processes import gathered, share_of_rows, summed
 from fer_train.training.schedule import make_optimiser, make_schedule
 from fer_train.training.scores import ACCURACIES, scores_of
 from fer_train.training.state import State
@@ -167,7 +167,7 @@ class FoldTraining:
         self.optimiser.step()
         self.optimiser.zero_grad()
         self.state.loss.update(torch.cat(features), torch.cat(labels))
-        values: Any = self.fabric.all_reduce(torch.stack((loss_sum, 100 * correct / len(group))), reduce_op="sum")
+        values = summed(torch.stack((loss_sum, 100 * correct / len(group))), self.fabric)
         self._unread.append((len(self.state.history), ("train_loss", "train_accuracy"), values))
 
     def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:

@@ -36,7 +36,7 @@ def expected_parts(training, first: int):
 @pytest.mark.parametrize("at_once", [1, 7, 10, 64])
 @pytest.mark.parametrize("first", [0, 1, 4])
 def test_they_are_those_that_each_micro_batch_would_make(training, monkeypatch, at_once, first):
-    monkeypatch.setattr(inputs, "MADE_AT_ONCE", at_once)
+    monkeypatch.setattr(inputs, "PIXELS_MADE_AT_ONCE", at_once * 32**2)
     training.inputs.start(first, validations=training.validation_positions)
     expected = list(expected_parts(training, first))
     for each in expected:
@@ -52,7 +52,7 @@ def test_they_are_those_that_each_micro_batch_would_make(training, monkeypatch, 
 @pytest.mark.parametrize("at_once", [7, 64])
 @pytest.mark.parametrize("first", range(1, 9))
 def test_training_that_goes_on_gets_the_same_bits(training, monkeypatch, at_once, first):
-    monkeypatch.setattr(inputs, "MADE_AT_ONCE", at_once)
+    monkeypatch.setattr(inputs, "PIXELS_MADE_AT_ONCE", at_once * 32**2)
     training.inputs.start(0, validations=training.validation_positions)
     for _ in range(sum(1 for _ in expected_parts(training, 0)) - sum(1 for _ in expected_parts(training, first))):
         training.inputs.next()
@@ -67,7 +67,7 @@ def test_training_that_goes_on_gets_the_same_bits(training, monkeypatch, at_once
 @pytest.mark.parametrize("first", [0, 1, 2, 3, 5])
 def test_what_is_announced_is_what_is_asked_for(training, monkeypatch, at_once, first):
     """Order and cuts alike, validations included."""
-    monkeypatch.setattr(inputs, "MADE_AT_ONCE", at_once)
+    monkeypatch.setattr(inputs, "PIXELS_MADE_AT_ONCE", at_once * 32**2)
     data, asked = training.batches.data, []
     gather = data.gather
     monkeypatch.setattr(data, "announce", lambda batches: announced.append(list(batches)))
