@@ -130,7 +130,11 @@ def warp_depth(
         heights, opencv_matrix(matrix), (size, size), flags=cv2.INTER_LINEAR, borderValue=(math.nan,) * 4
     )
     # pixel centres lie at k + 0.5: the cell between four of them starts half a pixel after its upper left pixel
-    is_smooth = _look_up(_smooth_cells(heights, max_step_mm), _from_shifted(matrix, 0.5, 0.5), size=size, beside=0)
+    # and not by _look_up: its shift would judge the neighbour of the cell that a ray just before a border mixes
+    cells = opencv_matrix(_from_shifted(matrix, 0.5, 0.5))
+    is_smooth = np.asarray(
+        cv2.warpAffine(_smooth_cells(heights, max_step_mm), cells, (size, size), flags=cv2.INTER_NEAREST), np.uint8
+    )
     np.copyto(warped, between, where=is_smooth.view(np.bool_) & np.isfinite(between))
     return warped, np.isfinite(warped)
 

@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fer_prep.faces.warp import inverse_matrix, opencv_matrix, transform_points, warp_depth, warp_mask, warp_rgb
@@ -65,6 +65,7 @@ def test_depth_is_exact_on_a_tilted_plane():
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.3, 4), degrees=st.floats(-180, 180))
+@example(seed=0, scale=0.9999, degrees=0.0)  # rays a thousandth of a pixel before a border
 def test_holes_keep_their_shape_and_nothing_is_invented(seed, scale, degrees):
     """Every output height lies between heights of one surface; the mask is the source mask seen through the raster."""
     rng = np.random.default_rng(seed)
@@ -76,7 +77,9 @@ def test_holes_keep_their_shape_and_nothing_is_invented(seed, scale, degrees):
     assert (hit == warp_mask(valid, matrix, size=40)).all()
     assert np.isnan(warped[~hit]).all()
     heights = warped[hit]
-    assert (((heights >= -500) & (heights <= -499)) | ((heights >= -800) & (heights <= -799))).all()
+    # coordinates are float32: a ray on a border may mix in 1/30000 of the other surface, 300 mm away
+    from_surface = np.minimum(abs(heights + 499.5), abs(heights + 799.5))
+    assert from_surface.max(initial=0) < 0.5 + 0.02
 
 
 def test_rays_beside_the_raster_see_nothing():
