@@ -67,6 +67,6 @@ def gathered(values: Tensor, fabric: Fabric, *, count: int) -> Tensor:
 def summed(values: Tensor, fabric: Fabric) -> Tensor:
     """``values`` of all processes added up."""
     if fabric.world_size == 1:
-        return values  # Fabric takes as long for one process as all that is computed about a step
+        return values  # Fabric takes 0.1 ms to find that out, at every step
     total: Any = fabric.all_reduce(values, reduce_op="sum")
     return total
