@@ -21,21 +21,25 @@ def encode_depth(z_mm: NDArray[np.floating], valid: NDArray[np.bool_]) -> tuple[
     of the nearest valid point. Points more than ``RANGE_MM`` behind it (a wall behind a head) become no data.
     The offset is NaN where nothing is valid.
     """
-    # the whole raster: picking the valid pixels out and putting them back takes longer than they do
-    heights = np.where(valid & np.isfinite(z_mm), z_mm, -np.inf)
-    nearest_mm = np.float64(heights.max(initial=-np.inf))
+    seen = valid & np.isfinite(z_mm)
+    nearest_mm = np.float64(z_mm[seen].max(initial=-np.inf))
     if nearest_mm == -np.inf:
         return np.zeros(z_mm.shape, np.uint16), float("nan")
     # float32 is what files keep of the offset: encode against that very number, rounded to the front.
     offset = np.float32(np.ceil(nearest_mm / UNIT_MM) * UNIT_MM)
     if offset < nearest_mm:
         offset = np.nextafter(offset, np.float32(np.inf), dtype=np.float32)
-    steps = np.subtract(np.float64(offset), heights, dtype=np.float64)
+    # the whole raster: picking the valid pixels out and putting them back takes longer than they do
+    steps = z_mm.astype(np.float64)
+    np.subtract(np.float64(offset), steps, out=steps)
     steps /= UNIT_MM
     np.rint(steps, out=steps)
-    steps += 1
-    np.copyto(steps, 0, where=steps > np.iinfo(np.uint16).max)
-    return steps.astype(np.uint16), float(offset)
+    seen &= steps < np.iinfo(np.uint16).max
+    with np.errstate(invalid="ignore"):  # what is not seen may be any number, and none
+        encoded = steps.astype(np.uint16)
+    encoded += 1
+    encoded *= seen
+    return encoded, float(offset)
 
 
 def decode_depth(

@@ -50,6 +50,9 @@ FACE_OVAL: Final = (
 OVAL_PREFIX: Final = "face_oval_"
 """``Landmarks.extra`` holds the oval as ``face_oval_00``, ``face_oval_01`` … in walking order."""
 
+_OVAL: Final = np.array(FACE_OVAL)
+_OVAL_NAMES: Final = tuple(f"{OVAL_PREFIX}{k:02d}" for k in range(len(FACE_OVAL)))
+
 SMALLEST_EYE_DISTANCE_PX: Final = 6.0
 
 STEEP_ROLL_DEGREES: Final = 30.0
@@ -87,7 +90,7 @@ class MediapipeFinder:
             points=_named(mesh),
             found_by=f"{back_end} {attempt}",
             faces_found=len(meshes),
-            extra={f"{OVAL_PREFIX}{k:02d}": mesh[vertex] for k, vertex in enumerate(FACE_OVAL)},
+            extra=dict(zip(_OVAL_NAMES, mesh[_OVAL], strict=True)),
         )
 
 
@@ -160,7 +163,7 @@ def _turn_degrees(eyes: tuple[Point, Point], other: tuple[Point, Point]) -> floa
 
 def _middle(mesh: NDArray[np.float64]) -> Point:
     """Centre of the face oval."""
-    return mesh[list(FACE_OVAL)].mean(axis=0)
+    return mesh[_OVAL].mean(axis=0)
 
 
 def _nearest(meshes: list[NDArray[np.float64]], place: Point) -> NDArray[np.float64]:

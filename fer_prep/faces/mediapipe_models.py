@@ -80,7 +80,11 @@ def _face_mesh(mediapipe: Any) -> Detector:
     the same.
     """
     from mediapipe.framework import calculator_pb2
+    from mediapipe.python._framework_bindings import _packet_getter
     from mediapipe.python.solution_base import SolutionBase
+
+    # what packet_getter.get_proto_list makes messages of, which would be serialised again
+    serialized_of: Any = _packet_getter._get_serialized_proto_list
 
     class FaceMesh(SolutionBase):
         def faces(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
@@ -94,7 +98,7 @@ def _face_mesh(mediapipe: Any) -> Detector:
             graph.add_packet_to_input_stream(stream=stream, packet=packet)
             graph.wait_until_idle()
             found = self._graph_outputs.get(_FACES)
-            meshes = [] if found is None or found.is_empty() else mediapipe.packet_getter.get_proto_list(found)
+            meshes = [] if found is None or found.is_empty() else serialized_of(found)
             return [_in_pixels(_coordinates(mesh), picture.shape) for mesh in meshes]
 
     graph = calculator_pb2.CalculatorGraphConfig()  # type: ignore[attr-defined]  # made at import
@@ -164,19 +168,19 @@ def _import_mediapipe() -> Any:
     return mediapipe
 
 
-def _coordinates(face: Any) -> NDArray[np.float64]:
-    """Normalised x and y of a NormalizedLandmarkList, (n, 2).
+def _coordinates(wire: bytes) -> NDArray[np.float64]:
+    """Normalised x and y of a NormalizedLandmarkList, (n, 2), from its wire format.
 
-    Read from its wire format where all points have the same fields: asking for 478 points one by one takes ten times
-    as long, under Python's lock.
+    Read at once where all points have the same fields: asking for 478 points one by one takes ten times as long,
+    under Python's lock.
     """
-    wire = np.frombuffer(face.SerializeToString(), np.uint8)
-    if len(wire) == 0 or len(wire) % _WIRE_POINT.itemsize != 0:
-        return _x_and_y(face.landmark)
-    points = wire.view(_WIRE_POINT)
-    if any((points[tag] != code).any() for tag, code in _WIRE_TAGS.items()):
-        return _x_and_y(face.landmark)
-    return np.column_stack([points["x"], points["y"]]).astype(np.float64)
+    if len(wire) % _WIRE_POINT.itemsize == 0:
+        points = np.frombuffer(wire, _WIRE_POINT)
+        if all((points[tag] == code).all() for tag, code in _WIRE_TAGS.items()):
+            return np.stack([points["x"], points["y"]], axis=1, dtype=np.float64)
+    from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList
+
+    return _x_and_y(NormalizedLandmarkList.FromString(wire).landmark)
 
 
 def _x_and_y(landmarks: Any) -> NDArray[np.float64]:

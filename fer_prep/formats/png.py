@@ -27,6 +27,7 @@ _CHANNELS: Final = {GREY: 1, COLOUR: 3, 3: 1, 4: 2, 6: 4}
 """Colour type → values a pixel (§11.2.2)."""
 
 _LEVEL: Final = 1
+_WINDOW_BITS: Final = 9
 _UP: Final = 2
 _WRITTEN: Final = ((8, COLOUR), (8, GREY), (16, GREY))
 """Bits and colour type of what ``encode`` writes."""
@@ -49,7 +50,7 @@ def encode(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
     colour = COLOUR if pixels.ndim == 3 else GREY
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, colour, 0, 0, 0)
-    body = isal_zlib.compress(filtered, _LEVEL)
+    body = isal_zlib.compress(filtered, _LEVEL, _WINDOW_BITS)
     return b"".join((SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", body), _chunk(b"IEND", b"")))
 
 

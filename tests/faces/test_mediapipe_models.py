@@ -32,5 +32,5 @@ def test_coordinates_are_read_whatever_fields_a_point_has(fields):
 
     points = [NormalizedLandmark(x=0.25 * k, y=-0.5 + k, z=3, **fields) for k in range(4)]
     expected = np.array([(0.25 * k, -0.5 + k) for k in range(4)])
-    assert (_coordinates(NormalizedLandmarkList(landmark=points)) == expected).all()
-    assert _coordinates(NormalizedLandmarkList()).shape == (0, 2)
+    assert (_coordinates(NormalizedLandmarkList(landmark=points).SerializeToString()) == expected).all()
+    assert _coordinates(b"").shape == (0, 2)
