@@ -73,25 +73,28 @@ class PairedAugmentation:
         self.settings = settings
         self.rgb_fill = tuple(rgb_fill)
 
-    def __call__(self, rgb: Tensor, depth: Tensor, valid: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``rgb`` (B, 3, H, W) and ``depth`` (B, 1, H, W) float32 in [0, 1], ``valid`` (B, 1, H, W) likewise, 1 or 0,
-        ``keys`` (B,) from ``sample_keys`` → the three, augmented. ``depth`` must be and stays 0 where it is not valid.
+    def __call__(self, planes: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``planes`` (B, 5, H, W) as in a ``Batch``, ``keys`` (B,) from ``sample_keys`` → the same, augmented: RGB
+        (B, 3, H, W), depth and valid (B, 1, H, W), in memory of their own. Depth is and stays 0 where it is not valid.
         """
         chosen = self.settings
         draws = uniforms(keys, draws=_DRAWS)  # (10, B)
         if chosen.rotation_degrees:
-            rgb, depth, valid = rotate_and_flip(rgb, depth, valid, matrices=self.matrices(draws))
+            planes = rotate_and_flip(planes, matrices=self.matrices(draws))
         elif chosen.flip:
-            flipped = (draws[_FLIP] < chosen.flip).reshape(-1, 1, 1, 1)
-            rgb, depth, valid = (torch.where(flipped, each.flip(3), each) for each in (rgb, depth, valid))
+            planes = torch.where((draws[_FLIP] < chosen.flip).reshape(-1, 1, 1, 1), planes.flip(3), planes)
+        else:
+            planes = planes.clone()
+        rgb, depth_and_valid = planes[:, :3], planes[:, 3:]
         if chosen.brightness or chosen.contrast or chosen.saturation:
             rgb = self._jitter(rgb, draws=draws)
         if chosen.erase:
             hidden = self._rectangles(draws, height=rgb.shape[2], width=rgb.shape[3])
-            rgb = torch.where(hidden, constant(self.rgb_fill, device=rgb.device).reshape(1, 3, 1, 1), rgb)
-            depth = depth.masked_fill(hidden, 0.0)
-            valid = valid.masked_fill(hidden, 0.0)
-        return rgb, depth, valid
+            kept = 1 - hidden
+            depth_and_valid.mul_(kept)
+            fill = constant(self.rgb_fill, device=rgb.device).reshape(1, 3, 1, 1)
+            torch.addcmul(rgb.mul_(kept), hidden, fill, out=rgb)
+        return rgb, depth_and_valid[:, :1], depth_and_valid[:, 1:]
 
     def matrices(self, draws: Tensor) -> Tensor:
         """(B, 2, 2) from output to input, both relative to the picture's centre in pixels, x before y."""
@@ -109,7 +112,7 @@ class PairedAugmentation:
         return jitter_colours(rgb, brightness=brightness, contrast=contrast, saturation=saturation)
 
     def _rectangles(self, draws: Tensor, *, height: int, width: int) -> Tensor:
-        """(B, 1, H, W) bool: pixels whose centre lies in the sample's rectangle; all false where none is erased."""
+        """(B, 1, H, W): 1 at pixels whose centre lies in the sample's rectangle, else 0; all 0 where none is erased."""
         area = _between(draws[_AREA], self.settings.erase_area) * height * width
         low, high = self.settings.erase_aspect
         aspect = _between(draws[_ASPECT], (math.log(low), math.log(high))).exp()
@@ -118,30 +121,30 @@ class PairedAugmentation:
         tall = torch.where(draws[_ERASE] < self.settings.erase, tall, 0.0)
         rows = _inside(top, tall, count=height)[:, None, :, None]
         columns = _inside(left, wide, count=width)[:, None, None, :]
-        return rows & columns
+        return rows * columns
 
 
-def rotate_and_flip(rgb: Tensor, depth: Tensor, valid: Tensor, *, matrices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Look at every pixel's place in the input, bilinearly: pictures (B, C, H, W), ``matrices`` (B, 2, 2).
+def rotate_and_flip(planes: Tensor, *, matrices: Tensor) -> Tensor:
+    """Look at every pixel's place in the input, bilinearly: ``planes`` (B, 5, H, W) as in a ``Batch``, ``matrices``
+    (B, 2, 2) → planes likewise.
 
     RGB beyond the border is its mirror image. Depth is the weighted mean of the *valid* pixels around the place, and
     valid where they have at least half of the weight; beyond the border there is none. No place may lie farther from
     the border than the picture is wide or high.
     """
-    height, width = rgb.shape[2:]
-    planes = rgb.new_empty(len(rgb), 5, height, width)  # one look-up for all
-    planes[:, :3], planes[:, 3:4], planes[:, 4:] = rgb, depth, valid
+    height, width = planes.shape[2:]
     places = _places(matrices, height=height, width=width)  # (B, 2, H, W)
     # mirrored here once, which is exact within: grid_sample's own reflection takes a quarter longer on a CPU
     mirrored = places.clamp(-1, 1).mul_(2).sub_(places)
     grid = mirrored.permute(0, 2, 3, 1)
     planes = functional.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    weight = planes[:, 4:]
+    depth, weight = planes[:, 3:4], planes[:, 4:]
     # truth as numbers: comparisons that write bool and fills by a mask are several times slower on a CPU
     within = torch.le(places.abs_(), 1, out=mirrored)
-    valid = torch.ge(weight, 0.5, out=torch.empty_like(depth)).mul_(within[:, :1]).mul_(within[:, 1:])
-    depth = (planes[:, 3:4] / weight.clamp(min=0.5)).mul_(valid)
-    return planes[:, :3], depth, valid
+    depth.div_(weight.clamp(min=0.5))
+    valid = torch.ge(weight, 0.5, out=weight).mul_(within[:, :1]).mul_(within[:, 1:])
+    depth.mul_(valid)
+    return planes
 
 
 def _places(matrices: Tensor, *, height: int, width: int) -> Tensor:
@@ -173,6 +176,6 @@ def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:
 
 
 def _inside(start: Tensor, length: Tensor, *, count: int) -> Tensor:
-    """(B, count) bool: pixels whose centre lies in [start, start + length)."""
+    """(B, count) float32: 1 at pixels whose centre lies in [start, start + length), else 0."""
     centres = torch.arange(count, device=start.device) + 0.5
-    return (centres >= start[:, None]) & (centres < (start + length)[:, None])
+    return ((centres >= start[:, None]) & (centres < (start + length)[:, None])).float()

@@ -48,7 +48,7 @@ class Batches:
         """The samples in ``rows`` (B,), augmented as this epoch draws it for each of them."""
         batch = self.data.gather(rows)
         keys = sample_keys(batch.rows, seed=self.seed, epoch=epoch)
-        rgb, depth, valid = self.augmentation(batch.rgb, batch.depth, batch.valid, keys=keys)
+        rgb, depth, valid = self.augmentation(batch.planes, keys=keys)
         return self._normalised(rgb, depth, valid, batch.labels)
 
     def validation(self, rows: Tensor) -> NetworkInput:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.global_file.reader import GlobalFile, PixelSums
-from fer_train.data.pixels import RGB_MAX, depth_to_float, equalise_luma, resize_depth, resize_rgb
+from fer_train.data.pixels import DEPTH_MAX, RGB_MAX, equalise_luma, resize_depth, resize_rgb
 
 BYTES_A_PIXEL = 5
 """Three of RGB, two of depth."""
@@ -24,16 +24,27 @@ BYTES_A_PIXEL = 5
 class Batch:
     """Samples as floats on the training device, not normalised yet."""
 
-    rgb: Tensor
-    """(B, 3, H, W) float32 in [0, 1]."""
-    depth: Tensor
-    """(B, 1, H, W) float32 in [0, 1]: stored depth / 65535; 0 where there is none."""
-    valid: Tensor
-    """(B, 1, H, W) float32: 1 where there is depth, else 0."""
+    planes: Tensor
+    """(B, 5, H, W) float32: red, green, blue, depth, valid, one after the other, so that one look-up moves them all."""
     labels: Tensor
     """(B,) int64, dense class index."""
     rows: Tensor
     """(B,) int64, row numbers of the dataset: what random draws are keyed by."""
+
+    @property
+    def rgb(self) -> Tensor:
+        """(B, 3, H, W) float32 in [0, 1]: a view."""
+        return self.planes[:, :3]
+
+    @property
+    def depth(self) -> Tensor:
+        """(B, 1, H, W) float32 in [0, 1]: stored depth / 65535; 0 where there is none. A view."""
+        return self.planes[:, 3:4]
+
+    @property
+    def valid(self) -> Tensor:
+        """(B, 1, H, W) float32: 1 where there is depth, else 0. A view."""
+        return self.planes[:, 4:]
 
 
 class PixelStore(Protocol):
@@ -117,14 +128,12 @@ def to_tensors(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> tuple[Tenso
 
 def make_batch(pictures: Tensor, depths: Tensor, *, labels: Tensor, rows: Tensor) -> Batch:
     """From (B, 3, S, S) u8 and (B, S, S) i32, whatever their order in memory."""
-    depth = depth_to_float(depths)
-    return Batch(
-        rgb=pictures.to(torch.float32, memory_format=torch.contiguous_format).mul_(1 / RGB_MAX),
-        depth=depth,
-        valid=depth.sign(),
-        labels=labels,
-        rows=rows,
-    )
+    planes = torch.empty(len(rows), 5, *depths.shape[1:], device=depths.device)
+    batch = Batch(planes=planes, labels=labels, rows=rows)
+    batch.rgb.copy_(pictures).mul_(1 / RGB_MAX)
+    batch.depth.copy_(depths[:, None]).mul_(1 / DEPTH_MAX)
+    torch.sign(batch.depth, out=batch.valid)
+    return batch
 
 
 def rows_of_classes(file: GlobalFile, ids: Sequence[str], *, labels: Tensor, classes: Sequence[str]) -> Tensor:

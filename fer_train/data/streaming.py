@@ -319,9 +319,7 @@ def _checked(outcome: Piece | FerError) -> Piece:
 def _joined(parts: Sequence[Batch]) -> Batch:
     """Batches one after the other as one."""
     return Batch(
-        rgb=torch.cat([part.rgb for part in parts]),
-        depth=torch.cat([part.depth for part in parts]),
-        valid=torch.cat([part.valid for part in parts]),
+        planes=torch.cat([part.planes for part in parts]),
         labels=torch.cat([part.labels for part in parts]),
         rows=torch.cat([part.rows for part in parts]),
     )

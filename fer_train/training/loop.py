@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,8 +29,10 @@ from fer_train.models.network import ExpressionNetwork
 from fer_train.training.batch_statistics import SharedBatchStatistics
 from fer_train.training.checkpoint import load_checkpoint, save_checkpoint, seed_network
 from fer_train.training.inputs import Inputs
+from fer_train.training.judging import Judging
+from fer_train.training.late_numbers import LateNumbers
 from fer_train.training.out_of_memory import explaining_out_of_memory
-from fer_train.training.processes import gathered, share_of_rows, summed
+from fer_train.training.processes import summed
 from fer_train.training.schedule import make_optimiser, make_schedule
 from fer_train.training.scores import ACCURACIES, scores_of
 from fer_train.training.state import State
@@ -86,7 +88,9 @@ class FoldTraining:
                 f"{fabric.world_size} processes share batches of {most} micro-batches: some would have nothing to do",
                 hint="start fewer processes, or set a smaller training.micro_batch_size (which changes the result)",
             )
-        self.inputs = Inputs(self.steps, batches=batches, fabric=fabric, judged=self._judged_reads)
+        self.judging = Judging(batches, fabric=fabric, batch_size=config.machine.validation_batch_size)
+        judged_reads = partial(self.judging.reads, rows.val, rows.inner)
+        self.inputs = Inputs(self.steps, batches=batches, fabric=fabric, judged=judged_reads)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, config.optimiser, fused=config.machine.precision != "16-mixed")
         schedule = make_schedule(optimiser, config.optimiser, total_steps=self.steps.total)
@@ -96,8 +100,7 @@ class FoldTraining:
         self.forward, self.optimiser = fabric.setup(forward, optimiser)
         self.statistics = SharedBatchStatistics(network, fabric)
         self.state = State(network, loss.to(fabric.device), optimiser, schedule, ema)
-        self._unread: list[tuple[int, tuple[str, ...], Tensor]] = []
-        """(index into the history, names, values still on the device)."""
+        self.late_numbers = LateNumbers()
         self._read_at = self._saved_at = time.monotonic()
 
     def run(self) -> State:
@@ -168,10 +171,10 @@ class FoldTraining:
         self.optimiser.zero_grad()
         self.state.loss.update(torch.cat(features), torch.cat(labels))
         values = summed(torch.stack((loss_sum, 100 * correct / len(group))), self.fabric)
-        self._unread.append((len(self.state.history), ("train_loss", "train_accuracy"), values))
+        self.late_numbers.add(len(self.state.history), ("train_loss", "train_accuracy"), values)
 
     def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:
-        """What is known of a step without asking the device; ``_read`` adds the rest."""
+        """What is known of a step without asking the device; the rest are late numbers."""
         groups = [group["name"] for group in self.state.optimiser.param_groups]
         return {
             "step": self.state.step,
@@ -182,10 +185,10 @@ class FoldTraining:
     def _validate(self) -> None:
         """Look at the whole validation fold (and the inner split); its numbers join the newest history row."""
         index = len(self.state.history) - 1
-        self._unread.append((index, ("val_loss", *ACCURACIES), self._scores(self.rows.val)))
+        self.late_numbers.add(index, ("val_loss", *ACCURACIES), self._scores(self.rows.val))
         if self.rows.inner is None:
             return
-        self._unread.append((index, ("inner_loss",), self._scores(self.rows.inner)[:1]))
+        self.late_numbers.add(index, ("inner_loss",), self._scores(self.rows.inner)[:1])
         self._read()
         inner_loss = self.state.history[-1]["inner_loss"]
         if self.state.chosen is None or inner_loss < self.state.chosen["loss"]:
@@ -196,34 +199,13 @@ class FoldTraining:
         """(3,) loss, overall and average class accuracy in percent, on the device."""
         return scores_of(*self.outputs(rows), loss=self.state.loss)
 
-    def _judged_batches(self, rows: Rows) -> tuple[Rows, ...]:
-        """The part of ``rows`` that this process judges, in batches."""
-        return share_of_rows(rows, self.fabric).split(self.config.machine.validation_batch_size)
-
-    def _judged_reads(self) -> Iterator[Rows]:
-        """What a validation reads."""
-        yield from self._judged_batches(self.rows.val)
-        if self.rows.inner is not None:
-            yield from self._judged_batches(self.rows.inner)
-
     def outputs(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode, without gradients."""
-        network = self.state.judged if self.state.ema else self.forward
-        network.eval()
-        logits, features, labels = list[Tensor](), list[Tensor](), list[Tensor]()
-        with torch.no_grad(), self.fabric.autocast():
-            for some in self._judged_batches(rows):
-                batch = self.batches.validation(some)
-                output = network(batch.rgb, batch.depth)
-                logits.append(output.logits.float())
-                features.append(output.features.float())
-                labels.append(batch.labels)
-        whole = (gathered(torch.cat(parts), self.fabric, count=len(rows)) for parts in (logits, features, labels))
-        return next(whole), next(whole), next(whole)
+        """Logits (n, K), features (n, D) and labels (n,) of rows, by the network as it is now."""
+        return self.judging.outputs(self.state.judged if self.state.ema else self.forward, rows)
 
     def final_outputs(self) -> tuple[Tensor, Tensor, Tensor]:
         """``outputs`` of the validation fold, once more after training: it is said beforehand what will be read."""
-        self.batches.data.announce(self._judged_batches(self.rows.val))
+        self.batches.data.announce(self.judging.reads(self.rows.val))
         return self.outputs(self.rows.val)
 
     def _should_stop(self) -> bool:
@@ -247,18 +229,11 @@ class FoldTraining:
             self._saved_at = time.monotonic()
 
     def _read(self) -> None:
-        """One transfer of everything the device still holds about past steps, into the history."""
-        if not self._unread:
-            return
-        values = iter(torch.cat([tensor.float() for _, _, tensor in self._unread]).tolist())
-        touched = sorted({index for index, _, _ in self._unread})
-        for index, names, _ in self._unread:
-            self.state.history[index] |= {name: next(values) for name in names}
-        self._unread.clear()
-        for index in touched:
-            self._stop_if_not_finite(self.state.history[index])
+        """Complete the history up to now, and tell whoever listens."""
+        for row in self.late_numbers.join(self.state.history):
+            self._stop_if_not_finite(row)
             for listener in self.listeners:
-                listener(self.state.history[index])
+                listener(row)
 
     def _stop_if_not_finite(self, row: Mapping[str, float]) -> None:
         if math.isfinite(row["train_loss"]):

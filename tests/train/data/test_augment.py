@@ -33,8 +33,8 @@ def settings_of(changes: dict[str, float]) -> AugmentationSettings:
     return AugmentationSettings(**{**strengths, **changes})
 
 
-def make_batch(*, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Smooth pictures with a hole in the depth, so that interpolation has something to get wrong."""
+def make_planes(*, seed: int = 0) -> torch.Tensor:
+    """(B, 5, H, W) as in a ``Batch``: smooth pictures, a hole in the depth for interpolation to get wrong."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:H, :W] / H
     waves = rng.uniform(1, 6, size=(B, 4, 2))
@@ -44,7 +44,7 @@ def make_batch(*, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tens
     valid = torch.ones(B, 1, H, W)
     valid[:, :, :3] = 0
     valid[:, :, 10:15, 8:12] = 0
-    return rgb, depth * valid, valid
+    return torch.cat([rgb, depth * valid, valid], dim=1)
 
 
 KEYS = sample_keys(torch.arange(B) + 100, seed=5, epoch=1)
@@ -119,10 +119,10 @@ def rectangle(index: int, settings: AugmentationSettings) -> np.ndarray:
     return hidden
 
 
-def reference(index: int, batch, settings: AugmentationSettings):
+def reference(index: int, planes: torch.Tensor, settings: AugmentationSettings):
     """Expected rgb (3, H, W), depth (H, W), weight of valid pixels (H, W), and what was erased (H, W)."""
-    rgb, depth, valid = (each[index].double().numpy() for each in batch)
-    depth, valid = depth[0], valid[0] > 0
+    *rgb, depth, valid = planes[index].double().numpy()
+    rgb, valid = np.stack(rgb), valid > 0
     degrees = (2 * draw(index, 0) - 1) * settings.rotation_degrees
     rgb, depth, weight = move(rgb, depth, valid, degrees=degrees, mirrored=draw(index, 1) < settings.flip)
     factors = [
@@ -137,10 +137,10 @@ def reference(index: int, batch, settings: AugmentationSettings):
 
 @pytest.mark.parametrize("changes", [*ALONE.values(), TOGETHER], ids=[*ALONE, "together"])
 def test_augmentation_equals_the_reference(changes):
-    settings, batch = settings_of(changes), make_batch()
-    rgb, depth, valid = PairedAugmentation(settings, rgb_fill=FILL)(*batch, keys=KEYS)
+    settings, planes = settings_of(changes), make_planes()
+    rgb, depth, valid = PairedAugmentation(settings, rgb_fill=FILL)(planes, keys=KEYS)
     for index in range(B):
-        expected_rgb, expected_depth, weight, _ = reference(index, batch, settings)
+        expected_rgb, expected_depth, weight, _ = reference(index, planes, settings)
         np.testing.assert_allclose(rgb[index].numpy(), expected_rgb, atol=2e-5)
         # float32 and float64 may round to either side of the border of validity itself
         clear = np.abs(weight - 0.5) > 1e-4
@@ -149,68 +149,64 @@ def test_augmentation_equals_the_reference(changes):
 
 
 def test_each_augmentation_changes_something():
-    batch = make_batch()
+    planes = make_planes()
     for name, changes in ALONE.items():
-        rgb, depth, valid = PairedAugmentation(settings_of(changes), rgb_fill=FILL)(*batch, keys=KEYS)
-        assert not torch.equal(rgb, batch[0]), name
+        rgb, depth, valid = PairedAugmentation(settings_of(changes), rgb_fill=FILL)(planes, keys=KEYS)
+        assert not torch.equal(rgb, planes[:, :3]), name
         colour_only = name in ("brightness", "contrast", "saturation")
-        assert torch.equal(depth, batch[1]) == torch.equal(valid, batch[2]) == colour_only, name
+        assert torch.equal(depth, planes[:, 3:4]) == torch.equal(valid, planes[:, 4:]) == colour_only, name
 
 
 def test_without_augmentation_nothing_changes():
-    batch = make_batch()
-    for before, after in zip(batch, PairedAugmentation(NO_AUGMENTATION)(*batch, keys=KEYS), strict=True):
-        assert torch.equal(before, after)
+    planes = make_planes()
+    assert torch.equal(planes, torch.cat(PairedAugmentation(NO_AUGMENTATION)(planes, keys=KEYS), dim=1))
 
 
 def test_draws_do_not_depend_on_the_batch():
-    batch = make_batch()
+    planes = make_planes()
     augmentation = PairedAugmentation(settings_of(TOGETHER), rgb_fill=FILL)
-    whole = augmentation(*batch, keys=KEYS)
+    whole = augmentation(planes, keys=KEYS)
     order = torch.tensor([7, 2, 9])
-    some = augmentation(*(each[order] for each in batch), keys=KEYS[order])
+    some = augmentation(planes[order], keys=KEYS[order])
     for part, all_of_them in zip(some, whole, strict=True):
         torch.testing.assert_close(part, all_of_them[order], atol=1e-6, rtol=0)
 
 
-def test_the_input_is_left_alone():
-    batch = make_batch()
-    copies = [each.clone() for each in batch]
-    PairedAugmentation(settings_of(TOGETHER))(*batch, keys=KEYS)
-    for before, after in zip(copies, batch, strict=True):
-        assert torch.equal(before, after)
+@pytest.mark.parametrize("changes", [*ALONE.values(), TOGETHER], ids=[*ALONE, "together"])
+def test_the_input_is_left_alone(changes):
+    planes = make_planes()
+    before = planes.clone()
+    PairedAugmentation(settings_of(changes))(planes, keys=KEYS)
+    assert torch.equal(before, planes)
 
 
 def test_depth_is_never_mixed_with_no_data():
     """Depth between 0.2 and 0.4 around holes of 0: whatever is valid afterwards is still between 0.2 and 0.4."""
-    batch = make_batch()
+    planes = make_planes()
     augmentation = PairedAugmentation(settings_of({"rotation_degrees": 45.0, "flip": 0.5}))
-    _, depth, valid = augmentation(*batch, keys=KEYS)
+    _, depth, valid = augmentation(planes, keys=KEYS)
     valid = valid > 0
     assert 0.2 - 1e-6 <= depth[valid].min().item() <= depth[valid].max().item() <= 0.4 + 1e-6
     assert bool((depth[~valid] == 0).all())
-    assert 0.5 < valid.float().mean() < batch[2].mean()
+    assert 0.5 < valid.float().mean() < planes[:, 4].mean()
 
 
 def test_both_modalities_get_the_same_geometry():
-    _, _, valid = make_batch()
-    valid[:] = 1
-    pattern = make_batch()[0]
-    rgb, depth, valid = PairedAugmentation(settings_of({"rotation_degrees": 10.0, "flip": 0.5}))(
-        pattern, pattern[:, :1], valid, keys=KEYS
-    )
+    planes = make_planes()
+    planes[:, 3], planes[:, 4] = planes[:, 0], 1
+    rgb, depth, valid = PairedAugmentation(settings_of({"rotation_degrees": 10.0, "flip": 0.5}))(planes, keys=KEYS)
     assert bool(valid.mean() > 0.9)
     torch.testing.assert_close(depth[valid > 0], rgb[:, :1][valid > 0], atol=1e-6, rtol=0)
 
 
 def test_pictures_need_not_be_square():
-    rgb, depth, valid = (each[..., :18] for each in make_batch())
+    planes = make_planes()[..., :18]
     settings = settings_of({"rotation_degrees": 180.0})
     augmentation = PairedAugmentation(settings)
     quarter = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]).expand(B, -1, -1)
     augmentation.matrices = lambda keys: quarter  # type: ignore[method-assign]
-    turned, *_ = augmentation(rgb, depth, valid, keys=KEYS)
-    middle = rgb[:, :, 3:-3]  # an 18 × 18 square about the centre
+    turned, *_ = augmentation(planes, keys=KEYS)
+    middle = planes[:, :3, 3:-3]  # an 18 × 18 square about the centre
     torch.testing.assert_close(turned[:, :, 3:-3], middle.transpose(2, 3).flip(2), atol=1e-5, rtol=0)
 
 
