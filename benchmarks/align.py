@@ -7,9 +7,13 @@ the face, frame, warp, encode, digest, write two PNGs, give them their names.
 
 All of them are started once and then take turns, about a second each: one works, the others wait. What a busy machine
 does to one it does to its neighbours in time, so the ratio is taken within each turn, and the median of these is what
-is said. The two quartiles beside it say how far to trust it.
+is said. The two quartiles beside it say how far to trust it. A turn in which programs other than this one take more
+than a tenth of a processor does not count.
 
     python -m benchmarks.align --root data/raw/CalD3r [--turns 15] [--samples 100] [--threads 5] [--workers 1 2]
+
+``--scratch`` is where files are written. ext4 looks at every file deleted within the last minute when it makes a new
+one, for half a millisecond where a test suite has just cleaned up: what a new file costs there is printed first.
 
 Goal: at least 90 % for one worker. All but detection overlaps it in further threads of the worker, as long as there
 are processors to run them: that is the first table. With as many workers as processors nothing is left to overlap
@@ -48,6 +52,7 @@ from fer_prep.sample import Sample
 from fer_prep.sources.cald3r_mend3s import RgbdPairs
 
 GOAL = 0.90
+FOREIGN_SHARE = 0.1
 REFERENCE = "MediaPipe alone"
 BESIDE, WITHIN = "align, detector in a process beside", "align, detector in the worker"
 
@@ -189,19 +194,45 @@ class Align:
         self._run.close()
 
 
+def foreign_seconds() -> float:
+    """Processor time that everything but this process and its workers has used up, and other guests of the machine."""
+    times = psutil.cpu_times()
+    return sum(times[:3]) + sum(times[5:8]) - processor_seconds()  # without idle, iowait and guests counted twice
+
+
 def compare(contestants: dict[str, Contestant], *, turns: int) -> dict[str, list[Speed]]:
-    """Let all take turns; the first round, in which processes start, does not count."""
+    """Let all take turns; the first round, in which processes start, does not count, nor does a disturbed one."""
     speeds: dict[str, list[Speed]] = {name: [] for name in contestants}
+    disturbed = 0
     with ExitStack() as stack:
         for contestant in contestants.values():
             stack.callback(contestant.close)
         for turn in track(range(turns + 1), description="turns"):
+            of_turn: dict[str, Speed] = {}
+            start, start_foreign = time.perf_counter(), foreign_seconds()
             for name, contestant in contestants.items():
-                speed = contestant.turn()
+                of_turn[name] = contestant.turn()
                 time.sleep(0.2)  # what is still in flight ends
-                if turn:
+            if foreign_seconds() - start_foreign > FOREIGN_SHARE * (time.perf_counter() - start):
+                disturbed += 1
+            elif turn:
+                for name, speed in of_turn.items():
                     speeds[name].append(speed)
+    if len(speeds[REFERENCE]) < 2:
+        raise SystemExit(f"other programs were at work in {disturbed} of {turns} turns: nothing can be said")
+    print(f"{disturbed} turns left out: other programs at work")
     return speeds
+
+
+def new_file_ms(folder: Path) -> float:
+    """What a new, empty file costs in ``folder``: the median of 50."""
+
+    def create(name: str) -> float:
+        start = time.perf_counter()
+        (folder / name).touch()
+        return time.perf_counter() - start
+
+    return 1000 * statistics.median(create(f".{k}") for k in range(50))
 
 
 def main() -> None:
@@ -214,6 +245,7 @@ def main() -> None:
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[1, usable_cpus()], help="so many, one after the other"
     )
+    parser.add_argument("--scratch", type=Path, help="a folder on the file system to write to")
     options = parser.parse_args()
     source = RgbdPairs(dataset="mend3s" if options.root.name.lower() == "mend3s" else "cald3r")
     samples = list(islice(cycle(source.list_samples(options.root).samples), options.samples))
@@ -221,7 +253,8 @@ def main() -> None:
     print(f"{usable_cpus()} processors, load {load} before; {options.threads} threads a worker; {samples[0].dataset}")
     for workers in dict.fromkeys(options.workers):
         # the files stay until the end: ext4 makes new ones slower right after many were deleted
-        with tempfile.TemporaryDirectory() as scratch:
+        with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
+            print(f"a new file takes {new_file_ms(Path(scratch)):.2f} ms")
             how = {"source": source, "root": options.root, "workers": workers, "threads": options.threads}
             speeds = compare(
                 {

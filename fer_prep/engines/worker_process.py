@@ -34,7 +34,11 @@ _KEEP_FREED_MEMORY: Final[dict[str, str]] = {
 """glibc's malloc hands every array of a picture's size back to the system and asks for zeroed pages again: warping a
 depth map takes 3 instead of 11 ms where it keeps them."""
 
-ENVIRONMENT: Final[dict[str, str]] = _SINGLE_THREADED | _KEEP_FREED_MEMORY
+_KEEP_SMALL_PIECES: Final[dict[str, str]] = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"}
+"""MediaPipe makes thousands of small objects a picture and drops them; malloc keeps seven of a size at hand. With more
+the detection takes 4 % less time."""
+
+ENVIRONMENT: Final[dict[str, str]] = _SINGLE_THREADED | _KEEP_FREED_MEMORY | _KEEP_SMALL_PIECES
 """What every worker process should find in its environment when it starts, whoever starts it."""
 
 

@@ -1,7 +1,9 @@
 """The detector beside a worker: the same points as in one process, and an end in common."""
 
+import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,7 +11,7 @@ import psutil
 import pytest
 
 from fer_prep.errors import UsageError
-from fer_prep.faces.detector_process import detect_faces_beside
+from fer_prep.faces.detector_process import GIVE_WAY_NICE, detect_faces_beside
 from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.formats.pictures import read_rgb
 
@@ -45,6 +47,18 @@ def test_threads_get_the_answers_to_their_own_pictures(corpus):
         found = list(pool.map(detect_faces_beside, pictures * 3))
     for ours, theirs in zip(found, expected * 3, strict=True):
         assert [mesh.tobytes() for mesh in ours] == [mesh.tobytes() for mesh in theirs]
+
+
+def test_threads_that_ask_give_way_to_the_detector():
+    def ask_and_tell():
+        detect_faces_beside(np.zeros((64, 64, 3), np.uint8))
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(ask_and_tell).result() == max(before, GIVE_WAY_NICE)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before  # only those threads
+    assert [child.nice() for child in psutil.Process().children() if "serve(" in child.cmdline()[-1]] == [before]
 
 
 def test_what_the_detector_refuses_is_raised_here(tmp_path):
