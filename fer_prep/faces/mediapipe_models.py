@@ -178,9 +178,9 @@ def _coordinates(wire: bytes) -> NDArray[np.float64]:
         points = np.frombuffer(wire, _WIRE_POINT)
         if all((points[tag] == code).all() for tag, code in _WIRE_TAGS.items()):
             return np.stack([points["x"], points["y"]], axis=1, dtype=np.float64)
-    from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList
+    from mediapipe.framework.formats import landmark_pb2
 
-    return _x_and_y(NormalizedLandmarkList.FromString(wire).landmark)
+    return _x_and_y(landmark_pb2.NormalizedLandmarkList.FromString(wire).landmark)  # type: ignore[attr-defined]
 
 
 def _x_and_y(landmarks: Any) -> NDArray[np.float64]:

@@ -134,7 +134,7 @@ def warp_depth(
     is_smooth = np.asarray(
         cv2.warpAffine(_smooth_cells(heights, max_step_mm), cells, (size, size), flags=cv2.INTER_NEAREST), np.uint8
     )
-    warped = _put(between, warped, where=is_smooth.view(np.bool_) & np.isfinite(between))
+    warped = _put(np.asarray(between, np.float32), warped, where=is_smooth.view(np.bool_) & np.isfinite(between))
     return warped, np.isfinite(warped)
 
 
