@@ -28,6 +28,7 @@ _CHANNELS: Final = {GREY: 1, COLOUR: 3, 3: 1, 4: 2, 6: 4}
 
 _LEVEL: Final = 1
 _WINDOW_BITS: Final = 9
+"""A window of 512 bytes: in rows predicted from above, matches further back cost more time and bits than they save."""
 _UP: Final = 2
 _WRITTEN: Final = ((8, COLOUR), (8, GREY), (16, GREY))
 """Bits and colour type of what ``encode`` writes."""

@@ -44,6 +44,14 @@ def test_what_is_written_is_read_here_and_by_others(seed, height, width, kind):
     np.testing.assert_array_equal(again, pixels)
 
 
+def test_a_reader_with_no_more_memory_than_the_stream_asks_for_can_inflate_it():
+    picture = np.tile(pixels_of(1, 3, 700, "rgb"), (40, 1, 1))  # what repeats is further away than the window reaches
+    chunks = dict(png.chunks(png.encode(picture)))
+    inflater = zlib.decompressobj(9)  # 512 bytes
+    assert len(inflater.decompress(chunks[b"IDAT"])) == 120 * (1 + 700 * 3)
+    assert inflater.eof
+
+
 @pytest.mark.parametrize("step", [(slice(None), slice(None, None, 2)), (slice(None, None, -1), slice(None))])
 def test_views_of_other_arrays_are_written_too(step):
     depth = pixels_of(0, 20, 30, "depth")
