@@ -180,9 +180,8 @@ def _training(data: PixelStore, rows: torch.Tensor, *, config: Config, fabric: F
 
 def _steps_of(training: FoldTraining) -> Callable[[], int]:
     def step() -> int:
-        count = len(training.steps.samples(training.state.step))
         training.advance()
-        return count
+        return training.settings.batch_size  # there are whole batches only
 
     return step
 

@@ -61,7 +61,8 @@ class Batches:
         return self.data.ids[rows.cpu().numpy()]
 
     def _normalised(self, rgb: Tensor, depth: Tensor, valid: Tensor, labels: Tensor) -> NetworkInput:
-        rgb, depth = self.normalisation(rgb, depth, valid, depth_channels=self.depth_channels)
+        """In the memory of what was gathered or augmented, which nobody else knows."""
+        rgb, depth = self.normalisation.apply_(rgb, depth, valid, depth_channels=self.depth_channels)
         return NetworkInput(
             rgb.contiguous(memory_format=torch.channels_last),
             depth.contiguous(memory_format=torch.channels_last),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import pytest
 import torch
 
 from fer_prep.global_file.writer import pixel_statistics
@@ -75,3 +76,15 @@ def test_sums_are_those_that_the_dataset_stores():
     for index, (picture, raster) in enumerate(pixels):
         for name, value in pixel_statistics(picture, raster).items():
             np.testing.assert_array_equal(ours[name][index], value, err_msg=name)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_pictures_are_resized_alike_however_many_there_are(monkeypatch, count):
+    monkeypatch.setattr("fer_train.data.pixels._NUMBERS_IN_CACHE", 2 * 30 * 20 * 3)
+    random = torch.Generator().manual_seed(0)
+    rgb = torch.randint(0, 256, (5, 30, 20, 3), generator=random, dtype=torch.uint8)
+    depth = torch.randint(-9000, 20_000, (5, 30, 20), generator=random, dtype=torch.int32).clamp(min=0)
+    alone = torch.cat([resize_rgb(picture[None], size=16) for picture in rgb])
+    assert torch.equal(resize_rgb(rgb[:count], size=16), alone[:count])
+    alone = torch.cat([resize_depth(picture[None], size=16) for picture in depth])
+    assert torch.equal(resize_depth(depth[:count], size=16), alone[:count])
