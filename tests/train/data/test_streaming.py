@@ -7,6 +7,7 @@ import signal
 import time
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from lightning_fabric import Fabric
@@ -113,6 +114,20 @@ def test_an_endless_announcement_is_asked_for_a_few_pieces_only(dataset, streami
     assert streaming.hits == 29
     assert len(asked) <= 29 + PIECES_AHEAD
     assert ROWS_A_PIECE >= 1
+
+
+def test_a_closed_dataset_leaves_no_thread_and_no_open_file(tmp_path):
+    path = write_global(tmp_path / "global.h5", make_rows({"bu3dfe": 6, "cald3r": 4}))
+    streamed = StreamingData.open(path, workers=2)
+    streamed.announce(torch.arange(70).repeat(1000).split(8))  # more than it will be asked for
+    streamed.gather(torch.arange(8))
+    family = psutil.Process()
+    reading = set(worker_pids(streamed))
+    assert reading <= {thread.id for thread in family.threads()}
+    assert str(path) in {file.path for file in family.open_files()}
+    streamed.close()
+    assert not reading & {thread.id for thread in family.threads()}
+    assert str(path) not in {file.path for file in family.open_files()}
 
 
 def test_without_workers_it_reads_in_this_process(dataset):
