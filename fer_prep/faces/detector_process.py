@@ -59,9 +59,10 @@ def detect_faces_beside(picture: NDArray[np.uint8], *, task_file: Path | None = 
 def _give_way() -> None:
     """Let the detector run before the thread that asks, which is ahead of it: the detector is what all wait for.
 
-    Else the scheduler takes its processor from it seven times a picture.
+    Else the scheduler takes its processor from it seven times a picture. Only Linux gives threads priorities of their
+    own that way.
     """
-    if not getattr(_asking, "gives_way", False):
+    if sys.platform == "linux" and not getattr(_asking, "gives_way", False):
         thread = threading.get_native_id()
         os.setpriority(os.PRIO_PROCESS, thread, max(GIVE_WAY_NICE, os.getpriority(os.PRIO_PROCESS, thread)))
         _asking.gives_way = True
