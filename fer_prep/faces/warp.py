@@ -139,7 +139,7 @@ def warp_depth(
 
 
 def _put(values: NDArray[np.float32], target: NDArray[np.float32], *, where: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """``target`` with ``values`` put in, in place: ``np.copyto``, which takes four times as long."""
+    """``target`` with ``values`` put in, in place; ``np.copyto`` does the same in four times as long."""
     return cv2.copyTo(values, where.view(np.uint8), target)  # type: ignore[return-value]
 
 

@@ -25,7 +25,7 @@ class LateNumbers:
         self._waiting.append((index, tuple(names), values))
 
     def join(self, history: list[dict[str, float]]) -> list[dict[str, float]]:
-        """Fetch them all; the rows that have become complete, oldest first."""
+        """Fetch them all; the rows that they were for, oldest first."""
         if not self._waiting:
             return []
         values = iter(torch.cat([tensor.float() for _, _, tensor in self._waiting]).tolist())

@@ -30,7 +30,7 @@ def judging(training, *, batch_size: int) -> Judging:
     return Judging(training.batches, fabric=training.fabric, batch_size=batch_size)
 
 
-def test_outputs_are_those_of_each_row_alone_whatever_the_batch_size(training):
+def test_outputs_do_not_depend_on_the_batch_size(training):
     rows = torch.tensor([21, 3, 27, 8, 20])
     whole = judging(training, batch_size=5).outputs(training.state.network, rows)
     in_pieces = judging(training, batch_size=2).outputs(training.state.network, rows)
