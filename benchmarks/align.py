@@ -30,7 +30,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -255,12 +255,12 @@ def main() -> None:
         # the files stay until the end: ext4 makes new ones slower right after many were deleted
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             print(f"a new file takes {new_file_ms(Path(scratch)):.2f} ms")
-            how = {"source": source, "root": options.root, "workers": workers, "threads": options.threads}
+            align = partial(Align, samples, source=source, root=options.root, workers=workers, threads=options.threads)
             speeds = compare(
                 {
                     REFERENCE: MediapipeAlone(samples, workers=workers),
-                    BESIDE: Align(samples, **how, folder=Path(scratch, "beside"), beside=True),
-                    WITHIN: Align(samples, **how, folder=Path(scratch, "within"), beside=False),
+                    BESIDE: align(folder=Path(scratch, "beside"), beside=True),
+                    WITHIN: align(folder=Path(scratch, "within"), beside=False),
                     "detector of a worker alone": MediapipeAlone(samples, workers=workers, ours=True),
                 },
                 turns=options.turns,

@@ -23,7 +23,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.client import FutureCancelledError
 
 from fer_prep.engines.engine import Item, Result, WorkerDied, usable_cpus
-from fer_prep.engines.worker_process import ENVIRONMENT
+from fer_prep.engines.worker_process import worker_environment
 from fer_prep.errors import EngineError
 
 DIED: Final = WorkerDied(reason="the Dask worker that ran it died (see that worker's log)")
@@ -88,7 +88,7 @@ class DaskEngine:
     def _cluster_here(self) -> LocalCluster:
         # limits of memory and restarts are the machine's business; a death is judged at once, as by ProcessEngine
         settings = {
-            "distributed.nanny.pre-spawn-environ": ENVIRONMENT,
+            "distributed.nanny.pre-spawn-environ": worker_environment(),
             "distributed.scheduler.allowed-failures": 0,
         }
         with dask.config.set(settings):

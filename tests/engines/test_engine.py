@@ -101,6 +101,14 @@ def test_libraries_in_workers_use_one_thread(monkeypatch):
     assert os.environ["OMP_NUM_THREADS"] == "4"
 
 
+def test_what_the_user_tuned_in_glibc_stays(monkeypatch):
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.perturb=3")
+    ((_, found),) = ProcessEngine(workers=1).run(thread_settings, items=["GLIBC_TUNABLES"])
+    assert found[0].split(":")[-1] == "glibc.malloc.perturb=3"  # the last one counts where two contradict
+    assert "glibc.malloc.tcache_count" in found[0]
+    assert os.environ["GLIBC_TUNABLES"] == "glibc.malloc.perturb=3"
+
+
 def test_items_are_taken_as_they_are_needed():
     taken = []
     items = (taken.append(number) or number for number in range(1000))
