@@ -37,6 +37,8 @@ THESIS_SAMPLES: Final = 8716
 THESIS_FOLDS: Final = 5
 _MOST_SAMPLES: Final = 2048
 """More of a dataset is not taken: (d) has to write all of it as PNG files first."""
+_SETTLE_SECONDS: Final = 0.5
+"""Between two loops: the readers of the one before still fill their queues, which would slow the next one down."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +230,7 @@ def _measure(
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
         for name, step in loops:
+            time.sleep(_SETTLE_SECONDS)
             reset_peak_memory(device)
             _finish(device)
             start, images = time.perf_counter(), 0
