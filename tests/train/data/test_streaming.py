@@ -126,6 +126,9 @@ def test_a_closed_dataset_leaves_no_thread_and_no_open_file(tmp_path):
     assert reading <= {thread.id for thread in family.threads()}
     assert str(path) in {file.path for file in family.open_files()}
     streamed.close()
+    deadline = time.monotonic() + 30  # a thread that Python has joined is still the system's for a moment
+    while reading & {thread.id for thread in family.threads()} and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert not reading & {thread.id for thread in family.threads()}
     assert str(path) not in {file.path for file in family.open_files()}
 
