@@ -45,8 +45,9 @@ def worker_environment() -> dict[str, str]:
 
     What the user has tuned in glibc stays, and counts where it contradicts.
     """
-    tunables = [_KEEP_SMALL_PIECES, *filter(None, [os.environ.get(_TUNABLES)])]
-    return {**_SINGLE_THREADED, **_KEEP_FREED_MEMORY, _TUNABLES: ":".join(tunables)}
+    given = os.environ.get(_TUNABLES)
+    tunables = f"{_KEEP_SMALL_PIECES}:{given}" if given else _KEEP_SMALL_PIECES
+    return _SINGLE_THREADED | _KEEP_FREED_MEMORY | {_TUNABLES: tunables}
 
 
 class Worker:

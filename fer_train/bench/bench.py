@@ -38,7 +38,7 @@ THESIS_FOLDS: Final = 5
 _MOST_SAMPLES: Final = 2048
 """More of a dataset is not taken: (d) has to write all of it as PNG files first."""
 _SETTLE_SECONDS: Final = 0.5
-"""Between two loops: the readers of the one before still fill their queues, which would slow the next one down."""
+"""Between two loops: the readers of the one before may still be filling their queues, which would slow the next one."""
 
 
 @dataclass(frozen=True, kw_only=True)
