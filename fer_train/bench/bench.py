@@ -195,7 +195,6 @@ def _ceiling(training: FoldTraining, rows: torch.Tensor, *, config: Config, fabr
     batch = training.batches.training(rows[:size].to(training.rows.train.device), epoch=0)
 
     def step() -> int:
-        training.forward.train()
         for _ in range(parts):
             output = training.forward(batch.rgb, batch.depth)
             fabric.backward(training.state.loss(output.logits, output.features, batch.labels) / parts)

@@ -7,7 +7,6 @@ order of batches, or the device. For training only.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, final
 
@@ -16,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_prep.errors import UsageError
-from fer_train.data.pixels import LUMA, constant
+from fer_train.data.normalise import FoldNormalisation
+from fer_train.data.pixels import LUMA, channels_last, constant
 from fer_train.data.random_draws import uniforms
 
 # which draw of a key decides what: numbers are never reused, so switching one augmentation off changes no other
@@ -64,18 +64,19 @@ NO_AUGMENTATION: Final = AugmentationSettings(
 
 @final
 class PairedAugmentation:
-    """Rotation and flip, colour jitter (RGB only), random erasing, in this order, before normalisation.
+    """Rotation and flip, colour jitter (RGB only), normalisation, random erasing, in this order.
 
-    ``rgb_fill`` is the colour in [0, 1] of erased pixels: the training mean, so that they become 0 like missing depth.
+    What is erased becomes 0 after normalisation: the training mean in RGB, *no data* in depth.
     """
 
-    def __init__(self, settings: AugmentationSettings, *, rgb_fill: Sequence[float] = (0.5, 0.5, 0.5)) -> None:
-        self.settings = settings
-        self.rgb_fill = tuple(rgb_fill)
+    def __init__(
+        self, settings: AugmentationSettings, *, normalisation: FoldNormalisation, depth_channels: int = 1
+    ) -> None:
+        self.settings, self.normalisation, self.depth_channels = settings, normalisation, depth_channels
 
-    def __call__(self, planes: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``planes`` (B, 5, H, W) as in a ``Batch``, ``keys`` (B,) from ``sample_keys`` → the same, augmented: RGB
-        (B, 3, H, W), depth and valid (B, 1, H, W), in memory of their own. Depth is and stays 0 where it is not valid.
+    def __call__(self, planes: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor]:
+        """``planes`` (B, 5, H, W) as in a ``Batch``, ``keys`` (B,) from ``sample_keys`` → normalised RGB (B, 3, H, W)
+        and depth (B, depth channels, H, W), channels last in memory; depth is 0 where there is none.
         """
         chosen = self.settings
         draws = uniforms(keys, draws=_DRAWS)  # (10, B)
@@ -83,18 +84,16 @@ class PairedAugmentation:
             planes = rotate_and_flip(planes, matrices=self.matrices(draws))
         elif chosen.flip:
             planes = torch.where((draws[_FLIP] < chosen.flip).reshape(-1, 1, 1, 1), planes.flip(3), planes)
-        else:
-            planes = planes.clone()
-        rgb, depth_and_valid = planes[:, :3], planes[:, 3:]
+        rgb, depth, valid = planes[:, :3], planes[:, 3:4], planes[:, 4:]
         if chosen.brightness or chosen.contrast or chosen.saturation:
             rgb = self._jitter(rgb, draws=draws)
+        else:
+            rgb = self.normalisation.rgb(rgb)
+        depth = self.normalisation.depth(depth, valid, channels=1)
         if chosen.erase:
-            hidden = self._rectangles(draws, height=rgb.shape[2], width=rgb.shape[3])
-            kept = 1 - hidden
-            depth_and_valid.mul_(kept)
-            fill = constant(self.rgb_fill, device=rgb.device).reshape(1, 3, 1, 1)
-            torch.addcmul(rgb.mul_(kept), hidden, fill, out=rgb)
-        return rgb, depth_and_valid[:, :1], depth_and_valid[:, 1:]
+            kept = 1 - self._rectangles(draws, height=rgb.shape[2], width=rgb.shape[3])
+            rgb, depth = rgb * kept, depth * kept
+        return channels_last(rgb), channels_last(depth.expand(-1, self.depth_channels, -1, -1))
 
     def matrices(self, draws: Tensor) -> Tensor:
         """(B, 2, 2) from output to input, both relative to the picture's centre in pixels, x before y."""
@@ -109,7 +108,10 @@ class PairedAugmentation:
         strengths = (self.settings.brightness, self.settings.contrast, self.settings.saturation)
         spread = 2 * draws[_BRIGHTNESS : _SATURATION + 1] - 1  # (3, B)
         brightness, contrast, saturation = 1 + spread * constant(strengths, device=rgb.device)[:, None]
-        return jitter_colours(rgb, brightness=brightness, contrast=contrast, saturation=saturation)
+        mean, std = self.normalisation.rgb_mean.flatten(), self.normalisation.rgb_std.flatten()
+        return jitter_colours(
+            rgb, brightness=brightness, contrast=contrast, saturation=saturation, mean=mean, deviation=std
+        )
 
     def _rectangles(self, draws: Tensor, *, height: int, width: int) -> Tensor:
         """(B, 1, H, W): 1 at pixels whose centre lies in the sample's rectangle, else 0; all 0 where none is erased."""
@@ -129,21 +131,21 @@ def rotate_and_flip(planes: Tensor, *, matrices: Tensor) -> Tensor:
     (B, 2, 2) → planes likewise.
 
     RGB beyond the border is its mirror image. Depth is the weighted mean of the *valid* pixels around the place, and
-    valid where they have at least half of the weight; beyond the border there is none. No place may lie farther from
-    the border than the picture is wide or high.
+    valid where they have at least half of the weight; beyond the border there is none. What is not valid means nothing.
+    No place may lie farther from the border than the picture is wide or high.
     """
     height, width = planes.shape[2:]
-    places = _places(matrices, height=height, width=width)  # (B, 2, H, W)
+    # the places with the opposite sign, so that mirroring them takes one addition less
+    opposite = _places(-matrices, height=height, width=width)  # (B, 2, H, W)
     # mirrored here once, which is exact within: grid_sample's own reflection takes a quarter longer on a CPU
-    mirrored = places.clamp(-1, 1).mul_(2).sub_(places)
+    mirrored = torch.sub(opposite, opposite.clamp(-1, 1), alpha=2)
     grid = mirrored.permute(0, 2, 3, 1)
     planes = functional.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
     depth, weight = planes[:, 3:4], planes[:, 4:]
     # truth as numbers: comparisons that write bool and fills by a mask are several times slower on a CPU
-    within = torch.le(places.abs_(), 1, out=mirrored)
+    within = torch.le(opposite.abs_(), 1, out=mirrored)
     depth.div_(weight.clamp(min=0.5))
-    valid = torch.ge(weight, 0.5, out=weight).mul_(within[:, :1]).mul_(within[:, 1:])
-    depth.mul_(valid)
+    torch.ge(weight, 0.5, out=weight).mul_(within[:, :1]).mul_(within[:, 1:])
     return planes
 
 
@@ -158,17 +160,28 @@ def _places(matrices: Tensor, *, height: int, width: int) -> Tensor:
     return from_x * x + from_y * y[:, None]
 
 
-def jitter_colours(rgb: Tensor, *, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """``rgb`` (B, 3, H, W) in [0, 1] → the same, by factors (B,) each, in this order, cut to [0, 1] once at the end."""
+def jitter_colours(
+    rgb: Tensor, *, brightness: Tensor, contrast: Tensor, saturation: Tensor, mean: Tensor, deviation: Tensor
+) -> Tensor:
+    """``rgb`` (B, 3, H, W) in [0, 1], changed by factors (B,) each, in this order, cut to [0, 1] once at the end, minus
+    ``mean`` (3,), divided by ``deviation`` (3,) → (B, 3, H, W), channels last in memory.
+
+    All of it is linear but for the cut: one product of matrices and one offset a sample, and the limits moved along.
+    """
     luma = constant(LUMA, device=rgb.device)
     mean_luma = brightness * (rgb.mean(dim=(2, 3)) @ luma)  # (B,)
     grey = luma.expand(3, 3)  # each pixel's luma in all channels
     colour = constant(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), device=rgb.device) - grey
     mix = grey + saturation[:, None, None] * colour
-    mix = (brightness * contrast)[:, None, None] * mix  # (B, 3, 3)
-    offset = ((1 - contrast) * mean_luma)[:, None, None]  # (B, 1, 1)
-    flat = torch.baddbmm(offset, mix, rgb.flatten(2))  # (B, 3, H·W)
-    return flat.clamp_(0, 1).reshape(rgb.shape)
+    mix = (brightness * contrast)[:, None, None] * mix / deviation[:, None]  # (B, 3, 3)
+    offset = ((1 - contrast) * mean_luma)[:, None].sub(mean).div_(deviation)  # (B, 3)
+    lowest, highest = -mean / deviation, (1 - mean) / deviation
+    batch, _, height, width = rgb.shape
+    pixels = torch.bmm(rgb.flatten(2).transpose(1, 2), mix.transpose(1, 2))  # (B, H·W, 3)
+    # a row of pixels at once: what is repeated every three numbers takes no vector instructions on a CPU
+    rows = pixels.view(batch, height, width * 3).add_(offset.repeat(1, width)[:, None])
+    torch.clamp(rows, lowest.repeat(width), highest.repeat(width), out=rows)
+    return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
 
 def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple, final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_train.data.augment import AugmentationSettings, PairedAugmentation
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import Batch, PixelStore
+from fer_train.data.pixels import channels_last
 from fer_train.data.random_draws import sample_keys
 
 
@@ -41,30 +41,22 @@ class Batches:
     ) -> None:
         self.data, self.seed, self.depth_channels = data, seed, depth_channels
         self.normalisation = normalisation.to(data.device)
-        fill = normalisation.rgb_mean.flatten().tolist()
-        self.augmentation = PairedAugmentation(augmentation, rgb_fill=fill)
+        self.augmentation = PairedAugmentation(
+            augmentation, normalisation=self.normalisation, depth_channels=depth_channels
+        )
 
     def training(self, rows: Tensor, *, epoch: int) -> NetworkInput:
         """The samples in ``rows`` (B,), augmented as this epoch draws it for each of them."""
         batch = self.data.gather(rows)
         keys = sample_keys(batch.rows, seed=self.seed, epoch=epoch)
-        rgb, depth, valid = self.augmentation(batch.planes, keys=keys)
-        return self._normalised(rgb, depth, valid, batch.labels)
+        return NetworkInput(*self.augmentation(batch.planes, keys=keys), batch.labels)
 
     def validation(self, rows: Tensor) -> NetworkInput:
         """The samples in ``rows`` (B,) as they are."""
         batch: Batch = self.data.gather(rows)
-        return self._normalised(batch.rgb, batch.depth, batch.valid, batch.labels)
+        rgb, depth = self.normalisation(batch.rgb, batch.depth, batch.valid, depth_channels=self.depth_channels)
+        return NetworkInput(channels_last(rgb), channels_last(depth), batch.labels)
 
     def ids_of(self, rows: Tensor) -> NDArray[np.str_]:
         """The sample ids of ``rows``."""
         return self.data.ids[rows.cpu().numpy()]
-
-    def _normalised(self, rgb: Tensor, depth: Tensor, valid: Tensor, labels: Tensor) -> NetworkInput:
-        """In the memory of what was gathered or augmented, which nobody else knows."""
-        rgb, depth = self.normalisation.apply_(rgb, depth, valid, depth_channels=self.depth_channels)
-        return NetworkInput(
-            rgb.contiguous(memory_format=torch.channels_last),
-            depth.contiguous(memory_format=torch.channels_last),
-            labels,
-        )

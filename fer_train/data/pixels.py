@@ -101,6 +101,11 @@ def depth_to_float(depth: Tensor) -> Tensor:
     return depth[:, None].float().mul_(1 / DEPTH_MAX)
 
 
+def channels_last(planes: Tensor) -> Tensor:
+    """(B, C, H, W) with the channels of a pixel side by side in memory, as convolutions like it best."""
+    return planes.contiguous(memory_format=torch.channels_last)
+
+
 def sums_per_sample(rgb: Tensor, depth: Tensor) -> dict[str, NDArray[np.int64]]:
     """What ``/statistics`` holds, of pixels that are not the file's own: (B, H, W, 3) u8, (B, H, W) i32 → (B, …)."""
     values, depths, valid = rgb.long(), depth.long(), depth > 0

@@ -28,7 +28,11 @@ class Judging:
                 yield from share_of_rows(rows, self._fabric).split(self._batch_size)
 
     def outputs(self, network: nn.Module, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode, without gradients."""
+        """Logits (n, K), features (n, D) and labels (n,) of rows, in evaluation mode and without gradients.
+
+        The network is left in the mode it was in.
+        """
+        was_training = network.training
         network.eval()
         logits, features, labels = list[Tensor](), list[Tensor](), list[Tensor]()
         with torch.no_grad(), self._fabric.autocast():
@@ -38,5 +42,6 @@ class Judging:
                 logits.append(output.logits.float())
                 features.append(output.features.float())
                 labels.append(batch.labels)
+        network.train(was_training)
         whole = (gathered(torch.cat(parts), self._fabric, count=len(rows)) for parts in (logits, features, labels))
         return next(whole), next(whole), next(whole)

@@ -114,6 +114,7 @@ class FoldTraining:
         """Take up the checkpoint, and say which samples will be wanted."""
         if self.checkpoint.exists():
             self.state.restore(load_checkpoint(self.checkpoint), self.fabric.device)
+        self.forward.train()  # once: it visits every module, a millisecond of every step; judging puts it back
         if not self.state.finished:
             self.inputs.start(self.state.step, validations=self.validation_positions)
 
@@ -143,24 +144,22 @@ class FoldTraining:
 
         The gradient is that of the mean over the group, also where the last group of an epoch is smaller.
         """
-        self.forward.train()
         parts = self.inputs.parts_of(group)
-        loss_sum = correct = torch.zeros((), device=self.fabric.device)
-        features, labels = list[Tensor](), list[Tensor]()
+        losses, logits, features, labels = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
         with self.statistics.of_step(parts, count=len(self.steps.micro_batches(group))) as fading:
             for part in parts:
                 seed_network(network_seed(seed=self.seed, step=self.state.step, part=part.number), self.fabric.device)
                 batch = self.inputs.next()
                 with self.fabric.no_backward_sync(self.forward, enabled=part is not parts[-1]):  # type: ignore[arg-type]
                     output = self.forward(batch.rgb, batch.depth)
-                    loss = self.state.loss(output.logits, output.features, batch.labels) * part.weight
+                    loss = self.state.loss(output.logits, output.features, batch.labels)
                     # processes average their gradients; what is wanted is the sum of the weighted parts
-                    self.fabric.backward(loss * self.fabric.world_size)
+                    self.fabric.backward(loss * (part.weight * self.fabric.world_size))
                 if fading:
                     fading.after(part)
                 counted = slice(None if part.weight else 0)
-                loss_sum = loss_sum + loss.detach()
-                correct = correct + (output.logits.detach().argmax(1) == batch.labels)[counted].sum()
+                losses.append(loss.detach() * part.weight)
+                logits.append(output.logits.detach()[counted])
                 features.append(output.features.detach()[counted])
                 labels.append(batch.labels[counted])
         if self.config.optimiser.clip_norm:
@@ -169,8 +168,10 @@ class FoldTraining:
             )
         self.optimiser.step()
         self.optimiser.zero_grad()
-        self.state.loss.update(torch.cat(features), torch.cat(labels))
-        values = summed(torch.stack((loss_sum, 100 * correct / len(group))), self.fabric)
+        expected = torch.cat(labels)
+        self.state.loss.update(torch.cat(features), expected)
+        correct = torch.eq(torch.cat(logits).argmax(1), expected).sum()
+        values = summed(torch.stack((torch.stack(losses).sum(), correct * (100 / len(group)))), self.fabric)
         self.late_numbers.add(len(self.state.history), ("train_loss", "train_accuracy"), values)
 
     def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:

@@ -48,6 +48,16 @@ def test_nothing_is_learnt(training):
         assert torch.equal(value, before[name]), name
 
 
+@pytest.mark.parametrize("mode", [True, False], ids=["training", "evaluation"])
+def test_the_network_is_left_in_its_mode(training, mode):
+    network, modes = training.state.network.train(mode), []
+    hook = network.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    judging(training, batch_size=8).outputs(network, torch.arange(8))
+    hook.remove()
+    assert modes == [False]
+    assert {module.training for module in network.modules()} == {mode}
+
+
 def test_what_it_says_it_reads_is_what_it_reads(training, monkeypatch):
     judge, asked = judging(training, batch_size=3), []
     gather = training.batches.data.gather

@@ -51,6 +51,17 @@ def test_every_sample_is_used_once_an_epoch(start):
     assert epochs[0].tolist() != epochs[1].tolist()
 
 
+def test_every_step_is_in_training_mode_and_every_validation_in_evaluation_mode(start):
+    training, modes = start(training__epochs=2), []
+    training.state.network.eval()  # however it comes: what happens must not depend on it
+    training.state.network.register_forward_pre_hook(
+        lambda module, _: modes.append((torch.is_grad_enabled(), {part.training for part in module.modules()}))
+    )
+    training.run()
+    assert all(mode == {learning} for learning, mode in modes)
+    assert {learning for learning, _ in modes} == {True, False}
+
+
 def stay_in_evaluation(module, _):
     module.eval()
 
