@@ -2,13 +2,15 @@
 
 A worker that prepares several samples side by side in threads has one detector for all. In the worker's own process
 every step of the detection would have to wait for Python's lock, which the other threads hold by turns. So the worker
-starts a process that does nothing but detect, and sends it pictures; while one is being looked at, the next is on its
-way. The two end together: where the detector dies the worker dies in the same manner, so that whoever watches over
-workers sees it; where the worker dies the detector finds nobody at the other end.
+starts a process that does nothing but detect, and shows it pictures in memory that both see; while one is looked at,
+the next lies ready. The two end together: where the detector dies the worker dies in the same manner, so that whoever
+watches over workers sees it; where the worker dies the detector finds nobody at the other end.
 """
 
 from __future__ import annotations
 
+import itertools
+import mmap
 import os
 import pickle
 import signal
@@ -16,9 +18,12 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +31,13 @@ from numpy.typing import NDArray
 from fer_prep.errors import FerError
 from fer_prep.faces.mediapipe_models import detect_faces
 
-_REQUEST: Final = struct.Struct("<II")
-"""Height and width of the picture that follows, three bytes a pixel."""
+_REQUEST: Final = struct.Struct("<III")
+"""Number of the slot the picture lies in, its height and width; where the slot is new, its file comes along."""
 _ANSWER: Final = struct.Struct("<Q")
 """Bytes of the pickle that follows: a list of meshes, or the error that was raised."""
+
+_SLOT_BYTES: Final = 1 << 20
+"""A slot's size, unless a picture needs a larger one: enough for 590²; a page that is never used takes no memory."""
 
 _START: Final = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve({descriptor}, {task_file!r})"
 
@@ -83,22 +91,25 @@ class _Detector:
         self._sending = threading.Lock()
         self._turn = threading.Condition()
         self._sent = self._answered = 0
+        self._free: list[_Slot] = []
+        self._slots = itertools.count()
 
     def faces(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
+        slot = self._free.pop() if self._free else _Slot(next(self._slots))
         try:
-            answer = self._ask(np.ascontiguousarray(picture))
+            answer = self._ask(picture, slot)
         except (EOFError, ConnectionError):
             self._die_alike()
+        self._free.append(slot)
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
-    def _ask(self, picture: NDArray[np.uint8]) -> Any:
-        with self._sending:
+    def _ask(self, picture: NDArray[np.uint8], slot: _Slot) -> Any:
+        with slot.holding(picture) as new_files, self._sending:
             ticket = self._sent
             self._sent += 1
-            self._socket.sendall(_REQUEST.pack(*picture.shape[:2]))
-            self._socket.sendall(picture.reshape(-1).data)
+            socket.send_fds(self._socket, [_REQUEST.pack(slot.number, *picture.shape[:2])], new_files)
         with self._turn:
             self._turn.wait_for(lambda: self._answered == ticket)
         (size,) = _ANSWER.unpack(_receive(self._socket, _ANSWER.size))
@@ -117,20 +128,65 @@ class _Detector:
         os._exit(code or 1)
 
 
+class _Slot:
+    """A place for one picture at a time, in memory that the detector process sees as well."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._bytes = np.empty(0, np.uint8)
+
+    @contextmanager
+    def holding(self, picture: NDArray[np.uint8]) -> Generator[list[int]]:
+        """Put ``picture`` in; the file that the detector must be given first is in the list, where there is one."""
+        with ExitStack() as until_sent:
+            new_files: list[int] = []
+            if picture.nbytes > self._bytes.size:
+                file = until_sent.enter_context(_memory_file(max(picture.nbytes, _SLOT_BYTES)))
+                self._bytes = _mapped(file.fileno())
+                new_files.append(file.fileno())
+            np.copyto(self._bytes[: picture.nbytes].reshape(picture.shape), picture)
+            yield new_files
+
+
+def _memory_file(size: int) -> BinaryIO:
+    """A file of ``size`` bytes without a name, in memory where the system has such files."""
+    in_memory = sys.platform == "linux"
+    file: Any = os.fdopen(os.memfd_create("picture"), "w+b") if in_memory else tempfile.TemporaryFile()  # noqa: SIM115
+    file.truncate(size)
+    return file
+
+
+def _mapped(descriptor: int) -> NDArray[np.uint8]:
+    """All bytes of a file as shared memory, which stays when the descriptor is closed."""
+    return np.frombuffer(mmap.mmap(descriptor, 0), np.uint8)
+
+
 def serve(descriptor: int, task_file: str | None) -> None:
     """The life of a detector process: answer pictures until the worker is gone."""
     place = None if task_file is None else Path(task_file)
+    slots: dict[int, NDArray[np.uint8]] = {}
     with socket.socket(fileno=descriptor) as worker:
         try:
             while True:
-                height, width = _REQUEST.unpack(_receive(worker, _REQUEST.size))
-                pixels = _receive(worker, height * width * 3)
-                picture = np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+                number, height, width = _REQUEST.unpack(_receive_request(worker, slots))
+                picture = slots[number][: height * width * 3].reshape(height, width, 3)
                 answer = pickle.dumps(_faces_or_error(picture, place), pickle.HIGHEST_PROTOCOL)
                 worker.sendall(_ANSWER.pack(len(answer)))
                 worker.sendall(answer)
         except (EOFError, ConnectionError):
             return
+
+
+def _receive_request(worker: socket.socket, slots: dict[int, NDArray[np.uint8]]) -> bytes:
+    """The next request; the slot whose file came along is put into ``slots``."""
+    request, files, _, _ = socket.recv_fds(worker, _REQUEST.size, 1)
+    request += _receive(worker, _REQUEST.size - len(request)) if request else b""
+    if not request:
+        raise EOFError
+    for file in files:
+        slots[_REQUEST.unpack(request)[0]] = _mapped(file)
+        os.close(file)
+    return request
 
 
 def _faces_or_error(picture: NDArray[np.uint8], task_file: Path | None) -> list[NDArray[np.float64]] | Exception:

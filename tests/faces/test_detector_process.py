@@ -39,14 +39,37 @@ def worker():
     process.communicate()
 
 
+def found_beside(picture):
+    """Asked for by a thread of its own: those that ask give way from then on."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(detect_faces_beside, picture).result()
+
+
 def test_threads_get_the_answers_to_their_own_pictures(corpus):
     pictures = [read_rgb(file.read_bytes()) for file in sorted(corpus.glob("CalD3r/*/RGB/*.png"))[:8]]
-    pictures.append(np.zeros((900, 700, 3), np.uint8))  # larger than a socket holds
+    pictures.append(np.zeros((900, 700, 3), np.uint8))  # more than a slot holds at first
     expected = [detect_faces(picture) for picture in pictures]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(detect_faces_beside, pictures * 3))
     for ours, theirs in zip(found, expected * 3, strict=True):
         assert [mesh.tobytes() for mesh in ours] == [mesh.tobytes() for mesh in theirs]
+
+
+def test_any_part_of_a_picture_can_be_shown(corpus):
+    picture = read_rgb(sorted(corpus.glob("CalD3r/*/RGB/*.png"))[0].read_bytes())
+    part = np.pad(picture, ((3, 3), (5, 5), (0, 0)))[3:-3, 5:-5]
+    assert not part.flags.c_contiguous
+    (ours,), (theirs,) = found_beside(part), detect_faces(picture)
+    assert ours.tobytes() == theirs.tobytes()
+
+
+def test_no_file_stays_open():
+    found_beside(np.zeros((64, 64, 3), np.uint8))
+    processes = [psutil.Process(), *(child for child in psutil.Process().children() if "serve(" in child.cmdline()[-1])]
+    before = [process.num_fds() for process in processes]
+    for side_px in (600, 700, 800):  # each needs a larger slot than the one before
+        found_beside(np.zeros((side_px, side_px, 3), np.uint8))
+    assert [process.num_fds() for process in processes] == before
 
 
 def test_threads_that_ask_give_way_to_the_detector():
