@@ -201,7 +201,10 @@ def foreign_seconds() -> float:
 
 
 def compare(contestants: dict[str, Contestant], *, turns: int) -> dict[str, list[Speed]]:
-    """Let all take turns; the first round, in which processes start, does not count, nor does a disturbed one."""
+    """Let all take turns, in reverse order every other time: none always follows the one that leaves a processor idle.
+
+    The first round, in which processes start, does not count, nor does a disturbed one.
+    """
     speeds: dict[str, list[Speed]] = {name: [] for name in contestants}
     disturbed = 0
     with ExitStack() as stack:
@@ -210,8 +213,8 @@ def compare(contestants: dict[str, Contestant], *, turns: int) -> dict[str, list
         for turn in track(range(turns + 1), description="turns"):
             of_turn: dict[str, Speed] = {}
             start, start_foreign = time.perf_counter(), foreign_seconds()
-            for name, contestant in contestants.items():
-                of_turn[name] = contestant.turn()
+            for name in sorted(contestants, key=list(contestants).index, reverse=turn % 2 == 1):
+                of_turn[name] = contestants[name].turn()
                 time.sleep(0.2)  # what is still in flight ends
             if foreign_seconds() - start_foreign > FOREIGN_SHARE * (time.perf_counter() - start):
                 disturbed += 1

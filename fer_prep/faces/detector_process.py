@@ -41,8 +41,8 @@ _SLOT_BYTES: Final = 1 << 20
 
 _START: Final = "import sys; sys.path[:] = {path!r}; from {module} import serve; serve({descriptor}, {task_file!r})"
 
-GIVE_WAY_NICE: Final = 5
-"""Niceness of the threads that ask: a third of the detector's weight where they share a processor."""
+GIVE_WAY_NICE: Final = 10
+"""Niceness of the threads that ask: a ninth of the detector's weight where they share a processor."""
 
 _starting = threading.Lock()
 _asking = threading.local()
