@@ -3,7 +3,10 @@
 (a) one batch that lies ready on the device: forward, backward, step, and nothing else: the ceiling for this network;
 (b) the real loop with the pixels in memory; (c) the real loop with the pixels streamed; (d) ``plain_loop``: PNG files,
 DataLoader workers and transforms of single samples, as earlier work has it. Each round times all four, so that a busy
-machine slows all of them; a rate is the median over the rounds. Validation is timed apart.
+machine slows all of them; a rate is the median over the rounds. (a) and (b), which lie closest together, take turns of
+a quarter of a second within a round: the speed of a shared machine changes by tenths within a second. (c) and (d) read
+ahead in other processes, which would go on while others have their turn, so each has its time in one piece. Validation
+is timed apart.
 """
 
 from __future__ import annotations
@@ -37,6 +40,7 @@ THESIS_SAMPLES: Final = 8716
 THESIS_FOLDS: Final = 5
 _MOST_SAMPLES: Final = 2048
 """More of a dataset is not taken: (d) has to write all of it as PNG files first."""
+_TURN_SECONDS: Final = 0.25
 _SETTLE_SECONDS: Final = 0.5
 """Between two loops: the readers of the one before may still be filling their queues, which would slow the next one."""
 
@@ -228,20 +232,32 @@ def _measure(
         step()
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
-        for name, step in loops:
+        for group in (loops[:2], *([loop] for loop in loops[2:])):
             time.sleep(_SETTLE_SECONDS)
-            reset_peak_memory(device)
-            _finish(device)
-            start, images = time.perf_counter(), 0
-            while time.perf_counter() - start < seconds:
-                images += step()
-            _finish(device)
-            rates[name].append(images / (time.perf_counter() - start))
-            peaks[name] = max(peaks[name], peak_memory_bytes(device))
+            images, spent = dict.fromkeys(rates, 0), dict.fromkeys(rates, 0.0)
+            turns = max(1, round(seconds / _TURN_SECONDS)) if len(group) > 1 else 1
+            for name, step in group * turns:
+                reset_peak_memory(device)
+                done, passed = _one_turn(step, seconds=seconds / turns, device=device)
+                images[name] += done
+                spent[name] += passed
+                peaks[name] = max(peaks[name], peak_memory_bytes(device))
+            for name, _ in group:
+                rates[name].append(images[name] / spent[name])
     for name, _ in loops:
         yield Measured(
             name=name, rates=tuple(rates[name]), warm_up_seconds=warm_up[name], peak_memory_bytes=peaks[name]
         )
+
+
+def _one_turn(step: Callable[[], int], *, seconds: float, device: torch.device) -> tuple[int, float]:
+    """Images of as many steps as begin within ``seconds``, and how long they took."""
+    _finish(device)
+    start, images = time.perf_counter(), 0
+    while time.perf_counter() - start < seconds:
+        images += step()
+    _finish(device)
+    return images, time.perf_counter() - start
 
 
 def _validation_rate(training: FoldTraining, device: torch.device) -> float:

@@ -16,8 +16,8 @@ from fer_train.data.batches import Batches, NetworkInput
 from fer_train.training.processes import Part, own_parts
 from fer_train.training.steps import Rows, Steps
 
-PIXELS_MADE_AT_ONCE: Final = 2**19
-"""Small micro-batches are made together up to so many pixels, 128 samples of 64²; a larger one is made as a whole."""
+PIXELS_MADE_AT_ONCE: Final = 2**18
+"""Small micro-batches are made together up to so many pixels, 64 samples of 64²; a larger one is made as a whole."""
 
 
 class Stretch(NamedTuple):
