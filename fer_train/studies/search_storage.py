@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +16,8 @@ from fer_prep.errors import UsageError
 JOURNAL: Final = "study.journal"
 LOCK_GRACE_S: Final = 30
 """A lock of the journal that is this old was left by a killed process: appending takes milliseconds."""
+_LOOKS: Final = 4
+_BETWEEN_LOOKS_S: Final = 0.25
 _NO_SQLITE: Final = "leave --storage out: the journal in --out serves several processes, and machines that share a disk"
 
 
@@ -32,8 +36,7 @@ def open_storage(out: Path, *, url: str = "") -> BaseStorage:
         parsed = sqlalchemy.make_url(url)
         if parsed.get_backend_name() == "sqlite":
             raise UsageError("--storage sqlite: its locks do not hold for processes side by side", hint=_NO_SQLITE)
-        # connections are looked at before use: databases drop those that were idle during a long trial
-        return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+        return _database(url)
     except sqlalchemy.exc.ArgumentError:
         raise UsageError(
             f"--storage {url!r} is no database URL", hint="expected such as postgresql+psycopg://user@host/database"
@@ -47,3 +50,20 @@ def open_storage(out: Path, *, url: str = "") -> BaseStorage:
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise UsageError(f"the database of --storage cannot be used: {reason}") from None
+
+
+def _database(url: str) -> RDBStorage:
+    """Optuna's storage in a database; the first process of a search makes its tables.
+
+    Where several come at once all of them try, and the database lets one through: the others look again.
+    """
+    for _ in range(_LOOKS):
+        with suppress(sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError):
+            return _connected(url)
+        time.sleep(_BETWEEN_LOOKS_S)
+    return _connected(url)
+
+
+def _connected(url: str) -> RDBStorage:
+    # connections are looked at before use: databases drop those that were idle during a long trial
+    return RDBStorage(url, engine_kwargs={"pool_pre_ping": True})

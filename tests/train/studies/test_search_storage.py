@@ -9,11 +9,14 @@ import pwd
 import shutil
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
 import pytest
+import sqlalchemy
 from tiny_training import TINY, write_telling_data
 from typer.testing import CliRunner
 
@@ -153,6 +156,26 @@ def test_two_processes_share_a_database(tmp_path, postgres):
     assert open_study(tmp_path / "another", frame={"seed": 1}, storage=postgres).get_trials() == []
     with pytest.raises(UsageError, match="begun with another seed"):
         open_study(tmp_path / "elsewhere" / "mine", frame={"seed": 1}, storage=postgres)
+
+
+@pytest.mark.slow
+def test_many_may_be_the_first_in_a_database(tmp_path, postgres):
+    """All find it empty and make the tables."""
+    for number in range(3):
+        with sqlalchemy.create_engine(postgres, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE new{number}"))
+        url = postgres.replace("/postgres?", f"/new{number}?")
+        together = threading.Barrier(6)
+
+        def open_it(_, url=url, together=together):
+            together.wait()
+            return open_storage(tmp_path, url=url)
+
+        with ThreadPoolExecutor(6) as pool:
+            storages = list(pool.map(open_it, range(6)))
+        study = optuna.create_study(storage=storages[0], study_name="mine")
+        assert [len(storage.get_all_studies()) for storage in storages] == [1] * 6
+        assert study.trials == []
 
 
 def test_a_database_that_cannot_be_used_leaves_no_folder_of_the_search(tmp_path):
