@@ -213,7 +213,7 @@ def compare(contestants: dict[str, Contestant], *, turns: int) -> dict[str, list
         for turn in track(range(turns + 1), description="turns"):
             of_turn: dict[str, Speed] = {}
             start, start_foreign = time.perf_counter(), foreign_seconds()
-            for name in sorted(contestants, key=list(contestants).index, reverse=turn % 2 == 1):
+            for name in list(contestants)[:: -1 if turn % 2 else 1]:
                 of_turn[name] = contestants[name].turn()
                 time.sleep(0.2)  # what is still in flight ends
             if foreign_seconds() - start_foreign > FOREIGN_SHARE * (time.perf_counter() - start):

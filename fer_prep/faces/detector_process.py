@@ -20,8 +20,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NoReturn
 
@@ -106,10 +104,14 @@ class _Detector:
         return answer
 
     def _ask(self, picture: NDArray[np.uint8], slot: _Slot) -> Any:
-        with slot.holding(picture) as new_files, self._sending:
+        new_file = slot.put(picture)
+        with self._sending:
             ticket = self._sent
             self._sent += 1
-            socket.send_fds(self._socket, [_REQUEST.pack(slot.number, *picture.shape[:2])], new_files)
+            request = _REQUEST.pack(slot.number, *picture.shape[:2])
+            socket.send_fds(self._socket, [request], [new_file.fileno()] if new_file else [])
+        if new_file:
+            new_file.close()
         with self._turn:
             self._turn.wait_for(lambda: self._answered == ticket)
         (size,) = _ANSWER.unpack(_receive(self._socket, _ANSWER.size))
@@ -135,17 +137,14 @@ class _Slot:
         self.number = number
         self._bytes = np.empty(0, np.uint8)
 
-    @contextmanager
-    def holding(self, picture: NDArray[np.uint8]) -> Generator[list[int]]:
-        """Put ``picture`` in; the file that the detector must be given first is in the list, where there is one."""
-        with ExitStack() as until_sent:
-            new_files: list[int] = []
-            if picture.nbytes > self._bytes.size:
-                file = until_sent.enter_context(_memory_file(max(picture.nbytes, _SLOT_BYTES)))
-                self._bytes = _mapped(file.fileno())
-                new_files.append(file.fileno())
-            np.copyto(self._bytes[: picture.nbytes].reshape(picture.shape), picture)
-            yield new_files
+    def put(self, picture: NDArray[np.uint8]) -> BinaryIO | None:
+        """Put ``picture`` in. Where that took new memory, its file, which the detector must be given: close it then."""
+        new_file = None
+        if picture.nbytes > self._bytes.size:
+            new_file = _memory_file(max(picture.nbytes, _SLOT_BYTES))
+            self._bytes = _mapped(new_file.fileno())
+        np.copyto(self._bytes[: picture.nbytes].reshape(picture.shape), picture)
+        return new_file
 
 
 def _memory_file(size: int) -> BinaryIO:
@@ -168,8 +167,7 @@ def serve(descriptor: int, task_file: str | None) -> None:
     with socket.socket(fileno=descriptor) as worker:
         try:
             while True:
-                number, height, width = _REQUEST.unpack(_receive_request(worker, slots))
-                picture = slots[number][: height * width * 3].reshape(height, width, 3)
+                picture = _next_picture(worker, slots)
                 answer = pickle.dumps(_faces_or_error(picture, place), pickle.HIGHEST_PROTOCOL)
                 worker.sendall(_ANSWER.pack(len(answer)))
                 worker.sendall(answer)
@@ -177,16 +175,16 @@ def serve(descriptor: int, task_file: str | None) -> None:
             return
 
 
-def _receive_request(worker: socket.socket, slots: dict[int, NDArray[np.uint8]]) -> bytes:
-    """The next request; the slot whose file came along is put into ``slots``."""
+def _next_picture(worker: socket.socket, slots: dict[int, NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """The picture of the next request, where it lies; the memory whose file comes along is put into ``slots``."""
     request, files, _, _ = socket.recv_fds(worker, _REQUEST.size, 1)
-    request += _receive(worker, _REQUEST.size - len(request)) if request else b""
     if not request:
         raise EOFError
+    number, height, width = _REQUEST.unpack(request + _receive(worker, _REQUEST.size - len(request)))
     for file in files:
-        slots[_REQUEST.unpack(request)[0]] = _mapped(file)
+        slots[number] = _mapped(file)
         os.close(file)
-    return request
+    return slots[number][: height * width * 3].reshape(height, width, 3)
 
 
 def _faces_or_error(picture: NDArray[np.uint8], task_file: Path | None) -> list[NDArray[np.float64]] | Exception:

@@ -88,11 +88,11 @@ class PairedAugmentation:
         if chosen.brightness or chosen.contrast or chosen.saturation:
             rgb = self._jitter(rgb, draws=draws)
         rgb = self.normalisation.rgb(rgb)
-        depth = self.normalisation.depth(depth, valid, channels=1)
         if chosen.erase:
             kept = 1 - self._rectangles(draws, height=rgb.shape[2], width=rgb.shape[3])
-            rgb, depth = rgb * kept, depth * kept
-        return channels_last(rgb), channels_last(depth.expand(-1, self.depth_channels, -1, -1))
+            rgb, valid = rgb.mul_(kept), valid * kept
+        depth = self.normalisation.depth(depth, valid, channels=self.depth_channels)
+        return channels_last(rgb), channels_last(depth)
 
     def matrices(self, draws: Tensor) -> Tensor:
         """(B, 2, 2) from output to input, both relative to the picture's centre in pixels, x before y."""

@@ -44,8 +44,7 @@ class Steps:
 
     def micro_batches(self, group: Rows) -> tuple[Rows, ...]:
         """The samples of a step in equal parts of at most ``micro_batch_size``."""
-        count = math.ceil(len(group) / self._micro_batch_size)
-        return group.tensor_split(count) if count > 1 else (group,)
+        return group.tensor_split(math.ceil(len(group) / self._micro_batch_size))
 
     def _start(self, position: int) -> int:
         """Where in the epoch's order the step at ``position`` begins; that of ``per_epoch`` is the end."""
