@@ -40,12 +40,16 @@ def run(tree: Path, out: Path, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command(tree, out, **options), capture_output=True, text=True)
 
 
-def kill_after(seconds: float, tree: Path, out: Path, **options) -> bool:
-    """Start the command and kill it with SIGKILL; whether it was still running."""
-    process = subprocess.Popen(
-        command(tree, out, **options), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+def killed(process: subprocess.Popen, out: Path, *, seconds: float, samples: int | None) -> bool:
+    """Kill a run with SIGKILL after so many seconds; whether it was still running.
+
+    With ``samples``, the seconds count from the moment when so many samples have been recorded since now.
+    """
     try:
+        if samples is not None:
+            wanted = recorded(out) + samples
+            while recorded(out) < wanted and process.poll() is None:
+                time.sleep(0.001)
         process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGKILL)
@@ -54,6 +58,14 @@ def kill_after(seconds: float, tree: Path, out: Path, **options) -> bool:
     said = process.communicate()[1]
     assert process.returncode == 0, said
     return False
+
+
+def recorded(out: Path) -> int:
+    """How many lines the journal of a run at work has; 0 where none is at work."""
+    try:
+        return (out / ".journal.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
 
 
 @pytest.fixture(scope="module")
@@ -71,21 +83,31 @@ def undisturbed(tree, tmp_path_factory):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_the_folder_ends_the_same(tree, undisturbed, tmp_path):
-    """At least 30 SIGKILLs; now and then the setting changes, the number of workers changes, or all starts anew."""
+    """At least 30 SIGKILLs; now and then the setting changes, the number of workers changes, or all starts anew.
+
+    Every other kill comes at a moment drawn from the whole run, start and end included. The others come a few samples
+    into the work, so that however fast the machine is, many kills hit a run that is writing.
+    """
     out = tmp_path / "mend3s"
     draw = random.Random(11)
     kills, partial_folders = 0, 0
-    longest = undisturbed[96][1]
     while kills < KILLS:
         size = draw.choice((96, 96, 64))
         for _ in range(draw.randint(1, 6)):
-            if not kill_after(draw.uniform(0.2, 1.0) * longest, tree, out, size=size, workers=draw.choice((1, 2))):
-                longest *= 0.7  # a machine that others use is now faster, now slower
+            if kills % 2:
+                moment = {"seconds": draw.uniform(0.2, 1.0) * undisturbed[size][1], "samples": None}
+            else:
+                moment = {"seconds": draw.uniform(0.0, 0.05), "samples": draw.randint(1, 8)}
+            process = subprocess.Popen(
+                command(tree, out, size=size, workers=draw.choice((1, 2))),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            if not killed(process, out, **moment):
                 break
             kills += 1
-            at_work = (out / ".journal.jsonl").exists()
-            partial_folders += at_work
-            longest *= 1 if at_work else 1.1
+            partial_folders += (out / ".journal.jsonl").exists()
         done = run(tree, out, size=size)
         assert done.returncode == 0, done.stderr
         assert snapshot(out) == undisturbed[size][0]
