@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lower layers first. A module may import its own layer and those below it.
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "progress", "resources",
-     "landmark_names", "check_report", "atomic_files", "folder_lock", "action_units", "dataset_manifest",
+     "landmark_names", "check_report", "atomic_files", "whole_files", "folder_lock", "action_units", "dataset_manifest",
      "engines", "program", "__main__"),
     ("formats", "geometry", "faces"),
     ("sources",),

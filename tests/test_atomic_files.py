@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from fer_prep.atomic_files import errors_name, remove_leftovers, replacing, stage_file, write_atomically
+from fer_prep.atomic_files import remove_leftovers, replacing, stage_file, write_atomically
 
 
 def full_disk(descriptor):
@@ -47,18 +47,6 @@ def test_two_stagings_of_one_file_do_not_meet(tmp_path):
     first = stage_file(tmp_path / "a", content=b"1")
     second = stage_file(tmp_path / "a", content=b"2")
     assert (first.read_bytes(), second.read_bytes()) == (b"1", b"2")
-
-
-def test_an_error_without_a_file_is_given_one(tmp_path):
-    with pytest.raises(OSError, match="No space left") as caught, errors_name(tmp_path / "page.html"):
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert caught.value.filename == str(tmp_path / "page.html")
-
-
-def test_an_error_that_names_its_file_stays_as_it_is(tmp_path):
-    with pytest.raises(FileNotFoundError) as caught, errors_name(tmp_path / "page.html"):
-        (tmp_path / "other").read_bytes()
-    assert caught.value.filename == str(tmp_path / "other")
 
 
 def fail_half_way(path):

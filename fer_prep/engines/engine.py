@@ -11,10 +11,10 @@ in ``choice``.
 from __future__ import annotations
 
 import os
+import selectors
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
@@ -122,6 +122,7 @@ class ProcessEngine:
             yield from pool.second_chance()
         finally:
             pool.stop()
+            pool.waiting.close()
 
 
 @dataclass(kw_only=True)
@@ -132,6 +133,8 @@ class _Pool:
     size: int
     threads: int
     workers: list[Worker] = field(default_factory=list[Worker])
+    waiting: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
+    """For messages of all workers; made once, since asking anew for each of many workers takes time."""
     suspects: deque[Any] = field(default_factory=deque[Any])
     deaths: int = 0
     results: int = 0
@@ -170,7 +173,7 @@ class _Pool:
             try:
                 outcome = worker.receive_result()
             except EOFError:
-                self.workers.remove(worker)
+                self._take_out(worker)
                 outcome = item, WorkerDied(reason=worker.cause_of_death())
             yield outcome
 
@@ -178,9 +181,9 @@ class _Pool:
         """Kill all workers: what they were writing has no final name yet."""
         for worker in self.workers:
             worker.kill()
-        for worker in self.workers:
+        for worker in list(self.workers):
+            self._take_out(worker)
             worker.join()
-        self.workers.clear()
 
     def _has_room(self) -> bool:
         """Whether one more item can be in flight: one waits in each worker beside those at work."""
@@ -193,17 +196,21 @@ class _Pool:
         return min(self.workers, key=lambda worker: len(worker.unfinished))
 
     def _ready_workers(self) -> list[Worker]:
-        ready = set(wait([worker.connection for worker in self.workers]))
-        return [worker for worker in self.workers if worker.connection in ready]
+        return [key.data for key, _ in self.waiting.select()]
 
     def _start_worker(self) -> Worker:
         worker = Worker(self.function, threads=self.threads)
         self.workers.append(worker)
+        self.waiting.register(worker.connection, selectors.EVENT_READ, worker)
         return worker
+
+    def _take_out(self, worker: Worker) -> None:
+        self.workers.remove(worker)
+        self.waiting.unregister(worker.connection)
 
     def _bury(self, worker: Worker) -> None:
         """Take a dead worker out and keep its items for the second pass."""
-        self.workers.remove(worker)
+        self._take_out(worker)
         self.suspects.extend(worker.unfinished)
         self.deaths += 1
         cause = worker.cause_of_death()

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import pickle
+import select
 import signal
 import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -150,12 +150,13 @@ def _environment_of_workers() -> Generator[None]:
 def _work(connection: Connection, words: Any, function: Callable[[Any], Any], threads: int) -> None:
     """The life of a worker: take items and answer them until the parent closes the pipe or dies.
 
-    The main thread only listens, so that the end of the parent ends this process whatever the others are doing.
+    The threads fetch their items themselves, by turns: handing them over would wake up one more thread for each. The
+    main thread waits for nothing but the end of the parent, which ends this process whatever the others are doing.
     """
     descriptor = words.detach()
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    sending = threading.Lock()
+    fetching, sending = threading.Lock(), threading.Lock()
 
     def answer(number: int | None, result: Any, error: BaseException | None) -> None:
         with sending:
@@ -167,14 +168,25 @@ def _work(connection: Connection, words: Any, function: Callable[[Any], Any], th
         except BaseException as error:
             answer(number, None, _portable(error))
 
-    pool = ThreadPoolExecutor(threads)
-    answer(None, None, None)
-    while True:
+    def serve() -> None:
         try:
-            number, item = connection.recv()
-        except (EOFError, ConnectionResetError):
-            os._exit(0)
-        pool.submit(do, number, item)
+            while True:
+                with fetching:
+                    number, item = connection.recv()
+                do(number, item)
+        except (EOFError, ConnectionError):
+            os._exit(0)  # the parent is gone
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    answer(None, None, None)
+    for _ in range(threads):
+        threading.Thread(target=serve, daemon=True).start()
+    parent = select.poll()
+    parent.register(connection.fileno(), 0)  # no events asked for: that the other end is closed is always told
+    parent.poll()
+    os._exit(0)
 
 
 def _portable(error: BaseException) -> BaseException:

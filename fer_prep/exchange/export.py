@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from fer_prep.atomic_files import errors_name, replacing, write_atomically
+from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import UsageError
 from fer_prep.folds.folds import FoldManifest
 from fer_prep.formats.pictures import png_bytes
 from fer_prep.global_file.reader import GlobalFile
 from fer_prep.progress import Progress, silent
+from fer_prep.whole_files import errors_name
 
 _BLOCK = 64
 

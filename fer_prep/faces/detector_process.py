@@ -75,7 +75,11 @@ def _give_way() -> None:
 
 
 class _Detector:
-    """The worker's end: requests go out as they come, answers come back in the same order."""
+    """The worker's end: requests go out as they come, answers come back in the same order.
+
+    So every request has a lock, held until its answer has come, and waits for that of the request before: an answer
+    wakes up one thread, where a condition would wake up all.
+    """
 
     def __init__(self, task_file: Path | None) -> None:
         self._socket, theirs = socket.socketpair()
@@ -87,8 +91,7 @@ class _Detector:
         )
         theirs.close()
         self._sending = threading.Lock()
-        self._turn = threading.Condition()
-        self._sent = self._answered = 0
+        self._last = threading.Lock()
         self._free: list[_Slot] = []
         self._slots = itertools.count()
 
@@ -105,21 +108,18 @@ class _Detector:
 
     def _ask(self, picture: NDArray[np.uint8], slot: _Slot) -> Any:
         new_file = slot.put(picture)
-        with self._sending:
-            ticket = self._sent
-            self._sent += 1
-            request = _REQUEST.pack(slot.number, *picture.shape[:2])
-            socket.send_fds(self._socket, [request], [new_file.fileno()] if new_file else [])
-        if new_file:
-            new_file.close()
-        with self._turn:
-            self._turn.wait_for(lambda: self._answered == ticket)
-        (size,) = _ANSWER.unpack(_receive(self._socket, _ANSWER.size))
-        answer = pickle.loads(_receive(self._socket, size))
-        with self._turn:
-            self._answered += 1
-            self._turn.notify_all()
-        return answer
+        request = _REQUEST.pack(slot.number, *picture.shape[:2])
+        answered = threading.Lock()
+        with answered:
+            with self._sending:
+                before, self._last = self._last, answered
+                socket.send_fds(self._socket, [request], [new_file.fileno()] if new_file else [])
+            if new_file:
+                new_file.close()
+            with before:
+                (size,) = _ANSWER.unpack(_receive(self._socket, _ANSWER.size))
+                answer = _receive(self._socket, size)
+        return pickle.loads(answer)
 
     def _die_alike(self) -> NoReturn:
         """End this process as the detector ended."""

@@ -13,6 +13,7 @@ from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.global_file.writer import Measured, measure
 from fer_prep.merge.plan import MergePlan, PlannedSample
 from fer_prep.merge.resample import rescale_row, resize_depth, resize_rgb
+from fer_prep.whole_files import read_whole
 
 
 def load_sample(sample: PlannedSample, plan: MergePlan) -> Measured:
@@ -28,9 +29,9 @@ def read_prepared(sample: PlannedSample) -> tuple[NDArray[np.uint8], NDArray[np.
     """The pixels of a prepared sample, exactly as they were prepared or not at all."""
     path = sample.rgb_path
     try:
-        rgb = read_rgb(path.read_bytes())
+        rgb = read_rgb(read_whole(path))
         path = sample.depth_path
-        depth = read_depth_png(path.read_bytes())
+        depth = read_depth_png(read_whole(path))
     except FormatError as error:
         raise _damaged(sample, path, expected=error.expected, found=error.found) from None
     except FileNotFoundError:

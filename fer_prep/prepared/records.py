@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -33,7 +33,7 @@ class Record:
 
     def to_line(self) -> str:
         """One JSON line."""
-        return json.dumps(asdict(self), sort_keys=True) + "\n"
+        return json.dumps(vars(self), sort_keys=True) + "\n"
 
 
 def header_line(dataset: str) -> str:

@@ -78,6 +78,12 @@ def process_of(number):
     return os.getpid()
 
 
+def hang_after_two(number):
+    if number >= 2:
+        time.sleep(3600)
+    return process_of(number)
+
+
 @pytest.mark.parametrize("engine", [InProcessEngine(), ProcessEngine(workers=1), ProcessEngine(workers=2, threads=2)])
 def test_each_item_comes_back_once_with_its_result(engine):
     outcomes = list(engine.run(square, items=range(50)))
@@ -168,11 +174,11 @@ def test_closing_stops_the_work_at_once(tmp_path):
 RUN_FOREVER = """
 import sys, time
 sys.path.insert(0, {tests!r})
-from test_engine import process_of
+from test_engine import hang_after_two
 from fer_prep.engines.engine import ProcessEngine
 if __name__ == "__main__":
     try:
-        for _, process in ProcessEngine(workers=2).run(process_of, items=range(10**6)):
+        for _, process in ProcessEngine(workers=2).run(hang_after_two, items=range(100)):
             print(process, flush=True)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -180,7 +186,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, -15)])
-def test_workers_end_with_their_parent(tmp_path, ending, code):
+def test_workers_end_with_their_parent_even_where_their_work_hangs(tmp_path, ending, code):
     script = tmp_path / "forever.py"
     script.write_text(RUN_FOREVER.format(tests=str(Path(__file__).parent)))
     parent = subprocess.Popen(
