@@ -35,7 +35,7 @@ from fer_prep.program.workspace_settings import configured_trees
 RGBD_DATASETS = ("cald3r", "mend3s")
 RENDER_LANDMARKS = "dataset,mediapipe"
 ALIGN_LANDMARKS = "mediapipe"
-ALIGN_THREADS = 5
+ALIGN_THREADS = 8
 """Samples side by side in a worker: some are read, warped or written while the detector looks at another."""
 
 RgbWay = Annotated[
