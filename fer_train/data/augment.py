@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, final
 
 import torch
@@ -22,6 +23,8 @@ from fer_train.data.random_draws import uniforms
 # which draw of a key decides what: numbers are never reused, so switching one augmentation off changes no other
 _ROTATE, _FLIP, _BRIGHTNESS, _CONTRAST, _SATURATION, _ERASE, _AREA, _ASPECT, _TOP, _LEFT = range(10)
 _DRAWS: Final = 10
+_COLUMNS: Final = (4, 3, 4)
+"""Of a matrix, of shares and of edges in what is drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,21 +78,34 @@ class PairedAugmentation:
         self.settings, self.normalisation, self.depth_channels = settings, normalisation, depth_channels
 
     def __call__(self, planes: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """``planes`` (B, 5, H, W) as in a ``Batch``, ``keys`` (B,) from ``sample_keys`` → normalised RGB (B, 3, H, W)
+        """``apply`` with what is drawn for ``keys`` (B,) from ``sample_keys``."""
+        return self.apply(planes, drawn=self.draw(keys, height=planes.shape[2], width=planes.shape[3]))
+
+    def draw(self, keys: Tensor, *, height: int, width: int) -> Tensor:
+        """Keys (B,) → (B, 11) float32, what happens to each sample's picture of ``height`` × ``width`` pixels.
+
+        Columns: the matrix of ``matrices``, row by row; the shares of ``mix_colours``; top, bottom, left and right
+        edge of the erased rectangle. It takes as many calls as all of ``apply``: draw for many samples at once.
+        """
+        draws = uniforms(keys, draws=_DRAWS)  # (10, B)
+        parts = self.matrices(draws).flatten(1), self._shares(draws), self._edges(draws, height=height, width=width)
+        return torch.cat(parts, dim=1)
+
+    def apply(self, planes: Tensor, *, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """``planes`` (B, 5, H, W) as in a ``Batch``, ``drawn`` (B, 11) from ``draw`` → normalised RGB (B, 3, H, W)
         and depth (B, depth channels, H, W), channels last in memory; depth is 0 where there is none.
         """
-        chosen = self.settings
-        draws = uniforms(keys, draws=_DRAWS)  # (10, B)
+        chosen, (matrices, shares, edges) = self.settings, drawn.split(_COLUMNS, dim=1)
         if chosen.rotation_degrees:
-            planes = rotate_and_flip(planes, matrices=self.matrices(draws))
+            planes = rotate_and_flip(planes, matrices=matrices.reshape(-1, 2, 2))
         elif chosen.flip:
-            planes = torch.where((draws[_FLIP] < chosen.flip).reshape(-1, 1, 1, 1), planes.flip(3), planes)
+            planes = torch.where((matrices[:, 0] < 0).reshape(-1, 1, 1, 1), planes.flip(3), planes)
         rgb, depth, valid = planes[:, :3], planes[:, 3:4], planes[:, 4:]
         if chosen.brightness or chosen.contrast or chosen.saturation:
-            rgb = self._jitter(rgb, draws=draws)
+            rgb = mix_colours(rgb, shares=shares)
         rgb = self.normalisation.rgb(rgb)
         if chosen.erase:
-            kept = 1 - self._rectangles(draws, height=rgb.shape[2], width=rgb.shape[3])
+            kept = _outside(edges, height=rgb.shape[2], width=rgb.shape[3])
             rgb, valid = rgb.mul_(kept), valid * kept
         depth = self.normalisation.depth(depth, valid, channels=self.depth_channels)
         return channels_last(rgb), channels_last(depth)
@@ -102,24 +118,24 @@ class PairedAugmentation:
         cos, sin = angle.cos(), angle.sin()
         return torch.stack([mirror * cos, -mirror * sin, sin, cos], dim=1).reshape(-1, 2, 2)
 
-    def _jitter(self, rgb: Tensor, *, draws: Tensor) -> Tensor:
-        """Brightness, contrast and saturation at once: they are linear, so one 3 × 3 matrix and one offset a sample."""
+    def _shares(self, draws: Tensor) -> Tensor:
+        """(B, 3) for ``mix_colours``: factors of brightness, contrast and saturation, in this order, taken together."""
         strengths = (self.settings.brightness, self.settings.contrast, self.settings.saturation)
         spread = 2 * draws[_BRIGHTNESS : _SATURATION + 1] - 1  # (3, B)
-        brightness, contrast, saturation = 1 + spread * constant(strengths, device=rgb.device)[:, None]
-        return jitter_colours(rgb, brightness=brightness, contrast=contrast, saturation=saturation)
+        brightness, contrast, saturation = 1 + spread * constant(strengths, device=draws.device)[:, None]
+        strength = brightness * contrast
+        own, offset = strength * saturation, (1 - contrast) * brightness
+        return torch.stack([own, strength - own, offset], dim=1)
 
-    def _rectangles(self, draws: Tensor, *, height: int, width: int) -> Tensor:
-        """(B, 1, H, W): 1 at pixels whose centre lies in the sample's rectangle, else 0; all 0 where none is erased."""
+    def _edges(self, draws: Tensor, *, height: int, width: int) -> Tensor:
+        """(B, 4) top, bottom, left and right of the erased rectangle in pixels; as high as nothing where none is."""
         area = _between(draws[_AREA], self.settings.erase_area) * height * width
         low, high = self.settings.erase_aspect
         aspect = _between(draws[_ASPECT], (math.log(low), math.log(high))).exp()
         tall, wide = (area * aspect).sqrt().clamp(max=height), (area / aspect).sqrt().clamp(max=width)
         top, left = draws[_TOP] * (height - tall), draws[_LEFT] * (width - wide)
         tall = torch.where(draws[_ERASE] < self.settings.erase, tall, 0.0)
-        rows = _inside(top, tall, count=height)[:, None, :, None]
-        columns = _inside(left, wide, count=width)[:, None, None, :]
-        return rows * columns
+        return torch.stack([top, top + tall, left, left + wide], dim=1)
 
 
 def rotate_and_flip(planes: Tensor, *, matrices: Tensor) -> Tensor:
@@ -149,34 +165,37 @@ def _places(matrices: Tensor, *, height: int, width: int) -> Tensor:
     """(B, 2, H, W): where every pixel is looked up, x and y, in ``grid_sample``'s units: −1 to 1 along either side."""
     stretch = constant(((1.0, height / width), (width / height, 1.0)), device=matrices.device)
     from_x, from_y = (matrices * stretch)[..., None, None].unbind(dim=2)  # (B, 2, 1, 1)
-    x, y = (
-        (2 * torch.arange(count, dtype=torch.float32, device=matrices.device) + (1 - count)) / count
-        for count in (width, height)
-    )
+    x, y = (2 / count * _centres(count, device=matrices.device) - 1 for count in (width, height))
     return from_x * x + from_y * y[:, None]
 
 
-def jitter_colours(rgb: Tensor, *, brightness: Tensor, contrast: Tensor, saturation: Tensor) -> Tensor:
-    """``rgb`` (B, 3, H, W) in [0, 1] → the same, by factors (B,) each, in this order, cut to [0, 1] once at the end.
+def mix_colours(rgb: Tensor, *, shares: Tensor) -> Tensor:
+    """``rgb`` (B, 3, H, W) in [0, 1] → the same, cut to [0, 1]: of each pixel's own value, of its luma, and of the
+    picture's mean luma the shares (B, 3) say how much.
 
-    All but the cut is linear: a share of the pixel itself, a share of its luma, and an offset. Sums of planes: as
-    products of small matrices they take two to three times as long on some processors.
+    Brightness, contrast and saturation at once: all but the cut is linear. Sums of planes: as products of small
+    matrices they take two to three times as long on some processors.
     """
     red, green, blue = LUMA
+    own, common, offset = shares.reshape(-1, 3, 1, 1, 1).unbind(dim=1)  # (B, 1, 1, 1)
     grey = torch.mul(rgb[:, :1], red).add_(rgb[:, 1:2], alpha=green).add_(rgb[:, 2:], alpha=blue)
-    strength = brightness * contrast
-    offset = (1 - contrast) * brightness * grey.mean(dim=(1, 2, 3))
-    own, common, offset = (
-        each.reshape(-1, 1, 1, 1) for each in (strength * saturation, strength - strength * saturation, offset)
-    )
+    offset = offset * grey.mean(dim=(2, 3), keepdim=True)
     return torch.mul(rgb, own).add_(grey.mul_(common).add_(offset)).clamp_(0, 1)
+
+
+def _outside(edges: Tensor, *, height: int, width: int) -> Tensor:
+    """(B, 1, H, W) float32: 0 at pixels whose centre lies in [top, bottom) and [left, right), else 1."""
+    top, bottom, left, right = edges[:, :, None].unbind(dim=1)  # (B, 1)
+    y, x = _centres(height, device=edges.device), _centres(width, device=edges.device)
+    rows, columns = (top <= y) & (y < bottom), (left <= x) & (x < right)
+    return 1 - rows.float()[:, None, :, None] * columns.float()[:, None, None, :]
 
 
 def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:
     return limits[0] + share * (limits[1] - limits[0])
 
 
-def _inside(start: Tensor, length: Tensor, *, count: int) -> Tensor:
-    """(B, count) float32: 1 at pixels whose centre lies in [start, start + length), else 0."""
-    centres = torch.arange(count, device=start.device) + 0.5
-    return ((centres >= start[:, None]) & (centres < (start + length)[:, None])).float()
+@lru_cache(maxsize=64)
+def _centres(count: int, *, device: torch.device) -> Tensor:
+    """(count,) float32: the centres of ``count`` pixels, of which the first spans [0, 1)."""
+    return torch.arange(count, dtype=torch.float32, device=device) + 0.5

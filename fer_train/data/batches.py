@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+from typing import Final, NamedTuple, final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -13,6 +14,9 @@ from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import Batch, PixelStore
 from fer_train.data.pixels import channels_last
 from fer_train.data.random_draws import sample_keys
+
+_ROWS_DRAWN_AT_ONCE: Final = 2**16
+"""Drawing takes 2 kB a sample on the way, and leaves 44 bytes of them."""
 
 
 class NetworkInput(NamedTuple):
@@ -44,18 +48,29 @@ class Batches:
         self.augmentation = PairedAugmentation(
             augmentation, normalisation=self.normalisation, depth_channels=depth_channels
         )
+        self._drawn_for, self._all_drawn = -1, torch.empty(0)
 
     def training(self, rows: Tensor, *, epoch: int) -> NetworkInput:
         """The samples in ``rows`` (B,), augmented as this epoch draws it for each of them."""
         batch = self.data.gather(rows)
-        keys = sample_keys(batch.rows, seed=self.seed, epoch=epoch)
-        return NetworkInput(*self.augmentation(batch.planes, keys=keys), batch.labels)
+        drawn = self._drawn(epoch).index_select(0, batch.rows)
+        return NetworkInput(*self.augmentation.apply(batch.planes, drawn=drawn), batch.labels)
 
     def validation(self, rows: Tensor) -> NetworkInput:
         """The samples in ``rows`` (B,) as they are."""
         batch: Batch = self.data.gather(rows)
         rgb, depth = self.normalisation(batch.rgb, batch.depth, batch.valid, depth_channels=self.depth_channels)
         return NetworkInput(channels_last(rgb), channels_last(depth), batch.labels)
+
+    def _drawn(self, epoch: int) -> Tensor:
+        """(N, 11): what the epoch draws for every sample of the dataset, once an epoch instead of in every step."""
+        if self._drawn_for != epoch:
+            side = self.data.image_size
+            blocks = torch.arange(len(self.data), device=self.data.device).split(_ROWS_DRAWN_AT_ONCE)
+            keys = (sample_keys(rows, seed=self.seed, epoch=epoch) for rows in blocks)
+            self._all_drawn = torch.cat([self.augmentation.draw(some, height=side, width=side) for some in keys])
+            self._drawn_for = epoch
+        return self._all_drawn
 
     def ids_of(self, rows: Tensor) -> NDArray[np.str_]:
         """The sample ids of ``rows``."""
