@@ -4,9 +4,10 @@
 (b) the real loop with the pixels in memory; (c) the real loop with the pixels streamed; (d) ``plain_loop``: PNG files,
 DataLoader workers and transforms of single samples, as earlier work has it. Each round times all four, so that a busy
 machine slows all of them; a rate is the median over the rounds. (a) and (b), which lie closest together, take turns of
-a quarter of a second within a round: the speed of a shared machine changes by tenths within a second. (c) and (d) read
-ahead in other processes, which would go on while others have their turn, so each has its time in one piece. Validation
-is timed apart.
+a quarter of a second within a round: the speed of a shared machine changes by tenths within a second. The share of (b)
+is the median over all pairs of such turns; a turn of (b) ends only where all that was made in it has been used. (c) and
+(d) read ahead in other processes, which would go on while others have their turn, so each has its time in one piece,
+and its share is the median over the rounds. Validation is timed apart.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import math
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -51,6 +52,8 @@ class Measured:
 
     name: str
     rates: tuple[float, ...]
+    shares: tuple[float, ...]
+    """Of the ceiling, each time the two were measured right after one another."""
     warm_up_seconds: float
     peak_memory_bytes: int
 
@@ -58,6 +61,19 @@ class Measured:
     def images_per_second(self) -> float:
         """The median over the rounds."""
         return statistics.median(self.rates)
+
+    @property
+    def share_of_ceiling(self) -> float:
+        """The median of ``shares``, a fraction of 1."""
+        return statistics.median(self.shares)
+
+    @property
+    def share_quartiles(self) -> tuple[float, float]:
+        """Between these lies the middle half of ``shares``: how much the machine's speed went up and down."""
+        if len(self.shares) == 1:
+            return self.shares[0], self.shares[0]
+        low, _, high = statistics.quantiles(self.shares, n=4, method="inclusive")
+        return low, high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +90,6 @@ class BenchResult:
     streaming: Measured
     plain: Measured
     validation_images_per_second: float
-
-    def share(self, measured: Measured) -> float:
-        """The median over the rounds of the rate against the ceiling's in the same round."""
-        return statistics.median(a / b for a, b in zip(measured.rates, self.ceiling.rates, strict=True))
 
     @property
     def thesis_run_seconds(self) -> float:
@@ -96,8 +108,10 @@ class BenchResult:
             "loop_images_per_second": self.loop.images_per_second,
             "streaming_images_per_second": self.streaming.images_per_second,
             "plain_images_per_second": self.plain.images_per_second,
-            "loop_share_of_ceiling": self.share(self.loop),
-            "streaming_share_of_ceiling": self.share(self.streaming),
+            "loop_share_of_ceiling": self.loop.share_of_ceiling,
+            "streaming_share_of_ceiling": self.streaming.share_of_ceiling,
+            "loop_share_quartiles": self.loop.share_quartiles,
+            "streaming_share_quartiles": self.streaming.share_quartiles,
             "peak_memory_bytes": max(m.peak_memory_bytes for m in self.measured),
             "validation_images_per_second": self.validation_images_per_second,
             "thesis_run_seconds": self.thesis_run_seconds,
@@ -130,18 +144,18 @@ def bench(
         streamed = StreamingData.open(data_path, device=device, image_size=size, equalise=equalise, workers=workers)
         ending.callback(streamed.close)
         rows = _whole_batches(len(resident), batch_size=config.training.batch_size, path=data_path)
-        loops: list[tuple[str, Callable[[], int]]] = []
+        loops: list[_Loop] = []
         trainings: dict[str, FoldTraining] = {}
         for name, data in (("b loop", resident), ("c streaming", streamed)):
             training = _training(data, rows, config=config, fabric=fabric, folder=Path(folder) / name)
             training.begin()
             trainings[name] = training
-            loops.append((name, _steps_of(training)))
-        loops.insert(0, ("a ceiling", _ceiling(trainings["b loop"], rows, config=config, fabric=fabric)))
+            loops.append(_loop_of(name, training))
+        loops.insert(0, _Loop("a ceiling", _ceiling(trainings["b loop"], rows, config=config, fabric=fabric)))
         say("writing the samples as PNG files for the plain loop")
         plain = PlainLoop(resident, rows, config=config, device=device, folder=Path(folder) / "png")
         ending.callback(plain.close)
-        loops.append(("d plain", plain.step))
+        loops.append(_Loop("d plain", plain.step))
         found = list(_measure(loops, rounds=rounds, seconds=seconds, device=device, say=say))
         judged = _validation_rate(trainings["b loop"], device)
     return BenchResult(
@@ -184,12 +198,12 @@ def _training(data: PixelStore, rows: torch.Tensor, *, config: Config, fabric: F
     return training
 
 
-def _steps_of(training: FoldTraining) -> Callable[[], int]:
+def _loop_of(name: str, training: FoldTraining) -> _Loop:
     def step() -> int:
         training.advance()
         return training.settings.batch_size  # there are whole batches only
 
-    return step
+    return _Loop(name, step, may_stop=lambda: not training.inputs.lying_ready)
 
 
 def _ceiling(training: FoldTraining, rows: torch.Tensor, *, config: Config, fabric: Fabric) -> Callable[[], int]:
@@ -213,49 +227,76 @@ def _ceiling(training: FoldTraining, rows: torch.Tensor, *, config: Config, fabr
     return step
 
 
+class _Loop(NamedTuple):
+    """One of the four, to be run step by step."""
+
+    name: str
+    step: Callable[[], int]
+    """Takes one step, and says how many images it had."""
+    may_stop: Callable[[], bool] = lambda: True
+    """Whether a turn may end here: False while things lie ready that the turn has made for later steps."""
+
+
 def _measure(
-    loops: list[tuple[str, Callable[[], int]]],
-    *,
-    rounds: int,
-    seconds: float,
-    device: torch.device,
-    say: Callable[[str], None],
+    loops: Sequence[_Loop], *, rounds: int, seconds: float, device: torch.device, say: Callable[[str], None]
 ) -> Iterator[Measured]:
-    warm_up, rates = {}, {name: list[float]() for name, _ in loops}
+    """The ceiling comes first in ``loops``, then the one that takes turns with it."""
+    warm_up: dict[str, float] = {}
+    rates: dict[str, list[float]] = {loop.name: [] for loop in loops}
+    shares: dict[str, list[float]] = {loop.name: [] for loop in loops}
     peaks = dict.fromkeys(rates, 0)
-    for name, step in loops:
-        say(f"warming up {name[2:]}")
+
+    def turn(loop: _Loop, seconds: float) -> tuple[int, float]:
+        reset_peak_memory(device)
+        done = _one_turn(loop, seconds=seconds, device=device)
+        peaks[loop.name] = max(peaks[loop.name], peak_memory_bytes(device))
+        return done
+
+    for loop in loops:
+        say(f"warming up {loop.name[2:]}")
         start = time.perf_counter()
-        step()
+        loop.step()
         _finish(device)
-        warm_up[name] = time.perf_counter() - start
-        step()
+        warm_up[loop.name] = time.perf_counter() - start
+        _one_turn(loop, seconds=0.0, device=device)
+    ceiling, beside, *others = loops
+    turns = max(1, round(seconds / _TURN_SECONDS))
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
-        for group in (loops[:2], *([loop] for loop in loops[2:])):
+        time.sleep(_SETTLE_SECONDS)
+        totals = {loop.name: [0, 0.0] for loop in (ceiling, beside)}
+        for pair in range(turns):
+            rate: dict[str, float] = {}
+            for loop in (ceiling, beside)[:: -1 if pair % 2 else 1]:
+                images, spent = turn(loop, seconds / turns)
+                rate[loop.name] = images / spent
+                totals[loop.name][0] += images
+                totals[loop.name][1] += spent
+            shares[ceiling.name].append(1.0)
+            shares[beside.name].append(rate[beside.name] / rate[ceiling.name])
+        for loop in others:
             time.sleep(_SETTLE_SECONDS)
-            images, spent = dict.fromkeys(rates, 0), dict.fromkeys(rates, 0.0)
-            turns = max(1, round(seconds / _TURN_SECONDS)) if len(group) > 1 else 1
-            for name, step in group * turns:
-                reset_peak_memory(device)
-                done, passed = _one_turn(step, seconds=seconds / turns, device=device)
-                images[name] += done
-                spent[name] += passed
-                peaks[name] = max(peaks[name], peak_memory_bytes(device))
-            for name, _ in group:
-                rates[name].append(images[name] / spent[name])
-    for name, _ in loops:
+            totals[loop.name] = list(turn(loop, seconds))
+        for name, (images, spent) in totals.items():
+            rates[name].append(images / spent)
+        for loop in others:
+            shares[loop.name].append(rates[loop.name][-1] / rates[ceiling.name][-1])
+    for name in rates:
         yield Measured(
-            name=name, rates=tuple(rates[name]), warm_up_seconds=warm_up[name], peak_memory_bytes=peaks[name]
+            name=name,
+            rates=tuple(rates[name]),
+            shares=tuple(shares[name]),
+            warm_up_seconds=warm_up[name],
+            peak_memory_bytes=peaks[name],
         )
 
 
-def _one_turn(step: Callable[[], int], *, seconds: float, device: torch.device) -> tuple[int, float]:
-    """Images of as many steps as begin within ``seconds``, and how long they took."""
+def _one_turn(loop: _Loop, *, seconds: float, device: torch.device) -> tuple[int, float]:
+    """Images of as many steps as begin within ``seconds``, and those up to a place to stop, and how long they took."""
     _finish(device)
     start, images = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        images += step()
+    while time.perf_counter() - start < seconds or not (images and loop.may_stop()):
+        images += loop.step()
     _finish(device)
     return images, time.perf_counter() - start
 

@@ -13,7 +13,7 @@ from fer_prep.program.tables import print_table
 from fer_train.cli import app
 
 if TYPE_CHECKING:
-    from fer_train.bench.bench import BenchResult
+    from fer_train.bench.bench import BenchResult, Measured
 
 
 @app.command()
@@ -57,13 +57,19 @@ def bench(
     _print(result)
 
 
+def _share(measured: Measured) -> str:
+    """``96.8 % (94–99)``: the median and the quartiles, which say how far to trust it."""
+    low, high = (f"{100 * quartile:.0f}" for quartile in measured.share_quartiles)
+    return f"{100 * measured.share_of_ceiling:.1f} %" + ("" if low == high else f" ({low}–{high})")
+
+
 def _print(result: BenchResult) -> None:
     names = ("a  fixed batch: the ceiling", "b  training loop", "c  training loop, streamed", "d  plain PyTorch loop")
     rows = [
         (
             name,
             f"{measured.images_per_second:.1f}",
-            f"{100 * result.share(measured):.1f} %",
+            _share(measured),
             f"{measured.peak_memory_bytes / 1e9:.2f} GB",
             f"{measured.warm_up_seconds:.1f} s",
         )

@@ -42,6 +42,8 @@ class Inputs:
         self._steps, self._batches, self._fabric, self._judged = steps, batches, fabric, judged
         self._validations: Collection[int] = ()
         self._made: Iterator[NetworkInput] = iter(())
+        self.lying_ready = 0
+        """How many micro-batches have been made and not been taken."""
 
     def start(self, step: int, *, validations: Collection[int]) -> None:
         """Begin at ``step``: the samples to come are announced to whoever reads them.
@@ -66,7 +68,8 @@ class Inputs:
             made = self._batches.training(stretch.rows, epoch=stretch.parts[0][0] // self._steps.per_epoch)
             sizes = [len(part.rows) for _, part in stretch.parts]
             pieces = zip(*(each.split(sizes) for each in made), strict=True)
-            for (step, _), piece in zip(stretch.parts, pieces, strict=True):
+            for number, ((step, _), piece) in enumerate(zip(stretch.parts, pieces, strict=True), start=1):
+                self.lying_ready = len(sizes) - number
                 if step >= first:
                     yield NetworkInput(*piece)
 

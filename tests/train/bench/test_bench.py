@@ -32,6 +32,9 @@ def test_json_has_the_promised_keys(tmp_path, monkeypatch, capsys):
     assert (found["device"], found["preset"], found["rounds"]) == ("cpu", "demo", 2)
     rates = [found[f"{name}_images_per_second"] for name in ("ceiling", "loop", "streaming", "plain", "validation")]
     assert min(rates) > 0
+    for name in ("loop", "streaming"):
+        low, high = found[f"{name}_share_quartiles"]
+        assert low <= found[f"{name}_share_of_ceiling"] <= high
     assert found["peak_memory_bytes"] > 10e6
     # 2 epochs with 2 validations each, of 8,716 samples in 5 folds
     seen, judged = 2 * 8716 * 4, 2 * 2 * 8716
