@@ -16,7 +16,7 @@ from fer_train.data.pixels import channels_last
 from fer_train.data.random_draws import sample_keys
 
 _ROWS_DRAWN_AT_ONCE: Final = 2**16
-"""Drawing takes 2 kB a sample on the way, and leaves 44 bytes of them."""
+"""Drawing needs several times the 44 bytes a sample that it leaves."""
 
 
 class NetworkInput(NamedTuple):

@@ -146,7 +146,7 @@ class FoldTraining:
         """
         parts = self.inputs.parts_of(group)
         losses, logits, features, labels = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
-        with self.statistics.of_step(parts, count=len(self.steps.micro_batches(group))) as fading:
+        with self.statistics.of_step(parts, count=self.steps.count_micro_batches(group)) as fading:
             for part in parts:
                 seed_network(network_seed(seed=self.seed, step=self.state.step, part=part.number), self.fabric.device)
                 batch = self.inputs.next()
@@ -154,24 +154,27 @@ class FoldTraining:
                     output = self.forward(batch.rgb, batch.depth)
                     loss = self.state.loss(output.logits, output.features, batch.labels)
                     # processes average their gradients; what is wanted is the sum of the weighted parts
-                    self.fabric.backward(loss * (part.weight * self.fabric.world_size))
+                    share = loss * (part.weight * self.fabric.world_size)
+                    self.fabric.backward(share)
                 if fading:
                     fading.after(part)
-                counted = slice(None if part.weight else 0)
-                losses.append(loss.detach() * part.weight)
-                logits.append(output.logits.detach()[counted])
-                features.append(output.features.detach()[counted])
-                labels.append(batch.labels[counted])
+                counts = part.weight > 0  # one without weight leaves nothing but its place
+                losses.append(share.detach())
+                logits.append(output.logits if counts else output.logits[:0])
+                features.append(output.features if counts else output.features[:0])
+                labels.append(batch.labels if counts else batch.labels[:0])
         if self.config.optimiser.clip_norm:
             self.fabric.clip_gradients(
                 self.forward, self.optimiser, max_norm=self.config.optimiser.clip_norm, error_if_nonfinite=False
             )
         self.optimiser.step()
         self.optimiser.zero_grad()
-        expected = torch.cat(labels)
-        self.state.loss.update(torch.cat(features), expected)
-        correct = torch.eq(torch.cat(logits).argmax(1), expected).sum()
-        values = summed(torch.stack((torch.stack(losses).sum(), correct * (100 / len(group)))), self.fabric)
+        with torch.no_grad():
+            expected = _joined(labels)
+            self.state.loss.update(_joined(features), expected)
+            correct = torch.eq(_joined(logits).argmax(1), expected).sum()
+            total = sum(losses[1:], start=losses[0]) / self.fabric.world_size
+            values = summed(torch.stack((total, correct * (100 / len(group)))), self.fabric)
         self.late_numbers.add(len(self.state.history), ("train_loss", "train_accuracy"), values)
 
     def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:
@@ -253,3 +256,8 @@ class FoldTraining:
         output = self.forward(batch.rgb, batch.depth)
         self.fabric.backward(self.state.loss(output.logits, output.features, batch.labels))
         self.optimiser.zero_grad()
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """(b, …) of every part → (B, …); what is whole already is not copied."""
+    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]

@@ -44,7 +44,11 @@ class Steps:
 
     def micro_batches(self, group: Rows) -> tuple[Rows, ...]:
         """The samples of a step in equal parts of at most ``micro_batch_size``."""
-        return group.tensor_split(math.ceil(len(group) / self._micro_batch_size))
+        return group.tensor_split(self.count_micro_batches(group))
+
+    def count_micro_batches(self, group: Rows) -> int:
+        """How many those are."""
+        return math.ceil(len(group) / self._micro_batch_size)
 
     def _start(self, position: int) -> int:
         """Where in the epoch's order the step at ``position`` begins; that of ``per_epoch`` is the end."""
