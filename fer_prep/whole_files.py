@@ -1,8 +1,8 @@
 """Files read and written in one go, by three to five system calls each.
 
 Python's file objects make six to nine, to ask the system about positions and terminals. Each of them lets go Python's
-lock, and a thread that others work beside must wait for it again: in a worker of ``fer-prep align``, with two files read
-twice and two written a sample, that was a twentieth of all processor time.
+lock, and a thread that others work beside must wait for it again: in a worker of ``fer-prep align``, with two files
+read twice and two written a sample, that was a twentieth of all processor time.
 """
 
 from __future__ import annotations
