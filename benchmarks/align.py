@@ -40,6 +40,7 @@ from rich.progress import track
 
 from fer_prep.atomic_files import flush_file_system, publish_file
 from fer_prep.cli.prepare_commands import ALIGN_THREADS
+from fer_prep.engines.choice import CROWDED_THREADS
 from fer_prep.engines.engine import ProcessEngine, usable_cpus
 from fer_prep.engines.worker_process import Worker
 from fer_prep.faces.landmarks import FinderSpec
@@ -244,7 +245,9 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("data/raw/CalD3r"), help="a CalD3r or MenD3s tree")
     parser.add_argument("--turns", type=int, default=15)
     parser.add_argument("--samples", type=int, default=100, help="a turn and worker; short trees are repeated")
-    parser.add_argument("--threads", type=int, default=ALIGN_THREADS, help="samples side by side in a worker")
+    parser.add_argument(
+        "--threads", type=int, default=ALIGN_THREADS, help="samples side by side in a worker; fewer on a full machine"
+    )
     parser.add_argument(
         "--workers", type=int, nargs="+", default=[1, usable_cpus()], help="so many, one after the other"
     )
@@ -253,12 +256,13 @@ def main() -> None:
     source = RgbdPairs(dataset="mend3s" if options.root.name.lower() == "mend3s" else "cald3r")
     samples = list(islice(cycle(source.list_samples(options.root).samples), options.samples))
     load = f"{os.getloadavg()[0]:.1f}"
-    print(f"{usable_cpus()} processors, load {load} before; {options.threads} threads a worker; {samples[0].dataset}")
+    print(f"{usable_cpus()} processors, load {load} before; {samples[0].dataset}")
     for workers in dict.fromkeys(options.workers):
         # the files stay until the end: ext4 makes new ones slower right after many were deleted
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             print(f"a new file takes {new_file_ms(Path(scratch)):.2f} ms")
-            align = partial(Align, samples, source=source, root=options.root, workers=workers, threads=options.threads)
+            threads = options.threads if workers < usable_cpus() else min(options.threads, CROWDED_THREADS)
+            align = partial(Align, samples, source=source, root=options.root, workers=workers, threads=threads)
             speeds = compare(
                 {
                     REFERENCE: MediapipeAlone(samples, workers=workers),

@@ -36,7 +36,8 @@ RGBD_DATASETS = ("cald3r", "mend3s")
 RENDER_LANDMARKS = "dataset,mediapipe"
 ALIGN_LANDMARKS = "mediapipe"
 ALIGN_THREADS = 8
-"""Samples side by side in a worker: some are read, warped or written while the detector looks at another."""
+"""Samples side by side in a worker, where processors are to spare: some are read, warped or written while the detector
+looks at another."""
 
 RgbWay = Annotated[
     Literal["texture", "photo"],
