@@ -40,7 +40,7 @@ from rich.progress import track
 
 from fer_prep.atomic_files import flush_file_system, publish_file
 from fer_prep.cli.prepare_commands import ALIGN_THREADS
-from fer_prep.engines.choice import CROWDED_THREADS
+from fer_prep.engines.choice import make_engine
 from fer_prep.engines.engine import ProcessEngine, usable_cpus
 from fer_prep.engines.worker_process import Worker
 from fer_prep.faces.landmarks import FinderSpec
@@ -261,7 +261,7 @@ def main() -> None:
         # the files stay until the end: ext4 makes new ones slower right after many were deleted
         with tempfile.TemporaryDirectory(dir=options.scratch) as scratch:
             print(f"a new file takes {new_file_ms(Path(scratch)):.2f} ms")
-            threads = options.threads if workers < usable_cpus() else min(options.threads, CROWDED_THREADS)
+            threads = make_engine(workers=workers, threads=options.threads).threads
             align = partial(Align, samples, source=source, root=options.root, workers=workers, threads=threads)
             speeds = compare(
                 {

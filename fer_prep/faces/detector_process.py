@@ -96,7 +96,7 @@ class _Detector:
         self._slots = itertools.count()
 
     def faces(self, picture: NDArray[np.uint8]) -> list[NDArray[np.float64]]:
-        slot = self._free.pop() if self._free else _Slot(next(self._slots))
+        slot = self._free_slot()
         try:
             answer = self._ask(picture, slot)
         except (EOFError, ConnectionError):
@@ -105,6 +105,12 @@ class _Detector:
         if isinstance(answer, BaseException):
             raise answer
         return answer
+
+    def _free_slot(self) -> _Slot:
+        try:
+            return self._free.pop()  # one step: another thread may take the last one between a look and this
+        except IndexError:
+            return _Slot(next(self._slots))
 
     def _ask(self, picture: NDArray[np.uint8], slot: _Slot) -> Any:
         new_file = slot.put(picture)

@@ -77,12 +77,9 @@ class PairedAugmentation:
     ) -> None:
         self.settings, self.normalisation, self.depth_channels = settings, normalisation, depth_channels
 
-    def __call__(self, planes: Tensor, *, keys: Tensor) -> tuple[Tensor, Tensor]:
-        """``apply`` with what is drawn for ``keys`` (B,) from ``sample_keys``."""
-        return self.apply(planes, drawn=self.draw(keys, height=planes.shape[2], width=planes.shape[3]))
-
     def draw(self, keys: Tensor, *, height: int, width: int) -> Tensor:
-        """Keys (B,) → (B, 11) float32, what happens to each sample's picture of ``height`` × ``width`` pixels.
+        """What happens to each sample's picture of ``height`` × ``width`` pixels: keys (B,) from ``sample_keys`` →
+        (B, 11) float32.
 
         Columns: the matrix of ``matrices``, row by row; the shares of ``mix_colours``; top, bottom, left and right
         edge of the erased rectangle. It takes as many calls as all of ``apply``: draw for many samples at once.

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Final, NamedTuple, final
 
-import torch
 from lightning_fabric import Fabric
 
 from fer_train.data.batches import Batches, NetworkInput
-from fer_train.training.processes import Part, own_parts
+from fer_train.training.processes import Part, joined, own_parts
 from fer_train.training.steps import Rows, Steps
 
 PIXELS_MADE_AT_ONCE: Final = 2**18
@@ -31,7 +30,7 @@ class Stretch(NamedTuple):
     @property
     def rows(self) -> Rows:
         """Of all its micro-batches."""
-        return torch.cat([part.rows for _, part in self.parts]) if len(self.parts) > 1 else self.parts[0][1].rows
+        return joined([part.rows for _, part in self.parts])
 
 
 @final

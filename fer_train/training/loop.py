@@ -32,7 +32,7 @@ from fer_train.training.inputs import Inputs
 from fer_train.training.judging import Judging
 from fer_train.training.late_numbers import LateNumbers
 from fer_train.training.out_of_memory import explaining_out_of_memory
-from fer_train.training.processes import summed
+from fer_train.training.processes import joined, summed
 from fer_train.training.schedule import make_optimiser, make_schedule
 from fer_train.training.scores import ACCURACIES, scores_of
 from fer_train.training.state import State
@@ -170,9 +170,9 @@ class FoldTraining:
         self.optimiser.step()
         self.optimiser.zero_grad()
         with torch.no_grad():
-            expected = _joined(labels)
-            self.state.loss.update(_joined(features), expected)
-            correct = torch.eq(_joined(logits).argmax(1), expected).sum()
+            expected = joined(labels)
+            self.state.loss.update(joined(features), expected)
+            correct = torch.eq(joined(logits).argmax(1), expected).sum()
             total = sum(losses[1:], start=losses[0]) / self.fabric.world_size
             values = summed(torch.stack((total, correct * (100 / len(group)))), self.fabric)
         self.late_numbers.add(len(self.state.history), ("train_loss", "train_accuracy"), values)
@@ -256,8 +256,3 @@ class FoldTraining:
         output = self.forward(batch.rgb, batch.depth)
         self.fabric.backward(self.state.loss(output.logits, output.features, batch.labels))
         self.optimiser.zero_grad()
-
-
-def _joined(parts: Sequence[Tensor]) -> Tensor:
-    """(b, …) of every part → (B, …); what is whole already is not copied."""
-    return torch.cat(list(parts)) if len(parts) > 1 else parts[0]

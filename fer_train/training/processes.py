@@ -46,6 +46,11 @@ def own_parts(micro_batches: Sequence[Tensor], *, rank: int, world: int) -> list
     return parts or [Part(0, micro_batches[0], 0.0)]
 
 
+def joined(parts: list[Tensor]) -> Tensor:
+    """(b, …) of every part → (B, …); what is whole already is not copied."""
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
 def share_of_rows(rows: Tensor, fabric: Fabric) -> Tensor:
     """The block of ``rows`` (n,) that this process judges: ⌈n / w⌉ of them, the last block filled up from the front."""
     if fabric.world_size == 1 or not len(rows):

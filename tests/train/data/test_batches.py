@@ -30,7 +30,9 @@ def batches(data):
 
 def by_own_keys(batches, *, epoch):
     batch = batches.data.gather(ROWS)
-    return batches.augmentation(batch.planes, keys=sample_keys(batch.rows, seed=7, epoch=epoch))
+    height, width = batch.planes.shape[2:]
+    keys = sample_keys(batch.rows, seed=7, epoch=epoch)
+    return batches.augmentation.apply(batch.planes, drawn=batches.augmentation.draw(keys, height=height, width=width))
 
 
 @pytest.mark.parametrize("at_once", [1 << 16, 9])
