@@ -18,7 +18,6 @@ from torch.utils.data import Dataset
 from fer_prep.errors import UsageError
 from fer_prep.global_file.reader import GlobalFile
 from fer_train.data.pixel_store import prepare_pixels, to_tensors
-from fer_train.data.pixels import depth_to_float, rgb_to_float
 from fer_train.environment import choose_device
 from fer_train.studies.evaluate import Ensemble
 from fer_train.use.predict import Prediction, predict
@@ -97,13 +96,12 @@ class Classifier:
             raise UsageError(expected="rgb (B, H, W, 3) and depth (B, H, W)", found=f"{rgb.shape} and {depth.shape}")
         if rgb.dtype != np.uint8 or depth.dtype != np.uint16:
             raise UsageError(expected="rgb of uint8 and depth of uint16", found=f"{rgb.dtype} and {depth.dtype}")
-        pictures, depths = prepare_pixels(
+        pixels = prepare_pixels(
             *(each.to(self._device) for each in to_tensors(rgb, depth)),
             image_size=self.image_size,
             equalise=self._ensemble.description.equalise_luma,
         )
-        answer = self._ensemble.probabilities(rgb_to_float(pictures), depth_to_float(depths), depths[:, None] > 0)
-        return answer.cpu().numpy()
+        return self._ensemble.probabilities(pixels).cpu().numpy()
 
 
 def load_model(run: Path | str, *, device: str = "auto") -> Classifier:

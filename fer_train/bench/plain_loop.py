@@ -121,8 +121,8 @@ def write_pictures(data: PixelStore, rows: Tensor, folder: Path) -> list[int]:
     labels: list[int] = []
     for some in rows.to(data.row_device).split(64):
         batch = data.gather(some)
-        rgb = (batch.rgb * RGB_MAX).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
-        depth = (batch.depth[:, 0] * DEPTH_MAX).round().cpu().numpy().astype(np.uint16)
+        rgb = batch.pictures.permute(0, 2, 3, 1).cpu().numpy()
+        depth = batch.depths.cpu().numpy().view(np.uint16)
         for picture, distances, label in zip(rgb, depth, batch.labels.tolist(), strict=True):
             Image.fromarray(picture).save(folder / f"rgb/{len(labels)}.png")
             Image.fromarray(distances).save(folder / f"depth/{len(labels)}.png")

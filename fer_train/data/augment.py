@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, final
+from typing import Final, NamedTuple, final
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from fer_prep.errors import UsageError
+from fer_train.data.batch import Pixels, to_planes
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixels import LUMA, channels_last, constant
 from fer_train.data.random_draws import uniforms
@@ -23,8 +24,11 @@ from fer_train.data.random_draws import uniforms
 # which draw of a key decides what: numbers are never reused, so switching one augmentation off changes no other
 _ROTATE, _FLIP, _BRIGHTNESS, _CONTRAST, _SATURATION, _ERASE, _AREA, _ASPECT, _TOP, _LEFT = range(10)
 _DRAWS: Final = 10
-_COLUMNS: Final = (4, 3, 4)
-"""Of a matrix, of shares and of edges in what is drawn."""
+_COLUMNS: Final = (4, 3, 2, 2)
+"""Of a matrix, of shares, and of middle and half size of a rectangle in what is drawn."""
+
+_PIXELS_A_THREAD: Final = 2**16
+"""In floats 1.3 MB of planes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,19 @@ NO_AUGMENTATION: Final = AugmentationSettings(
 )
 
 
+class _Changes(NamedTuple):
+    """What is done to each sample of a batch of pictures with sides of S pixels."""
+
+    across: Tensor
+    """(B, 2, 1, S): what a pixel's column adds to the place, x and y, at which it is looked up, with opposite sign."""
+    down: Tensor
+    """(B, 2, S, 1): what its row adds."""
+    shares: Tensor
+    """(B, 3) for ``mix_colours_``."""
+    kept: Tensor
+    """(B, 2, S): 0 for rows, and for columns, that the erased rectangle crosses, else 1."""
+
+
 @final
 class PairedAugmentation:
     """Rotation and flip, colour jitter (RGB only), normalisation, random erasing, in this order.
@@ -75,37 +92,54 @@ class PairedAugmentation:
     def __init__(
         self, settings: AugmentationSettings, *, normalisation: FoldNormalisation, depth_channels: int = 1
     ) -> None:
-        self.settings, self.normalisation, self.depth_channels = settings, normalisation, depth_channels
+        self.settings, self.depth_channels = settings, depth_channels
+        self._rgb_scaling, self._depth_scaling = normalisation.rgb_scaling(), normalisation.depth_scaling()
 
-    def draw(self, keys: Tensor, *, height: int, width: int) -> Tensor:
-        """What happens to each sample's picture of ``height`` × ``width`` pixels: keys (B,) from ``sample_keys`` →
-        (B, 11) float32.
+    def draw(self, keys: Tensor, *, side: int) -> Tensor:
+        """What happens to each sample's picture of ``side``² pixels: keys (B,) from ``sample_keys`` → (B, 11) float32.
 
-        Columns: the matrix of ``matrices``, row by row; the shares of ``mix_colours``; top, bottom, left and right
-        edge of the erased rectangle. It takes as many calls as all of ``apply``: draw for many samples at once.
+        Columns: the matrix of ``matrices``, row by row; the shares of ``mix_colours_``; of the erased rectangle the
+        middle (y, x), half the height and half the width. It takes as many calls as all of ``apply``: draw for many
+        samples at once.
         """
         draws = uniforms(keys, draws=_DRAWS)  # (10, B)
-        parts = self.matrices(draws).flatten(1), self._shares(draws), self._edges(draws, height=height, width=width)
+        parts = self.matrices(draws).flatten(1), self._shares(draws), self._rectangles(draws, side=side)
         return torch.cat(parts, dim=1)
 
-    def apply(self, planes: Tensor, *, drawn: Tensor) -> tuple[Tensor, Tensor]:
-        """``planes`` (B, 5, H, W) as in a ``Batch``, ``drawn`` (B, 11) from ``draw`` → normalised RGB (B, 3, H, W)
-        and depth (B, depth channels, H, W), channels last in memory; depth is 0 where there is none.
+    def apply(self, pixels: Pixels, *, drawn: Tensor) -> tuple[Tensor, Tensor]:
+        """``drawn`` (B, 11) from ``draw`` → normalised RGB (B, 3, S, S) and depth (B, depth channels, S, S), channels
+        last in memory; depth is 0 where there is none.
         """
-        chosen, (matrices, shares, edges) = self.settings, drawn.split(_COLUMNS, dim=1)
+        count, _, side, _ = pixels.pictures.shape
+        rgb = torch.empty(count, 3, side, side, device=drawn.device, memory_format=torch.channels_last)
+        depth = torch.empty(count, 1, side, side, device=drawn.device)
+        changes = _changes(drawn, side=side)
+        every = (pixels.pictures, pixels.depths, rgb, depth, *changes)
+        at_once = _samples_at_once(count, side=side, device=drawn.device)
+        for pictures, depths, its_rgb, its_depth, *its_changes in zip(*(t.split(at_once) for t in every), strict=True):
+            self._change_(to_planes(pictures, depths), _Changes(*its_changes), rgb=its_rgb, depth=its_depth)
+        return rgb, channels_last(depth.expand(-1, self.depth_channels, -1, -1))
+
+    def _change_(self, planes: Tensor, changes: _Changes, *, rgb: Tensor, depth: Tensor) -> None:
+        """Write what becomes of ``planes`` (b, 5, S, S), which is used up, into ``rgb`` and ``depth``."""
+        chosen = self.settings
         if chosen.rotation_degrees:
-            planes = rotate_and_flip(planes, matrices=matrices.reshape(-1, 2, 2))
+            planes = turn_(planes, across=changes.across, down=changes.down)
         elif chosen.flip:
-            planes = torch.where((matrices[:, 0] < 0).reshape(-1, 1, 1, 1), planes.flip(3), planes)
-        rgb, depth, valid = planes[:, :3], planes[:, 3:4], planes[:, 4:]
+            planes = torch.where(changes.across[:, :1, :, :1] < 0, planes.flip(3), planes)
+        colours, distance, valid = planes[:, :3], planes[:, 3:4], planes[:, 4:]
         if chosen.brightness or chosen.contrast or chosen.saturation:
-            rgb = mix_colours(rgb, shares=shares)
-        rgb = self.normalisation.rgb(rgb)
+            mix_colours_(colours, shares=changes.shares)
+        factor, shift = self._rgb_scaling
+        colours.mul_(factor).sub_(shift)
         if chosen.erase:
-            kept = _outside(edges, height=rgb.shape[2], width=rgb.shape[3])
-            rgb, valid = rgb.mul_(kept), valid * kept
-        depth = self.normalisation.depth(depth, valid, channels=self.depth_channels)
-        return channels_last(rgb), channels_last(depth)
+            rows, columns = changes.kept.unbind(dim=1)
+            kept = torch.maximum(rows[:, None, :, None], columns[:, None, None, :])
+            colours.mul_(kept)
+            valid.mul_(kept)
+        rgb.copy_(colours)
+        factor, shift = self._depth_scaling
+        torch.mul(distance.mul_(factor).sub_(shift), valid, out=depth)
 
     def matrices(self, draws: Tensor) -> Tensor:
         """(B, 2, 2) from output to input, both relative to the picture's centre in pixels, x before y."""
@@ -116,7 +150,7 @@ class PairedAugmentation:
         return torch.stack([mirror * cos, -mirror * sin, sin, cos], dim=1).reshape(-1, 2, 2)
 
     def _shares(self, draws: Tensor) -> Tensor:
-        """(B, 3) for ``mix_colours``: factors of brightness, contrast and saturation, in this order, taken together."""
+        """(B, 3) for ``mix_colours_``: brightness, contrast and saturation, in this order, taken together."""
         strengths = (self.settings.brightness, self.settings.contrast, self.settings.saturation)
         spread = 2 * draws[_BRIGHTNESS : _SATURATION + 1] - 1  # (3, B)
         brightness, contrast, saturation = 1 + spread * constant(strengths, device=draws.device)[:, None]
@@ -124,51 +158,59 @@ class PairedAugmentation:
         own, offset = strength * saturation, (1 - contrast) * brightness
         return torch.stack([own, strength - own, offset], dim=1)
 
-    def _edges(self, draws: Tensor, *, height: int, width: int) -> Tensor:
-        """(B, 4) top, bottom, left and right of the erased rectangle in pixels; as high as nothing where none is."""
-        area = _between(draws[_AREA], self.settings.erase_area) * height * width
+    def _rectangles(self, draws: Tensor, *, side: int) -> Tensor:
+        """(B, 4) middle (y, x), half height and half width in pixels of what is erased; no height if nothing is."""
+        area = _between(draws[_AREA], self.settings.erase_area) * side**2
         low, high = self.settings.erase_aspect
         aspect = _between(draws[_ASPECT], (math.log(low), math.log(high))).exp()
-        tall, wide = (area * aspect).sqrt().clamp(max=height), (area / aspect).sqrt().clamp(max=width)
-        top, left = draws[_TOP] * (height - tall), draws[_LEFT] * (width - wide)
+        tall, wide = (area * aspect).sqrt().clamp(max=side), (area / aspect).sqrt().clamp(max=side)
+        y, x = draws[_TOP] * (side - tall) + tall / 2, draws[_LEFT] * (side - wide) + wide / 2
         tall = torch.where(draws[_ERASE] < self.settings.erase, tall, 0.0)
-        return torch.stack([top, top + tall, left, left + wide], dim=1)
+        return torch.stack([y, x, tall / 2, wide / 2], dim=1)
 
 
-def rotate_and_flip(planes: Tensor, *, matrices: Tensor) -> Tensor:
-    """Look at every pixel's place in the input, bilinearly: ``planes`` (B, 5, H, W) as in a ``Batch``, ``matrices``
-    (B, 2, 2) → planes likewise.
+def _changes(drawn: Tensor, *, side: int) -> _Changes:
+    """Of what ``draw`` gives, (B, 11): all that takes small tensors, for the whole batch in a few calls."""
+    matrices, shares, middle, half = drawn.split(_COLUMNS, dim=1)
+    centres = _centres(side, device=drawn.device)
+    across, down = places_of(matrices.reshape(-1, 2, 2), side=side)
+    distance = (centres - middle[..., None]).abs_()  # (B, 2, S)
+    return _Changes(across, down, shares, kept=torch.ge(distance, half[..., None], out=distance))
 
-    RGB beyond the border is its mirror image. Depth is the weighted mean of the *valid* pixels around the place, and
-    valid where they have at least half of the weight; beyond the border there is none. What is not valid means nothing.
-    No place may lie farther from the border than the picture is wide or high.
+
+def places_of(matrices: Tensor, *, side: int) -> tuple[Tensor, Tensor]:
+    """``across`` (B, 2, 1, S) and ``down`` (B, 2, S, 1) of ``_Changes``, by ``matrices`` (B, 2, 2): in
+    ``grid_sample``'s units, −1 to 1 along either side.
     """
-    height, width = planes.shape[2:]
-    # the places with the opposite sign, so that mirroring them takes one addition less
-    opposite = _places(-matrices, height=height, width=width)  # (B, 2, H, W)
+    opposite = 1 - 2 / side * _centres(side, device=matrices.device)
+    across, down = (matrices[..., None] * opposite).unbind(dim=2)  # (B, 2, S)
+    return across[:, :, None, :], down[:, :, :, None]
+
+
+def turn_(planes: Tensor, *, across: Tensor, down: Tensor) -> Tensor:
+    """Rotated and flipped: ``planes`` (B, 5, S, S), which may be used up, places from ``places_of`` → planes likewise.
+
+    Every pixel is looked up bilinearly. RGB beyond the border is its mirror image. Depth is the weighted mean of the
+    *valid* pixels around the place, and valid where they have at least half of the weight; beyond the border there is
+    none. What is not valid means nothing. No place may lie farther from the border than the picture is wide.
+    """
+    # the opposite of the places, so that mirroring them takes one addition less
+    opposite = across + down  # (B, 2, S, S)
+    clamped = opposite.clamp(-1, 1)
     # mirrored here once, which is exact within: grid_sample's own reflection takes a quarter longer on a CPU
-    mirrored = torch.sub(opposite, opposite.clamp(-1, 1), alpha=2)
-    grid = mirrored.permute(0, 2, 3, 1)
+    grid = torch.sub(opposite, clamped, alpha=2).permute(0, 2, 3, 1)
     planes = functional.grid_sample(planes, grid, mode="bilinear", padding_mode="border", align_corners=False)
     depth, weight = planes[:, 3:4], planes[:, 4:]
-    # truth as numbers: comparisons that write bool and fills by a mask are several times slower on a CPU
-    within = torch.le(opposite.abs_(), 1, out=mirrored)
     depth.div_(weight.clamp(min=0.5))
+    # truth as numbers: comparisons that write bool and fills by a mask are several times slower on a CPU
+    within = torch.eq(clamped, opposite, out=clamped)
     torch.ge(weight, 0.5, out=weight).mul_(within[:, :1]).mul_(within[:, 1:])
     return planes
 
 
-def _places(matrices: Tensor, *, height: int, width: int) -> Tensor:
-    """(B, 2, H, W): where every pixel is looked up, x and y, in ``grid_sample``'s units: −1 to 1 along either side."""
-    stretch = constant(((1.0, height / width), (width / height, 1.0)), device=matrices.device)
-    from_x, from_y = (matrices * stretch)[..., None, None].unbind(dim=2)  # (B, 2, 1, 1)
-    x, y = (2 / count * _centres(count, device=matrices.device) - 1 for count in (width, height))
-    return from_x * x + from_y * y[:, None]
-
-
-def mix_colours(rgb: Tensor, *, shares: Tensor) -> Tensor:
-    """``rgb`` (B, 3, H, W) in [0, 1] → the same, cut to [0, 1]: of each pixel's own value, of its luma, and of the
-    picture's mean luma the shares (B, 3) say how much.
+def mix_colours_(rgb: Tensor, *, shares: Tensor) -> Tensor:
+    """In place: ``rgb`` (B, 3, H, W) in [0, 1] becomes a mixture, cut to [0, 1]: of each pixel's own value, of its
+    luma, and of the picture's mean luma the shares (B, 3) say how much.
 
     Brightness, contrast and saturation at once: all but the cut is linear. Sums of planes: as products of small
     matrices they take two to three times as long on some processors.
@@ -177,15 +219,16 @@ def mix_colours(rgb: Tensor, *, shares: Tensor) -> Tensor:
     own, common, offset = shares.reshape(-1, 3, 1, 1, 1).unbind(dim=1)  # (B, 1, 1, 1)
     grey = torch.mul(rgb[:, :1], red).add_(rgb[:, 1:2], alpha=green).add_(rgb[:, 2:], alpha=blue)
     offset = offset * grey.mean(dim=(2, 3), keepdim=True)
-    return torch.mul(rgb, own).add_(grey.mul_(common).add_(offset)).clamp_(0, 1)
+    return rgb.mul_(own).add_(grey.mul_(common).add_(offset)).clamp_(0, 1)
 
 
-def _outside(edges: Tensor, *, height: int, width: int) -> Tensor:
-    """(B, 1, H, W) float32: 0 at pixels whose centre lies in [top, bottom) and [left, right), else 1."""
-    top, bottom, left, right = edges[:, :, None].unbind(dim=1)  # (B, 1)
-    y, x = _centres(height, device=edges.device), _centres(width, device=edges.device)
-    rows, columns = (top <= y) & (y < bottom), (left <= x) & (x < right)
-    return 1 - rows.float()[:, None, :, None] * columns.float()[:, None, None, :]
+def _samples_at_once(count: int, *, side: int, device: torch.device) -> int:
+    """How many of ``count`` samples go through the operations together: on a GPU all, on a CPU as many as its threads
+    can keep in their own caches from one operation to the next.
+    """
+    if device.type != "cpu":
+        return count
+    return torch.get_num_threads() * max(1, _PIXELS_A_THREAD // side**2)
 
 
 def _between(share: Tensor, limits: tuple[float, float]) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fer_train.data.augment import AugmentationSettings, PairedAugmentation
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.data.pixel_store import Batch, PixelStore
+from fer_train.data.pixel_store import PixelStore
 from fer_train.data.pixels import channels_last
 from fer_train.data.random_draws import sample_keys
 
@@ -54,11 +54,11 @@ class Batches:
         """The samples in ``rows`` (B,), augmented as this epoch draws it for each of them."""
         batch = self.data.gather(rows)
         drawn = self._drawn(epoch).index_select(0, batch.rows)
-        return NetworkInput(*self.augmentation.apply(batch.planes, drawn=drawn), batch.labels)
+        return NetworkInput(*self.augmentation.apply(batch, drawn=drawn), batch.labels)
 
     def validation(self, rows: Tensor) -> NetworkInput:
         """The samples in ``rows`` (B,) as they are."""
-        batch: Batch = self.data.gather(rows)
+        batch = self.data.gather(rows)
         rgb, depth = self.normalisation(batch.rgb, batch.depth, batch.valid, depth_channels=self.depth_channels)
         return NetworkInput(channels_last(rgb), channels_last(depth), batch.labels)
 
@@ -68,7 +68,7 @@ class Batches:
             side = self.data.image_size
             blocks = torch.arange(len(self.data), device=self.data.device).split(_ROWS_DRAWN_AT_ONCE)
             keys = (sample_keys(rows, seed=self.seed, epoch=epoch) for rows in blocks)
-            self._all_drawn = torch.cat([self.augmentation.draw(some, height=side, width=side) for some in keys])
+            self._all_drawn = torch.cat([self.augmentation.draw(some, side=side) for some in keys])
             self._drawn_for = epoch
         return self._all_drawn
 

@@ -80,17 +80,27 @@ class FoldNormalisation(nn.Module):
 
         The depth comes out with ``depth_channels`` equal channels, 0 (the mean) where there is no data.
         """
-        return self.rgb(rgb), self.depth(depth, valid, channels=depth_channels)
+        return self.rgb(rgb), self.depth(depth, valid).expand(-1, depth_channels, -1, -1)
 
     def rgb(self, rgb: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] → the z-score."""
-        # products and sums: faster on a CPU than addcmul and masked_fill, which take no vector instructions
-        return rgb.mul(1 / self.rgb_std).sub_(self.rgb_mean / self.rgb_std)
+        factor, shift = self.rgb_scaling()
+        return rgb.mul(factor).sub_(shift)
 
-    def depth(self, depth: Tensor, valid: Tensor, *, channels: int) -> Tensor:
-        """(B, 1, H, W) in [0, 1] and (B, 1, H, W), 1 or 0 → the z-score (B, channels, H, W), 0 where not valid."""
-        z_score = depth.mul(1 / self.depth_std).sub_(self.depth_mean / self.depth_std)
-        return z_score.mul_(valid).expand(-1, channels, -1, -1)
+    def depth(self, depth: Tensor, valid: Tensor) -> Tensor:
+        """(B, 1, H, W) in [0, 1] and (B, 1, H, W), 1 or 0 → the z-score, 0 where not valid."""
+        factor, shift = self.depth_scaling()
+        return depth.mul(factor).sub_(shift).mul_(valid)
+
+    # products and sums are faster on a CPU than addcmul and masked_fill, which take no vector instructions
+
+    def rgb_scaling(self) -> tuple[Tensor, Tensor]:
+        """Factor and shift (1, 3, 1, 1) of the z-score x · factor − shift."""
+        return 1 / self.rgb_std, self.rgb_mean / self.rgb_std
+
+    def depth_scaling(self) -> tuple[Tensor, Tensor]:
+        """Likewise for depth: (), ()."""
+        return 1 / self.depth_std, self.depth_mean / self.depth_std
 
 
 def _moments(moments: Moments, *, scale: float, what: str) -> tuple[list[float], list[float]]:

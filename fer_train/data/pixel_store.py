@@ -14,37 +14,11 @@ from torch import Tensor
 
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.global_file.reader import GlobalFile, PixelSums
-from fer_train.data.pixels import DEPTH_MAX, RGB_MAX, equalise_luma, resize_depth, resize_rgb
+from fer_train.data.batch import Batch, Pixels, stored_depth
+from fer_train.data.pixels import equalise_luma, resize_depth, resize_rgb
 
 BYTES_A_PIXEL = 5
 """Three of RGB, two of depth."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Samples as floats on the training device, not normalised yet."""
-
-    planes: Tensor
-    """(B, 5, H, W) float32: red, green, blue, depth, valid, one after the other, so that one look-up moves them all."""
-    labels: Tensor
-    """(B,) int64, dense class index."""
-    rows: Tensor
-    """(B,) int64, row numbers of the dataset: what random draws are keyed by."""
-
-    @property
-    def rgb(self) -> Tensor:
-        """(B, 3, H, W) float32 in [0, 1]: a view."""
-        return self.planes[:, :3]
-
-    @property
-    def depth(self) -> Tensor:
-        """(B, 1, H, W) float32 in [0, 1]: stored depth / 65535; 0 where there is none. A view."""
-        return self.planes[:, 3:4]
-
-    @property
-    def valid(self) -> Tensor:
-        """(B, 1, H, W) float32: 1 where there is depth, else 0. A view."""
-        return self.planes[:, 4:]
 
 
 class PixelStore(Protocol):
@@ -109,31 +83,19 @@ class Wanted:
         return self.equalise or (file.height, file.width) != (self.image_size, self.image_size)
 
 
-def prepare_pixels(rgb: Tensor, depth: Tensor, *, image_size: int, equalise: bool) -> tuple[Tensor, Tensor]:
-    """Stored pixels (B, H, W, 3) u8 and (B, H, W) i16 (the bits of u16) → (B, S, S, 3) u8 and (B, S, S) i32."""
+def prepare_pixels(rgb: Tensor, depth: Tensor, *, image_size: int, equalise: bool) -> Pixels:
+    """Of stored pixels (B, H, W, 3) u8 and (B, H, W) i16 (the bits of u16), at ``image_size``."""
     pictures = resize_rgb(rgb, size=image_size)
-    depths = resize_depth(stored_depth(depth), size=image_size)
-    return equalise_luma(pictures) if equalise else pictures, depths
-
-
-def stored_depth(bits: Tensor) -> Tensor:
-    """The i16 that holds the bits of the stored u16 (torch knows little arithmetic on u16) → i32, any shape."""
-    return bits.to(torch.int32) & 0xFFFF
+    if tuple(depth.shape[1:]) != (image_size, image_size):
+        depth = resize_depth(stored_depth(depth), size=image_size).to(torch.int16)  # keeps the low 16 bits
+    if equalise:
+        pictures = equalise_luma(pictures)
+    return Pixels(pictures=pictures.permute(0, 3, 1, 2), depths=depth)
 
 
 def to_tensors(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> tuple[Tensor, Tensor]:
     """Stored pixels as tensors without copying, depth as i16: half the bytes of int32 on their way to the device."""
     return torch.from_numpy(rgb), torch.from_numpy(depth.view(np.int16))
-
-
-def make_batch(pictures: Tensor, depths: Tensor, *, labels: Tensor, rows: Tensor) -> Batch:
-    """From (B, 3, S, S) u8 and (B, S, S) i32, whatever their order in memory."""
-    planes = torch.empty(len(rows), 5, *depths.shape[1:], device=depths.device)
-    batch = Batch(planes=planes, labels=labels, rows=rows)
-    batch.rgb.copy_(pictures).mul_(1 / RGB_MAX)
-    batch.depth.copy_(depths[:, None]).mul_(1 / DEPTH_MAX)
-    torch.sign(batch.depth, out=batch.valid)
-    return batch
 
 
 def rows_of_classes(file: GlobalFile, ids: Sequence[str], *, labels: Tensor, classes: Sequence[str]) -> Tensor:

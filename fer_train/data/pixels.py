@@ -89,18 +89,6 @@ def equalise_luma(rgb: Tensor) -> Tensor:
     return (planes + change.reshape(*rgb.shape[:3], 1)).clamp(0, RGB_MAX).round().to(torch.uint8)
 
 
-def rgb_to_float(rgb: Tensor) -> Tensor:
-    """(B, H, W, 3) u8 → (B, 3, H, W) float32 in [0, 1], channels last in memory."""
-    return rgb.permute(0, 3, 1, 2).float().mul_(1 / RGB_MAX)
-
-
-def depth_to_float(depth: Tensor) -> Tensor:
-    """Stored depth (B, H, W) i32 → (B, 1, H, W) float32 in [0, 1]; 0 is no data, and larger is farther behind the
-    sample's own nearest point (1 = the nearest; the metric offset of the sample is not in it).
-    """
-    return depth[:, None].float().mul_(1 / DEPTH_MAX)
-
-
 def channels_last(planes: Tensor) -> Tensor:
     """(B, C, H, W) with the channels of a pixel side by side in memory, as convolutions like it best."""
     return planes.contiguous(memory_format=torch.channels_last)

@@ -13,17 +13,8 @@ from torch import Tensor
 
 from fer_prep.global_file.reader import GlobalFile, PixelSums, total_sums
 from fer_prep.progress import Progress, silent
-from fer_train.data.pixel_store import (
-    Batch,
-    Wanted,
-    make_batch,
-    open_wanted,
-    prepare_pixels,
-    rows_of_classes,
-    stored_depth,
-    to_tensors,
-)
-from fer_train.data.pixels import sums_per_sample
+from fer_train.data.batch import Batch
+from fer_train.data.pixel_store import Wanted, open_wanted, prepare_pixels, rows_of_classes, to_tensors
 
 _ROWS_A_READ: Final = 64
 
@@ -80,14 +71,14 @@ class ResidentData:
         with progress("reading the dataset", total=file.n) as advance:
             for start in range(0, file.n, _ROWS_A_READ):
                 rows = np.arange(start, min(start + _ROWS_A_READ, file.n))
-                pixels = to_tensors(file.read_rgb(rows), file.read_depth(rows))
-                pictures, depths = prepare_pixels(
-                    *(each.to(device) for each in pixels), image_size=size, equalise=wanted.equalise
+                stored = to_tensors(file.read_rgb(rows), file.read_depth(rows))
+                pixels = prepare_pixels(
+                    *(each.to(device) for each in stored), image_size=size, equalise=wanted.equalise
                 )
-                rgb[start : start + len(rows)] = pictures.permute(0, 3, 1, 2)
-                depth[start : start + len(rows)] = depths.to(torch.int16)  # keeps the low 16 bits
+                rgb[start : start + len(rows)] = pixels.pictures
+                depth[start : start + len(rows)] = pixels.depths
                 if wanted.changes(file):
-                    sums.append(sums_per_sample(pictures, depths))
+                    sums.append(pixels.sums())
                 advance(len(rows))
         file.close()
         joined = {name: np.concatenate([block[name] for block in sums]) for name in sums[0]} if sums else None
@@ -104,10 +95,10 @@ class ResidentData:
         """Nothing to prepare: everything is here."""
 
     def gather(self, rows: Tensor) -> Batch:
-        """The samples in ``rows`` (B,) int64 on the device, as floats."""
+        """The samples in ``rows`` (B,) int64 on the device."""
         # index_select copies whole samples, where rgb[rows] would go pixel by pixel
         rgb, depth, labels = (each.index_select(0, rows) for each in (self.rgb, self.depth, self._labels_here))
-        return make_batch(rgb, stored_depth(depth), labels=labels, rows=rows)
+        return Batch(pictures=rgb, depths=depth, labels=labels, rows=rows)
 
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over ``rows``, of the pictures as they are here (resized, equalised), in stored units."""

@@ -25,16 +25,8 @@ from fer_prep.errors import EngineError, FerError
 from fer_prep.global_file.direct import DirectPixels
 from fer_prep.global_file.reader import GlobalFile, PixelSums, total_sums
 from fer_prep.progress import Progress, silent
-from fer_train.data.pixel_store import (
-    Batch,
-    Wanted,
-    make_batch,
-    open_wanted,
-    prepare_pixels,
-    rows_of_classes,
-    to_tensors,
-)
-from fer_train.data.pixels import sums_per_sample
+from fer_train.data.batch import Batch, Pixels, concatenated
+from fer_train.data.pixel_store import Wanted, open_wanted, prepare_pixels, rows_of_classes, to_tensors
 
 ROWS_A_PIECE: Final = 64
 """Larger batches come in pieces of so many samples, so that what is under way stays small (22 MB each at 260²)."""
@@ -198,9 +190,8 @@ class StreamingData:
                 self._arriving = iter(self._loader)
 
     def gather(self, rows: Tensor) -> Batch:
-        """The samples in ``rows`` (B,) int64 on the CPU, as floats on the device."""
-        batches = [self._to_batch(piece) for piece in self._pieces(rows)]
-        return batches[0] if len(batches) == 1 else _joined(batches)
+        """The samples in ``rows`` (B,) int64 on the CPU, on the device."""
+        return concatenated([self._to_batch(piece) for piece in self._pieces(rows)])
 
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over ``rows``, of the pictures as they are here (resized, equalised), in stored units."""
@@ -254,9 +245,12 @@ class StreamingData:
                 ) from error
 
     def _to_batch(self, piece: Piece) -> Batch:
-        rgb, depth, labels, rows = self._on_device(piece)
-        pictures, depths = prepare_pixels(rgb, depth, image_size=self.image_size, equalise=self._equalise)
-        return make_batch(pictures.permute(0, 3, 1, 2), depths, labels=labels, rows=rows)
+        there = self._on_device(piece)
+        pixels = self._prepared(there)
+        return Batch(pictures=pixels.pictures, depths=pixels.depths, labels=there.labels, rows=there.rows)
+
+    def _prepared(self, piece: Piece) -> Pixels:
+        return prepare_pixels(piece.rgb, piece.depth, image_size=self.image_size, equalise=self._equalise)
 
     def _on_device(self, piece: Piece) -> Piece:
         """Copied on a stream of its own: the copy of one piece runs while the device computes on the one before."""
@@ -278,9 +272,7 @@ class StreamingData:
         with progress("measuring the resized pictures", total=len(self)) as advance:
             for rows in batches:
                 for piece in self._pieces(rows):
-                    rgb, depth, *_ = self._on_device(piece)
-                    pixels = prepare_pixels(rgb, depth, image_size=self.image_size, equalise=self._equalise)
-                    blocks.append(sums_per_sample(*pixels))
+                    blocks.append(self._prepared(self._on_device(piece)).sums())
                 advance(len(rows))
         return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
 
@@ -314,12 +306,3 @@ def _checked(outcome: Piece | FerError) -> Piece:
     if isinstance(outcome, FerError):
         raise outcome
     return outcome
-
-
-def _joined(parts: Sequence[Batch]) -> Batch:
-    """Batches one after the other as one."""
-    return Batch(
-        planes=torch.cat([part.planes for part in parts]),
-        labels=torch.cat([part.labels for part in parts]),
-        rows=torch.cat([part.rows for part in parts]),
-    )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fer_prep.errors import UsageError
 from fer_prep.global_file.reader import GlobalFile
 from fer_prep.progress import Progress, silent
+from fer_train.data.batch import Pixels
 from fer_train.data.data_memory import load_data
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import PixelStore
@@ -58,12 +59,12 @@ class Ensemble:
         )
 
     @torch.no_grad()
-    def probabilities(self, rgb: torch.Tensor, depth: torch.Tensor, valid: torch.Tensor) -> torch.Tensor:
-        """``rgb`` (B, 3, H, W), ``depth`` (B, 1, H, W) in [0, 1], ``valid`` (B, 1, H, W) → (B, K) float64."""
+    def probabilities(self, pixels: Pixels) -> torch.Tensor:
+        """(B, K) float64."""
         channels = self.description.model.depth_channels
         answers: list[torch.Tensor] = []
         for network, normalisation in zip(self.networks, self.normalisations, strict=True):
-            pictures, depths = normalisation(rgb, depth, valid, depth_channels=channels)
+            pictures, depths = normalisation(pixels.rgb, pixels.depth, pixels.valid, depth_channels=channels)
             answers.append(network(pictures, depths).logits.double().softmax(dim=1))
         return torch.stack(answers).mean(dim=0)
 
@@ -164,8 +165,7 @@ def _judge(ensemble: Ensemble, data: PixelStore, rows: NDArray[np.int64]) -> Ite
     batches = torch.from_numpy(rows).to(data.row_device).split(BATCH)
     data.announce(batches)
     for some in batches:
-        batch = data.gather(some)
-        yield ensemble.probabilities(batch.rgb, batch.depth, batch.valid).cpu().numpy()
+        yield ensemble.probabilities(data.gather(some)).cpu().numpy()
 
 
 def _scores(

@@ -21,7 +21,6 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from fer_prep.errors import UsageError
-from fer_train.data.pixels import DEPTH_MAX, RGB_MAX
 from fer_train.models.network import ExpressionNetwork
 from fer_train.results.figures import GREY, save_figure, shade_depth
 from fer_train.results.run_folder import Predictions
@@ -153,8 +152,8 @@ def _explained(trained: TrainedRun, row: int, maps: Mapping[str, NDArray[np.floa
         truth=predictions.classes[predictions.labels[row]],
         predicted=predictions.classes[predicted],
         probability=float(predictions.probabilities[row, predicted]),
-        rgb=(seen.rgb[0].permute(1, 2, 0) * RGB_MAX).round().to(torch.uint8).cpu().numpy(),
-        depth=(seen.depth[0, 0].double() * DEPTH_MAX).round().cpu().numpy().astype(np.uint16),
+        rgb=seen.pictures[0].permute(1, 2, 0).cpu().numpy(),
+        depth=seen.depths[0].cpu().numpy().view(np.uint16),
         maps=maps,
     )
 

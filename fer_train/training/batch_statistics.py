@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final, final
 
 import torch
@@ -37,15 +37,17 @@ class SharedBatchStatistics:
                 hint="train it in one process",
             )
 
-    @contextmanager
-    def of_step(self, parts: Sequence[Part], *, count: int) -> Generator[Fading | None]:
+    def of_step(self, parts: Sequence[Part], *, count: int) -> AbstractContextManager[Fading | None]:
         """A step of ``count`` micro-batches: inside, call ``after`` of what is yielded once a part has gone through.
 
         In a single process there is nothing to do, and None is yielded.
         """
         if self._fabric.world_size == 1 or not self._norms:
-            yield None
-            return
+            return nullcontext()
+        return self._gathering(parts, count=count)
+
+    @contextmanager
+    def _gathering(self, parts: Sequence[Part], *, count: int) -> Generator[Fading]:
         running = self._running()
         before = torch.cat([value.flatten() * (1 - momentum) ** count for value, momentum in running])
         seen_before = [tracked.clone() for tracked in self._counters()]

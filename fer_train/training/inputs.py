@@ -7,6 +7,7 @@ ones belong together follows from the position in the epoch alone, also where tr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import lru_cache
 from typing import Final, NamedTuple, final
 
 from lightning_fabric import Fabric
@@ -15,8 +16,11 @@ from fer_train.data.batches import Batches, NetworkInput
 from fer_train.training.processes import Part, joined, own_parts
 from fer_train.training.steps import Rows, Steps
 
-PIXELS_MADE_AT_ONCE: Final = 2**18
-"""Small micro-batches are made together up to so many pixels, 64 samples of 64²; a larger one is made as a whole."""
+PIXELS_MADE_AT_ONCE: Final = 2**19
+"""Small micro-batches are made together up to so many pixels, 128 samples of 64²; a larger one is made as a whole."""
+
+_STEPS_REMEMBERED: Final = 128
+"""The parts of a step are asked for when its samples are made, and again when it is taken, a few steps later."""
 
 
 class Stretch(NamedTuple):
@@ -41,6 +45,8 @@ class Inputs:
         self._steps, self._batches, self._fabric, self._judged = steps, batches, fabric, judged
         self._validations: Collection[int] = ()
         self._made: Iterator[NetworkInput] = iter(())
+        self.parts_of = lru_cache(_STEPS_REMEMBERED)(self._parts_of)
+        """The micro-batches of a step that this process passes through the network."""
         self.lying_ready = 0
         """How many micro-batches have been made and not been taken."""
 
@@ -57,9 +63,8 @@ class Inputs:
         """The micro-batch that comes next."""
         return next(self._made)
 
-    def parts_of(self, group: Rows) -> list[Part]:
-        """The micro-batches of a step that this process passes through the network."""
-        micro_batches = self._steps.micro_batches(group)
+    def _parts_of(self, step: int) -> list[Part]:
+        micro_batches = self._steps.micro_batches(step)
         return own_parts(micro_batches, rank=self._fabric.global_rank, world=self._fabric.world_size)
 
     def _make(self, first: int) -> Iterator[NetworkInput]:
@@ -84,7 +89,7 @@ class Inputs:
         per_epoch, most = self._steps.per_epoch, PIXELS_MADE_AT_ONCE // self._batches.data.image_size**2
         parts: list[tuple[int, Part]] = []
         for step in range(first - first % per_epoch, self._steps.total):
-            for part in self.parts_of(self._steps.samples(step)):
+            for part in self.parts_of(step):
                 if parts and sum(len(other.rows) for _, other in parts) + len(part.rows) > most:
                     if parts[-1][0] >= first:
                         yield Stretch(parts, validated=False)

@@ -120,12 +120,12 @@ class FoldTraining:
 
     def advance(self) -> None:
         """One optimiser step with all that belongs to it: schedule, history, validation, checkpoint."""
-        epoch, position = divmod(self.state.step, self.steps.per_epoch)
-        group = self.steps.samples(self.state.step)
+        step = self.state.step
+        epoch, position = divmod(step, self.steps.per_epoch)
         rates = self.state.schedule.get_last_lr()
-        trial = partial(self._try_batch, group, epoch)
-        with explaining_lone_samples(), explaining_out_of_memory(trial, size=len(group)):
-            self._optimiser_step(group)
+        trial = partial(self._try_batch, step)
+        with explaining_lone_samples(), explaining_out_of_memory(trial, size=self.steps.size(step)):
+            self._optimiser_step(step)
         self.state.schedule.step()
         self.state.step += 1
         if self.state.ema:
@@ -139,16 +139,16 @@ class FoldTraining:
         self.state.finished = self.state.step == self.steps.total or self._should_stop()
         self._read_and_save()
 
-    def _optimiser_step(self, group: Rows) -> None:
+    def _optimiser_step(self, step: int) -> None:
         """Forward and backward over the micro-batches, one clipped step of AdamW, then the loss's centers move.
 
-        The gradient is that of the mean over the group, also where the last group of an epoch is smaller.
+        The gradient is that of the mean over the step's samples, also where the last step of an epoch has fewer.
         """
-        parts = self.inputs.parts_of(group)
+        parts = self.inputs.parts_of(step)
         losses, logits, features, labels = list[Tensor](), list[Tensor](), list[Tensor](), list[Tensor]()
-        with self.statistics.of_step(parts, count=self.steps.count_micro_batches(group)) as fading:
+        with self.statistics.of_step(parts, count=self.steps.count_micro_batches(step)) as fading:
             for part in parts:
-                seed_network(network_seed(seed=self.seed, step=self.state.step, part=part.number), self.fabric.device)
+                seed_network(network_seed(seed=self.seed, step=step, part=part.number), self.fabric.device)
                 batch = self.inputs.next()
                 with self.fabric.no_backward_sync(self.forward, enabled=part is not parts[-1]):  # type: ignore[arg-type]
                     output = self.forward(batch.rgb, batch.depth)
@@ -160,8 +160,8 @@ class FoldTraining:
                     fading.after(part)
                 counts = part.weight > 0  # one without weight leaves nothing but its place
                 losses.append(share.detach())
-                logits.append(output.logits if counts else output.logits[:0])
-                features.append(output.features if counts else output.features[:0])
+                logits.append(output.logits.detach() if counts else output.logits.detach()[:0])
+                features.append(output.features.detach() if counts else output.features.detach()[:0])
                 labels.append(batch.labels if counts else batch.labels[:0])
         if self.config.optimiser.clip_norm:
             self.fabric.clip_gradients(
@@ -169,13 +169,17 @@ class FoldTraining:
             )
         self.optimiser.step()
         self.optimiser.zero_grad()
-        with torch.no_grad():
-            expected = joined(labels)
-            self.state.loss.update(joined(features), expected)
-            correct = torch.eq(joined(logits).argmax(1), expected).sum()
-            total = sum(losses[1:], start=losses[0]) / self.fabric.world_size
-            values = summed(torch.stack((total, correct * (100 / len(group)))), self.fabric)
-        self.late_numbers.add(len(self.state.history), ("train_loss", "train_accuracy"), values)
+        self.state.loss.update(joined(features), joined(labels))
+        numbers = partial(self._numbers, losses, logits, labels, count=self.steps.size(step))
+        # processes have to add up at the same step: when each of them reads its numbers is its own affair
+        late = numbers if self.fabric.world_size == 1 else summed(numbers(), self.fabric)
+        self.late_numbers.add(len(self.state.history), ("train_loss", "train_accuracy"), late)
+
+    def _numbers(self, losses: list[Tensor], logits: list[Tensor], labels: list[Tensor], *, count: int) -> Tensor:
+        """(2,) this process's share in the loss, and in the accuracy in percent, of a step of ``count`` samples."""
+        total = sum(losses[1:], start=losses[0]) / self.fabric.world_size
+        correct = torch.eq(joined(logits).argmax(1), joined(labels)).sum()
+        return torch.stack((total, correct * (100 / count)))
 
     def _history_row(self, rates: Sequence[float | Tensor]) -> dict[str, float]:
         """What is known of a step without asking the device; the rest are late numbers."""
@@ -250,9 +254,9 @@ class FoldTraining:
             "or machine.precision=32-true; fer-prep check looks for broken samples",
         )
 
-    def _try_batch(self, group: Rows, epoch: int, size: int) -> None:
+    def _try_batch(self, step: int, size: int) -> None:
         """One forward and backward pass that leaves no trace: does a batch of this size fit into memory?"""
-        batch = self.batches.training(group[:size], epoch=epoch)
+        batch = self.batches.training(self.steps.samples(step)[:size], epoch=step // self.steps.per_epoch)
         output = self.forward(batch.rgb, batch.depth)
         self.fabric.backward(self.state.loss(output.logits, output.features, batch.labels))
         self.optimiser.zero_grad()

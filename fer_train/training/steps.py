@@ -30,7 +30,7 @@ class Steps:
     """
 
     def __init__(self, rows: Rows, *, settings: TrainingSettings, seed: int, shard_sizes: Sequence[int] = ()) -> None:
-        self._rows, self._device = rows.cpu(), rows.device
+        self._rows, self._count, self._device = rows.cpu(), len(rows), rows.device
         self._batch_size, self._micro_batch_size = settings.batch_size, settings.micro_batch_size
         self._seed, self._shard_sizes = seed, shard_sizes
         self._orders: dict[int, Rows] = {}
@@ -42,19 +42,24 @@ class Steps:
         epoch, position = divmod(step, self.per_epoch)
         return self._order(epoch)[self._start(position) : self._start(position + 1)]
 
-    def micro_batches(self, group: Rows) -> tuple[Rows, ...]:
-        """The samples of a step in equal parts of at most ``micro_batch_size``."""
-        return group.tensor_split(self.count_micro_batches(group))
+    def size(self, step: int) -> int:
+        """How many samples those are."""
+        position = step % self.per_epoch
+        return self._start(position + 1) - self._start(position)
 
-    def count_micro_batches(self, group: Rows) -> int:
+    def micro_batches(self, step: int) -> tuple[Rows, ...]:
+        """The samples of a step in equal parts of at most ``micro_batch_size``."""
+        return self.samples(step).tensor_split(self.count_micro_batches(step))
+
+    def count_micro_batches(self, step: int) -> int:
         """How many those are."""
-        return math.ceil(len(group) / self._micro_batch_size)
+        return math.ceil(self.size(step) / self._micro_batch_size)
 
     def _start(self, position: int) -> int:
         """Where in the epoch's order the step at ``position`` begins; that of ``per_epoch`` is the end."""
-        start = min(position * self._batch_size, len(self._rows))
+        start = min(position * self._batch_size, self._count)
         # of a batch of two, taking one would only leave the single sample to another step
-        lone = len(self._rows) - start == 1 and position > 0 and self._batch_size > 2
+        lone = self._count - start == 1 and position > 0 and self._batch_size > 2
         return start - 1 if lone else start
 
     def _order(self, epoch: int) -> Rows:

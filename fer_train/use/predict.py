@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
+from fer_train.data.batch import Pixels, concatenated
 from fer_train.data.pixel_store import prepare_pixels, to_tensors
-from fer_train.data.pixels import depth_to_float, rgb_to_float
 from fer_train.results.run_folder import to_csv
 from fer_train.studies.evaluate import Ensemble, load_for
 from fer_train.use.pictures import Recorded, find_pictures, read_picture
@@ -69,7 +69,7 @@ def predict(
     needs_depth = ensemble.description.model.modality != "rgb"
     found = find_pictures(source, depth=depth, needs_depth=needs_depth)
     predictions = Predictions()
-    waiting: list[tuple[str, torch.Tensor, torch.Tensor]] = []
+    waiting: list[tuple[str, Pixels]] = []
     with progress("predicting", total=len(found)) as advance:
         for files in found:
             try:
@@ -79,7 +79,7 @@ def predict(
                     raise
                 predictions.set_aside.append(error)
             else:
-                waiting.append((files.name, *_network_pixels(ensemble, rgb, stored, device=device)))
+                waiting.append((files.name, _network_pixels(ensemble, rgb, stored, device=device)))
             if len(waiting) == BATCH:
                 predictions.made += _answers(ensemble, waiting)
                 waiting.clear()
@@ -101,7 +101,7 @@ def _predict_dataset(ensemble: Ensemble, path: Path, *, device: torch.device, pr
         data.announce(batches)
         for rows in batches:
             batch = data.gather(rows)
-            answer = ensemble.probabilities(batch.rgb, batch.depth, batch.valid).cpu().numpy()
+            answer = ensemble.probabilities(batch).cpu().numpy()
             made += _named(data.ids[rows.cpu().numpy()].tolist(), answer)
             advance(len(batch.rows))
     return made
@@ -109,8 +109,8 @@ def _predict_dataset(ensemble: Ensemble, path: Path, *, device: torch.device, pr
 
 def _network_pixels(
     ensemble: Ensemble, rgb: NDArray[np.uint8], depth: NDArray[np.uint16], *, device: torch.device
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prepared (S, S, 3) and (S, S) → (1, s, s, 3) u8 and (1, s, s) i32 of the network's input size."""
+) -> Pixels:
+    """Prepared (S, S, 3) and (S, S) → one picture of the network's input size."""
     description = ensemble.description
     return prepare_pixels(
         *(each.to(device) for each in to_tensors(rgb[None], depth[None])),
@@ -119,11 +119,9 @@ def _network_pixels(
     )
 
 
-def _answers(ensemble: Ensemble, waiting: Sequence[tuple[str, torch.Tensor, torch.Tensor]]) -> list[Prediction]:
-    names, pictures, depths = zip(*waiting, strict=True)
-    rgb, depth = torch.cat(pictures), torch.cat(depths)
-    answer = ensemble.probabilities(rgb_to_float(rgb), depth_to_float(depth), depth[:, None] > 0)
-    return _named(names, answer.cpu().numpy())
+def _answers(ensemble: Ensemble, waiting: Sequence[tuple[str, Pixels]]) -> list[Prediction]:
+    names, pixels = zip(*waiting, strict=True)
+    return _named(names, ensemble.probabilities(concatenated(pixels)).cpu().numpy())
 
 
 def _named(ids: Sequence[str], probabilities: NDArray[np.float64]) -> list[Prediction]:

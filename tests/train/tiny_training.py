@@ -92,9 +92,7 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
         description = describe(config, classes=resident.classes, normalisation=normalisation, people=people)
         save_model(run.fold(index), network.state_dict(), description=description)
         batch = resident.gather(resident.rows_of(fold.val))
-        probabilities = Ensemble.load(run.fold(index), device=resident.device).probabilities(
-            batch.rgb, batch.depth, batch.valid
-        )
+        probabilities = Ensemble.load(run.fold(index), device=resident.device).probabilities(batch)
         point = {"step": 1, "epoch": 1.0, "val_overall_accuracy": 0.0, "val_average_accuracy": 0.0}
         results.append(
             FoldResult(

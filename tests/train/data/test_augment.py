@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from fer_prep.errors import UsageError
-from fer_train.data.augment import NO_AUGMENTATION, AugmentationSettings, PairedAugmentation, rotate_and_flip
+from fer_train.data import augment
+from fer_train.data.augment import NO_AUGMENTATION, AugmentationSettings, PairedAugmentation, places_of, turn_
+from fer_train.data.batch import Pixels
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys, uniform, uniforms
 
@@ -17,6 +19,7 @@ H = W = 24
 B = 12
 RGB_MEAN, RGB_STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 DEPTH_MEAN, DEPTH_STD = 0.15, 0.25
+DEPTH_LOW, DEPTH_HIGH = 0.3, 0.7
 LUMA = np.array([0.299, 0.587, 0.114])
 
 ALONE = {
@@ -40,29 +43,28 @@ def augmentation_of(changes: dict[str, float], *, depth_channels: int = 1) -> Pa
     return PairedAugmentation(settings_of(changes), normalisation=normalisation, depth_channels=depth_channels)
 
 
-def normalised(planes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is expected of planes that nothing has changed."""
+def normalised(pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor]:
+    """What is expected of pictures that nothing has changed."""
     mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (RGB_MEAN, RGB_STD))
-    depth = torch.where(planes[:, 4:] > 0, (planes[:, 3:4] - DEPTH_MEAN) / DEPTH_STD, 0.0)
-    return (planes[:, :3] - mean) / std, depth
+    depth = torch.where(pixels.valid > 0, (pixels.depth - DEPTH_MEAN) / DEPTH_STD, 0.0)
+    return (pixels.rgb - mean) / std, depth
 
 
-def make_planes(*, seed: int = 0) -> torch.Tensor:
-    """(B, 5, H, W) as in a ``Batch``: smooth pictures, a hole in the depth for interpolation to get wrong."""
+def make_pixels(*, seed: int = 0) -> Pixels:
+    """Smooth pictures, a hole in the depth for interpolation to get wrong, depth on both sides of 2¹⁵."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:H, :W] / H
     waves = rng.uniform(1, 6, size=(B, 4, 2))
     planes = 0.5 + 0.45 * np.sin(waves[..., :1, None] * x * 3 + waves[..., 1:, None] * y * 3)
-    rgb = torch.from_numpy(planes[:, :3].astype(np.float32))
-    depth = torch.from_numpy((0.2 + 0.2 * planes[:, 3:]).astype(np.float32))
-    valid = torch.ones(B, 1, H, W)
-    valid[:, :, :3] = 0
-    valid[:, :, 10:15, 8:12] = 0
-    return torch.cat([rgb, depth * valid, valid], dim=1)
+    depths = np.rint((DEPTH_LOW + (DEPTH_HIGH - DEPTH_LOW) * planes[:, 3]) * 65535).astype(np.uint16)
+    depths[:, :3] = 0
+    depths[:, 10:15, 8:12] = 0
+    pictures = torch.from_numpy(np.rint(planes[:, :3] * 255).astype(np.uint8))
+    return Pixels(pictures=pictures, depths=torch.from_numpy(depths.view(np.int16)))
 
 
-def augmented(augmentation: PairedAugmentation, planes: torch.Tensor, *, keys: torch.Tensor):
-    return augmentation.apply(planes, drawn=augmentation.draw(keys, height=planes.shape[2], width=planes.shape[3]))
+def augmented(augmentation: PairedAugmentation, pixels: Pixels, *, keys: torch.Tensor):
+    return augmentation.apply(pixels, drawn=augmentation.draw(keys, side=H))
 
 
 KEYS = sample_keys(torch.arange(B) + 100, seed=5, epoch=1)
@@ -137,10 +139,11 @@ def rectangle(index: int, settings: AugmentationSettings) -> np.ndarray:
     return hidden
 
 
-def reference(index: int, planes: torch.Tensor, settings: AugmentationSettings):
+def reference(index: int, pixels: Pixels, settings: AugmentationSettings):
     """Expected rgb (3, H, W) and depth (H, W), normalised, and the weight of valid pixels (H, W)."""
-    *rgb, depth, valid = planes[index].double().numpy()
-    rgb, valid = np.stack(rgb), valid > 0
+    rgb = pixels.pictures[index].numpy() / 255
+    depth = pixels.depths[index].numpy().view(np.uint16) / 65535
+    valid = depth > 0
     degrees = (2 * draw(index, 0) - 1) * settings.rotation_degrees
     rgb, depth, weight = move(rgb, depth, valid, degrees=degrees, mirrored=draw(index, 1) < settings.flip)
     factors = [
@@ -156,10 +159,10 @@ def reference(index: int, planes: torch.Tensor, settings: AugmentationSettings):
 
 @pytest.mark.parametrize("changes", [*ALONE.values(), TOGETHER], ids=[*ALONE, "together"])
 def test_augmentation_equals_the_reference(changes):
-    planes = make_planes()
-    rgb, depth = augmented(augmentation_of(changes), planes, keys=KEYS)
+    pixels = make_pixels()
+    rgb, depth = augmented(augmentation_of(changes), pixels, keys=KEYS)
     for index in range(B):
-        expected_rgb, expected_depth, weight = reference(index, planes, settings_of(changes))
+        expected_rgb, expected_depth, weight = reference(index, pixels, settings_of(changes))
         np.testing.assert_allclose(rgb[index].numpy(), expected_rgb, atol=1e-4)
         # float32 and float64 may round to either side of the border of validity itself
         clear = np.abs(weight - 0.5) > 1e-4
@@ -169,10 +172,10 @@ def test_augmentation_equals_the_reference(changes):
 
 
 def test_each_augmentation_changes_something():
-    planes = make_planes()
-    rgb_before, depth_before = augmented(augmentation_of({}), planes, keys=KEYS)
+    pixels = make_pixels()
+    rgb_before, depth_before = augmented(augmentation_of({}), pixels, keys=KEYS)
     for name, changes in ALONE.items():
-        rgb, depth = augmented(augmentation_of(changes), planes, keys=KEYS)
+        rgb, depth = augmented(augmentation_of(changes), pixels, keys=KEYS)
         assert not torch.allclose(rgb, rgb_before, atol=1e-3), name
         colour_only = name in ("brightness", "contrast", "saturation")
         assert torch.allclose(depth, depth_before, atol=1e-3) == colour_only, name
@@ -180,14 +183,14 @@ def test_each_augmentation_changes_something():
 
 
 def test_without_augmentation_only_the_scale_changes():
-    planes = make_planes()
-    for found, expected in zip(augmented(augmentation_of({}), planes, keys=KEYS), normalised(planes), strict=True):
+    pixels = make_pixels()
+    for found, expected in zip(augmented(augmentation_of({}), pixels, keys=KEYS), normalised(pixels), strict=True):
         torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("changes", [{}, *ALONE.values(), TOGETHER], ids=["none", *ALONE, "together"])
 def test_the_output_is_as_convolutions_want_it(changes):
-    rgb, depth = augmented(augmentation_of(changes, depth_channels=3), make_planes(), keys=KEYS)
+    rgb, depth = augmented(augmentation_of(changes, depth_channels=3), make_pixels(), keys=KEYS)
     assert rgb.shape == depth.shape == (B, 3, H, W)
     assert rgb.is_contiguous(memory_format=torch.channels_last)
     assert depth.is_contiguous(memory_format=torch.channels_last)
@@ -195,53 +198,56 @@ def test_the_output_is_as_convolutions_want_it(changes):
 
 
 def test_draws_do_not_depend_on_the_batch():
-    planes = make_planes()
+    pixels = make_pixels()
     augmentation = augmentation_of(TOGETHER)
-    whole = augmented(augmentation, planes, keys=KEYS)
+    whole = augmented(augmentation, pixels, keys=KEYS)
     order = torch.tensor([7, 2, 9])
-    some = augmented(augmentation, planes[order], keys=KEYS[order])
+    chosen = Pixels(pictures=pixels.pictures[order], depths=pixels.depths[order])
+    some = augmented(augmentation, chosen, keys=KEYS[order])
     for part, all_of_them in zip(some, whole, strict=True):
         torch.testing.assert_close(part, all_of_them[order], atol=5e-6, rtol=0)
 
 
+@pytest.mark.parametrize("changes", [{}, {"flip": 0.5}, TOGETHER], ids=["none", "flip", "together"])
+def test_it_does_not_matter_how_many_go_together(changes, monkeypatch):
+    whole = augmented(augmentation_of(changes), make_pixels(), keys=KEYS)
+    monkeypatch.setattr(augment, "_PIXELS_A_THREAD", H * W)  # a sample for every thread
+    for part, all_of_them in zip(augmented(augmentation_of(changes), make_pixels(), keys=KEYS), whole, strict=True):
+        torch.testing.assert_close(part, all_of_them, atol=5e-6, rtol=0)
+
+
 @pytest.mark.parametrize("changes", [{}, *ALONE.values(), TOGETHER], ids=["none", *ALONE, "together"])
 def test_the_input_is_left_alone(changes):
-    planes = make_planes()
-    before = planes.clone()
-    augmented(augmentation_of(changes), planes, keys=KEYS)
-    assert torch.equal(before, planes)
+    pixels = make_pixels()
+    before = [each.clone() for each in (pixels.pictures, pixels.depths, pixels.planes)]
+    augmented(augmentation_of(changes), pixels, keys=KEYS)
+    for now, then in zip((pixels.pictures, pixels.depths, pixels.planes), before, strict=True):
+        assert torch.equal(now, then)
 
 
 def moved(planes: torch.Tensor, *, rotation_degrees: float) -> torch.Tensor:
     """Rotated by up to so much and half of them flipped, not yet normalised."""
     changes = {"rotation_degrees": rotation_degrees, "flip": 0.5}
-    return rotate_and_flip(planes, matrices=augmentation_of(changes).matrices(uniforms(KEYS, draws=10)))
+    across, down = places_of(augmentation_of(changes).matrices(uniforms(KEYS, draws=10)), side=H)
+    return turn_(planes, across=across, down=down)
 
 
 def test_depth_is_never_mixed_with_no_data():
-    """Depth between 0.2 and 0.4 around holes of 0: whatever is valid afterwards is still between 0.2 and 0.4."""
-    planes = make_planes()
-    after = moved(planes, rotation_degrees=45.0)
+    """Depth in a narrow band around holes of 0: whatever is valid afterwards is still in the band."""
+    before = make_pixels().planes
+    after = moved(before, rotation_degrees=45.0)
     depth, valid = after[:, 3], after[:, 4] > 0
-    assert 0.2 - 1e-6 <= depth[valid].min().item() <= depth[valid].max().item() <= 0.4 + 1e-6
-    assert 0.5 < valid.float().mean() < planes[:, 4].mean()
+    assert DEPTH_LOW - 1e-4 <= depth[valid].min().item() <= depth[valid].max().item() <= DEPTH_HIGH + 1e-4
+    assert 0.5 < valid.float().mean() < before[:, 4].mean()
 
 
 def test_both_modalities_get_the_same_geometry():
-    planes = make_planes()
+    planes = make_pixels().planes
     planes[:, 3], planes[:, 4] = planes[:, 0], 1
     after = moved(planes, rotation_degrees=10.0)
     red, depth, valid = after[:, 0], after[:, 3], after[:, 4] > 0
     assert bool(valid.float().mean() > 0.9)
     torch.testing.assert_close(depth[valid], red[valid], atol=1e-6, rtol=0)
-
-
-def test_pictures_need_not_be_square():
-    planes = make_planes()[..., :18]
-    quarter = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]).expand(B, -1, -1)
-    turned = rotate_and_flip(planes, matrices=quarter)[:, :3]
-    middle = planes[:, :3, 3:-3]  # an 18 × 18 square about the centre
-    torch.testing.assert_close(turned[:, :, 3:-3], middle.transpose(2, 3).flip(2), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(

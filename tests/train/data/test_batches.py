@@ -30,9 +30,8 @@ def batches(data):
 
 def by_own_keys(batches, *, epoch):
     batch = batches.data.gather(ROWS)
-    height, width = batch.planes.shape[2:]
     keys = sample_keys(batch.rows, seed=7, epoch=epoch)
-    return batches.augmentation.apply(batch.planes, drawn=batches.augmentation.draw(keys, height=height, width=width))
+    return batches.augmentation.apply(batch, drawn=batches.augmentation.draw(keys, side=batches.data.image_size))
 
 
 @pytest.mark.parametrize("at_once", [1 << 16, 9])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from fer_prep.global_file.writer import pixel_statistics
-from fer_train.data.pixels import depth_to_float, equalise_luma, resize_depth, resize_rgb, rgb_to_float, sums_per_sample
+from fer_train.data.pixels import equalise_luma, resize_depth, resize_rgb, sums_per_sample
 from tests.dataset_factories import make_pixels
 
 
@@ -42,7 +42,6 @@ def test_depth_is_resized_without_mixing_in_no_data():
 def test_depth_far_beyond_int16_survives():
     depth = torch.tensor([[[1, 65_535], [40_000, 0]]], dtype=torch.int32)
     assert resize_depth(depth, size=2).tolist() == depth.tolist()
-    assert depth_to_float(depth)[0, 0, 0, 1].item() == 1.0
 
 
 def test_luma_is_equalised_as_opencv_does():
@@ -59,13 +58,6 @@ def test_luma_is_equalised_as_opencv_does():
 def test_a_uniform_picture_stays_as_it_is():
     picture = torch.full((1, 8, 8, 3), 90, dtype=torch.uint8)
     assert torch.equal(equalise_luma(picture), picture)
-
-
-def test_floats_are_channels_last_between_0_and_1():
-    pictures = torch.from_numpy(np.stack([make_pixels(i)[0] for i in range(3)]))
-    floats = rgb_to_float(pictures)
-    assert floats.is_contiguous(memory_format=torch.channels_last)
-    np.testing.assert_allclose(floats.numpy(), pictures.numpy().transpose(0, 3, 1, 2) / 255, rtol=1e-6)
 
 
 def test_sums_are_those_that_the_dataset_stores():

@@ -29,7 +29,7 @@ def training(tmp_path):
 
 def expected_parts(training, first: int):
     for step in range(first, training.steps.total):
-        for part in training.inputs.parts_of(training.steps.samples(step)):
+        for part in training.inputs.parts_of(step):
             yield training.batches.training(part.rows, epoch=step // training.steps.per_epoch)
 
 

@@ -22,6 +22,16 @@ def test_numbers_join_the_rows_they_belong_to():
     ]
 
 
+def test_numbers_may_be_computed_when_they_are_read():
+    history, computed = [{"step": 1.0}], []
+    late = LateNumbers()
+    late.add(0, ("train_loss",), lambda: computed.append(1) or torch.tensor([0.5]))
+    assert not computed
+    late.join(history)
+    late.join(history)
+    assert (history, computed) == ([{"step": 1.0, "train_loss": 0.5}], [1])
+
+
 def test_numbers_join_once():
     history = [{"step": 1.0}]
     late = LateNumbers()

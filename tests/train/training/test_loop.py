@@ -86,7 +86,7 @@ def test_accumulated_gradients_are_those_of_the_whole_batch(start):
             )
         )
         training.inputs.start(2, validations=())
-        training._optimiser_step(training.steps.samples(2))  # the partial group: 5 samples
+        training._optimiser_step(2)  # the partial one: 5 samples
     for name, gradient in gradients[0].items():
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-3, atol=1e-5, msg=name)
 
@@ -111,13 +111,13 @@ def test_validation_numbers_are_those_of_the_network_at_that_moment(start):
 
 def test_a_loss_that_is_not_a_number_stops_with_step_samples_and_advice(start):
     training = start(training__epochs=2)
-    step = training._optimiser_step
+    take_step = training._optimiser_step
 
-    def poisoned(group):
-        if training.state.step == 1:
+    def poisoned(step):
+        if step == 1:
             with torch.no_grad():
                 next(iter(training.state.network.parameters())).fill_(float("nan"))
-        step(group)
+        take_step(step)
 
     training._optimiser_step = poisoned
     with pytest.raises(FerError) as caught:

@@ -35,6 +35,7 @@ def test_a_last_step_is_not_left_with_one_sample(count, batch_size, sizes):
     for epoch in range(2):
         groups = [steps.samples(epoch * len(sizes) + position) for position in range(steps.per_epoch)]
         assert [len(group) for group in groups] == sizes
+        assert [steps.size(epoch * len(sizes) + position) for position in range(steps.per_epoch)] == sizes
         assert sorted(torch.cat(groups).tolist()) == list(range(100, 100 + count))
 
 
