@@ -4,10 +4,11 @@
 (b) the real loop with the pixels in memory; (c) the real loop with the pixels streamed; (d) ``plain_loop``: PNG files,
 DataLoader workers and transforms of single samples, as earlier work has it. Each round times all four, so that a busy
 machine slows all of them; a rate is the median over the rounds. (a) and (b), which lie closest together, take turns of
-a quarter of a second within a round: the speed of a shared machine changes by tenths within a second. The share of (b)
-is the median over all pairs of such turns; a turn of (b) ends only where all that was made in it has been used. (c) and
-(d) read ahead in other processes, which would go on while others have their turn, so each has its time in one piece,
-and its share is the median over the rounds. Validation is timed apart.
+a quarter of a second or more within a round: the speed of a shared machine changes by tenths within a second. The share
+of (b) is the median over all pairs of such turns; a turn of (b) ends only where all that was made in it has been used,
+and that of (a) has as many images: in a longer turn the machine is more often disturbed. (c) and (d) read ahead in
+other processes, which would go on while others have their turn, so each has its time in one piece, and its share is the
+median over the rounds. Validation is timed apart.
 """
 
 from __future__ import annotations
@@ -246,9 +247,9 @@ def _measure(
     shares: dict[str, list[float]] = {loop.name: [] for loop in loops}
     peaks = dict.fromkeys(rates, 0)
 
-    def turn(loop: _Loop, seconds: float) -> tuple[int, float]:
+    def turn(loop: _Loop, *, seconds: float = 0.0, images: int = 0) -> tuple[int, float]:
         reset_peak_memory(device)
-        done = _one_turn(loop, seconds=seconds, device=device)
+        done = _one_turn(loop, seconds=seconds, images=images, device=device)
         peaks[loop.name] = max(peaks[loop.name], peak_memory_bytes(device))
         return done
 
@@ -258,8 +259,8 @@ def _measure(
         loop.step()
         _finish(device)
         warm_up[loop.name] = time.perf_counter() - start
-        _one_turn(loop, seconds=0.0, device=device)
     ceiling, beside, *others = loops
+    images_a_turn, _ = turn(beside)  # to where it may stop
     turns = max(1, round(seconds / _TURN_SECONDS))
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
@@ -268,7 +269,11 @@ def _measure(
         for pair in range(turns):
             rate: dict[str, float] = {}
             for loop in (ceiling, beside)[:: -1 if pair % 2 else 1]:
-                images, spent = turn(loop, seconds / turns)
+                if loop is beside:
+                    images, spent = turn(loop, seconds=seconds / turns)
+                    images_a_turn = images
+                else:
+                    images, spent = turn(loop, images=images_a_turn)
                 rate[loop.name] = images / spent
                 totals[loop.name][0] += images
                 totals[loop.name][1] += spent
@@ -276,7 +281,7 @@ def _measure(
             shares[beside.name].append(rate[beside.name] / rate[ceiling.name])
         for loop in others:
             time.sleep(_SETTLE_SECONDS)
-            totals[loop.name] = list(turn(loop, seconds))
+            totals[loop.name] = list(turn(loop, seconds=seconds))
         for name, (images, spent) in totals.items():
             rates[name].append(images / spent)
         for loop in others:
@@ -291,14 +296,14 @@ def _measure(
         )
 
 
-def _one_turn(loop: _Loop, *, seconds: float, device: torch.device) -> tuple[int, float]:
-    """Images of as many steps as begin within ``seconds``, and those up to a place to stop, and how long they took."""
+def _one_turn(loop: _Loop, *, seconds: float, images: int, device: torch.device) -> tuple[int, float]:
+    """At least one step, ``seconds`` and ``images``, and on to where it may stop: images done, and how long it took."""
     _finish(device)
-    start, images = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds or not (images and loop.may_stop()):
-        images += loop.step()
+    start, done = time.perf_counter(), 0
+    while done < max(images, 1) or time.perf_counter() - start < seconds or not loop.may_stop():
+        done += loop.step()
     _finish(device)
-    return images, time.perf_counter() - start
+    return done, time.perf_counter() - start
 
 
 def _validation_rate(training: FoldTraining, device: torch.device) -> float:

@@ -22,19 +22,10 @@ def sample_keys(rows: Tensor, *, seed: int, epoch: int) -> Tensor:
     return _scramble(rows + _signed(_scramble_number(_scramble_number(seed) + epoch)))
 
 
-def uniform(keys: Tensor, *, draw: int) -> Tensor:
-    """The ``draw``-th uniform number of every key: (B,) int64 → (B,) float32 in [0, 1), multiples of 2⁻²⁴."""
-    return _uniform(keys + _signed(_INCREMENT * (draw + 1)))
-
-
 def uniforms(keys: Tensor, *, draws: int) -> Tensor:
-    """The first ``draws`` uniform numbers of every key at once: (B,) int64 → (draws, B) float32, as by ``uniform``."""
+    """The first uniform numbers of every key: (B,) int64 → (draws, B) float32 in [0, 1), multiples of 2⁻²⁴."""
     numbers = torch.arange(1, draws + 1, device=keys.device)
-    return _uniform(keys + numbers[:, None] * _signed(_INCREMENT))
-
-
-def _uniform(counters: Tensor) -> Tensor:
-    return _shift_right(_scramble(counters), 40).float() * 2.0**-24
+    return _shift_right(_scramble(keys + numbers[:, None] * _signed(_INCREMENT)), 40).float() * 2.0**-24
 
 
 def network_seed(*, seed: int, step: int, part: int) -> int:

@@ -16,8 +16,8 @@ from fer_train.data.batches import Batches, NetworkInput
 from fer_train.training.processes import Part, joined, own_parts
 from fer_train.training.steps import Rows, Steps
 
-PIXELS_MADE_AT_ONCE: Final = 2**19
-"""Small micro-batches are made together up to so many pixels, 128 samples of 64²; a larger one is made as a whole."""
+PIXELS_MADE_AT_ONCE: Final = 2**20
+"""Small micro-batches are made together up to so many pixels, 256 samples of 64²; a larger one is made as a whole."""
 
 _STEPS_REMEMBERED: Final = 128
 """The parts of a step are asked for when its samples are made, and again when it is taken, a few steps later."""

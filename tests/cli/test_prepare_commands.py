@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import ExitStack
 
@@ -15,6 +14,7 @@ import pytest
 from folder_snapshot import snapshot
 from noise_tree import write_noise_tree
 from typer.testing import CliRunner
+from waiting import wait_until
 
 from fer_prep.cli import app
 from fer_prep.global_file.reader import GlobalFile
@@ -86,18 +86,11 @@ def test_a_running_dask_cluster_does_the_work_of_a_relative_workspace(workspace)
             process = subprocess.Popen(words, cwd=elsewhere, stderr=subprocess.DEVNULL)
             processes.callback(process.wait)
             processes.callback(process.terminate)
-            wait_for(elsewhere / "here.json")
+            wait_until((elsewhere / "here.json").exists, "the scheduler's file")
         options = ("--engine", "dask", "--scheduler", "elsewhere/here.json", "--out", "by-dask")
         said, _ = fer_prep("align", "--size", 48, "--landmarks", f"file:{points.relative_to(workspace)}", *options)
     assert re.search(r"prepared +│ +12\n", said)
     assert snapshot(workspace / "by-dask") == snapshot(workspace / "data" / "prepared" / "mend3s")
-
-
-def wait_for(path):
-    deadline = time.monotonic() + 60
-    while not path.exists():
-        assert time.monotonic() < deadline, f"no {path.name}"
-        time.sleep(0.05)
 
 
 def test_a_wrong_file_of_landmarks_stops_the_command(workspace):

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 from fer_prep.engines.engine import InProcessEngine, ProcessEngine, WorkerDied, default_engine, usable_cpus
 from fer_prep.errors import EngineError, UsageError
@@ -173,7 +174,7 @@ def test_closing_stops_the_work_at_once(tmp_path):
 
 RUN_FOREVER = """
 import sys, time
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {folders!r}
 from test_engine import hang_after_two
 from fer_prep.engines.engine import ProcessEngine
 if __name__ == "__main__":
@@ -188,7 +189,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize(("ending", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -9), (signal.SIGTERM, -15)])
 def test_workers_end_with_their_parent_even_where_their_work_hangs(tmp_path, ending, code):
     script = tmp_path / "forever.py"
-    script.write_text(RUN_FOREVER.format(tests=str(Path(__file__).parent)))
+    script.write_text(RUN_FOREVER.format(folders=[str(folder) for folder in Path(__file__).parents[:2]]))
     parent = subprocess.Popen(
         [sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -202,10 +203,7 @@ def test_workers_end_with_their_parent_even_where_their_work_hangs(tmp_path, end
     _, said = parent.communicate(timeout=30)
     assert parent.returncode == code
     assert said == ""
-    deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{worker}").exists() for worker in workers):
-        assert time.monotonic() < deadline, "a worker outlived its parent"
-        time.sleep(0.01)
+    wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "the workers' end", seconds=30)
 
 
 def test_no_more_processes_than_items():

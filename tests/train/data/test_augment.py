@@ -13,7 +13,7 @@ from fer_train.data import augment
 from fer_train.data.augment import NO_AUGMENTATION, AugmentationSettings, PairedAugmentation, places_of, turn_
 from fer_train.data.batch import Pixels
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.data.random_draws import sample_keys, uniform, uniforms
+from fer_train.data.random_draws import sample_keys, uniforms
 
 H = W = 24
 B = 12
@@ -71,7 +71,7 @@ KEYS = sample_keys(torch.arange(B) + 100, seed=5, epoch=1)
 
 
 def draw(index: int, number: int) -> float:
-    return uniform(KEYS[index : index + 1], draw=number).double().item()
+    return uniforms(KEYS[index : index + 1], draws=number + 1)[number].double().item()
 
 
 # ---- the reference: plain float64, one sample, one pixel at a time ----

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from fer_train.data.epoch_order import epoch_order
-from fer_train.data.random_draws import sample_keys, uniform
+from fer_train.data.random_draws import sample_keys, uniforms
 
 MASK = (1 << 64) - 1
 
@@ -27,7 +27,7 @@ def test_keys_and_draws_follow_splitmix64():
     for draw in (0, 5):
         state = [(int(key) & MASK) + 0x9E3779B97F4A7C15 * (draw + 1) for key in keys]
         expected = [(split_mix(value & MASK) >> 40) / 2**24 for value in state]
-        assert uniform(keys, draw=draw).tolist() == expected
+        assert uniforms(keys, draws=6)[draw].tolist() == expected
 
 
 def test_splitmix64_is_the_published_one():
@@ -37,16 +37,16 @@ def test_splitmix64_is_the_published_one():
 
 def test_a_sample_draws_the_same_in_any_batch_and_order():
     rows = torch.arange(100)
-    whole = uniform(sample_keys(rows, seed=1, epoch=2), draw=3)
-    turned = uniform(sample_keys(rows.flip(0)[:7], seed=1, epoch=2), draw=3)
-    assert torch.equal(turned, whole.flip(0)[:7])
+    whole = uniforms(sample_keys(rows, seed=1, epoch=2), draws=4)
+    turned = uniforms(sample_keys(rows.flip(0)[:7], seed=1, epoch=2), draws=4)
+    assert torch.equal(turned, whole.flip(1)[:, :7])
 
 
 def test_draws_are_uniform_and_uncorrelated():
     rows = torch.arange(20_000)
-    columns = [uniform(sample_keys(rows, seed=1, epoch=e), draw=d) for e in (0, 1) for d in (0, 1)]
-    columns.append(uniform(sample_keys(rows, seed=2, epoch=0), draw=0))
-    columns.append(uniform(sample_keys(rows + 1, seed=1, epoch=0), draw=0))  # the neighbour's
+    columns = [row for epoch in (0, 1) for row in uniforms(sample_keys(rows, seed=1, epoch=epoch), draws=2)]
+    columns += uniforms(sample_keys(rows, seed=2, epoch=0), draws=1)
+    columns += uniforms(sample_keys(rows + 1, seed=1, epoch=0), draws=1)  # the neighbour's
     values = torch.stack(columns).numpy()
     assert values.min() >= 0
     assert values.max() < 1

@@ -12,6 +12,7 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 from tiny_training import tiny_config, write_telling_data
+from waiting import wait_until
 
 from fer_prep.errors import DatasetFileError, EngineError, FoldsError
 from fer_train.data.resident import ResidentData
@@ -126,10 +127,8 @@ def test_a_closed_dataset_leaves_no_thread_and_no_open_file(tmp_path):
     assert reading <= {thread.id for thread in family.threads()}
     assert str(path) in {file.path for file in family.open_files()}
     streamed.close()
-    deadline = time.monotonic() + 30  # a thread that Python has joined is still the system's for a moment
-    while reading & {thread.id for thread in family.threads()} and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not reading & {thread.id for thread in family.threads()}
+    # a thread that Python has joined is still the system's for a moment
+    wait_until(lambda: not reading & {thread.id for thread in family.threads()}, "the threads' end", seconds=30)
     assert str(path) not in {file.path for file in family.open_files()}
 
 

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 from tiny_training import tiny_config, write_telling_data
 from training_programs import command, finish
+from waiting import wait_until
 
 from fer_prep.errors import EngineError, FerError
 from fer_prep.global_file.reader import GlobalFile
@@ -50,17 +50,18 @@ def test_side_by_side_gives_the_same_files(data, one_after_the_other, tmp_path):
 
 def kill_training_process_of(fold: Path, *, parent: int) -> None:
     """SIGKILL the child that has the fold's TensorBoard events open."""
-    limit = time.monotonic() + 120
-    while time.monotonic() < limit:
+
+    def killed() -> bool:
         for child in psutil.Process(parent).children(recursive=True):
             try:
                 if any(fold.name in Path(file.path).parts for file in child.open_files()):
                     child.send_signal(signal.SIGKILL)
-                    return
+                    return True
             except psutil.Error:
                 continue
-        time.sleep(0.02)
-    raise AssertionError(f"no process opened a file of {fold}")
+        return False
+
+    wait_until(killed, f"a process that opens a file of {fold}", seconds=120)
 
 
 @pytest.mark.slow
@@ -98,9 +99,7 @@ def test_no_process_outlives_the_command(data, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    limit = time.monotonic() + 120
-    while len(list(out.glob("fold-*/last.ckpt"))) < 2 and time.monotonic() < limit:
-        time.sleep(0.05)
+    wait_until(lambda: len(list(out.glob("fold-*/last.ckpt"))) >= 2, "two checkpoints", seconds=120)
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 2
     process.kill()
