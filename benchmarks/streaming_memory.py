@@ -38,6 +38,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=260)
     parser.add_argument("--seconds", type=float, default=20.0)
     options = parser.parse_args()
+    options.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         smallest = int(options.sizes.split(",")[0])
         for megabytes, limit in [(smallest, "100GB"), *((int(s), options.limit) for s in options.sizes.split(","))]:
