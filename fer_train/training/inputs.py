@@ -7,7 +7,6 @@ ones belong together follows from the position in the epoch alone, also where tr
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import lru_cache
 from typing import Final, NamedTuple, final
 
 from lightning_fabric import Fabric
@@ -45,8 +44,7 @@ class Inputs:
         self._steps, self._batches, self._fabric, self._judged = steps, batches, fabric, judged
         self._validations: Collection[int] = ()
         self._made: Iterator[NetworkInput] = iter(())
-        self.parts_of = lru_cache(_STEPS_REMEMBERED)(self._parts_of)
-        """The micro-batches of a step that this process passes through the network."""
+        self._parts: dict[int, list[Part]] = {}
         self.lying_ready = 0
         """How many micro-batches have been made and not been taken."""
 
@@ -63,9 +61,14 @@ class Inputs:
         """The micro-batch that comes next."""
         return next(self._made)
 
-    def _parts_of(self, step: int) -> list[Part]:
-        micro_batches = self._steps.micro_batches(step)
-        return own_parts(micro_batches, rank=self._fabric.global_rank, world=self._fabric.world_size)
+    def parts_of(self, step: int) -> list[Part]:
+        """The micro-batches of a step that this process passes through the network."""
+        if step not in self._parts:
+            if len(self._parts) >= _STEPS_REMEMBERED:
+                del self._parts[next(iter(self._parts))]  # that was asked for first
+            micro_batches = self._steps.micro_batches(step)
+            self._parts[step] = own_parts(micro_batches, rank=self._fabric.global_rank, world=self._fabric.world_size)
+        return self._parts[step]
 
     def _make(self, first: int) -> Iterator[NetworkInput]:
         for stretch in self._stretches(first):
