@@ -7,5 +7,6 @@ import os
 import torch
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # threads of trainings side by side wait for each other: two times two of them on two processors took 16 times as long
+    # threads of trainings side by side wait for each other: two trainings with two threads each, on two processors,
+    # took up to 16 times as long
     torch.set_num_threads(1)
