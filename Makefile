@@ -17,7 +17,7 @@ demo: env ## sample data → prepared → global.h5 → 5 folds → report, in .
 	@PATH="$(CURDIR)/$(BIN):$$PATH" sh tools/demo.sh "$(DEMO)"
 
 test: ## the whole test suite, in parallel
-	@$(SYSTEM_PYTHON) tools/set_up.py --browser
+	@$(SYSTEM_PYTHON) tools/set_up.py --for-tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-fast: env ## the tests without the slow ones

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 VENV = ROOT / ".venv"
 PYTHONS = ("python3.12", "python3.11", "python3")
-BROWSER = ("chromium", "chromedriver")
-BROWSER_PACKAGES = "chromium chromium-driver"
+TEST_PROGRAMS = {"chromium": "chromium", "chromedriver": "chromium-driver", "zsh": "zsh", "fish": "fish"}
+"""What tests drive, and the Debian package that has it: a browser for the pages, shells for their completion."""
 
 
 def say(text: str) -> None:
@@ -72,7 +72,7 @@ def install_packages(line: str, *, why: str, required: bool) -> None:
 
 
 def provide_system_libraries() -> None:
-    """Install what the wheels expect from the system, and a browser for the tests of the pages."""
+    """Install what the wheels expect from the system."""
     from fer_prep.program.system_libraries import apt_line, missing_libraries
 
     missing = missing_libraries()
@@ -81,11 +81,12 @@ def provide_system_libraries() -> None:
         install_packages(apt_line(missing), why=f"missing system libraries: {names}", required=True)
 
 
-def provide_browser() -> None:
-    """Install the browser that the tests of report and browse pages drive."""
-    if not all(shutil.which(name) for name in BROWSER):
-        line = f"apt-get install -y --no-install-recommends {BROWSER_PACKAGES}"
-        install_packages(line, why="the page tests want a headless Chromium", required=False)
+def provide_test_programs() -> None:
+    """Install the programs that only tests need."""
+    missing = [package for program, package in TEST_PROGRAMS.items() if shutil.which(program) is None]
+    if missing:
+        line = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
+        install_packages(line, why=f"tests want {', '.join(missing)}", required=False)
 
 
 def inputs_digest() -> str:
@@ -145,7 +146,7 @@ def main() -> None:
     """Entry point."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="only say what is missing; exit 1 if anything is")
-    parser.add_argument("--browser", action="store_true", help="also provide the browser of the page tests")
+    parser.add_argument("--for-tests", action="store_true", help="also provide the browser and the shells of the tests")
     arguments = parser.parse_args()
     if arguments.check:
         from fer_prep.program.system_libraries import apt_line, missing_libraries
@@ -156,8 +157,8 @@ def main() -> None:
         say("all required system libraries are here")
         return
     provide_system_libraries()
-    if arguments.browser:
-        provide_browser()
+    if arguments.for_tests:
+        provide_test_programs()
     provide_environment()
 
 
