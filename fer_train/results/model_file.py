@@ -103,7 +103,11 @@ def model_folders(path: Path) -> list[Path]:
         return [path]
     folders = sorted(path.glob(f"fold-*/{DESCRIPTION}"), key=lambda file: int(file.parent.name.split("-")[1]))
     if not folders:
-        raise UsageError("expected a run folder or the folder of a fold; found no trained model", path=path)
+        raise UsageError(
+            "expected a run folder or the folder of a fold; found no trained model",
+            path=path,
+            hint="the run comes first, what it is to look at second: fer-train predict runs/demo data/prepared/cald3r",
+        )
     return [file.parent for file in folders]
 
 
