@@ -17,7 +17,6 @@ from torch.utils.data import Dataset
 
 from fer_prep.errors import UsageError
 from fer_prep.global_file.reader import GlobalFile
-from fer_train.data.pixel_store import prepare_pixels, to_tensors
 from fer_train.environment import choose_device
 from fer_train.studies.evaluate import Ensemble
 from fer_train.use.predict import Prediction, predict
@@ -96,11 +95,7 @@ class Classifier:
             raise UsageError(expected="rgb (B, H, W, 3) and depth (B, H, W)", found=f"{rgb.shape} and {depth.shape}")
         if rgb.dtype != np.uint8 or depth.dtype != np.uint16:
             raise UsageError(expected="rgb of uint8 and depth of uint16", found=f"{rgb.dtype} and {depth.dtype}")
-        pixels = prepare_pixels(
-            *(each.to(self._device) for each in to_tensors(rgb, depth)),
-            image_size=self.image_size,
-            equalise=self._ensemble.description.equalise_luma,
-        )
+        pixels = self._ensemble.prepare(rgb, depth, device=self._device)
         return self._ensemble.probabilities(pixels).cpu().numpy()
 
 

@@ -253,14 +253,17 @@ def _measure(
         peaks[loop.name] = max(peaks[loop.name], peak_memory_bytes(device))
         return done
 
+    warm_up_images: dict[str, int] = {}
     for loop in loops:
         say(f"warming up {loop.name[2:]}")
         start = time.perf_counter()
-        loop.step()
+        images = loop.step()
         _finish(device)
         warm_up[loop.name] = time.perf_counter() - start
+        # to where it may stop: what lay ready would be a gift to the first turn
+        warm_up_images[loop.name] = images + turn(loop)[0]
     ceiling, beside, *others = loops
-    images_a_turn, _ = turn(beside)  # to where it may stop
+    images_a_turn = warm_up_images[beside.name]
     turns = max(1, round(seconds / _TURN_SECONDS))
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")

@@ -80,22 +80,14 @@ class FoldNormalisation(nn.Module):
 
         The depth comes out with ``depth_channels`` equal channels, 0 (the mean) where there is no data.
         """
-        return self.rgb(rgb), self.depth(depth, valid).expand(-1, depth_channels, -1, -1)
-
-    def rgb(self, rgb: Tensor) -> Tensor:
-        """(B, 3, H, W) in [0, 1] → the z-score."""
-        factor, shift = self.rgb_scaling()
-        return rgb.mul(factor).sub_(shift)
-
-    def depth(self, depth: Tensor, valid: Tensor) -> Tensor:
-        """(B, 1, H, W) in [0, 1] and (B, 1, H, W), 1 or 0 → the z-score, 0 where not valid."""
-        factor, shift = self.depth_scaling()
-        return depth.mul(factor).sub_(shift).mul_(valid)
-
-    # products and sums are faster on a CPU than addcmul and masked_fill, which take no vector instructions
+        (rgb_factor, rgb_shift), (factor, shift) = self.rgb_scaling(), self.depth_scaling()
+        z_score = depth.mul(factor).sub_(shift).mul_(valid)
+        return rgb.mul(rgb_factor).sub_(rgb_shift), z_score.expand(-1, depth_channels, -1, -1)
 
     def rgb_scaling(self) -> tuple[Tensor, Tensor]:
-        """Factor and shift (1, 3, 1, 1) of the z-score x · factor − shift."""
+        """Factor and shift (1, 3, 1, 1) of the z-score x · factor − shift: as a product and a sum it is faster on a CPU
+        than as ``addcmul``, which takes no vector instructions.
+        """
         return 1 / self.rgb_std, self.rgb_mean / self.rgb_std
 
     def depth_scaling(self) -> tuple[Tensor, Tensor]:

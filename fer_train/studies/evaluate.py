@@ -21,7 +21,7 @@ from fer_prep.progress import Progress, silent
 from fer_train.data.batch import Pixels
 from fer_train.data.data_memory import load_data
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.data.pixel_store import PixelStore
+from fer_train.data.pixel_store import PixelStore, prepare_pixels, to_tensors
 from fer_train.models.network import ExpressionNetwork
 from fer_train.results.figures import confusion_figure, save_figure
 from fer_train.results.metrics import Statistic, score, subject_bootstrap
@@ -56,6 +56,14 @@ class Ensemble:
             normalisations=tuple(description.normalisation.to(device) for _, description in loaded),
             description=first,
             folders=tuple(folders),
+        )
+
+    def prepare(self, rgb: NDArray[np.uint8], depth: NDArray[np.uint16], *, device: torch.device) -> Pixels:
+        """Stored pictures (B, H, W, 3) and (B, H, W) on the device, as the networks want them."""
+        return prepare_pixels(
+            *(each.to(device) for each in to_tensors(rgb, depth)),
+            image_size=self.description.image_size,
+            equalise=self.description.equalise_luma,
         )
 
     @torch.no_grad()

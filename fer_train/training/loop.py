@@ -158,11 +158,10 @@ class FoldTraining:
                     self.fabric.backward(share)
                 if fading:
                     fading.after(part)
-                counts = part.weight > 0  # one without weight leaves nothing but its place
                 losses.append(share.detach())
-                logits.append(output.logits.detach() if counts else output.logits.detach()[:0])
-                features.append(output.features.detach() if counts else output.features.detach()[:0])
-                labels.append(batch.labels if counts else batch.labels[:0])
+                logits.append(part.counted(output.logits.detach()))
+                features.append(part.counted(output.features.detach()))
+                labels.append(part.counted(batch.labels))
         if self.config.optimiser.clip_norm:
             self.fabric.clip_gradients(
                 self.forward, self.optimiser, max_norm=self.config.optimiser.clip_norm, error_if_nonfinite=False

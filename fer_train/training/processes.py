@@ -36,6 +36,10 @@ class Part(NamedTuple):
     weight: float
     """Its share of the mean over the step's samples; 0 where the process only joins in so that nobody waits for it."""
 
+    def counted(self, values: Tensor) -> Tensor:
+        """Of ``values`` (b, …) of its samples those that count: all of them, or none where it has no weight."""
+        return values if self.weight else values[:0]
+
 
 def own_parts(micro_batches: Sequence[Tensor], *, rank: int, world: int) -> list[Part]:
     """The parts of process ``rank``; at least one, because gradients are exchanged during a backward pass."""

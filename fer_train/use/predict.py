@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.data.batch import Pixels, concatenated
-from fer_train.data.pixel_store import prepare_pixels, to_tensors
 from fer_train.results.run_folder import to_csv
 from fer_train.studies.evaluate import Ensemble, load_for
 from fer_train.use.pictures import Recorded, find_pictures, read_picture
@@ -79,7 +78,7 @@ def predict(
                     raise
                 predictions.set_aside.append(error)
             else:
-                waiting.append((files.name, _network_pixels(ensemble, rgb, stored, device=device)))
+                waiting.append((files.name, ensemble.prepare(rgb[None], stored[None], device=device)))
             if len(waiting) == BATCH:
                 predictions.made += _answers(ensemble, waiting)
                 waiting.clear()
@@ -105,18 +104,6 @@ def _predict_dataset(ensemble: Ensemble, path: Path, *, device: torch.device, pr
             made += _named(data.ids[rows.cpu().numpy()].tolist(), answer)
             advance(len(batch.rows))
     return made
-
-
-def _network_pixels(
-    ensemble: Ensemble, rgb: NDArray[np.uint8], depth: NDArray[np.uint16], *, device: torch.device
-) -> Pixels:
-    """Prepared (S, S, 3) and (S, S) → one picture of the network's input size."""
-    description = ensemble.description
-    return prepare_pixels(
-        *(each.to(device) for each in to_tensors(rgb[None], depth[None])),
-        image_size=description.image_size,
-        equalise=description.equalise_luma,
-    )
 
 
 def _answers(ensemble: Ensemble, waiting: Sequence[tuple[str, Pixels]]) -> list[Prediction]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import groupby
 
 import pytest
+import torch
 from tiny_training import TINY, tiny_config, write_telling_data
 
 from fer_prep.errors import UsageError
+from fer_train.bench import bench as bench_module
 from fer_train.bench.bench import bench
 
 KEYS = {"device", "preset", "ceiling_images_per_second", "loop_images_per_second", "streaming_images_per_second",
@@ -47,3 +50,22 @@ def test_too_little_data_is_named(tmp_path):
     with pytest.raises(UsageError, match="at least two batches of 12; found 14") as raised:
         bench(data, config=tiny_config(), rounds=1, seconds=0.01)
     assert str(data) in str(raised.value)
+
+
+def test_every_turn_uses_up_what_it_made_and_the_ceiling_s_is_as_long(monkeypatch):
+    monkeypatch.setattr(bench_module, "_SETTLE_SECONDS", 0.0)
+    steps: list[str] = []
+
+    def loop(name: str, *, made_at_once: int) -> bench_module._Loop:
+        def step() -> int:
+            steps.append(name)
+            return 16
+
+        return bench_module._Loop(name, step, may_stop=lambda: steps.count(name) % made_at_once == 0)
+
+    loops = [loop(name, made_at_once=count) for name, count in (("a", 1), ("b", 4), ("c", 3), ("d", 1))]
+    found = list(bench_module._measure(loops, rounds=2, seconds=0.0, device=torch.device("cpu"), say=lambda text: None))
+    turns = [(name, len(list(run))) for name, run in groupby(steps)]
+    # the first step of each, which is timed by itself, and on to where it may stop; then a round like the other
+    assert turns == [("a", 2), ("b", 4), ("c", 3), ("d", 2), *[("a", 4), ("b", 4), ("c", 3), ("d", 1)] * 2]
+    assert [len(each.shares) for each in found] == [2, 2, 2, 2]

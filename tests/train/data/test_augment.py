@@ -233,12 +233,14 @@ def moved(planes: torch.Tensor, *, rotation_degrees: float) -> torch.Tensor:
 
 
 def test_depth_is_never_mixed_with_no_data():
-    """Depth in a narrow band around holes of 0: whatever is valid afterwards is still in the band."""
+    """Depth around holes of 0: whatever is valid afterwards lies between the least and the most there was."""
     before = make_pixels().planes
+    measured = before[:, 3][before[:, 4] > 0]
+    low, high, share = measured.min().item(), measured.max().item(), before[:, 4].mean()
     after = moved(before, rotation_degrees=45.0)
     depth, valid = after[:, 3], after[:, 4] > 0
-    assert DEPTH_LOW - 1e-4 <= depth[valid].min().item() <= depth[valid].max().item() <= DEPTH_HIGH + 1e-4
-    assert 0.5 < valid.float().mean() < before[:, 4].mean()
+    assert DEPTH_LOW < low - 1e-6 <= depth[valid].min().item() <= depth[valid].max().item() <= high + 1e-6 < DEPTH_HIGH
+    assert 0.5 < valid.float().mean() < share
 
 
 def test_both_modalities_get_the_same_geometry():
@@ -248,6 +250,14 @@ def test_both_modalities_get_the_same_geometry():
     red, depth, valid = after[:, 0], after[:, 3], after[:, 4] > 0
     assert bool(valid.float().mean() > 0.9)
     torch.testing.assert_close(depth[valid], red[valid], atol=1e-6, rtol=0)
+
+
+def test_a_quarter_turn_moves_every_pixel_to_its_place():
+    planes = make_pixels().planes
+    quarter = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]).expand(B, -1, -1)
+    across, down = places_of(quarter, side=H)
+    expected = planes[:, :3].transpose(2, 3).flip(2)
+    torch.testing.assert_close(turn_(planes, across=across, down=down)[:, :3], expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(

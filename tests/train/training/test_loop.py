@@ -98,6 +98,28 @@ def test_validation_points_are_spread_over_the_epoch(start):
     assert validation_positions(3, 10) == {1, 2, 3}
 
 
+def test_training_numbers_are_those_of_what_the_step_saw(start):
+    training = start(training__epochs=2)
+    seen = []
+
+    def note(_, inputs, output):
+        if inputs[0].requires_grad:  # not when judging
+            seen.append((inputs[0].detach(), inputs[2], output.detach()))
+
+    training.state.loss.register_forward_hook(note)
+    history, calls = training.run().history, iter(seen)
+    for step, row in enumerate(history):
+        loss = hits = 0.0
+        for part in training.inputs.parts_of(step):
+            logits, labels, of_part = next(calls)
+            loss += part.weight * of_part.item()
+            hits += (logits.argmax(1) == labels).sum().item()
+        assert row["train_loss"] == pytest.approx(loss, rel=1e-5)
+        assert row["train_accuracy"] == pytest.approx(100 * hits / training.steps.size(step), abs=1e-3)
+    assert len({row["train_accuracy"] for row in history}) > 1
+    assert next(calls, None) is None
+
+
 def test_validation_numbers_are_those_of_the_network_at_that_moment(start):
     training = start(training__epochs=1)
     last = training.run().history[-1]
