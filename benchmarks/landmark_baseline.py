@@ -20,17 +20,17 @@ from numpy.typing import NDArray
 from rich.progress import track
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.faces.mediapipe_finder import MESH_INDEX
 from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.folds.default import folds_path
-from fer_prep.folds.folds import FoldManifest, read_folds
-from fer_prep.global_file.reader import GlobalFile
+from fer_prep.folds.splits import FoldManifest, read_folds
 from fer_prep.landmark_names import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
-from fer_train.results.run_folder import Predictions, RunFolder
-from fer_train.studies.compare import confusions_by_person, paired_difference
+from fer_train.analysis.compare import confusions_by_person, paired_difference
+from fer_train.training.run_folder import Predictions, RunFolder
 
 
-def find_points(data: GlobalFile) -> NDArray[np.float64]:
+def find_points(data: DatasetFile) -> NDArray[np.float64]:
     """(N, 956) the normalised points of every sample, row by row; NaN where MediaPipe finds no face."""
     points = np.full((data.n, 956), np.nan)
     for row in track(range(data.n), "landmarks"):
@@ -49,7 +49,7 @@ def turned_and_scaled(mesh: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([numbers.real, numbers.imag], axis=1)
 
 
-def judge_folds(points: NDArray[np.float64], data: GlobalFile, manifest: FoldManifest) -> Predictions:
+def judge_folds(points: NDArray[np.float64], data: DatasetFile, manifest: FoldManifest) -> Predictions:
     """The discriminant's out-of-fold predictions; a sample without points gets a class that is not its own."""
     labels = data.labels_within(manifest.classes)
     found: NDArray[np.bool_] = np.isfinite(points[:, 0])
@@ -74,7 +74,7 @@ def judge_folds(points: NDArray[np.float64], data: GlobalFile, manifest: FoldMan
     )
 
 
-def describe(name: str, predictions: Predictions, data: GlobalFile) -> None:
+def describe(name: str, predictions: Predictions, data: DatasetFile) -> None:
     """Print mean and spread over the folds, every fold, and the datasets apart."""
     right = predictions.predicted == predictions.labels
     by_fold = [100 * float(right[predictions.folds == fold].mean()) for fold in np.unique(predictions.folds)]
@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, default=Path("global.h5"))
     parser.add_argument("--run", type=Path, action="append", default=[], help="a finished run on the same folds")
     chosen = parser.parse_args(arguments)
-    with GlobalFile.open(chosen.data) as data:
+    with DatasetFile.open(chosen.data) as data:
         manifest = read_folds(chosen.run[0] / "folds.json" if chosen.run else folds_path(chosen.data), data=data)
         points = find_points(data)
         missed = int(np.isnan(points[:, 0]).sum())

@@ -24,11 +24,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.digests import bytes_digest, data_digest
-from fer_prep.global_file.reader import GlobalFile
-from fer_prep.merge.merge import merge
-from fer_prep.prepared.files import SAMPLES, SUMMARY, depth_path, rgb_path, samples_text
-from fer_prep.prepared.folder import PreparedFolder
+from fer_prep.merge.merge_folders import merge
+from fer_prep.prepare.files import SAMPLES, SUMMARY, depth_path, rgb_path, samples_text
+from fer_prep.prepare.folder import PreparedFolder
 
 FULL_SIZE = 8716 + 2500 + 902
 
@@ -76,7 +76,7 @@ def _repeat(folder: PreparedFolder, out: Path, *, count: int) -> None:
     (out / SUMMARY).write_text(json.dumps(summary), encoding="utf-8")
 
 
-def write_plainly(data: GlobalFile, path: Path, *, chunked: bool) -> None:
+def write_plainly(data: DatasetFile, path: Path, *, chunked: bool) -> None:
     """The pixels of ``data``, one sample after another, by h5py's ordinary assignment; synced like a merge."""
     block = 256
     # pixels come from memory, so that only writing is timed: a block is read once and written again and again
@@ -112,8 +112,8 @@ def read_rates(read: Callable[[int], object], *, n: int, samples: int) -> tuple[
 def measure_reading(path: Path, work: Path, *, samples: int) -> dict[str, tuple[float, float]]:
     """Read rates of the dataset, of plain h5py on it, of a contiguous copy, and of a memory map."""
     rates = {}
-    with GlobalFile.open(path) as data:
-        rates["GlobalFile"] = read_rates(
+    with DatasetFile.open(path) as data:
+        rates["DatasetFile"] = read_rates(
             lambda row: (data.read_rgb([row]), data.read_depth([row])), n=data.n, samples=samples
         )
         rates["raw memory map"] = _map_rates(data, work / "raw.npy", samples=samples)
@@ -129,7 +129,7 @@ def measure_reading(path: Path, work: Path, *, samples: int) -> dict[str, tuple[
     return rates
 
 
-def _map_rates(data: GlobalFile, path: Path, *, samples: int) -> tuple[float, float]:
+def _map_rates(data: DatasetFile, path: Path, *, samples: int) -> tuple[float, float]:
     """Copying samples of the same number of bytes out of a memory map: what the machine can do at best."""
     mapped = np.lib.format.open_memmap(path, "w+", np.uint8, (data.n, data.height, data.width, 5))
     for row in range(data.n):
@@ -158,7 +158,7 @@ def main() -> None:
         with timed(seconds, "merge"):
             summary = merge(folders, out=out, size=arguments.size)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        with GlobalFile.open(out) as data, timed(seconds, "plain h5py write"):
+        with DatasetFile.open(out) as data, timed(seconds, "plain h5py write"):
             write_plainly(data, arguments.work / "plain.h5", chunked=True)
         (arguments.work / "plain.h5").unlink()
         megabytes = summary.bytes_written / 1e6

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import SampleError
 from fer_prep.faces.landmarks import FinderSpec
-from fer_prep.prepare.sample_pixels import PrepareSettings, find_landmarks, frame_scene
+from fer_prep.prepare.prepare_sample import PrepareSettings, find_landmarks, frame_scene
 from fer_prep.sample import Frame, Sample, Scene
 from fer_prep.sources.bu3dfe import Bu3dfe
 

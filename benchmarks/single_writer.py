@@ -15,10 +15,10 @@ from pathlib import Path
 
 from fer_prep.atomic_files import stage_file
 from fer_prep.engines.choice import make_engine
+from fer_prep.prepare.files import depth_path, rgb_path
+from fer_prep.prepare.folder_writer import open_for_writing
+from fer_prep.prepare.records import Record
 from fer_prep.prepare.task import Task
-from fer_prep.prepared.files import depth_path, rgb_path
-from fer_prep.prepared.records import Record
-from fer_prep.prepared.writer import open_for_writing
 from fer_prep.sample import Sample
 
 MEASURED = {f"column_{number}": "0.123456" for number in range(14)}

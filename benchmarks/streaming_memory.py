@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from fer_prep.dataset.writer import GlobalWriter, measure
 from fer_prep.emotions import EMOTIONS
-from fer_prep.global_file.writer import GlobalWriter, measure
 from fer_prep.samples_table import COLUMNS
 from fer_train.bench.peak_memory import peak_memory_bytes, reset_peak_memory
 from fer_train.data.data_memory import load_data
@@ -109,9 +109,9 @@ def _train(path: Path, limit: str, seconds: float, answers: Any) -> None:
 
 def load_size(path: Path) -> int:
     """Side of the pictures: they are streamed as they are stored, so that all bytes of the file are wanted."""
-    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.dataset.reader import DatasetFile
 
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         return data.height
 
 

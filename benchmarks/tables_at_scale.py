@@ -20,17 +20,17 @@ from typing import Any
 import h5py
 import numpy as np
 
-from fer_prep.check.confounding import describe_confounding
-from fer_prep.check.dataset import check_coverage, check_table
-from fer_prep.check_report import CheckReport
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.schema import FORMAT, FORMAT_VERSION, STATISTICS
 from fer_prep.digests import data_digest
 from fer_prep.emotions import EMOTIONS
-from fer_prep.folds.folds import make_folds, read_folds, subjects_on_both_sides, write_folds
-from fer_prep.global_file.reader import GlobalFile
-from fer_prep.global_file.schema import FORMAT, FORMAT_VERSION, STATISTICS
-from fer_prep.prepared.files import read_samples, samples_text
+from fer_prep.findings import CheckReport
+from fer_prep.folds.splits import make_folds, read_folds, subjects_on_both_sides, write_folds
+from fer_prep.inspection.check_dataset import check_coverage, check_table
+from fer_prep.inspection.confounding import describe_confounding
+from fer_prep.inspection.statistics import counts_csv, draw_distributions, subjects_table
+from fer_prep.prepare.files import read_samples, samples_text
 from fer_prep.samples_table import COLUMNS
-from fer_prep.views.statistics import counts_csv, draw_distributions, subjects_table
 
 SIZE = 260
 
@@ -120,7 +120,7 @@ def _measured(step: Callable[[Path], str], path: Path, answers: Any) -> None:
 
 def read_csv(path: Path) -> str:
     """samples.csv of a prepared folder, as merging holds it; scaled from a part of the rows."""
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         rows = range(0, data.n, 18)
         columns = {column.name: data.column(column.name)[::18] for column in COLUMNS}
         table = path.with_name("samples.csv")
@@ -147,7 +147,7 @@ def _memory_mb(name: str) -> float:
 
 def open_and_read(path: Path) -> str:
     """Every column of /samples."""
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         for name in data.column_names():
             data.column(name)
         return f"{len(data.column_names())} columns"
@@ -155,7 +155,7 @@ def open_and_read(path: Path) -> str:
 
 def folds(path: Path) -> str:
     """The default folds, made and written."""
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         manifest = make_folds(data)
         write_folds(manifest, path.with_suffix(".folds.json"), data=data)
     return f"{path.with_suffix('.folds.json').stat().st_size / 1e6:.0f} MB of JSON"
@@ -163,14 +163,14 @@ def folds(path: Path) -> str:
 
 def folds_again(path: Path) -> str:
     """The folds read and validated, and what they share looked for."""
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         manifest = read_folds(path.with_suffix(".folds.json"), data=data)
         return f"{sum(subjects_on_both_sides(manifest, data))} people on both sides"
 
 
 def a_fold_of_rows(path: Path) -> str:
     """What training asks of the tables: row numbers of a fold, its mean and std."""
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         manifest = read_folds(path.with_suffix(".folds.json"))
         rows = data.rows_of(manifest.fold(0).train)
         return f"mean {data.statistics(rows).rgb.mean[0]:.2f} over {len(rows)} rows"
@@ -179,7 +179,7 @@ def a_fold_of_rows(path: Path) -> str:
 def check(path: Path) -> str:
     """fer-prep check, without --deep."""
     report = CheckReport(path=str(path), kind="dataset")
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         check_table(data, report)
         check_coverage(data, report)
         describe_confounding(data, report)
@@ -188,7 +188,7 @@ def check(path: Path) -> str:
 
 def stats(path: Path) -> str:
     """fer-prep stats, but for the depth range, which reads all pixels."""
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         picture = draw_distributions(data)
         return f"{len(counts_csv(data).splitlines())} lines, {len(subjects_table(data))} dataset, {len(picture)} bytes"
 

@@ -23,8 +23,8 @@ import torch
 from fer_train.config import Config
 from fer_train.environment import describe_device
 from fer_train.losses import CrossEntropyLoss
+from fer_train.models.model_file import build_network
 from fer_train.models.network import ExpressionNetwork
-from fer_train.results.model_file import build_network
 from fer_train.settings_file import load_preset
 from fer_train.training.machine import make_fabric, set_up_machine
 from fer_train.training.schedule import make_optimiser

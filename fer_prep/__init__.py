@@ -2,13 +2,13 @@
 
 The pipeline, left to right, one package per step::
 
-    sources ──▶ prepare ──▶ prepared ──▶ merge ──▶ global_file ──▶ folds
-    (native      (scene →    (PNG pairs    (streams   (the HDF5      (subject-disjoint
-     files)       framed      and tables,   into       contract)      manifests)
-                  RGB-D)      resumable)    HDF5)
+    sources ──▶ prepare ──────────▶ merge ──▶ dataset ──▶ folds
+    (native      (scene → framed      (streams   (the HDF5    (subject-disjoint
+     files)       RGB-D → a folder     into       contract)    manifests)
+                  that resumes)        HDF5)
 
-Beside it: formats, geometry and faces make pixels; engines run the work; check and views look at what is there;
-exchange goes out and in; program and cli are the terminal; sample_data makes people to try it all with.
+Beside it: formats, geometry and faces make pixels; engines run the work; inspection looks at what is there;
+exchange goes out and in; cli is the terminal; sample_data makes people to try it all with.
 
 Importing this package imports nothing heavy: the names of ``__all__`` load what they need at first use.
 They are what other programs may rely on (docs/reference/python.md); everything else may change.
@@ -20,21 +20,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_prep.dataset.reader import DatasetFile
     from fer_prep.emotions import EMOTIONS
     from fer_prep.errors import FerError
-    from fer_prep.folds.folds import read_folds
     from fer_prep.folds.manifest import FoldManifest
-    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.folds.splits import read_folds
     from fer_prep.library import DatasetSample, iterate_samples, open_dataset
 
 __version__ = "0.1.0"
 
 __all__ = [
     "EMOTIONS",
+    "DatasetFile",
     "DatasetSample",
     "FerError",
     "FoldManifest",
-    "GlobalFile",
     "iterate_samples",
     "open_dataset",
     "read_folds",
@@ -45,10 +45,10 @@ _HOMES = {
     "DatasetSample": "library",
     "FerError": "errors",
     "FoldManifest": "folds.manifest",
-    "GlobalFile": "global_file.reader",
+    "DatasetFile": "dataset.reader",
     "iterate_samples": "library",
     "open_dataset": "library",
-    "read_folds": "folds.folds",
+    "read_folds": "folds.splits",
 }
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.depth_encoding import decode_depth
-from fer_prep.global_file.reader import GlobalFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class DatasetSample:
         return decode_depth(self.depth, self.depth_offset_mm, unit_mm=self.depth_unit_mm)[0]
 
 
-def open_dataset(path: Path | str) -> GlobalFile:
+def open_dataset(path: Path | str) -> DatasetFile:
     """Open a dataset that ``fer-prep merge`` wrote; use it in a ``with`` block, or close it.
 
     Raises ``FerError`` that says what the file is where it is no whole dataset.
@@ -50,10 +50,10 @@ def open_dataset(path: Path | str) -> GlobalFile:
     ...     data.n, data.classes[:2]
     (14, ('anger', 'disgust'))
     """
-    return GlobalFile.open(path)
+    return DatasetFile.open(path)
 
 
-def iterate_samples(data: GlobalFile, *, ids: Sequence[str] | None = None) -> Iterator[DatasetSample]:
+def iterate_samples(data: DatasetFile, *, ids: Sequence[str] | None = None) -> Iterator[DatasetSample]:
     """The samples of an open dataset one by one: all, sorted by id, or those of ``ids`` in their order.
 
     >>> import fer_prep

@@ -11,8 +11,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fer_train.inference.predict import Prediction
     from fer_train.library import Classifier, RgbdDataset, RgbdItem, load_model
-    from fer_train.use.predict import Prediction
 
 __version__ = "0.1.0"
 
@@ -20,7 +20,7 @@ __all__ = ["Classifier", "Prediction", "RgbdDataset", "RgbdItem", "load_model"]
 
 _HOMES = {
     "Classifier": "library",
-    "Prediction": "use.predict",
+    "Prediction": "inference.predict",
     "RgbdDataset": "library",
     "RgbdItem": "library",
     "load_model": "library",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fer_prep.program.entry import run
+from fer_prep.cli.entry import run
 
 
 def main() -> None:
     """Run the program."""
-    run("fer_train.cli", program="fer-train")
+    run("fer_train.cli.app", program="fer-train")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from fer_prep.program.diagnosis import Diagnosis, disk, memory, packages, pip, python_version, run_python
+from fer_prep.cli.diagnosis import Diagnosis, disk, memory, packages, pip, python_version, run_python
 
 PACKAGES: Final = (
     "numpy",

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
-from fer_prep.global_file.reader import GlobalFile
 from fer_train.environment import choose_device
-from fer_train.studies.evaluate import Ensemble
-from fer_train.use.predict import Prediction, predict
+from fer_train.inference.evaluate import Ensemble
+from fer_train.inference.predict import Prediction, predict
 
 
 class RgbdItem(TypedDict):
@@ -49,7 +49,7 @@ class RgbdDataset(Dataset[RgbdItem]):
     """
 
     def __init__(self, path: Path | str, *, ids: Sequence[str] | None = None) -> None:
-        self.file = GlobalFile.open(path)
+        self.file = DatasetFile.open(path)
         self.classes = self.file.classes
         self._rows = np.arange(self.file.n) if ids is None else self.file.rows_of(ids)
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fer_prep.dataset.writer import GlobalWriter, measure
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import bytes_digest, data_digest, pixel_digest, settings_digest
 from fer_prep.emotions import EMOTIONS, label_of
 from fer_prep.formats.pictures import png_bytes
-from fer_prep.global_file.writer import GlobalWriter, measure
-from fer_prep.prepared.files import (
+from fer_prep.prepare.files import (
     FORMAT,
     FORMAT_VERSION,
     LEFT_OUT,
@@ -44,6 +44,12 @@ def make_row(dataset: str, subject: str, emotion: str, number: int = 0, **change
         "gender": subject[0] if subject[0] in "FM" else "",
         "ethnicity": "",
         "intensity": 1 + number % 4 if dataset == "bu3dfe" and emotion != "neutral" else 0,
+        "clip": "",
+        "frame": 0,
+        "yaw_degrees": 0.0,
+        "pitch_degrees": 0.0,
+        "focal_px": float("nan"),
+        "principal_px": (float("nan"), float("nan")),
         "roll_degrees": 1.5,
         "left_eye": (20.0, 12.0),
         "right_eye": (12.0, 12.0),

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fer_prep.program.system_libraries import SYSTEM_LIBRARIES
+from fer_prep.cli.system_libraries import SYSTEM_LIBRARIES
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCKERFILES = sorted((ROOT / "docker").glob("*.Dockerfile"))

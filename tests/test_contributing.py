@@ -14,7 +14,7 @@ import torch
 
 from fer_train import losses, models
 from fer_train.config import LossSettings, ModelSettings
-from fer_train.results.model_file import build_network
+from fer_train.models.model_file import build_network
 from fer_train.training.fold import build_loss
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +53,7 @@ def test_a_source_from_another_package_is_installed_and_prepared(tmp_path):
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--target"]
     subprocess.run([*pip, str(site), str(package)], check=True)
     recordings(tmp_path / "data/raw/mylab")
-    code = f"import sys; sys.path.insert(0, {str(site)!r}); from fer_prep.cli import app; app()"
+    code = f"import sys; sys.path.insert(0, {str(site)!r}); from fer_prep.cli.app import app; app()"
     arguments = ["prepare", "mylab", "--landmarks", "none", "--framing", "none", "--workers", "0", "--size", "64"]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments, "--max-rejected", "0.5"],

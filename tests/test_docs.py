@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from fer_prep.cli import app as prep_app
-from fer_train.cli import app as train_app
+from fer_prep.cli.app import app as prep_app
+from fer_train.cli.app import app as train_app
 from fer_train.config import Config
 from fer_train.data.augment import AugmentationSettings
 

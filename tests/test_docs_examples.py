@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAMS = {"fer-prep": "fer_prep.cli", "fer-train": "fer_train.cli"}
+PROGRAMS = {"fer-prep": "fer_prep.cli.app", "fer-train": "fer_train.cli.app"}
 FIRST = "docs/start.md"
 """Its blocks make the workspace that all other pages are tried in."""
 PAGES = (

@@ -11,24 +11,24 @@ import pytest
 from dataset_factories import make_rows, write_global
 from typer.testing import CliRunner
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.engines.engine import InProcessEngine
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.exchange.export import export_folder, export_webdataset
 from fer_prep.exchange.import_folder import TableSource
-from fer_prep.folds.folds import make_folds, write_folds
+from fer_prep.folds.splits import make_folds, write_folds
 from fer_prep.formats.pictures import png_bytes, read_depth_png, read_rgb
-from fer_prep.global_file.reader import GlobalFile
-from fer_prep.merge.merge import merge
-from fer_prep.prepare.prepare import prepare
-from fer_prep.prepared.folder import PreparedFolder, verify
+from fer_prep.merge.merge_folders import merge
+from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.prepare.prepare_tree import prepare
 
 ROWS = make_rows({"bu3dfe": 6, "mend3s": 5})
 
 
 @pytest.fixture
 def data(tmp_path):
-    with GlobalFile.open(write_global(tmp_path / "global.h5", ROWS)) as opened:
+    with DatasetFile.open(write_global(tmp_path / "global.h5", ROWS)) as opened:
         yield opened
 
 
@@ -125,7 +125,7 @@ class TestImport:
 
     def settings(self):
         from fer_prep.faces.landmarks import FinderSpec
-        from fer_prep.prepare.sample_pixels import PrepareSettings
+        from fer_prep.prepare.prepare_sample import PrepareSettings
 
         return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"))
 
@@ -141,7 +141,7 @@ class TestImport:
         assert folder.rows[0]["subject"] == "lab:s0"
         assert folder.rows[0]["gender"] == "F"
         merge([tmp_path / "out"], out=tmp_path / "lab.h5", size=32)
-        with GlobalFile.open(tmp_path / "lab.h5") as data:
+        with DatasetFile.open(tmp_path / "lab.h5") as data:
             depth = data.read_depth(range(8))
             assert not depth[3].any(), "RGB only"
             assert np.isnan(data.column("depth_offset_mm")[3])
@@ -153,7 +153,7 @@ class TestImport:
         source = TableSource(dataset="again", depth_unit_mm=data.depth_unit_mm)
         prepare(source, root=tmp_path / "out", out=tmp_path / "in", settings=self.settings(), engine=InProcessEngine())
         merge([tmp_path / "in"], out=tmp_path / "again.h5", size=32)
-        with GlobalFile.open(tmp_path / "again.h5") as back:
+        with DatasetFile.open(tmp_path / "again.h5") as back:
             rows = back.rows_of([f"again/{name.replace('/', '_')}" for name in data.ids])
             assert len(rows) == data.n == back.n
             np.testing.assert_array_equal(back.read_rgb(rows), data.read_rgb(range(data.n)))

@@ -15,7 +15,7 @@ import pytest
 from folder_snapshot import snapshot
 from noise_tree import write_noise_tree
 
-from fer_prep.prepared.folder import PreparedFolder, verify
+from fer_prep.prepare.folder import PreparedFolder, verify
 
 KILLS = 32
 SAMPLES = 40

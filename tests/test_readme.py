@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from fer_prep.cli import app as prep_app
+from fer_prep.cli.app import app as prep_app
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.emotions import EMOTIONS
 from fer_prep.resources import manifest_file
 from fer_prep.sources import make_source
-from fer_train.cli import app as train_app
+from fer_train.cli.app import app as train_app
 from fer_train.settings_file import load_preset
 
 ROOT = Path(__file__).resolve().parents[1]

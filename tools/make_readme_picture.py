@@ -15,7 +15,7 @@ import numpy as np
 
 from fer_prep.emotions import EMOTIONS
 from fer_prep.formats.vrml import read_vrml
-from fer_prep.prepared.folder import PreparedFolder
+from fer_prep.prepare.folder import PreparedFolder
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -73,7 +73,7 @@ def install_packages(line: str, *, why: str, required: bool) -> None:
 
 def provide_system_libraries() -> None:
     """Install what the wheels expect from the system."""
-    from fer_prep.program.system_libraries import apt_line, missing_libraries
+    from fer_prep.cli.system_libraries import apt_line, missing_libraries
 
     missing = missing_libraries()
     if missing:
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--for-tests", action="store_true", help="also provide the browser and the shells of the tests")
     arguments = parser.parse_args()
     if arguments.check:
-        from fer_prep.program.system_libraries import apt_line, missing_libraries
+        from fer_prep.cli.system_libraries import apt_line, missing_libraries
 
         missing = missing_libraries()
         if missing:

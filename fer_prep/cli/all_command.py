@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
+from fer_prep.cli.console import console, warn
 from fer_prep.cli.prepare_commands import ALIGN_THREADS, expected_trees
 from fer_prep.cli.prepare_options import (
     EngineChoice,
@@ -23,14 +24,13 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import exit_code, show_summaries
+from fer_prep.cli.rejections import MaxRejected
+from fer_prep.cli.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
+from fer_prep.cli.workspace_settings import configured_trees, options_of_step
 from fer_prep.errors import UsageError
-from fer_prep.program.console import console, warn
-from fer_prep.program.rejections import MaxRejected
-from fer_prep.program.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
-from fer_prep.program.workspace_settings import configured_trees, options_of_step
 
 if TYPE_CHECKING:
-    from fer_prep.prepare.prepare import PrepareSummary
+    from fer_prep.prepare.prepare_tree import PrepareSummary
 
 STEPS: Final = {"bu3dfe": "render-bu3dfe", "bosphorus": "render-bosphorus", "cald3r": "align", "mend3s": "align"}
 """Dataset → the command that prepares it."""

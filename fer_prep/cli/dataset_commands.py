@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
+from fer_prep.cli.completion import manifest_names, names
+from fer_prep.cli.console import JsonOption, console, print_json, progress_bar, warn
 from fer_prep.cli.dataset_options import (
     Classes,
     Datasets,
@@ -17,14 +19,12 @@ from fer_prep.cli.dataset_options import (
     Neutrals,
     make_selection,
 )
-from fer_prep.program.completion import manifest_names, names
-from fer_prep.program.console import JsonOption, console, print_json, progress_bar, warn
-from fer_prep.program.tables import print_table
+from fer_prep.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from fer_prep.folds.folds import FoldManifest
-    from fer_prep.global_file.reader import GlobalFile
-    from fer_prep.merge.merge import MergeSummary
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.folds.splits import FoldManifest
+    from fer_prep.merge.merge_folders import MergeSummary
 
 
 @app.command(rich_help_panel="Dataset")
@@ -63,7 +63,7 @@ def merge(
     [dim]fer-prep merge data/prepared/bu3dfe --classes six-without-neutral --intensity 3-4 --out bu3dfe.h5[/]
     """
     from fer_prep.folds.default import write_default_folds
-    from fer_prep.merge.merge import merge as merge_folders
+    from fer_prep.merge.merge_folders import merge as merge_folders
     from fer_prep.merge.plan import find_prepared
 
     summary = merge_folders(
@@ -90,7 +90,7 @@ def merge(
     folds = write_default_folds(out)
     (console.print if folds.manifest else warn)(folds.said)
     if card:
-        from fer_prep.views.data_card import write_data_card
+        from fer_prep.inspection.data_card import write_data_card
 
         written = write_data_card(out)
         console.print(f"data card: {', '.join(path.name for path in written)}")
@@ -149,11 +149,11 @@ def folds(
     if list_protocols:
         _print_protocols(as_json=as_json)
         return
+    from fer_prep.dataset.reader import DatasetFile
     from fer_prep.folds.default import folds_path
-    from fer_prep.folds.folds import make_folds, write_folds
-    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.folds.splits import make_folds, write_folds
 
-    with GlobalFile.open(dataset) as data:
+    with DatasetFile.open(dataset) as data:
         selection = make_selection(
             classes=classes,
             datasets=datasets,
@@ -170,9 +170,9 @@ def folds(
         _print_folds(manifest, data, path, as_json=as_json)
 
 
-def _print_folds(manifest: FoldManifest, data: GlobalFile, path: Path, *, as_json: bool) -> None:
+def _print_folds(manifest: FoldManifest, data: DatasetFile, path: Path, *, as_json: bool) -> None:
     """Sizes of the folds, and what they leak."""
-    from fer_prep.folds.folds import subjects_on_both_sides
+    from fer_prep.folds.splits import subjects_on_both_sides
 
     shared = subjects_on_both_sides(manifest, data)
     subjects = data.column("subject")

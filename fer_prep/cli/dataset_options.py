@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fer_prep.cli.completion import names
+from fer_prep.cli.workspace import RAW_TREES
 from fer_prep.emotions import LABEL_SOURCES
-from fer_prep.program.completion import names
-from fer_prep.program.workspace import RAW_TREES
 
 if TYPE_CHECKING:
     from fer_prep.folds.selection import Selection

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
 
 
 @app.command(rich_help_panel="Workspace")
@@ -23,7 +23,7 @@ def doctor(
 
     [dim]fer-prep doctor /data --json | jq '.[] | select(.ok == false)'[/]
     """
-    from fer_prep.program.diagnosis import show
-    from fer_prep.views.doctor import examine
+    from fer_prep.cli.diagnosis import show
+    from fer_prep.cli.doctor import examine
 
     show(examine(folder=folder), as_json=as_json)

@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 import typer
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
+from fer_prep.cli.completion import names
+from fer_prep.cli.console import console, progress_bar
 from fer_prep.cli.prepare_options import (
     EngineChoice,
     Framing,
@@ -23,11 +25,9 @@ from fer_prep.cli.prepare_options import (
     prepare_source,
     run_options,
 )
+from fer_prep.cli.rejections import MaxRejected
+from fer_prep.cli.workspace import GLOBAL_FILE, PREPARED
 from fer_prep.emotions import LABEL_SOURCES
-from fer_prep.program.completion import names
-from fer_prep.program.console import console, progress_bar
-from fer_prep.program.rejections import MaxRejected
-from fer_prep.program.workspace import GLOBAL_FILE, PREPARED
 
 
 @app.command(rich_help_panel="Dataset")
@@ -48,11 +48,11 @@ def export(
 
     [dim]fer-prep export global.h5 --to webdataset --folds global.folds.json --fold 0 --out shards[/]
     """
+    from fer_prep.dataset.reader import DatasetFile
     from fer_prep.exchange.export import export_folder, export_webdataset
-    from fer_prep.folds.folds import read_folds
-    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.folds.splits import read_folds
 
-    with GlobalFile.open(dataset) as data:
+    with DatasetFile.open(dataset) as data:
         manifest = read_folds(folds, data=data) if folds is not None else None
         if to == "folder":
             count = export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)

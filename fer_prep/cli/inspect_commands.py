@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fer_prep.cli import app
-from fer_prep.program.console import EXIT_DATA_WRONG, JsonOption, console, print_json, progress_bar
-from fer_prep.program.tables import print_table
+from fer_prep.cli.app import app
+from fer_prep.cli.console import EXIT_DATA_WRONG, JsonOption, console, print_json, progress_bar
+from fer_prep.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from fer_prep.check_report import CheckReport
-    from fer_prep.global_file.reader import GlobalFile
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.findings import CheckReport
 
 
 @app.command(rich_help_panel="Dataset")
@@ -37,7 +37,7 @@ def check(
 
     [dim]fer-prep check global.folds.json --json | jq .failed[/]
     """
-    from fer_prep.check.check import check_path
+    from fer_prep.inspection.check_path import check_path
 
     report = check_path(path, deep=deep, data=data, progress=progress_bar)
     if as_json:
@@ -79,10 +79,10 @@ def stats(
     [dim]fer-prep stats global.h5 --json | jq .counts.dataset[/]
     """
     from fer_prep.atomic_files import write_atomically
-    from fer_prep.global_file.reader import GlobalFile
-    from fer_prep.views import statistics
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.inspection import statistics
 
-    with GlobalFile.open(dataset) as data:
+    with DatasetFile.open(dataset) as data:
         counted = {column: statistics.crosstab(data, column) for column in _COUNTED_BY}
         found = statistics.measures(data, progress=progress_bar)
         tables: dict[str, Table] = {
@@ -124,7 +124,7 @@ Crosstab = tuple[list[str], dict[str, list[int]]]
 Table = tuple[tuple[str, ...], list[list[object]]]
 
 
-def _print_stats_json(data: GlobalFile, counted: dict[str, Crosstab], tables: dict[str, Table]) -> None:
+def _print_stats_json(data: DatasetFile, counted: dict[str, Crosstab], tables: dict[str, Table]) -> None:
     """Counts as column → value → class → samples; each table as a list of objects."""
     counts = {
         column: {name: {emotion: row[place] for emotion, row in by_class.items()} for place, name in enumerate(names)}
@@ -153,13 +153,13 @@ def browse(
 
     [dim]fer-prep browse global.h5[/]  then open global.html
     """
+    from fer_prep.dataset.reader import DatasetFile
     from fer_prep.folds.default import folds_path
-    from fer_prep.folds.folds import read_folds
-    from fer_prep.global_file.reader import GlobalFile
-    from fer_prep.views.browse import write_page
+    from fer_prep.folds.splits import read_folds
+    from fer_prep.inspection.browse import write_page
 
     page = out or dataset.with_suffix(".html")
-    with GlobalFile.open(dataset) as data:
+    with DatasetFile.open(dataset) as data:
         beside = folds_path(dataset)
         manifest = (
             read_folds(folds, data=data) if folds else read_folds(beside, data=data) if beside.is_file() else None

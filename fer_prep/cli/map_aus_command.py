@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from fer_prep.cli import app
-from fer_prep.program.completion import manifest_names
-from fer_prep.program.console import JsonOption, console, print_json, warn
-from fer_prep.program.tables import print_table
+from fer_prep.cli.app import app
+from fer_prep.cli.completion import manifest_names
+from fer_prep.cli.console import JsonOption, console, print_json, warn
+from fer_prep.cli.tables import print_table
 
 
 @app.command("map-aus", rich_help_panel="Prepare")
@@ -32,7 +32,7 @@ def map_aus(
 
     [dim]fer-prep map-aus --policy ck-emfacs-strict[/]
     """
-    from fer_prep.views.map_action_units import map_action_units, write_table
+    from fer_prep.inspection.map_action_units import map_action_units, write_table
 
     mapped = map_action_units(root, policy=policy)
     for text in mapped.warnings:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
+from fer_prep.cli.completion import names_of
 from fer_prep.cli.prepare_options import (
     EngineChoice,
     Framing,
@@ -24,9 +25,8 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import finish
-from fer_prep.program.completion import names_of
-from fer_prep.program.rejections import MaxRejected
-from fer_prep.program.workspace import PREPARED, RAW
+from fer_prep.cli.rejections import MaxRejected
+from fer_prep.cli.workspace import PREPARED, RAW
 
 
 def _source_names() -> tuple[str, ...]:

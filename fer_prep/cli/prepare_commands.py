@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
+from fer_prep.cli.completion import manifest_names
 from fer_prep.cli.prepare_options import (
     EngineChoice,
     Framing,
@@ -26,11 +27,10 @@ from fer_prep.cli.prepare_options import (
     run_options,
 )
 from fer_prep.cli.prepare_report import finish
+from fer_prep.cli.rejections import MaxRejected
+from fer_prep.cli.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
+from fer_prep.cli.workspace_settings import configured_trees
 from fer_prep.errors import UsageError
-from fer_prep.program.completion import manifest_names
-from fer_prep.program.rejections import MaxRejected
-from fer_prep.program.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
-from fer_prep.program.workspace_settings import configured_trees
 
 RGBD_DATASETS = ("cald3r", "mend3s")
 RENDER_LANDMARKS = "dataset,mediapipe"

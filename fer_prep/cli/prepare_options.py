@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fer_prep.program.completion import names, names_of
-from fer_prep.program.console import progress_bar
+from fer_prep.cli.completion import names, names_of
+from fer_prep.cli.console import progress_bar
 
 if TYPE_CHECKING:
     from fer_prep.engines.engine import Engine
-    from fer_prep.prepare.prepare import PrepareSummary
-    from fer_prep.prepare.sample_pixels import PrepareSettings
-    from fer_prep.prepared.parts import Part
+    from fer_prep.prepare.parts import Part
+    from fer_prep.prepare.prepare_sample import PrepareSettings
+    from fer_prep.prepare.prepare_tree import PrepareSummary
     from fer_prep.sources import Source
 
 
@@ -124,7 +124,7 @@ def run_options(
 ) -> RunOptions:
     """The options of a run, with the program's ``--debug``; ``threads`` items run side by side in a worker."""
     from fer_prep.engines.choice import make_engine
-    from fer_prep.prepared.parts import Part
+    from fer_prep.prepare.parts import Part
 
     return RunOptions(
         engine=make_engine(engine, workers=workers, threads=threads, scheduler=scheduler),
@@ -142,7 +142,7 @@ def make_settings(*, size: int, framing: str, landmarks: str, unfound: str, mask
     """
     from fer_prep.faces.given_points import read_points
     from fer_prep.faces.landmarks import FinderSpec
-    from fer_prep.prepare.sample_pixels import PrepareSettings
+    from fer_prep.prepare.prepare_sample import PrepareSettings
 
     texts: dict[str, Any] = {"framing": framing, "unfound": unfound, "mask": mask}  # checked by PrepareSettings
     finders = FinderSpec.parse(landmarks)
@@ -184,7 +184,7 @@ def prepare_source(
     depth_unit_mm: float | None = None,
 ) -> PrepareSummary:
     """Prepare what a source lists; ``depth_unit_mm`` is to be checked against the size of faces."""
-    from fer_prep.prepare.prepare import Extras, prepare
+    from fer_prep.prepare.prepare_tree import Extras, prepare
 
     if options.engine.remote:  # such workers have another current folder
         root, out = root.absolute(), out.absolute()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from fer_prep.program.console import EXIT_DATA_WRONG, console, warn
-from fer_prep.program.rejections import too_many_rejected
-from fer_prep.program.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, warn
+from fer_prep.cli.rejections import too_many_rejected
+from fer_prep.cli.tables import print_table
 
 if TYPE_CHECKING:
-    from fer_prep.prepare.prepare import PrepareSummary
+    from fer_prep.prepare.prepare_tree import PrepareSummary
 
 SHOWN_REJECTIONS = 5
 

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from fer_prep.cli import app
-from fer_prep.program.console import console, progress_bar
-from fer_prep.program.tables import print_table
+from fer_prep.cli.app import app
+from fer_prep.cli.console import console, progress_bar
+from fer_prep.cli.tables import print_table
 
 
 def _levels(text: str) -> tuple[int, ...]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from fer_prep.atomic_files import replacing, write_atomically
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
-from fer_prep.folds.folds import FoldManifest
+from fer_prep.folds.splits import FoldManifest
 from fer_prep.formats.pictures import png_bytes
-from fer_prep.global_file.reader import GlobalFile
 from fer_prep.progress import Progress, silent
 from fer_prep.whole_files import errors_name
 
@@ -43,7 +43,7 @@ class ExportedSample:
 
 
 def export_folder(
-    data: GlobalFile, out: Path, *, manifest: FoldManifest | None = None, fold: int = 0, progress: Progress = silent
+    data: DatasetFile, out: Path, *, manifest: FoldManifest | None = None, fold: int = 0, progress: Progress = silent
 ) -> int:
     """Write ``[train|val/]rgb/<class>/<key>.png``, ``depth/…`` (16 bit, as stored) and ``samples.csv``.
 
@@ -71,7 +71,7 @@ def export_folder(
 
 
 def export_webdataset(
-    data: GlobalFile,
+    data: DatasetFile,
     out: Path,
     *,
     per_shard: int = 1000,
@@ -118,7 +118,7 @@ def _add(tar: tarfile.TarFile, sample: ExportedSample) -> None:
 
 
 def _samples(
-    data: GlobalFile, *, manifest: FoldManifest | None, fold: int, progress: Progress
+    data: DatasetFile, *, manifest: FoldManifest | None, fold: int, progress: Progress
 ) -> Iterator[ExportedSample]:
     """All samples in row order, or those of one fold: its training samples, then its validation samples."""
     sides: dict[str, tuple[str, ...]] = {"": tuple(data.ids.tolist())}

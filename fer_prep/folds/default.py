@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError
-from fer_prep.folds.folds import FoldManifest, make_folds, read_folds, write_folds
-from fer_prep.global_file.reader import GlobalFile
+from fer_prep.folds.splits import FoldManifest, make_folds, read_folds, write_folds
 
 DEFAULT_FOLDS: Final = 5
 
@@ -36,7 +36,7 @@ def write_default_folds(dataset: Path) -> DefaultFolds:
     written, and the sentence says how many could be made. A manifest of other data is put aside, never overwritten.
     """
     path, aside = folds_path(dataset), ""
-    with GlobalFile.open(dataset) as data:
+    with DatasetFile.open(dataset) as data:
         if path.is_file():
             try:
                 manifest = read_folds(path, data=data)
@@ -61,7 +61,7 @@ def write_default_folds(dataset: Path) -> DefaultFolds:
     )
 
 
-def _excuse(data: GlobalFile, dataset: Path, error: FoldsError) -> str:
+def _excuse(data: DatasetFile, dataset: Path, error: FoldsError) -> str:
     for folds in range(DEFAULT_FOLDS - 1, 1, -1):
         try:
             make_folds(data, folds=folds)

@@ -28,7 +28,7 @@ GROUP_BY: Final = ("subject", "dataset", "sample")
 
 
 class FoldData(Protocol):
-    """What folds are made of: an open ``GlobalFile``, or any table with these members."""
+    """What folds are made of: an open ``DatasetFile``, or any table with these members."""
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_prep.atomic_files import flush_folder
-from fer_prep.global_file.shards import Shard, shard_name, write_index
-from fer_prep.global_file.writer import GlobalWriter, Measured
-from fer_prep.global_file.writer_disk import os_errors
-from fer_prep.global_file.writer_pixels import PixelWriter
+from fer_prep.dataset.shards import Shard, shard_name, write_index
+from fer_prep.dataset.writer import GlobalWriter, Measured
+from fer_prep.dataset.writer_disk import os_errors
+from fer_prep.dataset.writer_pixels import PixelWriter
 from fer_prep.merge.plan import MergePlan, PlannedSample
-from fer_prep.merge.sample_pixels import load_sample
+from fer_prep.merge.read_pixels import load_sample
 from fer_prep.samples_table import Row
 
 _FLUSH_EVERY: Final = 512

@@ -16,7 +16,7 @@ from fer_prep.errors import FormatError
 from fer_prep.faces.framing import FramingKind
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.pictures import read_depth_png, read_rgb
-from fer_prep.prepare.sample_pixels import Mask, PrepareSettings, find_landmarks, frame_scene
+from fer_prep.prepare.prepare_sample import Mask, PrepareSettings, find_landmarks, frame_scene
 from fer_prep.sample import Sample
 from fer_prep.sources.read_file import read_file
 

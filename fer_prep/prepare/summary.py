@@ -13,7 +13,7 @@ from fer_prep import __version__
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import bytes_digest, data_digest
 from fer_prep.emotions import EMOTIONS
-from fer_prep.prepared.files import (
+from fer_prep.prepare.files import (
     FORMAT,
     FORMAT_VERSION,
     LEFT_OUT,

@@ -14,10 +14,10 @@ from fer_prep.atomic_files import stage_file
 from fer_prep.digests import bytes_digest, file_digest, settings_digest
 from fer_prep.errors import FerError, FormatError, SampleError
 from fer_prep.formats.pictures import png_bytes
-from fer_prep.prepare.sample_pixels import NOT_FOUND, PreparedSample, PrepareSettings, prepare_sample
-from fer_prep.prepared.files import depth_path, rgb_path
-from fer_prep.prepared.records import Record
-from fer_prep.prepared.worker_place import WorkerPlace, check_place
+from fer_prep.prepare.files import depth_path, rgb_path
+from fer_prep.prepare.prepare_sample import NOT_FOUND, PreparedSample, PrepareSettings, prepare_sample
+from fer_prep.prepare.records import Record
+from fer_prep.prepare.worker_place import WorkerPlace, check_place
 from fer_prep.sample import Rejection, Sample
 from fer_prep.samples_table import cells_to_text
 from fer_prep.sources import Source

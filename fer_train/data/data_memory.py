@@ -11,10 +11,10 @@ from typing import Final
 
 import torch
 
+from fer_prep.dataset.direct import DirectPixels
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
-from fer_prep.global_file.direct import DirectPixels
-from fer_prep.global_file.reader import GlobalFile
-from fer_prep.program.free_memory import free_memory_bytes
+from fer_prep.free_memory import free_memory_bytes
 from fer_prep.progress import Progress, silent
 from fer_train.config import MachineSettings
 from fer_train.data.pixel_store import BYTES_A_PIXEL, PixelStore, open_wanted
@@ -86,7 +86,7 @@ def describe_bytes(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def reading_workers(wanted: int, device: torch.device, *, file: GlobalFile, processes: bool) -> tuple[int, str]:
+def reading_workers(wanted: int, device: torch.device, *, file: DatasetFile, processes: bool) -> tuple[int, str]:
     """(number of reading threads or processes, remark): by the processors, and by the shared memory that the batches of
     processes pass through.
     """

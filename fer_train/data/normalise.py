@@ -10,13 +10,13 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
+from fer_prep.dataset.reader import Moments, PixelSums
 from fer_prep.errors import UsageError
-from fer_prep.global_file.reader import Moments, PixelSums
 from fer_train.data.pixels import DEPTH_MAX, RGB_MAX
 
 
 class HasStatistics(Protocol):
-    """A ``GlobalFile`` or a ``PixelStore``."""
+    """A ``DatasetFile`` or a ``PixelStore``."""
 
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over the given rows, in stored units."""

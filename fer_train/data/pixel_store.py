@@ -12,8 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from fer_prep.dataset.reader import DatasetFile, PixelSums
 from fer_prep.errors import FoldsError, UsageError
-from fer_prep.global_file.reader import GlobalFile, PixelSums
 from fer_train.data.batch import Batch, Pixels, stored_depth
 from fer_train.data.pixels import equalise_luma, resize_depth, resize_rgb
 
@@ -24,7 +24,7 @@ BYTES_A_PIXEL = 5
 class PixelStore(Protocol):
     """A whole dataset at one image size. In memory or streamed: that changes how fast batches come, nothing else."""
 
-    file: GlobalFile
+    file: DatasetFile
     ids: NDArray[np.str_]
     """(N,)."""
     classes: tuple[str, ...]
@@ -66,7 +66,7 @@ class Wanted:
     equalise: bool
 
     @classmethod
-    def of(cls, file: GlobalFile, *, classes: Sequence[str] | None, image_size: int | None, equalise: bool) -> Wanted:
+    def of(cls, file: DatasetFile, *, classes: Sequence[str] | None, image_size: int | None, equalise: bool) -> Wanted:
         """With the file's classes and size where none are given; what the file cannot give is refused."""
         chosen = tuple(classes or file.classes)
         unknown = [name for name in chosen if name not in file.classes]
@@ -78,7 +78,7 @@ class Wanted:
             raise UsageError(f"pictures of {file.width} × {file.height} are not square", hint="give an --image-size")
         return cls(classes=chosen, image_size=image_size or file.height, equalise=equalise)
 
-    def changes(self, file: GlobalFile) -> bool:
+    def changes(self, file: DatasetFile) -> bool:
         """True when the pictures will not be those of the file: then its statistics are not theirs."""
         return self.equalise or (file.height, file.width) != (self.image_size, self.image_size)
 
@@ -98,7 +98,7 @@ def to_tensors(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> tuple[Tenso
     return torch.from_numpy(rgb), torch.from_numpy(depth.view(np.int16))
 
 
-def rows_of_classes(file: GlobalFile, ids: Sequence[str], *, labels: Tensor, classes: Sequence[str]) -> Tensor:
+def rows_of_classes(file: DatasetFile, ids: Sequence[str], *, labels: Tensor, classes: Sequence[str]) -> Tensor:
     """Row numbers (n,) int64 on the CPU of ``ids``, each of which must have a label in ``classes``."""
     rows = torch.from_numpy(file.rows_of(ids))
     others = (labels[rows] < 0).nonzero()
@@ -112,7 +112,7 @@ def rows_of_classes(file: GlobalFile, ids: Sequence[str], *, labels: Tensor, cla
 
 def open_wanted(
     path: Path, *, classes: Sequence[str] | None, image_size: int | None, equalise: bool
-) -> tuple[GlobalFile, Wanted]:
+) -> tuple[DatasetFile, Wanted]:
     """The dataset at ``path`` and what is to be made of it."""
-    file = GlobalFile.open(path)
+    file = DatasetFile.open(path)
     return file, Wanted.of(file, classes=classes, image_size=image_size, equalise=equalise)

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from fer_prep.global_file.reader import GlobalFile, PixelSums, total_sums
+from fer_prep.dataset.reader import DatasetFile, PixelSums, total_sums
 from fer_prep.progress import Progress, silent
 from fer_train.data.batch import Batch
 from fer_train.data.pixel_store import Wanted, open_wanted, prepare_pixels, rows_of_classes, to_tensors
@@ -31,7 +31,7 @@ class ResidentData:
         *,
         rgb: Tensor,
         depth: Tensor,
-        file: GlobalFile,
+        file: DatasetFile,
         classes: tuple[str, ...],
         sums: dict[str, NDArray[np.int64]] | None = None,
     ) -> None:
@@ -62,7 +62,7 @@ class ResidentData:
         return cls.read(file, wanted, device=torch.device(device), progress=progress)
 
     @classmethod
-    def read(cls, file: GlobalFile, wanted: Wanted, *, device: torch.device, progress: Progress) -> ResidentData:
+    def read(cls, file: DatasetFile, wanted: Wanted, *, device: torch.device, progress: Progress) -> ResidentData:
         """As ``load``, of a file that is open already; it is closed afterwards."""
         size = wanted.image_size
         rgb = torch.empty(file.n, 3, size, size, dtype=torch.uint8, device=device)

@@ -21,9 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from fer_prep.dataset.direct import DirectPixels
+from fer_prep.dataset.reader import DatasetFile, PixelSums, total_sums
 from fer_prep.errors import EngineError, FerError
-from fer_prep.global_file.direct import DirectPixels
-from fer_prep.global_file.reader import GlobalFile, PixelSums, total_sums
 from fer_prep.progress import Progress, silent
 from fer_train.data.batch import Batch, Pixels, concatenated
 from fer_train.data.pixel_store import Wanted, open_wanted, prepare_pixels, rows_of_classes, to_tensors
@@ -54,7 +54,7 @@ class PieceReader(Dataset[Piece | FerError]):
 
     def __init__(self, path: Path, *, labels: Tensor) -> None:
         self.path, self.labels = path, labels
-        self._file: GlobalFile | None = None
+        self._file: DatasetFile | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_file": None}
@@ -65,7 +65,7 @@ class PieceReader(Dataset[Piece | FerError]):
         Processes read through HDF5, which can unpack.
         """
         try:
-            self._file = self._file or GlobalFile.open(self.path)
+            self._file = self._file or DatasetFile.open(self.path)
             ascending, back = rows.unique(sorted=True, return_inverse=True)
             numbers = ascending.numpy()
             pixels = to_tensors(self._file.read_rgb(numbers), self._file.read_depth(numbers))
@@ -78,7 +78,7 @@ class PieceReader(Dataset[Piece | FerError]):
 class ReadingThreads:
     """Reads the pieces of a plan ahead in threads of this process; an iterator over them, in order."""
 
-    def __init__(self, pixels: DirectPixels, file: GlobalFile, *, labels: Tensor, threads: int, pinned: bool) -> None:
+    def __init__(self, pixels: DirectPixels, file: DatasetFile, *, labels: Tensor, threads: int, pinned: bool) -> None:
         self._pixels, self._labels, self._pinned = pixels, labels, pinned
         self._size = (file.height, file.width)
         self._ahead = threads * PIECES_AHEAD
@@ -131,7 +131,7 @@ class StreamingData:
 
     def __init__(
         self,
-        file: GlobalFile,
+        file: DatasetFile,
         wanted: Wanted,
         *,
         device: torch.device,

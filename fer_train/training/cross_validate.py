@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
-from fer_prep.folds.folds import DEFAULT_PROTOCOL, FoldManifest, make_folds, read_folds, write_folds
-from fer_prep.global_file.reader import GlobalFile
+from fer_prep.folds.splits import DEFAULT_PROTOCOL, FoldManifest, make_folds, read_folds, write_folds
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config
 from fer_train.data.data_memory import load_data
 from fer_train.data.pixel_store import PixelStore
 from fer_train.environment import describe_environment
-from fer_train.results.metrics import score
-from fer_train.results.report import write_report
-from fer_train.results.run_folder import ENVIRONMENT, SUMMARY, RunFolder
-from fer_train.results.summary import gather_predictions, summarise
-from fer_train.results.trained_run import TrainedRun
+from fer_train.inference.trained_run import TrainedRun
+from fer_train.metrics.accuracy import score
+from fer_train.metrics.summary import gather_predictions, summarise
+from fer_train.report.html_report import write_report
 from fer_train.training.fold import FoldResult, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import make_fabric, set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
 from fer_train.training.processes import launched_by_torchrun
+from fer_train.training.run_folder import ENVIRONMENT, SUMMARY, RunFolder
 
 Say = Callable[[str], None]
 
@@ -58,7 +58,7 @@ def cross_validate(
     first = fabric.is_global_zero
     if not first:
         say, progress = _no_words, silent
-    with GlobalFile.open(data_path) as file:
+    with DatasetFile.open(data_path) as file:
         manifest = fabric.broadcast(settle_folds(run, file, folds=folds, say=say) if first else None)
         if manifest is None:
             raise RuntimeError("the first process sent no folds")
@@ -108,7 +108,7 @@ def _finish(
     *,
     manifest: FoldManifest,
     data: PixelStore,
-    file: GlobalFile,
+    file: DatasetFile,
     config: Config,
 ) -> dict[str, Any]:
     """Write predictions, summary and report; return the summary."""
@@ -125,7 +125,7 @@ def _no_words(text: str) -> None:
     """What the other processes of a training say."""
 
 
-def settle_folds(run: RunFolder, data: GlobalFile, *, folds: FoldChoice, say: Say) -> FoldManifest:
+def settle_folds(run: RunFolder, data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManifest:
     """The manifest of this run: its own when it is resumed (another one is refused), else the one asked for."""
     if not run.folds_file.exists():
         manifest = choose_folds(data, folds=folds, say=say)
@@ -147,7 +147,7 @@ def settle_folds(run: RunFolder, data: GlobalFile, *, folds: FoldChoice, say: Sa
     return manifest
 
 
-def choose_folds(data: GlobalFile, *, folds: FoldChoice, say: Say) -> FoldManifest:
+def choose_folds(data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManifest:
     """``--manifest``; else the file beside the data if it has as many folds as wanted; else new subject-wise folds."""
     if folds.manifest is not None:
         manifest = read_folds(folds.manifest, data=data)

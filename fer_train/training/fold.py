@@ -15,18 +15,18 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
-from fer_prep.folds.folds import Fold, FoldManifest, make_inner_split
+from fer_prep.folds.splits import Fold, FoldManifest, make_inner_split
 from fer_train.config import Config, LossSettings
 from fer_train.data.batches import Batches
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import PixelStore
 from fer_train.losses import LOSSES, ExpressionLoss, balanced_class_weights, make_loss
-from fer_train.results.model_file import build_network, describe, save_model
-from fer_train.results.run_folder import history_to_csv
+from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.training.checkpoint import seed_libraries
 from fer_train.training.initial_weights import set_initial_weights
 from fer_train.training.live import training_display
 from fer_train.training.loop import EpochListener, FoldRows, FoldTraining, RowListener
+from fer_train.training.run_folder import history_to_csv
 from fer_train.training.state import State
 
 CHECKPOINT: Final = "last.ckpt"

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
-from fer_prep.global_file.reader import GlobalFile
 from fer_train.config import ModelSettings
+from fer_train.models.model_file import DESCRIPTION, NOT_ARCHITECTURE, WEIGHTS, build_network, load_model
 from fer_train.models.network import ExpressionNetwork
 from fer_train.models.pretrained import load_backbone_weights
-from fer_train.results.model_file import DESCRIPTION, NOT_ARCHITECTURE, WEIGHTS, build_network, load_model
-from fer_train.results.trained_people import people_trained_on
+from fer_train.models.trained_people import people_trained_on
 
 FREE: Final = (*NOT_ARCHITECTURE, "dropout", "drop_path")
 """Model settings in which a trained fold may differ: no weight depends on them."""
@@ -31,7 +31,7 @@ def set_initial_weights(
     settings: ModelSettings,
     *,
     classes: tuple[str, ...],
-    file: GlobalFile,
+    file: DatasetFile,
     judged: NDArray[np.int64],
 ) -> set[str]:
     """Put ``settings.weights`` into a fresh network: a file into its backbones, or a trained fold into all of it.
@@ -58,7 +58,7 @@ def set_initial_weights(
     return set(description.people)
 
 
-def refuse_known_people(settings: ModelSettings, file: GlobalFile, judged: NDArray[np.int64]) -> None:
+def refuse_known_people(settings: ModelSettings, file: DatasetFile, judged: NDArray[np.int64]) -> None:
     """Raise UsageError where the trained fold in ``settings.weights`` knows the people of rows ``judged`` (n,)."""
     folder = _trained_fold(settings)
     if folder is None or settings.same_names == "strangers":

@@ -9,7 +9,7 @@ from typing import Final
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from fer_prep.program.console import messages
+from fer_prep.cli.console import messages
 
 ROOM_FOR_A_BAR: Final = 90
 """Columns of a terminal that hold the numbers and a bar."""

@@ -24,14 +24,14 @@ from typing import Final, final
 import torch
 
 from fer_prep.errors import EngineError, FerError
-from fer_prep.folds.folds import FoldManifest
+from fer_prep.folds.splits import FoldManifest
 from fer_train.config import Config
 from fer_train.data.data_memory import AUTO, load_data, memory_limit
 from fer_train.data.pixel_store import PixelStore
 from fer_train.environment import choose_device
-from fer_train.results.run_folder import RunFolder
 from fer_train.training.fold import FoldResult, run_fold
 from fer_train.training.machine import make_fabric, set_up_machine
+from fer_train.training.run_folder import RunFolder
 
 _CONTEXT: Final = multiprocessing.get_context("spawn")
 """A forked process cannot use a GPU that its parent has used."""

@@ -83,7 +83,7 @@ def test_the_shell_offers_commands_options_and_values(line, shell):
 
 def test_what_is_offered_without_loading_torch_is_what_the_settings_take():
     from fer_train import config
-    from fer_train.commands import train_options
+    from fer_train.cli import train_options
     from fer_train.losses import LOSSES
 
     assert set(train_options.LOSS_NAMES) == set(LOSSES)

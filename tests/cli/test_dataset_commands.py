@@ -8,8 +8,8 @@ import pytest
 from dataset_factories import make_rows, write_prepared
 from typer.testing import CliRunner
 
-from fer_prep.cli import app
-from fer_prep.global_file.reader import GlobalFile
+from fer_prep.cli.app import app
+from fer_prep.dataset.reader import DatasetFile
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_merge_records_what_was_selected(workspace):
         "1",
         "--no-card",
     )
-    with GlobalFile.open("global.h5") as data:
+    with DatasetFile.open("global.h5") as data:
         assert data.n == 6 * 6  # one of the three repeats has intensity 1
         assert data.settings["selection"]["intensity"] == [1, 1]
 

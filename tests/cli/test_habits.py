@@ -13,8 +13,8 @@ from raw_trees import write_bosphorus
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from fer_prep.cli import app as prep
-from fer_train.cli import app as train
+from fer_prep.cli.app import app as prep
+from fer_train.cli.app import app as train
 
 PROGRAMS = {"fer-prep": prep, "fer-train": train}
 

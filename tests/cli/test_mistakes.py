@@ -10,8 +10,8 @@ import pytest
 from dataset_factories import make_rows, write_global, write_prepared
 from typer.testing import CliRunner
 
-from fer_prep.cli import app as prep
-from fer_train.cli import app as train
+from fer_prep.cli.app import app as prep
+from fer_train.cli.app import app as train
 
 MISTAKES = {
     # wrong places

@@ -16,9 +16,9 @@ from noise_tree import write_noise_tree
 from typer.testing import CliRunner
 from waiting import wait_until
 
-from fer_prep.cli import app
-from fer_prep.global_file.reader import GlobalFile
-from fer_prep.prepared.folder import PreparedFolder, verify
+from fer_prep.cli.app import app
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.prepare.folder import PreparedFolder, verify
 
 DATASETS = {"BU3DFE": "bu3dfe", "Bosphorus": "bosphorus", "CalD3r": "cald3r", "MenD3s": "mend3s"}
 
@@ -189,7 +189,7 @@ def test_all_takes_what_the_file_says_of_its_steps(workspace):
     write_points(workspace, options="size = 48\n[fer-prep.merge]\nout = 'mine.h5'\ncard = false\nshard-size = 3\n")
     fer_prep("all")
     assert PreparedFolder.open(workspace / "data" / "prepared" / "mend3s").summary["settings"]["size"] == 48
-    with GlobalFile.open(workspace / "mine.h5") as data:
+    with DatasetFile.open(workspace / "mine.h5") as data:
         assert (data.height, len(data.shard_sizes)) == (40, 3)  # of merge: 40, for whatever has no size of its own
     assert not (workspace / "global.h5").exists()
     assert not (workspace / "mine.card.md").exists()
@@ -201,7 +201,7 @@ def test_options_of_all_come_before_those_of_its_steps(workspace, where):
     write_points(workspace, options=f"size = 48\n[fer-prep.merge]\nout = 'mine.h5'\n{own}")
     fer_prep("all", *(["--size", 56, "--out", "whole.h5"] if where == "command line" else []))
     assert PreparedFolder.open(workspace / "data" / "prepared" / "mend3s").summary["settings"]["size"] == 56
-    with GlobalFile.open(workspace / "whole.h5") as data:
+    with DatasetFile.open(workspace / "whole.h5") as data:
         assert data.height == 56
     assert not (workspace / "mine.h5").exists()
 

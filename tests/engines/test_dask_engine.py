@@ -20,8 +20,8 @@ from fer_prep.engines.dask_engine import BATCH, DIED, DaskEngine
 from fer_prep.engines.engine import InProcessEngine, ProcessEngine, WorkerDied, usable_cpus
 from fer_prep.errors import EngineError, UsageError
 from fer_prep.faces.landmarks import FinderSpec
-from fer_prep.prepare.prepare import prepare
-from fer_prep.prepare.sample_pixels import PrepareSettings
+from fer_prep.prepare.prepare_sample import PrepareSettings
+from fer_prep.prepare.prepare_tree import prepare
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
 

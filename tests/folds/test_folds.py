@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import FoldsError
-from fer_prep.folds.folds import (
+from fer_prep.folds.selection import Selection
+from fer_prep.folds.splits import (
     Fold,
     make_folds,
     make_inner_split,
@@ -24,7 +25,6 @@ from fer_prep.folds.folds import (
     validate,
     write_folds,
 )
-from fer_prep.folds.selection import Selection
 
 FOUR = FoldTable(make_rows({"bu3dfe": 12, "bosphorus": 11, "cald3r": 10, "mend3s": 9}))
 

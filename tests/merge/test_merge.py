@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 from dataset_factories import make_pixels, make_row, make_rows, write_prepared
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.digests import data_digest, pixel_digest
 from fer_prep.emotions import EMOTIONS, class_names
 from fer_prep.errors import DatasetFileError, FoldsError, PreparedFolderError, UsageError
 from fer_prep.folds.default import folds_path, write_default_folds
-from fer_prep.folds.folds import read_folds
 from fer_prep.folds.selection import Selection
-from fer_prep.global_file.reader import GlobalFile
-from fer_prep.merge.merge import merge
+from fer_prep.folds.splits import read_folds
+from fer_prep.merge.merge_folders import merge
 from fer_prep.merge.plan import find_prepared
-from fer_prep.prepared.files import SAMPLES, SUMMARY
+from fer_prep.prepare.files import SAMPLES, SUMMARY
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def out(tmp_path):
 
 def test_rows_are_sorted_and_digests_are_those_of_the_stored_pixels(folders, out):
     summary = merge(folders, out=out, size=32)
-    with GlobalFile.open(out) as data:
+    with DatasetFile.open(out) as data:
         assert data.n == summary.n == 6 * 7 + 5 * 14
         assert data.ids.tolist() == sorted(data.ids.tolist())
         assert data.digest == summary.digest == data_digest(data.column("digest"), data.labels)
@@ -57,7 +57,7 @@ def test_rows_are_sorted_and_digests_are_those_of_the_stored_pixels(folders, out
 def test_samples_of_the_right_size_keep_their_pixels(folders, out):
     merge(folders[:1], out=out, size=32)
     row = make_row("mend3s", "F000", "anger")
-    with GlobalFile.open(out) as data:
+    with DatasetFile.open(out) as data:
         place = data.rows_of([row["id"]])
         rgb, depth = make_pixels(int(row["digest"][:6], 16))
         np.testing.assert_array_equal(data.read_rgb(place)[0], rgb)
@@ -79,7 +79,7 @@ def test_nothing_is_left_beside_the_dataset(folders, out):
 
 def test_coordinates_follow_the_size(folders, out):
     merge(folders[1:], out=out, size=24)  # 48 → 24
-    with GlobalFile.open(out) as data:
+    with DatasetFile.open(out) as data:
         np.testing.assert_allclose(data.column("left_eye")[0], [10, 6])
         np.testing.assert_allclose(data.column("mm_per_pixel")[0], 10)
         # the centre of the new first pixel is half an old pixel (2.5 mm) further in than that of the old one
@@ -89,7 +89,7 @@ def test_coordinates_follow_the_size(folders, out):
 def test_labels_of_a_class_set_are_dense(folders, out):
     classes = class_names("six-without-neutral")
     summary = merge(folders, out=out, size=32, selection=Selection(classes=classes))
-    with GlobalFile.open(out) as data:
+    with DatasetFile.open(out) as data:
         assert data.classes == classes
         emotion = [sample_id.split("_")[1] for sample_id in data.ids]
         assert [classes[label] for label in data.labels] == emotion
@@ -116,7 +116,7 @@ def test_compressed_files_hold_the_same_data(folders, out, tmp_path, method):
     plain = merge(folders[:1], out=out, size=32)
     packed = merge(folders[:1], out=tmp_path / "packed.h5", size=32, compression=method)
     assert packed.digest == plain.digest
-    with GlobalFile.open(tmp_path / "packed.h5") as data, GlobalFile.open(out) as reference:
+    with DatasetFile.open(tmp_path / "packed.h5") as data, DatasetFile.open(out) as reference:
         np.testing.assert_array_equal(data.read_rgb(range(data.n)), reference.read_rgb(range(data.n)))
 
 
@@ -133,7 +133,7 @@ class TestShards:
             "global.h5",
         ]
         assert sharded.stat().st_size < 200_000
-        with GlobalFile.open(out) as whole, GlobalFile.open(sharded) as data:
+        with DatasetFile.open(out) as whole, DatasetFile.open(sharded) as data:
             assert data.digest == whole.digest
             rows = [0, 49, 50, 51, 111, 3]
             np.testing.assert_array_equal(data.read_rgb(rows), whole.read_rgb(rows))
@@ -143,23 +143,23 @@ class TestShards:
     def test_they_can_be_moved_together_and_each_is_a_dataset(self, folders, tmp_path):
         merge(folders, out=tmp_path / "a" / "global.h5", size=32, shard_size=60)
         (tmp_path / "a").rename(tmp_path / "b")
-        with GlobalFile.open(tmp_path / "b" / "global.h5") as data:
+        with DatasetFile.open(tmp_path / "b" / "global.h5") as data:
             assert data.read_depth([111]).any()
-        with GlobalFile.open(tmp_path / "b" / "global-00001.h5") as data:
+        with DatasetFile.open(tmp_path / "b" / "global-00001.h5") as data:
             assert data.n == 52
 
     def test_a_missing_shard_is_an_error_and_not_zeros(self, folders, tmp_path):
         merge(folders, out=tmp_path / "global.h5", size=32, shard_size=60)
         (tmp_path / "global-00001.h5").unlink()
         with pytest.raises(DatasetFileError, match=r"shard global-00001\.h5 is missing"):
-            GlobalFile.open(tmp_path / "global.h5")
+            DatasetFile.open(tmp_path / "global.h5")
 
     def test_a_shard_of_another_merge_is_an_error(self, folders, tmp_path):
         merge(folders, out=tmp_path / "global.h5", size=32, shard_size=60)
         merge(folders, out=tmp_path / "x" / "global.h5", size=32, shard_size=30)
         shutil.copy(tmp_path / "x" / "global-00000.h5", tmp_path)
         with pytest.raises(DatasetFileError, match="belongs to another dataset"):
-            GlobalFile.open(tmp_path / "global.h5")
+            DatasetFile.open(tmp_path / "global.h5")
 
     def test_merging_again_removes_shards_that_are_no_longer_used(self, folders, tmp_path):
         merge(folders, out=tmp_path / "global.h5", size=32, shard_size=30)
@@ -296,7 +296,7 @@ def test_a_killed_merge_leaves_the_old_dataset_and_the_next_one_succeeds(tmp_pat
     out = tmp_path / "global.h5"
     merge([folder], out=out, size=64)
     before = out.read_bytes()
-    code = "import sys, pathlib; from fer_prep.merge.merge import merge; a, b = map(pathlib.Path, sys.argv[1:])"
+    code = "import sys, pathlib; from fer_prep.merge.merge_folders import merge; a, b = map(pathlib.Path, sys.argv[1:])"
     code += "; merge([a], out=b, size=96)"
     child = subprocess.Popen([sys.executable, "-c", code, str(folder), str(out)])
     part = tmp_path / ".global.h5.part"
@@ -331,7 +331,7 @@ def test_a_second_merge_into_the_same_file_is_refused_and_harms_nothing(folders,
 
     merge(folders, out=out, size=32, progress=progress)
     assert said[0].startswith(f"{out}: another run is writing here (process {os.getpid()} on ")
-    with GlobalFile.open(out) as data:
+    with DatasetFile.open(out) as data:
         assert data.read_rgb([0]).any()
 
 
@@ -390,7 +390,7 @@ class TestDefaultFolds:
         merge(folders, out=out, size=32)
         made = write_default_folds(out)
         assert made.path == out.parent / "global.folds.json"
-        with GlobalFile.open(out) as data:
+        with DatasetFile.open(out) as data:
             assert len(read_folds(made.path, data=data).folds) == 5
 
     def test_too_few_subjects_are_said_with_the_number_that_works(self, folders, out, tmp_path):
@@ -409,5 +409,5 @@ class TestDefaultFolds:
         merge(folders, out=out, size=32, selection=Selection(classes=EMOTIONS[:4]))
         assert "global.folds.json.old" in write_default_folds(out).said
         assert (out.parent / "global.folds.json.old").read_bytes() == first
-        with GlobalFile.open(out) as data, pytest.raises(FoldsError, match="other data"):
+        with DatasetFile.open(out) as data, pytest.raises(FoldsError, match="other data"):
             read_folds(out.parent / "global.folds.json.old", data=data)

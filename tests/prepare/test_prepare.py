@@ -15,9 +15,9 @@ from fer_prep.engines.engine import InProcessEngine, ProcessEngine, usable_cpus
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.faces.landmarks import FinderSpec
 from fer_prep.formats.pictures import read_depth_png, read_rgb
-from fer_prep.prepare.prepare import Extras, prepare, settings_of_workers
-from fer_prep.prepare.sample_pixels import PrepareSettings
-from fer_prep.prepared.folder import PreparedFolder, verify
+from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.prepare.prepare_sample import PrepareSettings
+from fer_prep.prepare.prepare_tree import Extras, prepare, settings_of_workers
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
 WORDS = {1: "faceless", 4: "broken", 6: "bug"}
@@ -169,7 +169,7 @@ def test_a_changed_input_makes_one_sample_again(tree, out):
 
 def test_changed_code_makes_all_of_them_again(tree, out, monkeypatch):
     run(tree, out)
-    monkeypatch.setattr("fer_prep.prepare.prepare.code_version", lambda source: "another")
+    monkeypatch.setattr("fer_prep.prepare.prepare_tree.code_version", lambda source: "another")
     assert run(tree, out).prepared == 6
 
 
@@ -318,5 +318,5 @@ def test_the_preview_follows_the_folder(tree, out):
 def test_the_verdict_on_the_depth_unit_is_kept(tree, out, monkeypatch):
     first = run(tree, out, extras=Extras(depth_unit_mm=0.125))
     assert first.notes == [json.loads((out / "prepared.json").read_text())["depth_unit_check"]["text"]]
-    monkeypatch.setattr("fer_prep.prepare.prepare.check_depth_unit", None)
+    monkeypatch.setattr("fer_prep.prepare.prepare_tree.check_depth_unit", None)
     assert run(tree, out, extras=Extras(depth_unit_mm=0.125)).notes == first.notes

@@ -9,7 +9,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from fer_prep.cli import app
+from fer_prep.cli.app import app
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import UsageError
 from fer_prep.sample_data import write_sample_data

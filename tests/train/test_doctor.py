@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fer_train import doctor
-from fer_train.cli import app
+from fer_train.cli.app import app
 
 
 @pytest.mark.slow

@@ -11,8 +11,8 @@ from tiny_training import write_telling_data
 from training_programs import checkpoint_times, command, finish, kill_after_checkpoints, start
 
 from fer_prep.errors import UsageError
-from fer_train.results.run_folder import RunFolder
 from fer_train.training.checkpoint import load_checkpoint, save_checkpoint
+from fer_train.training.run_folder import RunFolder
 
 
 @pytest.mark.slow
@@ -78,7 +78,7 @@ def test_a_run_folder_is_not_overwritten(tmp_path):
 def test_predictions_are_read_back(tmp_path):
     import numpy as np
 
-    from fer_train.results.run_folder import Predictions
+    from fer_train.training.run_folder import Predictions
 
     predictions = Predictions(
         classes=("anger", "fear"),

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from tiny_training import tiny_config, write_telling_data
 
-from fer_prep.folds.folds import make_folds, write_folds
-from fer_prep.global_file.reader import GlobalFile
-from fer_train.results.report import write_report
-from fer_train.results.run_folder import RunFolder, history_to_csv
-from fer_train.results.summary import gather_predictions, summarise
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.folds.splits import make_folds, write_folds
+from fer_train.metrics.summary import gather_predictions, summarise
+from fer_train.report.html_report import write_report
 from fer_train.training.fold import FoldResult
+from fer_train.training.run_folder import RunFolder, history_to_csv
 
 
 def made_up_history(epochs: int = 3, steps: int = 4) -> list[dict[str, float]]:
@@ -34,7 +34,7 @@ def report(tmp_path_factory):
     config = tiny_config()
     run = RunFolder.create(folder / "run", config=config)
     rng = np.random.default_rng(0)
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         manifest = make_folds(data, folds=2)
         write_folds(manifest, run.folds_file, data=data)
         results = []
@@ -99,10 +99,10 @@ def test_the_page_shows_its_figures_and_fits_a_phone(report, browser):
 
 
 def test_the_worst_mistakes_are_the_most_confident(report):
-    from fer_train.results.report import worst_mistakes
+    from fer_train.report.html_report import worst_mistakes
 
     predictions = report.read_predictions()
-    with GlobalFile.open(report.path.parent / "global.h5") as data:
+    with DatasetFile.open(report.path.parent / "global.h5") as data:
         mistakes = worst_mistakes(predictions, data=data, count=3)
     confidences = [mistake.probability for mistake in mistakes]
     assert confidences == sorted(confidences, reverse=True)

@@ -8,18 +8,18 @@ import numpy as np
 import torch
 from dataset_factories import make_rows
 
+from fer_prep.dataset.writer import GlobalWriter, measure
 from fer_prep.emotions import EMOTIONS
-from fer_prep.folds.folds import make_folds, write_folds
-from fer_prep.global_file.writer import GlobalWriter, measure
+from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.config import Config
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.resident import ResidentData
-from fer_train.results.model_file import build_network, describe, save_model
-from fer_train.results.run_folder import SUMMARY, RunFolder
-from fer_train.results.summary import gather_predictions, summarise
+from fer_train.inference.evaluate import Ensemble
+from fer_train.metrics.summary import gather_predictions, summarise
+from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.settings_file import override
-from fer_train.studies.evaluate import Ensemble
 from fer_train.training.fold import FoldResult
+from fer_train.training.run_folder import SUMMARY, RunFolder
 
 SIZE = 32
 

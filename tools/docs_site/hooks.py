@@ -19,8 +19,8 @@ from cli_pages import program_page  # noqa: E402
 from manifest_pages import manifests_page  # noqa: E402
 from settings_page import settings_page  # noqa: E402
 
-from fer_prep.cli import app as prep_app  # noqa: E402
-from fer_train.cli import app as train_app  # noqa: E402
+from fer_prep.cli.app import app as prep_app  # noqa: E402
+from fer_train.cli.app import app as train_app  # noqa: E402
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

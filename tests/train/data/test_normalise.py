@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from fer_prep.dataset.reader import Moments, PixelSums
 from fer_prep.errors import UsageError
-from fer_prep.global_file.reader import Moments, PixelSums
 from fer_train.data.normalise import FoldNormalisation
 
 RGB = Moments(count=4, total=(400, 440, 480), total_of_squares=(50_000, 56_000, 64_000))

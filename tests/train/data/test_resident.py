@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.emotions import class_names
 from fer_prep.errors import DatasetFileError, FoldsError, UsageError
-from fer_prep.global_file.reader import GlobalFile
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.resident import ResidentData
 from tests.dataset_factories import make_pixels, make_rows, write_global
@@ -31,7 +31,7 @@ def test_pixels_labels_and_ids_are_the_file_s(dataset):
         np.testing.assert_allclose(batch.rgb[place].numpy(), rgb.transpose(2, 0, 1) / 255, rtol=1e-6)
         np.testing.assert_allclose(batch.depth[place, 0].numpy(), depth / 65535, rtol=1e-6)
         np.testing.assert_array_equal(batch.valid[place, 0].numpy(), depth > 0)
-    with GlobalFile.open(dataset) as file:
+    with DatasetFile.open(dataset) as file:
         np.testing.assert_array_equal(data.labels.numpy(), file.labels)
         np.testing.assert_array_equal(data.ids, file.ids)
     assert batch.labels.tolist() == data.labels[[69, 0, 33]].tolist()
@@ -80,7 +80,7 @@ def test_resized_data_has_statistics_of_its_own(dataset):
 
 def test_unchanged_data_uses_the_stored_statistics(dataset):
     data = ResidentData.load(dataset)
-    with GlobalFile.open(dataset) as file:
+    with DatasetFile.open(dataset) as file:
         assert data.statistics([1, 2, 3]) == file.statistics([1, 2, 3])
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from tiny_training import tiny_config, write_telling_data
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
-from fer_prep.folds.folds import make_folds, write_folds
-from fer_prep.global_file.reader import GlobalFile
+from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.environment import choose_device
-from fer_train.results.run_folder import RunFolder, read_history
-from fer_train.studies.evaluate import Ensemble, evaluate
+from fer_train.inference.evaluate import Ensemble, evaluate
 from fer_train.training.cross_validate import FoldChoice, choose_folds, cross_validate
+from fer_train.training.run_folder import RunFolder, read_history
 
 LEARNING = {
     "training__epochs": 6,
@@ -74,7 +74,7 @@ def test_the_summary_follows_from_the_predictions(finished):
     run, summary, data = finished
     with (run.path / "predictions.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    with GlobalFile.open(data) as file:
+    with DatasetFile.open(data) as file:
         assert sorted(row["id"] for row in rows) == sorted(file.ids.tolist())
     for index, fold in enumerate(summary["folds"]):
         mine = [row for row in rows if row["fold"] == str(index)]
@@ -108,7 +108,7 @@ def test_the_headline_is_the_last_point_and_the_best_is_named_so(finished):
 def test_normalisation_knows_the_training_side_only(finished):
     run, _, data = finished
     folds = json.loads(run.folds_file.read_text())["folds"]
-    with GlobalFile.open(data) as file:
+    with DatasetFile.open(data) as file:
         sums = file.statistics(file.rows_of(folds[0]["train"]))
     stored = json.loads((run.fold(0) / "config.json").read_text())["normalisation"]
     assert stored["rgb_mean"] == pytest.approx((sums.rgb.mean / 255).tolist(), rel=1e-5)
@@ -128,7 +128,7 @@ def test_the_report_needs_no_other_file(finished):
 def test_folds_beside_the_data_are_taken_unless_another_number_is_wanted(tmp_path):
     path = write_telling_data(tmp_path / "global.h5", subjects=6)
     said = []
-    with GlobalFile.open(path) as data:
+    with DatasetFile.open(path) as data:
         write_folds(make_folds(data, folds=3, seed=9), tmp_path / "global.folds.json", data=data)
         assert choose_folds(data, folds=FoldChoice(), say=said.append).seed == 9
         assert choose_folds(data, folds=FoldChoice(number=3), say=said.append).seed == 9
@@ -140,16 +140,16 @@ def test_folds_beside_the_data_are_taken_unless_another_number_is_wanted(tmp_pat
 def test_a_manifest_of_other_data_is_refused(tmp_path):
     one = write_telling_data(tmp_path / "one.h5", subjects=6)
     other = write_telling_data(tmp_path / "other.h5", subjects=4)
-    with GlobalFile.open(one) as data:
+    with DatasetFile.open(one) as data:
         write_folds(make_folds(data, folds=2), tmp_path / "one.folds.json", data=data)
-    with GlobalFile.open(other) as data, pytest.raises(FoldsError, match="other data"):
+    with DatasetFile.open(other) as data, pytest.raises(FoldsError, match="other data"):
         choose_folds(data, folds=FoldChoice(manifest=tmp_path / "one.folds.json"), say=lambda text: None)
 
 
 def test_the_judges_of_new_people_read_expressions_too(finished, tmp_path):
     run, _, _ = finished
     other = write_telling_data(tmp_path / "other.h5", subjects=2, repeats=5)
-    with GlobalFile.open(other) as data:
+    with DatasetFile.open(other) as data:
         shared = set(data.ids.tolist()) & set(run.read_predictions().ids)
     assert shared  # the same ids: refused, because these could be the people trained on
     with pytest.raises(UsageError, match="people that were trained on by this run"):

@@ -5,14 +5,14 @@ import pytest
 import torch
 from tiny_training import tiny_config, untrained_run, write_telling_data
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.emotions import CLASS_SETS
 from fer_prep.errors import UsageError
-from fer_prep.global_file.reader import GlobalFile
-from fer_train.results.model_file import build_network, load_model
-from fer_train.results.run_folder import RunFolder
-from fer_train.results.trained_people import people_trained_on
+from fer_train.models.model_file import build_network, load_model
+from fer_train.models.trained_people import people_trained_on
 from fer_train.training.cross_validate import FoldChoice, cross_validate
 from fer_train.training.initial_weights import set_initial_weights
+from fer_train.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 SEVEN = CLASS_SETS["seven"]
@@ -20,7 +20,7 @@ SEVEN = CLASS_SETS["seven"]
 
 @pytest.fixture
 def data(tmp_path):
-    with GlobalFile.open(write_telling_data(tmp_path / "data.h5", subjects=8)) as file:
+    with DatasetFile.open(write_telling_data(tmp_path / "data.h5", subjects=8)) as file:
         yield file
 
 
@@ -99,7 +99,7 @@ def test_a_folder_without_a_network_is_refused(run, data, tmp_path):
 
 def test_a_fold_that_would_judge_them_is_refused_before_any_is_trained(run, tmp_path):
     other = write_telling_data(tmp_path / "other.h5", subjects=6)
-    with GlobalFile.open(other) as file:
+    with DatasetFile.open(other) as file:
         shared = people_trained_on(run.fold(0)).intersection(file.column("subject").tolist())
     assert shared, "the two files must share people for this test"
     config = tiny_config(model__weights=str(run.fold(0)), training__epochs=1)

@@ -14,11 +14,11 @@ from tiny_training import tiny_config, write_telling_data
 from training_programs import command, finish
 from waiting import wait_until
 
+from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import EngineError, FerError
-from fer_prep.global_file.reader import GlobalFile
-from fer_train.results.run_folder import RunFolder
 from fer_train.training.cross_validate import FoldChoice, cross_validate
 from fer_train.training.parallel_folds import shares_of_machine
+from fer_train.training.run_folder import RunFolder
 
 SAME = ("predictions.csv", "fold-0/history.csv", "fold-1/history.csv", "fold-0/model.safetensors",
         "fold-1/model.safetensors")  # fmt: skip
@@ -159,6 +159,6 @@ def test_data_is_read_once_for_all_folds(data, tmp_path):
     config = tiny_config(training__epochs=1)
     run = RunFolder.create(tmp_path / "run", config=config)
     cross_validate(data, config=config, folds=FoldChoice(number=3), run=run, progress=listen)
-    with GlobalFile.open(data) as file:
+    with DatasetFile.open(data) as file:
         assert file.n == 42
     assert opened.count("reading the dataset") == 1

@@ -15,10 +15,10 @@ from tiny_training import TINY, write_telling_data
 from torch import nn
 from training_programs import kill_after_checkpoints
 
-from fer_train.results.run_folder import RunFolder, read_history
 from fer_train.training.batch_statistics import SharedBatchStatistics
 from fer_train.training.checkpoint import load_checkpoint
 from fer_train.training.processes import own_parts, share_of_rows
+from fer_train.training.run_folder import RunFolder, read_history
 
 SETTINGS = TINY | {
     "model.dropout": 0.2,

@@ -1,0 +1,171 @@
+"""Findings about a machine that both ``doctor`` commands share: Python, packages, memory, disk; and how they look.
+
+Probes of libraries run in a process of their own: a broken one can take its process down with it.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import typer
+from rich.markup import escape
+
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json
+from fer_prep.cli.tables import print_table
+from fer_prep.free_memory import free_memory_bytes
+from fer_prep.resources import tested_versions
+
+PROBE_SECONDS: Final = 120
+MIN_FREE_DISK_GB: Final = 10.0
+"""The Global dataset is 4.1 GB; its prepared folders take about as much again."""
+MIN_WRITE_MB_PER_S: Final = 20.0
+"""Below it, writing the Global dataset takes minutes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnosis:
+    """One line of the doctor's table; ``mend`` is a command, empty where all is well."""
+
+    part: str
+    ok: bool
+    found: str
+    mend: str = ""
+    required: bool = True
+
+
+def python_version() -> Diagnosis:
+    """Python against the versions that the wheels of all parts exist for."""
+    ok = sys.version_info[:2] in {(3, 11), (3, 12)}
+    found = ".".join(map(str, sys.version_info[:3])) + ("" if ok else ", expected 3.11 or 3.12")
+    mend = "" if ok else "python3.12 -m venv .venv && .venv/bin/pip install 'fer-rgbd[all]'"
+    return Diagnosis(part="Python", ok=ok, found=found, mend=mend)
+
+
+def packages(names: Sequence[str], *, extra: str, required: bool = True) -> Iterator[Diagnosis]:
+    """Versions against those this release was tested with; ``extra`` brings what is missing."""
+    tested = tested_versions()
+    for name in names:
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            yield Diagnosis(
+                part=name,
+                ok=False,
+                found="not installed",
+                mend=f"{pip()} install 'fer-rgbd[{extra}]'",
+                required=required,
+            )
+            continue
+        wanted = tested.get(name.lower(), version)
+        same = version.partition("+")[0] == wanted.partition("+")[0]  # 2.6.0+cpu is 2.6.0
+        yield Diagnosis(
+            part=name,
+            ok=same,
+            found=version if same else f"{version}, tested with {wanted}",
+            mend="" if same else f"{pip()} install {name}=={wanted}",
+            required=False,
+        )
+
+
+def pip() -> str:
+    """The pip of this Python, as one types it here."""
+    return f"{Path(sys.executable).parent / 'pip'}" if sys.prefix != sys.base_prefix else "python3 -m pip"
+
+
+def run_python(code: str) -> tuple[bool, str]:
+    """Run code in a fresh interpreter; whether it succeeded, and the last line it said."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"no answer within {PROBE_SECONDS} s"
+    ok = done.returncode == 0
+    lines = (done.stdout if ok else done.stderr).strip().splitlines()
+    return ok, lines[-1] if lines else ("" if ok else f"ended with code {done.returncode}")
+
+
+def memory(*, needed_gb: float, needed_for: str, mend: str) -> Diagnosis:
+    """Memory that is free for this process, inside a container what its limit leaves."""
+    free_gb = free_memory_bytes() / 1e9
+    ok = free_gb > needed_gb
+    found = f"{free_gb:.1f} GB free {needed_for}"
+    return Diagnosis(part="memory", ok=ok, found=found, mend="" if ok else mend, required=False)
+
+
+def disk(folder: Path) -> Iterator[Diagnosis]:
+    """Room in a folder, and how fast it is written."""
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    enough = free_gb > MIN_FREE_DISK_GB
+    yield Diagnosis(
+        part="disk",
+        ok=enough,
+        found=f"{free_gb:.0f} GB free in {folder.resolve()}" + ("" if enough else f", {MIN_FREE_DISK_GB:.0f} advised"),
+        mend="" if enough else "df -h  # choose a disk with more room, and work there or name it with --out",
+        required=False,
+    )
+    try:
+        rate = _write_rate(folder)
+    except OSError as error:
+        mend = f"sudo chown -R \"$USER\" '{folder.resolve()}'"
+        yield Diagnosis(part="writing", ok=False, found=f"{folder.resolve()}: {error.strerror}", mend=mend)
+        return
+    fast = rate >= MIN_WRITE_MB_PER_S
+    yield Diagnosis(
+        part="writing",
+        ok=fast,
+        found=f"{rate:.0f} MB/s to {folder.resolve()}, synced",
+        mend="" if fast else "df -h  # choose a local disk, and name it with --out",
+        required=False,
+    )
+
+
+def _write_rate(folder: Path, *, megabytes: int = 32) -> float:
+    """MB/s of one synced sequential write."""
+    path = folder / f".fer-doctor-{os.getpid()}"
+    block = os.urandom(1 << 20)
+    start = time.perf_counter()
+    try:
+        with path.open("wb") as stream:
+            for _ in range(megabytes):
+                stream.write(block)
+            stream.flush()
+            os.fsync(stream.fileno())
+        return megabytes / (time.perf_counter() - start)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def show(findings: Sequence[Diagnosis], *, as_json: bool) -> None:
+    """Print the findings, the commands that mend below them in full, and exit with 1 if a required part fails."""
+    failed = [finding for finding in findings if not finding.ok]
+    if as_json:
+        print_json(findings)
+    else:
+        print_table(
+            "On this machine",
+            ("", "part", "found"),
+            [(_mark(f), f.part, f.found) for f in findings],
+        )
+        if failed:
+            console.print("\nTo mend it:")
+        for finding in failed:
+            if finding.mend:
+                console.print(f"  {escape(finding.part)}: [bold]{escape(finding.mend)}[/]", soft_wrap=True)
+    if any(finding.required for finding in failed):
+        raise typer.Exit(EXIT_DATA_WRONG)
+
+
+def _mark(finding: Diagnosis) -> str:
+    if finding.ok:
+        return "ok"
+    return "wrong" if finding.required else "could be better"

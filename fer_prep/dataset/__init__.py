@@ -1,0 +1,1 @@
+"""The HDF5 dataset file: its shape, reading it, writing it."""

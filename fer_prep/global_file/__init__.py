@@ -1,1 +1,0 @@
-"""The HDF5 contract ``fer-rgbd``: schema, reader, writer, shards."""

@@ -1,0 +1,160 @@
+"""A dataset as one web page that works from a file: no server, no network, quick at twelve thousand samples.
+
+Thumbnails are packed into atlases (256 samples a picture) that the browser decodes only when a sample of them comes
+into view; the grid is a canvas that draws what is visible.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.atomic_files import replacing
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.errors import UsageError
+from fer_prep.folds.splits import FoldManifest
+from fer_prep.inspection.statistics import emotions_of
+from fer_prep.progress import Progress, silent
+
+ATLAS_SIDE: Final = 16
+"""Thumbnails in a row and in a column of an atlas."""
+
+_PAGE: Final = Path(__file__).resolve().parent / "browse_page"
+_JPEG_QUALITY: Final = 82
+_POINTS: Final = ("left_eye", "right_eye", "nose_tip", "mouth_left", "mouth_right")
+
+
+def thumbnail_size(n: int) -> int:
+    """Pixels of a thumbnail, so that the page stays below about 40 MB: 160 for hundreds of samples, 56 for 12,000."""
+    for samples, size in ((600, 160), (2500, 96), (6000, 72)):
+        if n <= samples:
+            return size
+    return 56
+
+
+def write_page(
+    data: DatasetFile,
+    path: Path,
+    *,
+    manifest: FoldManifest | None = None,
+    thumbnail: int = 0,
+    progress: Progress = silent,
+) -> int:
+    """Write the page of ``data`` to ``path``, whole or not at all; return its size in bytes.
+
+    ``manifest`` adds the filter by validation fold. ``thumbnail`` is a size in pixels; 0 chooses one by the number
+    of samples.
+    """
+    size = min(thumbnail or thumbnail_size(data.n), data.height)
+    if path.is_dir():
+        raise UsageError("--out must be a file; this is a folder", path=path)
+    before, after = (_PAGE / "page.html").read_text(encoding="utf-8").split("<!-- data -->")
+    with replacing(path) as part, part.open("w", encoding="utf-8") as page:
+        page.write(_fill(before, data))
+        page.write(_script("samples", json.dumps(page_data(data, manifest=manifest, thumbnail=size))))
+        for kind, number, picture in _atlases(data, size=size, progress=progress):
+            page.write(_script(f"{kind}-{number}", base64.b64encode(picture).decode()))
+        page.write(_fill(after, data))
+    return path.stat().st_size
+
+
+def _fill(template: str, data: DatasetFile) -> str:
+    """Put style, program and title where the template names them."""
+    return (
+        template.replace("/* style */", (_PAGE / "page.css").read_text(encoding="utf-8"))
+        .replace("/* program */", (_PAGE / "page.js").read_text(encoding="utf-8"))
+        .replace("{title}", html.escape(data.path.name))
+    )
+
+
+def _script(identifier: str, content: str) -> str:
+    """An inert data block: parsed as text, decoded by the program when needed."""
+    # "<" occurs in JSON strings only, and never in base64: no text can end the block early
+    inert = content.replace("<", "\\u003c")
+    return f'<script type="text/plain" id="{identifier}">{inert}</script>\n'
+
+
+def page_data(data: DatasetFile, *, manifest: FoldManifest | None, thumbnail: int) -> dict[str, Any]:
+    """Everything the page knows besides pixels, JSON-able: one list a column, in row order."""
+    columns = {name: _jsonable(data.column(name)) for name in data.column_names() if name != "label"}
+    columns["class"] = emotions_of(data).tolist()
+    columns["fold"] = _fold_of(data, manifest)
+    return {
+        "file": data.path.name,
+        "digest": data.digest,
+        "classes": list(data.classes),
+        "size": data.height,
+        "thumbnail": thumbnail,
+        "atlas_side": ATLAS_SIDE,
+        "points": [name for name in _POINTS if name in columns],
+        "protocol": manifest.protocol if manifest else "",
+        "columns": columns,
+    }
+
+
+def _jsonable(values: np.ndarray) -> list[Any]:
+    """Numbers rounded to what a person reads; NaN, which JSON does not have, as null."""
+    if values.dtype.kind != "f":
+        return values.tolist()
+    rounded = np.round(values.astype(np.float64), 3)
+    listed = rounded.astype(object)
+    listed[~np.isfinite(rounded)] = None
+    return listed.tolist()
+
+
+def _fold_of(data: DatasetFile, manifest: FoldManifest | None) -> list[str]:
+    """The first fold that validates each sample, as text; empty where none does."""
+    first: dict[str, str] = {}
+    for number, fold in enumerate(manifest.folds if manifest else ()):
+        for name in fold.val:
+            first.setdefault(name, str(number))
+    return [first.get(name, "") for name in data.ids.tolist()]
+
+
+def _atlases(data: DatasetFile, *, size: int, progress: Progress) -> Iterator[tuple[str, int, bytes]]:
+    """JPEG atlases: (``rgb`` or ``depth``, number, bytes), a block of samples at a time."""
+    per_atlas = ATLAS_SIDE * ATLAS_SIDE
+    with progress("drawing thumbnails", total=data.n) as advance:
+        for number in range(math.ceil(data.n / per_atlas)):
+            rows = np.arange(number * per_atlas, min((number + 1) * per_atlas, data.n))
+            yield "rgb", number, _pack([_small(rgb, size) for rgb in data.read_rgb(rows)], size)
+            yield "depth", number, _pack([depth_picture(depth, size=size) for depth in data.read_depth(rows)], size)
+            advance(len(rows))
+
+
+def _pack(pictures: list[NDArray[np.uint8]], size: int) -> bytes:
+    """One JPEG of the pictures (size, size, 3) sRGB, row by row."""
+    lines = math.ceil(len(pictures) / ATLAS_SIDE)
+    atlas = np.zeros((lines * size, ATLAS_SIDE * size, 3), np.uint8)
+    for place, picture in enumerate(pictures):
+        y, x = divmod(place, ATLAS_SIDE)
+        atlas[y * size : (y + 1) * size, x * size : (x + 1) * size] = picture
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(atlas, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return encoded[1].tobytes()
+
+
+def _small(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+
+
+def depth_picture(depth: NDArray[np.uint16], *, size: int) -> NDArray[np.uint8]:
+    """(size, size, 3) sRGB of stored depth: near is bright, far dark, no data grey; contrast of each picture's own."""
+    small = cv2.resize(depth, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    valid = small > 0
+    if not valid.any():
+        return np.full((size, size, 3), 90, np.uint8)
+    near, far = np.percentile(small[valid], [1, 99])
+    level = np.clip((far - small.astype(np.float32)) / max(far - near, 1), 0, 1)
+    coloured = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    picture = cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)
+    picture[~valid] = 90
+    return picture  # type: ignore[return-value]

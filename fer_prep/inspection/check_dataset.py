@@ -1,0 +1,160 @@
+"""Checks of an HDF5 dataset: is it whole, is it what its digests say, and what should its user know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.schema import STATISTICS
+from fer_prep.dataset.writer import pixel_statistics
+from fer_prep.digests import data_digest, pixel_digest
+from fer_prep.emotions import EMOTIONS, LABEL_SOURCES
+from fer_prep.errors import DatasetFileError
+from fer_prep.findings import CheckReport
+from fer_prep.inspection.confounding import describe_confounding
+from fer_prep.inspection.near_duplicates import fingerprint, near_duplicates
+from fer_prep.progress import Progress, silent
+
+LOW_COVERAGE: Final = 0.05
+"""A face with depth on a smaller share of its pixels than this is hardly one."""
+
+
+def check_dataset(path: Path, *, deep: bool = False, progress: Progress = silent) -> CheckReport:
+    """Schema, labels, digests, ranges, classes, confounding; with ``deep`` every pixel and near-duplicates."""
+    report = CheckReport(path=str(path), kind="dataset")
+    try:
+        data = DatasetFile.open(path)
+    except DatasetFileError as error:
+        if not path.is_file():
+            raise
+        report.add("error", "schema", error.message + (f" ({error.hint})" if error.hint else ""))
+        return report
+    with data:
+        report.add("ok", "schema", f"{data.n} samples of {data.width}×{data.height}, written by {data.created_by}")
+        check_table(data, report)
+        check_coverage(data, report)
+        if data.labels.max(initial=0) < len(data.classes):
+            describe_confounding(data, report)
+        if deep:
+            check_pixels(data, report, progress=progress)
+        else:
+            report.add("note", "pixels", "not read; --deep compares every byte with its digest")
+    return report
+
+
+def check_table(data: DatasetFile, report: CheckReport) -> None:
+    """Ids, names and labels are those of the contract, and the file's digest is that of its rows."""
+    ids, labels = data.ids, data.labels
+    problems = 0
+    for what, wrong in (
+        ("ids", _doubles(ids.tolist())),
+        ("ids", tuple(ids[1:][ids[1:] < ids[:-1]].tolist())),
+        ("names", _misnamed(data)),
+        ("labels", tuple(ids[labels >= len(data.classes)].tolist())),
+        ("label source", tuple(ids[~np.isin(data.column("label_source"), LABEL_SOURCES)].tolist())),
+        ("intensity", tuple(ids[data.column("intensity") > 4].tolist())),
+    ):
+        if wrong:
+            problems += 1
+            report.add("error", what, f"{len(wrong)} samples are not as the format says", wrong)
+    if list(data.classes) != [name for name in EMOTIONS if name in data.classes]:
+        problems += 1
+        report.add("error", "classes", f"{', '.join(data.classes)}: unknown, or not in label order")
+    if data_digest(data.column("digest"), labels) != data.digest:
+        problems += 1
+        report.add("error", "digest", "the rows are not those the file was written with")
+    if not problems:
+        report.add("ok", "table", f"{len(set(data.column('subject')))} subjects; ids, labels and digest fit")
+    counts = Counter(labels.tolist())
+    absent = [name for label, name in enumerate(data.classes) if not counts[label]]
+    if absent:
+        report.add("warning", "classes", f"no sample of {', '.join(absent)}")
+    _check_identical(data, report)
+
+
+def _doubles(values: list[str]) -> tuple[str, ...]:
+    return tuple(sorted(name for name, count in Counter(values).items() if count > 1))
+
+
+def _misnamed(data: DatasetFile) -> tuple[str, ...]:
+    """Ids and subjects that do not begin with their dataset's name."""
+    return tuple(
+        name
+        for name, subject, dataset in zip(data.ids, data.column("subject"), data.column("dataset"), strict=True)
+        if not (name.startswith(f"{dataset}/") and subject.startswith(f"{dataset}:"))
+    )
+
+
+def _check_identical(data: DatasetFile, report: CheckReport) -> None:
+    """The same pixels twice: harmless under one label of one person, wrong otherwise."""
+    first: dict[str, int] = {}
+    subjects, labels = data.column("subject"), data.labels
+    pairs: dict[str, list[str]] = {"error": [], "warning": []}
+    for row, digest in enumerate(data.column("digest").tolist()):
+        other = first.setdefault(digest, row)
+        if other != row:
+            contradict = subjects[row] != subjects[other] or labels[row] != labels[other]
+            pairs["error" if contradict else "warning"].append(f"{data.ids[other]} = {data.ids[row]}")
+    if pairs["error"]:
+        text = f"{len(pairs['error'])} pairs of equal pixels under different subjects or labels"
+        report.add("error", "duplicates", text, tuple(pairs["error"]))
+    if pairs["warning"]:
+        report.add("warning", "duplicates", f"{len(pairs['warning'])} pairs of equal samples", tuple(pairs["warning"]))
+
+
+def check_coverage(data: DatasetFile, report: CheckReport) -> None:
+    """Depth is there, and the eyes are inside the picture."""
+    valid, pixels = data.statistic("valid_pixels"), data.statistic("pixels")
+    coverage = valid / np.maximum(pixels, 1)
+    without, low = data.ids[valid == 0], data.ids[(valid > 0) & (coverage < LOW_COVERAGE)]
+    if len(without):
+        report.add("warning", "depth", f"{len(without)} samples without any depth", tuple(without.tolist()))
+    if len(low):
+        text = f"{len(low)} samples with depth on less than {LOW_COVERAGE:.0%} of the picture"
+        report.add("warning", "depth", text, tuple(low.tolist()))
+    eyes = np.stack([data.column("left_eye"), data.column("right_eye")], axis=1)
+    outside = ((eyes < 0) | (eyes > [data.width, data.height])).any(axis=(1, 2))
+    if outside.any():
+        ids = tuple(data.ids[outside].tolist())
+        report.add("warning", "eyes", f"{len(ids)} samples with an eye outside the picture", ids)
+    report.add("ok", "coverage", f"depth on {coverage.mean():.0%} of the pixels, {coverage.min():.0%} at least")
+
+
+def check_pixels(data: DatasetFile, report: CheckReport, *, progress: Progress = silent) -> None:
+    """Read every byte: digests, statistics, and pictures that are nearly the same under different subjects."""
+    digests, flipped, miscounted = data.column("digest"), list[str](), list[str]()
+    prints: list[NDArray[np.float32]] = []
+    with progress("reading every pixel", total=data.n) as advance:
+        for row in range(data.n):
+            try:
+                rgb, depth = data.read_rgb([row])[0], data.read_depth([row])[0]
+            except DatasetFileError as error:
+                flipped.append(f"{data.ids[row]} ({error.message})")
+                prints.append(np.zeros_like(prints[0]) if prints else fingerprint(np.zeros((32, 32, 3), np.uint8)))
+                continue
+            if pixel_digest(rgb, depth) != digests[row]:
+                flipped.append(str(data.ids[row]))
+            elif any(
+                (data.statistic(name)[row] != value).any() for name, value in pixel_statistics(rgb, depth).items()
+            ):
+                miscounted.append(str(data.ids[row]))
+            prints.append(fingerprint(rgb))
+            advance(1)
+    if flipped:
+        report.add("error", "pixels", f"{len(flipped)} samples are damaged: digest does not fit", tuple(flipped))
+    if miscounted:
+        text = f"{len(miscounted)} samples whose {len(STATISTICS)} sums are not those of their pixels"
+        report.add("error", "statistics", text, tuple(miscounted))
+    if not flipped and not miscounted:
+        report.add("ok", "pixels", "every sample has the pixels and sums it was written with")
+    subjects, ids = data.column("subject"), data.ids
+    pairs = [(a, b) for a, b in near_duplicates(np.stack(prints)) if subjects[a] != subjects[b]]
+    if pairs:
+        named = tuple(f"{ids[a]} ~ {ids[b]}" for a, b in pairs)
+        text = f"{len(pairs)} pairs of nearly equal pictures under different subjects: one person twice?"
+        report.add("warning", "near-duplicates", text, named)

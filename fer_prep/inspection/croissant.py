@@ -1,0 +1,140 @@
+"""A dataset described in Croissant 1.0 (JSON-LD, MLCommons), so that catalogues and loaders can read what it is."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.schema import FORMAT_VERSION
+from fer_prep.dataset.shards import listed_shards
+from fer_prep.dataset_manifest import DatasetManifest
+from fer_prep.digests import settings_digest
+from fer_prep.samples_table import COLUMNS
+
+CONTEXT: Final[dict[str, Any]] = {
+    # the context that the Croissant 1.0 specification prescribes, literally
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "citeAs": "cr:citeAs",
+    "column": "cr:column",
+    "conformsTo": "dct:conformsTo",
+    "cr": "http://mlcommons.org/croissant/",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "dct": "http://purl.org/dc/terms/",
+    "equivalentProperty": "cr:equivalentProperty",
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "extract": "cr:extract",
+    "field": "cr:field",
+    "fileObject": "cr:fileObject",
+    "fileProperty": "cr:fileProperty",
+    "fileSet": "cr:fileSet",
+    "format": "cr:format",
+    "includes": "cr:includes",
+    "isLiveDataset": "cr:isLiveDataset",
+    "jsonPath": "cr:jsonPath",
+    "key": "cr:key",
+    "md5": "cr:md5",
+    "parentField": "cr:parentField",
+    "path": "cr:path",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "recordSet": "cr:recordSet",
+    "references": "cr:references",
+    "regex": "cr:regex",
+    "repeated": "cr:repeated",
+    "replace": "cr:replace",
+    "samplingRate": "cr:samplingRate",
+    "sc": "https://schema.org/",
+    "separator": "cr:separator",
+    "source": "cr:source",
+    "subField": "cr:subField",
+    "transform": "cr:transform",
+}
+
+_TYPES: Final = {"str": "sc:Text", "u1": "sc:Integer", "u4": "sc:Integer", "f4": "sc:Float"}
+
+
+def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | None]) -> dict[str, Any]:
+    """The JSON-LD object. Croissant knows tables and no HDF5 yet: a field's ``column`` is its path in the file."""
+    known = [manifest for manifest in manifests.values() if manifest is not None]
+    terms = {f"{manifest.title}: {manifest.licence.get('terms', 'unknown')}" for manifest in known}
+    emotions = [{"classes/label": label, "classes/emotion": name} for label, name in enumerate(data.classes)]
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.0",
+        "name": data.path.stem,
+        "description": f"{data.n} registered RGB-D pictures of facial expressions from {', '.join(manifests)}",
+        "version": f"{FORMAT_VERSION}.0.0+{data.digest}.{settings_digest(data.settings)[:8]}",
+        "license": sorted(terms) or ["unknown"],
+        "citeAs": " ".join(sorted(manifest.citation.get("text", "") for manifest in known)),
+        "creator": {"@type": "Organization", "name": data.created_by},
+        "isLiveDataset": False,
+        "distribution": [
+            _file(path) for path in (data.path, *(data.path.parent / name for name in listed_shards(data.path)))
+        ],
+        "recordSet": [
+            {
+                "@type": "cr:RecordSet",
+                "@id": "classes",
+                "name": "classes",
+                "dataType": "sc:Enumeration",
+                "key": {"@id": "classes/label"},
+                "field": [_field("classes/label", "sc:Integer"), _field("classes/emotion", "sc:Text")],
+                "data": emotions,
+            },
+            {
+                "@type": "cr:RecordSet",
+                "@id": "samples",
+                "name": "samples",
+                "key": {"@id": "samples/id"},
+                "field": _sample_fields(data),
+            },
+        ],
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    with path.open("rb") as stream:
+        check_sum = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "@type": "cr:FileObject",
+        "@id": path.name,
+        "name": path.name,
+        "contentUrl": path.name,
+        "encodingFormat": "application/x-hdf5",
+        "contentSize": f"{path.stat().st_size} B",
+        "sha256": check_sum,
+    }
+
+
+def _sample_fields(data: DatasetFile) -> list[dict[str, Any]]:
+    size = f"{data.height}, {data.width}"
+    rgb = _field("samples/rgb", "sc:ImageObject", f"({size}, 3) uint8 sRGB")
+    depth = _field("samples/depth", "sc:ImageObject", f"({size}) uint16, 0 is no data, larger is farther")
+    fields = [_stored(rgb, data, "rgb"), _stored(depth, data, "depth")]
+    present = set(data.column_names())
+    for column in COLUMNS:
+        if column.name in present:
+            about = _field(f"samples/{column.name}", _TYPES[column.kind], "x, y" if column.width == 2 else "")
+            stored = _stored(about, data, f"samples/{column.name}")
+            fields.append({**stored, "repeated": True} if column.width == 2 else stored)
+    return fields
+
+
+def _field(identifier: str, data_type: str, description: str = "") -> dict[str, Any]:
+    return {
+        "@type": "cr:Field",
+        "@id": identifier,
+        "name": identifier.split("/")[1],
+        "dataType": data_type,
+        **({"description": description} if description else {}),
+    }
+
+
+def _stored(field: dict[str, Any], data: DatasetFile, path: str) -> dict[str, Any]:
+    """A field with the place of its values: the dataset at ``path`` of the HDF5 file."""
+    return {**field, "source": {"fileObject": {"@id": data.path.name}, "extract": {"column": path}}}

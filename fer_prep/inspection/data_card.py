@@ -1,0 +1,133 @@
+"""The data card beside a dataset: what it is made of and on whose terms, for people and for machines.
+
+Everything in it is read from the dataset file and from ``manifests/``; equal datasets get equal cards.
+The machine's form is Croissant JSON-LD (see ``croissant``).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from fer_prep.atomic_files import write_atomically
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset_manifest import DatasetManifest, load_manifest
+from fer_prep.errors import FoldsError, UsageError
+from fer_prep.findings import CheckReport
+from fer_prep.folds.default import folds_path
+from fer_prep.folds.splits import read_folds
+from fer_prep.inspection.confounding import describe_confounding
+from fer_prep.inspection.croissant import croissant
+from fer_prep.inspection.statistics import crosstab, subjects_table
+
+
+def card_paths(dataset: Path) -> tuple[Path, Path]:
+    """``global.card.md`` and ``global.croissant.json`` beside ``global.h5``."""
+    return dataset.with_name(f"{dataset.stem}.card.md"), dataset.with_name(f"{dataset.stem}.croissant.json")
+
+
+def write_data_card(dataset: Path) -> list[Path]:
+    """Write both cards beside ``dataset``; return their paths."""
+    markdown, machine = card_paths(dataset)
+    with DatasetFile.open(dataset) as data:
+        manifests = known_manifests(data)
+        write_atomically(markdown, content=card_text(data, manifests=manifests))
+        description = croissant(data, manifests=manifests)
+        write_atomically(machine, content=json.dumps(description, indent=2, ensure_ascii=False) + "\n")
+    return [markdown, machine]
+
+
+def known_manifests(data: DatasetFile) -> dict[str, DatasetManifest | None]:
+    """Dataset name → its manifest, None for a dataset that this installation knows nothing of."""
+    manifests: dict[str, DatasetManifest | None] = {}
+    for name in sorted(set(data.column("dataset").tolist())):
+        try:
+            manifests[name] = load_manifest(name)
+        except UsageError:
+            manifests[name] = None
+    return manifests
+
+
+def card_text(data: DatasetFile, *, manifests: dict[str, DatasetManifest | None]) -> str:
+    """The card for people, as Markdown."""
+    parts = [
+        f"# {data.path.name}",
+        f"{data.n} registered RGB-D pictures of {len(set(data.column('subject').tolist()))} people showing "
+        f"{len(data.classes)} expressions, {data.width} × {data.height} pixels, "
+        f"depth in steps of {data.depth_unit_mm} mm. Digest `{data.digest}`, written by {data.created_by}.",
+        "## Sources, licences, citations",
+        *(_source(name, manifest) for name, manifest in manifests.items()),
+        "## Samples",
+        _crosstab(data, "dataset"),
+        _table(
+            ["dataset", "subjects", "female", "male", "unknown", "samples", "per subject: fewest / median / most"],
+            subjects_table(data),
+        ),
+        "By how the label was come by:",
+        _crosstab(data, "label_source"),
+        "## Known biases",
+        _bullets(biases(data)),
+        "## Folds",
+        _folds(data),
+        "## How it was made",
+        "```json\n" + json.dumps(data.settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def biases(data: DatasetFile) -> list[str]:
+    """What a user should know before trusting a number, each with its figures."""
+    found: list[str] = []
+    report = CheckReport(path=str(data.path), kind="dataset")
+    describe_confounding(data, report)
+    for finding in report.findings:
+        found += [finding.text[:1].upper() + finding.text[1:] + ".", *(f"{item}." for item in finding.items)]
+    _, counts = crosstab(data, "dataset")
+    totals = {emotion: sum(numbers) for emotion, numbers in counts.items()}
+    most, least = max(totals, key=lambda name: totals[name]), min(totals, key=lambda name: totals[name])
+    if totals[most] > totals[least]:
+        found.append(f"Classes are uneven: {totals[most]} of {most}, {totals[least]} of {least}.")
+    sources, _ = crosstab(data, "label_source")
+    if len(sources) > 1:
+        found.append(f"Labels of different kinds are mixed ({', '.join(sources)}): they do not mean the same.")
+    found += [f"{row[0]}: {row[2]} women, {row[3]} men." for row in subjects_table(data) if row[2] != row[3]]
+    return found
+
+
+def _source(name: str, manifest: DatasetManifest | None) -> str:
+    if manifest is None:
+        return f"**{name}**: no manifest; its licence and citation are for its owner to say."
+    licence, citation = manifest.licence, manifest.citation
+    lines = [f"**{manifest.title}** (`{name}`)", f"- licence: {licence.get('terms', 'unknown')}"]
+    lines += [f"- {key}: {licence[key]}" for key in ("apply", "page") if licence.get(key)]
+    doi = f" doi:{citation['doi']}" if citation.get("doi") else ""
+    lines.append(f"- cite: {citation.get('text', 'unknown')}{doi}")
+    return "\n".join(lines)
+
+
+def _folds(data: DatasetFile) -> str:
+    path = folds_path(data.path)
+    if not path.is_file():
+        return "No fold manifest lies beside the dataset."
+    try:
+        manifest = read_folds(path, data=data)
+    except FoldsError as error:
+        return f"`{path.name}` does not fit: {error.message}"
+    sizes = ", ".join(str(len(fold.val)) for fold in manifest.folds)
+    return f"`{path.name}`: {manifest.protocol}, seed {manifest.seed}, validation sets of {sizes} samples."
+
+
+def _crosstab(data: DatasetFile, column: str) -> str:
+    names, counts = crosstab(data, column)
+    totals = [sum(numbers) for numbers in zip(*counts.values(), strict=True)]
+    rows = [[emotion, *numbers, sum(numbers)] for emotion, numbers in [*counts.items(), ("all", totals)]]
+    return _table(["class", *(name or "unknown" for name in names), "all"], rows)
+
+
+def _table(header: list[str], rows: list[list[object]] | list[list[int | str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _bullets(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)

@@ -1,0 +1,202 @@
+"""What a dataset holds: counts by everything it can be counted by, measures of its geometry, and what stands out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.inspection.confounding import CORPORA
+from fer_prep.progress import Progress, silent
+
+COUNTED: Final = ("dataset", "emotion", "label_source", "action_unit", "intensity", "gender", "ethnicity")
+"""The columns of ``counts_csv`` before the numbers."""
+
+OUTLIER_SCORE: Final = 6.0
+"""Samples so many robust standard deviations from their dataset's median stand out."""
+
+_BLOCK: Final = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """One number of every sample."""
+
+    name: str
+    unit: str
+    values: NDArray[np.float64]
+    """(N,), NaN where unknown."""
+
+
+def emotions_of(data: DatasetFile) -> NDArray[np.str_]:
+    """(N,) the emotion name of every sample."""
+    return np.array(data.classes)[data.labels]
+
+
+def crosstab(data: DatasetFile, column: str) -> tuple[list[str], dict[str, list[int]]]:
+    """Samples of each class by the values of a column, or by ``corpus``: the values in order, and class → counts."""
+    values = corpora_of(data) if column == "corpus" else data.column(column).astype(str)
+    names = sorted(set(values.tolist()))
+    emotions = emotions_of(data)
+    return names, {
+        emotion: [int(((values == name) & (emotions == emotion)).sum()) for name in names] for emotion in data.classes
+    }
+
+
+def subjects_table(data: DatasetFile) -> list[list[object]]:
+    """One row a dataset: name, subjects, female, male, unknown, samples, samples a subject (fewest, median, most)."""
+    rows: list[list[object]] = []
+    datasets, subjects, genders = data.column("dataset"), data.column("subject"), data.column("gender")
+    for dataset in np.unique(datasets):
+        of = datasets == dataset
+        per_subject = sorted(Counter(subjects[of].tolist()).values())
+        gender = dict(zip(subjects[of], genders[of], strict=True))
+        signs = Counter(str(sign)[:1].upper() for sign in gender.values())
+        middle = per_subject[len(per_subject) // 2]
+        spread = f"{per_subject[0]} / {middle} / {per_subject[-1]}"
+        rows.append([str(dataset), len(per_subject), signs["F"], signs["M"], signs[""], int(of.sum()), spread])
+    return rows
+
+
+def counts_csv(data: DatasetFile) -> str:
+    """Samples and subjects for every combination of ``COUNTED`` that occurs, as CSV."""
+    columns = [emotions_of(data) if name == "emotion" else data.column(name).astype(str) for name in COUNTED]
+    samples: Counter[tuple[str, ...]] = Counter()
+    subjects: dict[tuple[str, ...], set[str]] = {}
+    for *key, subject in zip(*columns, data.column("subject"), strict=True):
+        combination = tuple(str(value) for value in key)
+        samples[combination] += 1
+        subjects.setdefault(combination, set()).add(str(subject))
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*COUNTED, "samples", "subjects"])
+    writer.writerows([*key, count, len(subjects[key])] for key, count in sorted(samples.items()))
+    return stream.getvalue()
+
+
+def measures(data: DatasetFile, *, progress: Progress = silent) -> list[Measure]:
+    """Coverage, depth range, eye distance and roll of every sample; reads all depth (not the colours)."""
+    coverage = data.statistic("valid_pixels") / np.maximum(data.statistic("pixels"), 1)
+    eyes = data.column("left_eye").astype(np.float64) - data.column("right_eye")
+    distance = np.hypot(eyes[:, 0], eyes[:, 1])
+    return [
+        Measure(name="depth coverage", unit="%", values=100 * coverage),
+        Measure(name="depth range", unit="mm", values=_depth_range_mm(data, progress)),
+        Measure(name="eye distance", unit="px", values=distance),
+        Measure(name="eye distance", unit="mm", values=distance * data.column("mm_per_pixel")),
+        Measure(name="roll removed", unit="°", values=data.column("roll_degrees").astype(np.float64)),
+    ]
+
+
+def _depth_range_mm(data: DatasetFile, progress: Progress) -> NDArray[np.float64]:
+    """(N,) farthest minus nearest valid depth; NaN without any."""
+    ranges = np.full(data.n, np.nan)
+    with progress("reading depth", total=data.n) as advance:
+        for start in range(0, data.n, _BLOCK):
+            rows = np.arange(start, min(start + _BLOCK, data.n))
+            depth = data.read_depth(rows).reshape(len(rows), -1)
+            farthest = depth.max(axis=1).astype(np.float64)
+            nearest = np.where(depth > 0, depth, np.iinfo(np.uint16).max).min(axis=1)
+            ranges[rows] = np.where(farthest > 0, (farthest - nearest) * data.depth_unit_mm, np.nan)
+            advance(len(rows))
+    return ranges
+
+
+def measures_table(data: DatasetFile, found: Sequence[Measure]) -> list[list[object]]:
+    """One row a measure and dataset where it is known: 5 %, median and 95 % of the samples."""
+    rows: list[list[object]] = []
+    datasets = data.column("dataset")
+    for measure in found:
+        for dataset in np.unique(datasets):
+            values = measure.values[(datasets == dataset) & np.isfinite(measure.values)]
+            if len(values):
+                low, middle, high = np.percentile(values, [5, 50, 95])
+                name = f"{measure.name} ({measure.unit})"
+                rows.append([name, str(dataset), f"{low:.1f}", f"{middle:.1f}", f"{high:.1f}", len(values)])
+    return rows
+
+
+def outliers(data: DatasetFile, found: Sequence[Measure]) -> list[list[object]]:
+    """Samples far from the median of their dataset: id, measure, value, median; the farthest first.
+
+    Far is ``OUTLIER_SCORE`` times 1.4826 · median absolute deviation (Rousseeuw & Croux 1993), which for normal
+    values is the standard deviation.
+    """
+    scored: list[tuple[float, list[object]]] = []
+    datasets, ids = data.column("dataset"), data.ids
+    for measure in found:
+        for dataset in np.unique(datasets):
+            rows = np.flatnonzero((datasets == dataset) & np.isfinite(measure.values))
+            if len(rows) < 10:
+                continue
+            values = measure.values[rows]
+            median = float(np.median(values))
+            spread = 1.4826 * float(np.median(np.abs(values - median)))
+            if spread == 0:
+                continue
+            scores = np.abs(values - median) / spread
+            for row, score in zip(rows[scores > OUTLIER_SCORE], scores[scores > OUTLIER_SCORE], strict=True):
+                shown = f"{measure.values[row]:.1f} {measure.unit}"
+                line = [str(ids[row]), measure.name, shown, f"{median:.1f} {measure.unit}"]
+                scored.append((float(score), [*line]))
+    return [line for _, line in sorted(scored, key=lambda entry: (-entry[0], str(entry[1])))]
+
+
+def panels_of(data: DatasetFile) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Title and samples (N,) of each picture of classes: every dataset, corpora of several datasets, all together."""
+    datasets, corpora = data.column("dataset"), corpora_of(data)
+    panels = [(str(name), datasets == name) for name in np.unique(datasets)]
+    panels += [(str(name), corpora == name) for name in np.unique(corpora) if name not in datasets]
+    several = len(np.unique(corpora)) > 1
+    return [*panels, ("all datasets", np.ones(data.n, bool))] if several else panels
+
+
+def corpora_of(data: DatasetFile) -> NDArray[np.str_]:
+    """(N,) the corpus of every sample: its dataset, or the name of the several that are one where all are there."""
+    datasets = data.column("dataset").astype(str)
+    corpora = np.array([CORPORA.get(name, name) for name in datasets.tolist()])
+    alone = [name for name in np.unique(corpora) if len(np.unique(datasets[corpora == name])) == 1]
+    return np.where(np.isin(corpora, alone), datasets, corpora)
+
+
+def draw_distributions(data: DatasetFile) -> bytes:
+    """PNG: samples of each class, one panel for each of ``panels_of``, bars split by label source."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    emotions, sources = emotions_of(data), data.column("label_source")
+    panels = panels_of(data)
+    columns = min(3, len(panels))
+    lines = -(-len(panels) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout="constrained")
+    source_names = sorted(set(sources.tolist()))
+    for number, (title, of) in enumerate(panels):
+        axes = figure.add_subplot(lines, columns, number + 1)
+        bottom = np.zeros(len(data.classes))
+        for name in source_names:
+            counts = np.array([((emotions == emotion) & of & (sources == name)).sum() for emotion in data.classes])
+            axes.bar(data.classes, counts, bottom=bottom, label=name, width=0.75)
+            bottom += counts
+        for position, total in enumerate(bottom.astype(int)):
+            axes.annotate(str(total), (position, total), ha="center", va="bottom", fontsize=8)
+        axes.set_title(f"{title}: {of.sum()} samples", fontsize=10)
+        axes.tick_params(axis="x", rotation=40, labelsize=8)
+        axes.set_ylim(0, 1.12 * max(1, bottom.max()))
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.spines[["top", "right"]].set_visible(False)
+    if len(source_names) > 1:
+        # beside the panels: inside one it would lie on bars
+        bars, names = figure.axes[0].get_legend_handles_labels()
+        figure.legend(bars, names, loc="outside lower center", ncols=len(names), frameon=False, title="label source")
+    stream = io.BytesIO()
+    # no date and no software version in the file: equal data, equal bytes
+    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
+    return stream.getvalue()

@@ -1,0 +1,1 @@
+"""Questions asked of trained runs, and searches over settings."""

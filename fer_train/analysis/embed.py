@@ -1,0 +1,168 @@
+"""The feature space drawn in the plane: t-SNE of what the classifier sees (thesis, Figures 3.11 and 3.13).
+
+Features are those of samples that the network had not trained on. Every fold has its own network and so its own space:
+folds are never mixed in one picture. How well classes are apart is also said in numbers, of the features themselves,
+because t-SNE keeps neighbours, not distances (van der Maaten, Hinton 2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.manifold import TSNE
+from sklearn.metrics import silhouette_score
+
+from fer_prep.atomic_files import write_atomically
+from fer_prep.errors import UsageError
+from fer_train.inference.trained_run import TrainedRun
+from fer_train.report.figures import GREY, save_figure
+from fer_train.training.run_folder import RunFolder, to_csv
+
+COLOURS: Final = ("#d62728", "#2ca02c", "#9467bd", "#f2b701", "#7f7f7f", "#1f77b4", "#ff7f0e")
+"""By the order of the classes."""
+
+
+FEWEST_SAMPLES: Final = 5
+CROWDED: Final = 200
+"""More points than these in a panel are drawn small."""
+FRAME: Final = "#d4d8dd"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """The judged samples of one fold at one point of its training."""
+
+    fold: int
+    epoch: int | None
+    """None: the network that the run kept."""
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    """(n,)."""
+    places: NDArray[np.float64]
+    """(n, 2), t-SNE."""
+    silhouette: float
+    """Mean silhouette of the true classes in the feature space, −1 to 1 (Rousseeuw 1987)."""
+    separation: float
+    """Scatter between the class means over scatter within the classes, of the features (Fisher 1936)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """Feature vectors of the judged samples of one fold."""
+
+    fold: int
+    epoch: int | None
+    ids: tuple[str, ...]
+    labels: NDArray[np.int64]
+    """(n,)."""
+    values: NDArray[np.float32]
+    """(n, D)."""
+
+
+def kept_features(trained: TrainedRun, index: int, *, limit: int | None = None) -> Features:
+    """What the kept network of fold ``index`` makes of the samples that the fold judged, or of ``limit`` of them."""
+    fold = trained.fold(index)
+    ids = fold.val
+    if limit is not None and len(ids) > limit:
+        ids = tuple(ids[place] for place in np.linspace(0, len(ids) - 1, limit).round().astype(int))
+    values, labels = list[torch.Tensor](), list[torch.Tensor]()
+    with torch.no_grad():
+        for rgb, depth, truth in fold.inputs(ids):
+            values.append(fold.network(rgb, depth).features.float().cpu())
+            labels.append(truth.cpu())
+    return Features(
+        fold=index,
+        epoch=None,
+        ids=ids,
+        labels=torch.cat(labels).numpy(),
+        values=torch.cat(values).numpy(),
+    )
+
+
+def can_be_embedded(features: Features) -> bool:
+    """True where there are enough samples to draw, of two classes or more but not of one each."""
+    return len(features.values) >= FEWEST_SAMPLES and 2 <= len(np.unique(features.labels)) < len(features.labels)
+
+
+def embed(features: Features, *, perplexity: float = 30.0, seed: int = 0) -> Embedding:
+    """t-SNE of (n, D) features, and how far apart the classes are in them; few samples lower the perplexity."""
+    count = len(features.values)
+    if not can_be_embedded(features):
+        classes = len(np.unique(features.labels))
+        raise UsageError(f"fold {features.fold} judged {count} samples of {classes} classes: too few to draw")
+    reducer = TSNE(perplexity=min(perplexity, (count - 1) / 3), init="pca", random_state=seed)
+    return Embedding(
+        fold=features.fold,
+        epoch=features.epoch,
+        ids=features.ids,
+        labels=features.labels,
+        places=np.asarray(reducer.fit_transform(features.values), np.float64),
+        silhouette=float(silhouette_score(features.values, features.labels)),
+        separation=class_separation(features.values, features.labels),
+    )
+
+
+def class_separation(values: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
+    """trace(S_between) / trace(S_within) of (n, D) features; infinite where classes are single points."""
+    values = np.asarray(values, np.float64)
+    centre = values.mean(axis=0)
+    between = within = 0.0
+    for label in np.unique(labels):
+        members = values[labels == label]
+        mean = members.mean(axis=0)
+        between += len(members) * float(((mean - centre) ** 2).sum())
+        within += float(((members - mean) ** 2).sum())
+    return between / within if within else float("inf")
+
+
+def write_embeddings(embeddings: Sequence[Embedding], folder: Path, *, classes: Sequence[str]) -> None:
+    """Write ``embedding.png`` (a panel each), ``embedding.csv`` (a line a sample) and ``embedding.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_figure(embedding_figure(embeddings, classes), folder / "embedding.png")
+    lines = [
+        (sample, e.fold, "" if e.epoch is None else e.epoch, classes[label], f"{x:.6g}", f"{y:.6g}")
+        for e in embeddings
+        for sample, label, (x, y) in zip(e.ids, e.labels.tolist(), e.places.tolist(), strict=True)
+    ]
+    place = RunFolder(folder)
+    write_atomically(folder / "embedding.csv", content=to_csv(("id", "fold", "epoch", "class", "x", "y"), lines))
+    place.write_json("embedding.json", {"embeddings": [_numbers(e) for e in embeddings]})
+
+
+def embedding_figure(embeddings: Sequence[Embedding], classes: Sequence[str], *, columns: int = 3) -> Figure:
+    """One panel an embedding, points coloured by true class, in the order of the legend."""
+    columns = min(columns, len(embeddings))
+    rows = -(-len(embeddings) // columns)
+    figure = Figure(figsize=(3.6 * columns, 3.7 * rows + 0.5), layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(embeddings) :]:
+        axes.set_axis_off()
+    for axes, e in zip(grid.flat, embeddings, strict=False):
+        # a frame and no numbers: panels must not run into each other, and t-SNE's axes mean nothing
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_color(FRAME)
+        area = 9 if len(e.ids) > CROWDED else 20
+        for label, name in enumerate(classes):
+            members = e.places[e.labels == label]
+            axes.scatter(*members.T, s=area, color=COLOURS[label], alpha=0.8, linewidths=0, label=name)
+        when = "" if e.epoch is None else f", epoch {e.epoch}"
+        axes.set_title(f"fold {e.fold}{when}", fontsize=10)
+        numbers = f"silhouette {e.silhouette:.2f} · between/within {e.separation:.2f}"
+        axes.text(0.5, -0.03, numbers, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=GREY)
+    handles, names = grid.flat[0].get_legend_handles_labels()
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=min(len(classes), 4), frameon=False, fontsize=8, markerscale=2
+    )
+    return figure
+
+
+def _numbers(embedding: Embedding) -> dict[str, Any]:
+    kept = ("fold", "epoch", "silhouette", "separation")
+    return {"samples": len(embedding.ids)} | {name: value for name, value in asdict(embedding).items() if name in kept}

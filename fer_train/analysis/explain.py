@@ -1,0 +1,189 @@
+"""Where in the picture an answer comes from: Grad-CAM of both streams (thesis, Figure 3.12).
+
+Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based localization", ICCV 2017, eq. 1
+and 2, taken at the last feature map of each stream. With attention fusion the depth stream acts through its mask alone,
+and its map shows what moved the mask. Every sample is explained by the network that had not trained on its person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from fer_prep.errors import UsageError
+from fer_train.inference.trained_run import BATCH, TrainedRun
+from fer_train.models.network import ExpressionNetwork
+from fer_train.report.figures import GREY, save_figure, shade_depth
+from fer_train.training.run_folder import Predictions
+
+Pick = Literal["right", "wrong"]
+PICKS: Final[tuple[Pick, ...]] = ("right", "wrong")
+Target = Literal["predicted", "truth"]
+TARGETS: Final[tuple[Target, ...]] = ("predicted", "truth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """One sample with its maps, all of the network's input size S."""
+
+    id: str
+    truth: str
+    predicted: str
+    probability: float
+    """Of the predicted class."""
+    rgb: NDArray[np.uint8]
+    """(S, S, 3)."""
+    depth: NDArray[np.uint16]
+    """(S, S) as stored."""
+    maps: Mapping[str, NDArray[np.float32]]
+    """Stream → (S, S) in [0, 1]."""
+
+
+def explain(
+    trained: TrainedRun,
+    *,
+    samples: Sequence[str] = (),
+    per_class: int = 2,
+    pick: Pick = "right",
+    target: Target = "predicted",
+) -> list[Explained]:
+    """Explain the given samples, or of every class the ``per_class`` most confident right (or wrong) answers."""
+    predictions = trained.predictions
+    rows = _rows_named(predictions, samples) if samples else choose(predictions, per_class=per_class, pick=pick)
+    if not rows:
+        raise UsageError(f"this run has no {pick} answer to explain", path=trained.run.path)
+    found: dict[int, Explained] = {}
+    for index in sorted({int(predictions.folds[row]) for row in rows}):
+        fold = trained.fold(index)
+        mine = [row for row in rows if predictions.folds[row] == index]
+        wanted = predictions.labels if target == "truth" else predictions.predicted
+        targets = torch.from_numpy(wanted[mine]).to(trained.data.device)
+        maps: dict[str, list[Tensor]] = {}
+        batches = fold.inputs([predictions.ids[row] for row in mine])
+        for (rgb, depth, _), chosen in zip(batches, targets.split(BATCH), strict=True):
+            for stream, values in grad_cam(fold.network, rgb, depth, targets=chosen).items():
+                maps.setdefault(stream, []).append(enlarge(values, size=trained.data.image_size))
+        joined = {stream: torch.cat(parts).cpu().numpy() for stream, parts in maps.items()}
+        for place, row in enumerate(mine):
+            found[row] = _explained(trained, row, {stream: values[place] for stream, values in joined.items()})
+    return [found[row] for row in rows]
+
+
+def choose(predictions: Predictions, *, per_class: int, pick: Pick) -> list[int]:
+    """Rows of the most confident right (or wrong) answers of every true class, class by class."""
+    right = predictions.predicted == predictions.labels
+    confidence = predictions.probabilities.max(axis=1)
+    rows: list[int] = []
+    for label in range(len(predictions.classes)):
+        members = np.flatnonzero((predictions.labels == label) & (right if pick == "right" else ~right))
+        rows += members[np.argsort(-confidence[members], kind="stable")][:per_class].tolist()
+    return rows
+
+
+def grad_cam(network: ExpressionNetwork, rgb: Tensor, depth: Tensor, *, targets: Tensor) -> dict[str, Tensor]:
+    """Stream → (B, h, w) in [0, 1] for normalised pictures and the class (B,) to explain; the network in eval mode.
+
+    Each map is divided by its own maximum; one without any positive evidence stays 0.
+    """
+    with torch.enable_grad(), _feature_maps(network) as features:
+        logits = network(rgb, depth).logits
+        # samples do not meet in evaluation mode: the gradient of the sum is each one's own
+        score = logits[torch.arange(len(logits), device=logits.device), targets].sum()
+        gradients = torch.autograd.grad(score, list(features.values()))
+    maps: dict[str, Tensor] = {}
+    for (stream, values), gradient in zip(features.items(), gradients, strict=True):
+        weights = gradient.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
+        evidence = (weights * values.detach()).sum(dim=1).relu()  # (B, h, w)
+        strongest = evidence.amax(dim=(1, 2), keepdim=True)
+        maps[stream] = evidence / torch.where(strongest > 0, strongest, 1.0)
+    return maps
+
+
+def enlarge(maps: Tensor, *, size: int) -> Tensor:
+    """(B, h, w) → (B, size, size), bilinear."""
+    return interpolate(maps[:, None], size=(size, size), mode="bilinear", align_corners=False)[:, 0]
+
+
+@contextmanager
+def _feature_maps(network: ExpressionNetwork) -> Generator[dict[str, Tensor]]:
+    """Collect the last feature map of every stream while the block runs."""
+    seen: dict[str, Tensor] = {}
+
+    def keep(stream: str) -> Any:
+        def hook(module: Any, inputs: Any, output: Tensor) -> None:
+            seen[stream] = output
+
+        return hook
+
+    handles = [network.backbone(stream).register_forward_hook(keep(stream)) for stream in network.backbones]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _rows_named(predictions: Predictions, samples: Sequence[str]) -> list[int]:
+    place = {name: row for row, name in enumerate(predictions.ids)}
+    unknown = [name for name in samples if name not in place]
+    if unknown:
+        raise UsageError(
+            f"this run judged no sample {unknown[0]!r}", hint="ids stand in predictions.csv, e.g. " + predictions.ids[0]
+        )
+    return [place[name] for name in samples]
+
+
+def _explained(trained: TrainedRun, row: int, maps: Mapping[str, NDArray[np.float32]]) -> Explained:
+    predictions, data = trained.predictions, trained.data
+    seen = data.gather(data.rows_of([predictions.ids[row]]))
+    predicted = int(predictions.predicted[row])
+    return Explained(
+        id=predictions.ids[row],
+        truth=predictions.classes[predictions.labels[row]],
+        predicted=predictions.classes[predicted],
+        probability=float(predictions.probabilities[row, predicted]),
+        rgb=seen.pictures[0].permute(1, 2, 0).cpu().numpy(),
+        depth=seen.depths[0].cpu().numpy().view(np.uint16),
+        maps=maps,
+    )
+
+
+def write_contact_sheet(explained: Sequence[Explained], path: Path, *, blocks: int = 2) -> None:
+    """Write a PNG of all samples, ``blocks`` side by side: picture, its map over it, depth, its map over it."""
+    streams = list(explained[0].maps)
+    width, rows = 2 * len(streams), -(-len(explained) // blocks)
+    figure = Figure(figsize=(1.35 * width * blocks, 1.6 * rows), layout="constrained")
+    grid = figure.subplots(rows, width * blocks, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for number, sample in enumerate(explained):
+        row, block = divmod(number, blocks)
+        cells = grid[row, block * width : (block + 1) * width]
+        cells[0].set_title(
+            f"{sample.truth} → {sample.predicted} {100 * sample.probability:.0f} %", fontsize=7, loc="left"
+        )
+        cells[-1].set_title(sample.id.split("/")[-1], fontsize=5, color=GREY, loc="right")
+        for index, stream in enumerate(streams):
+            plain, marked = cells[2 * index], cells[2 * index + 1]
+            for axes in (plain, marked):
+                if stream == "rgb":
+                    axes.imshow(sample.rgb)
+                else:
+                    axes.imshow(shade_depth(sample.depth), cmap="gray", vmin=0, vmax=1)
+            if sample.maps[stream].any():
+                marked.imshow(sample.maps[stream], cmap="jet", vmin=0, vmax=1, alpha=0.45)
+            else:
+                box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}
+                words = "no evidence for it"
+                marked.text(0.5, 0.05, words, transform=marked.transAxes, ha="center", fontsize=6, bbox=box)
+    save_figure(figure, path)

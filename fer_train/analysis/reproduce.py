@@ -1,0 +1,235 @@
+"""Experiments of the thesis as files: ``manifests/experiments/<name>.toml`` → the runs it needs → its table.
+
+An experiment names its rows (settings that differ from the preset), the samples it takes, and two protocols: the one
+that is run by default, disjoint in subjects, and the thesis's own, which is there to be compared with. Accuracies known
+from elsewhere stand beside ours, with their source; where none is known the place stays empty.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from fer_prep.atomic_files import write_atomically
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.errors import FerError, UsageError
+from fer_prep.folds.protocols import read_protocol
+from fer_prep.folds.selection import Selection
+from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
+from fer_prep.progress import Progress, silent
+from fer_prep.resources import manifest_file, manifests_folder
+from fer_train.config import Config
+from fer_train.settings_file import differences, load_preset, override, rename
+from fer_train.training.cross_validate import FoldChoice, Say, cross_validate
+from fer_train.training.run_folder import RunFolder
+
+OURS: Final = "subject-disjoint"
+THESIS: Final = "thesis"
+SHOWN: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentRow:
+    """One line of a table: what differs from the preset, and the accuracy known for it."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    classes: tuple[str, ...] = ()
+    """Where they are not those of the experiment."""
+    figure: float | None = None
+    """Overall accuracy in percent by the experiment's source; None where not known here."""
+
+    @property
+    def folder(self) -> str:
+        """The name as a folder's."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One file of ``manifests/experiments``."""
+
+    name: str
+    title: str
+    place: str
+    """Where it stands in the thesis."""
+    protocol: str
+    thesis_protocol: str
+    source: str
+    """Of the figures."""
+    rows: tuple[ExperimentRow, ...]
+    note: str = ""
+    selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings of ``fer_prep.folds.selection.Selection``."""
+
+    def protocol_called(self, wanted: str) -> str:
+        """``subject-disjoint`` and ``thesis`` are this experiment's own; everything else is a protocol's name."""
+        return {OURS: self.protocol, THESIS: self.thesis_protocol}.get(wanted, wanted)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reproduced:
+    """The outcome: a summary for every row, in order."""
+
+    experiment: Experiment
+    protocol: str
+    config: Config
+    """Of all rows, before each changed it."""
+    summaries: tuple[dict[str, Any], ...]
+
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows of name, classes, overall and average accuracy with their spread over folds, and the known figure."""
+        return [
+            (
+                row.name,
+                str(len(summary["classes"])),
+                *(f"{summary[key]['mean']:.2f} ± {summary[key]['std']:.2f}" for key in ACCURACIES),
+                "not known here" if row.figure is None else f"{row.figure:.2f}",
+            )
+            for row, summary in zip(self.experiment.rows, self.summaries, strict=True)
+        ]
+
+    def remarks(self) -> list[str]:
+        """What a reader of the table must know."""
+        experiment, rule = self.experiment, read_protocol(self.protocol)
+        remarks = [f"Protocol {rule.name}: {rule.title}."]
+        if rule.leaks:
+            remarks.append(f"This protocol leaks. {rule.leaks}")
+        other = read_protocol(experiment.thesis_protocol)
+        if other.leaks and other.name != rule.name:
+            remarks.append(f"The known figures are by a protocol like {other.name}, which leaks. {other.leaks}")
+        changed = differences(load_preset(THESIS), self.config)
+        if changed:
+            more = ", …" if len(changed) > SHOWN else ""
+            remarks.append(f"Not the thesis's settings (there: preset thesis): {', '.join(changed[:SHOWN])}{more}")
+        if not self.config.model.weights:
+            remarks.append("The thesis started from weights learned on VGGFace2; here none were given (model.weights).")
+        return [*remarks, *([experiment.note] if experiment.note else []), f"Known figures: {experiment.source}"]
+
+    def to_markdown(self) -> str:
+        """The table and the remarks, as a page."""
+        lines = [f"# {self.experiment.place}: {self.experiment.title}", "", *_markdown(COLUMNS, self.table()), ""]
+        return "\n".join([*lines, *(f"- {remark}" for remark in self.remarks()), ""])
+
+
+ACCURACIES: Final = ("overall_accuracy", "average_accuracy")
+COLUMNS: Final = ("row", "classes", "overall %", "average %", "known figure %")
+
+
+def experiment_names() -> list[str]:
+    """The experiments this installation has."""
+    return sorted(path.stem for path in (manifests_folder() / "experiments").glob("*.toml"))
+
+
+def read_experiment(name: str) -> Experiment:
+    """The experiment of that name, or of the TOML file at that path."""
+    path = Path(name) if name.endswith(".toml") else manifest_file("experiments", name)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read this experiment: {error}", path=path) from error
+    rows = content.pop("rows", [])
+    if not rows:
+        raise UsageError("an experiment needs at least one [[rows]]", path=path)
+    _check_keys(content, Experiment, path=path, given_otherwise={"name", "rows"})
+    for row in rows:
+        _check_keys(row, ExperimentRow, path=path)
+    made = tuple(ExperimentRow(**row | {"classes": tuple(row.get("classes", ()))}) for row in rows)
+    return Experiment(name=path.stem, rows=made, **content)
+
+
+def reproduce(
+    experiment: Experiment,
+    data_path: Path,
+    *,
+    config: Config,
+    protocol: str = OURS,
+    folds: int | None = None,
+    repeats: int | None = None,
+    out: Path,
+    say: Say = lambda text: None,
+    progress: Progress = silent,
+) -> Reproduced:
+    """Run what the table needs, each row in its own run folder in ``out``; what is finished there is not run again."""
+    name = experiment.protocol_called(protocol)
+    summaries: list[dict[str, Any]] = []
+    for number, row in enumerate(experiment.rows, start=1):
+        say(f"row {number} of {len(experiment.rows)}: {row.name}")
+        settings = rename(override(config, row.settings), f"{experiment.name}-{row.folder}")
+        with DatasetFile.open(data_path) as data:
+            manifest = make_row_folds(experiment, row, data, protocol=name, folds=folds, repeats=repeats)
+            run = _open_or_create(out / row.folder, settings)
+            if run.finished:
+                summaries.append(_finished(run, manifest))
+                continue
+            path = out / f"{row.folder}.folds.json"
+            write_folds(manifest, path, data=data)
+        choice = FoldChoice(manifest=path)
+        try:
+            summary = cross_validate(data_path, config=settings, folds=choice, run=run, say=say, progress=progress)
+        except (FerError, ImportError, OSError):
+            run.discard_unstarted(path)
+            raise
+        summaries.append(summary)
+    found = Reproduced(experiment=experiment, protocol=name, config=config, summaries=tuple(summaries))
+    write_atomically(out / "table.md", content=found.to_markdown())
+    return found
+
+
+def make_row_folds(
+    experiment: Experiment,
+    row: ExperimentRow,
+    data: DatasetFile,
+    *,
+    protocol: str,
+    folds: int | None,
+    repeats: int | None,
+) -> FoldManifest:
+    """The folds of one row; a file without the experiment's datasets is refused."""
+    present = set(data.column("dataset").tolist())
+    wanted = tuple(experiment.selection.get("datasets", ()))
+    missing = [name for name in wanted if name not in present]
+    if missing:
+        raise UsageError(
+            f"{experiment.place} needs {', '.join(missing)}; this file has {', '.join(sorted(present))}",
+            path=data.path,
+        )
+    base = Selection(classes=data.classes).replaced_by(dict(experiment.selection))
+    if row.classes:
+        base = base.replaced_by({"classes": list(row.classes)})
+    return make_folds(data, protocol=protocol, folds=folds, repeats=repeats, selection=base)
+
+
+def _open_or_create(path: Path, config: Config) -> RunFolder:
+    if not path.exists():
+        return RunFolder.create(path, config=config)
+    run = RunFolder.open(path)
+    run.refuse_other_settings(config)
+    return run
+
+
+def _finished(run: RunFolder, manifest: FoldManifest) -> dict[str, Any]:
+    """The summary of a run that need not be done again; one on other data or folds is refused."""
+    summary = run.read_summary()
+    found = (summary["data_digest"], summary["protocol"], len(summary["folds"]))
+    if found != (manifest.data_digest, manifest.protocol, len(manifest.folds)):
+        raise UsageError("was run on other data or other folds", path=run.path, hint="choose another --out")
+    return summary
+
+
+def _check_keys(
+    content: Mapping[str, Any], kind: type, *, path: Path, given_otherwise: frozenset[str] | set[str] = frozenset()
+) -> None:
+    known = {f.name for f in fields(kind)} - given_otherwise
+    unknown = set(content) - known
+    if unknown:
+        raise UsageError(f"unknown key {sorted(unknown)[0]!r}; legal: {', '.join(sorted(known))}", path=path)
+
+
+def _markdown(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, *rows)]
+    return [lines[0], "| --- " * len(columns) + "|", *lines[1:]]

@@ -1,0 +1,1 @@
+"""The ``fer-train`` program."""

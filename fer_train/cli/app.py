@@ -1,0 +1,28 @@
+"""The ``fer-train`` program: options, one library call, print.
+
+Commands import the library inside their bodies, so that ``--help`` does not load torch.
+"""
+
+from __future__ import annotations
+
+from fer_prep.cli.program import make_app
+from fer_train import __version__
+
+app = make_app(
+    "fer-train",
+    version=__version__,
+    help="Cross-validated training on a fer-rgbd dataset.",
+    continues={
+        **dict.fromkeys(("kfold", "fit"), "the same command with --resume continues where this one stopped"),
+        **dict.fromkeys(("tune", "reproduce"), "the same command continues where this one stopped"),
+    },
+)
+
+
+# importing a command module registers its commands, in the order in which they are met
+from fer_train.cli import train  # noqa: E402, F401, I001
+from fer_train.cli import use  # noqa: E402, F401
+from fer_train.cli import studies  # noqa: E402, F401
+from fer_train.cli import experiments  # noqa: E402, F401
+from fer_train.cli import bench  # noqa: E402, F401
+from fer_train.cli import doctor  # noqa: E402, F401

@@ -1,0 +1,191 @@
+"""``fer-train tune`` and ``reproduce``: many trainings in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from fer_prep.cli.completion import manifest_names, names
+from fer_prep.cli.console import console, note, progress_bar
+from fer_prep.cli.tables import print_table
+from fer_prep.errors import UsageError
+from fer_train.cli.app import app
+from fer_train.cli.train import preset_for_this_machine
+from fer_train.cli.train_options import DataOption
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting of every training; repeatable."),
+]
+
+
+@app.command()
+def tune(
+    data: DataOption = Path("global.h5"),
+    out: Annotated[Path, typer.Option("--out", help="Folder of the search; the same one goes on with it.")] = Path(
+        "runs/tune"
+    ),
+    preset: Annotated[
+        str,
+        typer.Option(
+            autocompletion=manifest_names("presets"), help="What everything else is set to; see `fer-train presets`."
+        ),
+    ] = "demo",
+    settings: SetOption = None,
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search",
+            metavar="KEY=VALUES",
+            help="What to vary: KEY=LOW..HIGH, KEY=log:LOW..HIGH or KEY=A,B; repeatable. "
+            "Default: both learning rates, weight decay and dropout.",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Trials in all, whoever runs them.")] = 30,
+    folds: Annotated[int, typer.Option(min=2, help="Subject-disjoint folds a trial is judged by.")] = 3,
+    holdout: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the data, whole people, never seen.")] = 0.2,
+    metric: Annotated[
+        str,
+        typer.Option(
+            autocompletion=names("average_accuracy", "overall_accuracy"), help="average_accuracy or overall_accuracy."
+        ),
+    ] = "average_accuracy",
+    sampler: Annotated[
+        str, typer.Option(autocompletion=names("random", "tpe"), help="random (as in the thesis) or tpe.")
+    ] = "random",
+    prune: Annotated[
+        bool, typer.Option(help="Give a trial up when its mean over folds falls behind the median.")
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Seeds folds, people held out and what is tried.")] = 0,
+    storage: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="A database that keeps the trials, for machines without a common disk: postgresql+psycopg://user@host/"
+            "name. The search is found there by the name of --out.",
+            show_default="a journal in --out",
+        ),
+    ] = "",
+) -> None:
+    """Search for settings; start the same command several times, on any machines that share --out, to search together.
+
+    Examples:
+
+        fer-train tune --preset thesis --trials 50
+
+        fer-train tune --search optimiser.fusion_rate=log:1e-4..1e-2 --search loss.name=center,island
+
+        fer-train tune --preset thesis --storage postgresql+psycopg://me@head/trials
+
+        fer-train fit --preset runs/tune/best.toml --manifest runs/tune/holdout.folds.json
+    """
+    from fer_train.analysis.search_space import parse_space
+    from fer_train.analysis.tune import BEST, HOLDOUT, SAMPLERS, SearchSettings
+    from fer_train.analysis.tune import tune as run_search
+    from fer_train.settings_file import load_preset, override, parse_assignment
+
+    metrics = ("average_accuracy", "overall_accuracy")
+    if sampler not in SAMPLERS or metric not in metrics:
+        raise UsageError(f"expected --sampler {' or '.join(SAMPLERS)} and --metric {' or '.join(metrics)}")
+    config = override(load_preset(preset), dict(parse_assignment(text) for text in settings or []))
+    study = run_search(
+        data,
+        config=config,
+        space=parse_space(search or [], config=config),
+        settings=SearchSettings(
+            trials=trials, folds=folds, holdout=holdout, metric=metric, sampler=sampler, prune=prune, seed=seed
+        ),
+        out=out,
+        storage=storage,
+        say=note,
+        progress=progress_bar,
+    )
+    if not (out / BEST).exists():
+        raise UsageError("no trial was completed: trials.csv says how each ended", path=out)
+    best = study.best_trial
+    console.print(f"best: trial {best.number}, {best.value:.2f} % {metric.replace('_', ' ')} over {folds} folds")
+    for key, value in best.params.items():
+        console.print(f"  {key} = {escape(str(value))}")
+    console.print("This score chose the settings: it is no result.")
+    if holdout:
+        command = f"fer-train fit --data {data} --preset {out / BEST} --manifest {out / HOLDOUT}"
+        console.print(f"judge them once, by the people held out: {escape(command)}", soft_wrap=True)
+
+
+@app.command()
+def reproduce(
+    experiment: Annotated[
+        str | None,
+        typer.Argument(
+            autocompletion=manifest_names("experiments"),
+            help="An experiment by name, or a TOML file of one. Default: list them.",
+        ),
+    ] = None,
+    data: DataOption = Path("global.h5"),
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=manifest_names("presets"),
+            help="Settings of all rows. Default: thesis where there is a GPU, else demo.",
+            show_default=False,
+        ),
+    ] = None,
+    settings: SetOption = None,
+    protocol: Annotated[
+        str,
+        typer.Option(
+            autocompletion=manifest_names("protocols", "subject-disjoint", "thesis"),
+            help="subject-disjoint, thesis (the experiment's own), or a protocol's name.",
+        ),
+    ] = "subject-disjoint",
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Folds. Default: the protocol's.", show_default=False)
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Repeats. Default: the protocol's.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder of the rows' runs; default: runs/<experiment>.", show_default=False),
+    ] = None,
+) -> None:
+    """Run an experiment of the thesis and print its table beside the figures that are known; goes on where it stopped.
+
+    Examples:
+
+        fer-train reproduce
+
+        fer-train reproduce table-3.5 --data global.h5
+
+        fer-train reproduce table-3.7 --protocol thesis --set model.weights=enet_b2.pt --set model.trust_pickle=true
+    """
+    from fer_train.analysis.reproduce import COLUMNS, experiment_names, read_experiment
+    from fer_train.analysis.reproduce import reproduce as run_experiment
+    from fer_train.settings_file import load_preset, override, parse_assignment
+
+    if experiment is None:
+        known = [read_experiment(name) for name in experiment_names()]
+        rows = [(e.name, e.place, e.title, len(e.rows), e.protocol) for e in known]
+        print_table("Experiments", ("name", "thesis", "what", "rows", "protocol"), rows)
+        return
+    chosen = read_experiment(experiment)
+    config = load_preset(preset or preset_for_this_machine())
+    folder = out or Path("runs") / chosen.name
+    found = run_experiment(
+        chosen,
+        data,
+        config=override(config, dict(parse_assignment(text) for text in settings or [])),
+        protocol=protocol,
+        folds=folds,
+        repeats=repeats,
+        out=folder,
+        say=note,
+        progress=progress_bar,
+    )
+    print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())
+    for remark in found.remarks():
+        console.print(f"- {escape(remark)}", soft_wrap=True)
+    console.print(f"written to {escape(str(folder / 'table.md'))}; each row's report is in its folder", soft_wrap=True)

@@ -1,0 +1,244 @@
+"""``fer-train compare`` and the other commands that study trained runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.markup import escape
+
+from fer_prep.cli.completion import names
+from fer_prep.cli.console import console, progress_bar
+from fer_prep.cli.tables import print_table
+from fer_prep.errors import UsageError
+from fer_train.cli.app import app
+from fer_train.cli.train_options import DEVICES
+from fer_train.cli.use import chosen_run
+
+if TYPE_CHECKING:
+    from fer_train.analysis.compare import Comparison
+    from fer_train.analysis.embed import Embedding
+    from fer_train.analysis.explain import Pick, Target
+
+RunArgument = Annotated[
+    Path | None, typer.Argument(help="A finished run folder. Default: the newest in runs/.", show_default=False)
+]
+DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
+RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
+
+Name = TypeVar("Name", bound=str)
+
+
+def _one_of(legal: tuple[Name, ...], given: str, *, option: str) -> Name:
+    """The member of ``legal`` that the user typed; anything else is refused with the legal ones."""
+    for name in legal:
+        if name == given:
+            return name
+    raise UsageError(f"{option} {given!r}: expected {' or '.join(legal)}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Two or more finished runs; the others are held against the first. Default: all in runs/, "
+            "the oldest first.",
+            show_default=False,
+        ),
+    ] = None,
+    data: RunDataOption = Path("global.h5"),
+    rounds: Annotated[int, typer.Option(min=100, help="Random draws of the interval and of the test.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seeds the draws.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+) -> None:
+    """Compare runs on the same dataset: differences with 95 % intervals and p-values, both over people.
+
+    Examples:
+
+        fer-train compare runs/rgb runs/rgbd
+
+        fer-train compare runs/ce runs/center runs/island --data cald3r.h5 --json > losses.json
+    """
+    from fer_train.analysis.compare import compare_runs
+    from fer_train.training.run_folder import finished_runs
+
+    comparison = compare_runs(runs or finished_runs(), data, rounds=rounds, seed=seed)
+    if as_json:
+        typer.echo(json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False))
+        return
+    _print_comparison(comparison)
+
+
+def _print_comparison(comparison: Comparison) -> None:
+    rows = [
+        (run.name, run.protocol, f"{run.overall_accuracy:.1f}", f"{run.average_accuracy:.1f}")
+        for run in comparison.runs
+    ]
+    title = f"{comparison.samples} samples of {comparison.people} people that every run judged"
+    print_table(title, ("run", "protocol", "overall %", "average %"), rows)
+    console.print()
+    first, *others = comparison.runs
+    differences = [
+        (
+            run.name,
+            name.replace("_", " "),
+            f"{found.difference:+.1f}",
+            f"{found.ci95[0]:+.1f} to {found.ci95[1]:+.1f}",
+            f"{found.p:.4f}",
+            f"{found.p_adjusted:.4f}",
+        )
+        for run in others
+        for name, found in run.versus_first.items()
+    ]
+    columns = ("run", "statistic", "difference", "95 % interval", "p", "p (Holm)")
+    print_table(f"Against {first.name}, percentage points", columns, differences)
+    if comparison.left_out:
+        console.print(f"{comparison.left_out} samples that only some of the runs judged were left out")
+    for note in comparison.notes:
+        console.print(escape(note), soft_wrap=True)
+
+
+@app.command()
+def export(
+    run: RunArgument = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="A new folder for model.safetensors, config.json, export.json. Default: models/<run>-fold-K.",
+            show_default=False,
+        ),
+    ] = None,
+    fold: Annotated[int, typer.Option(min=0, help="Which fold's network, counted from 0.")] = 0,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write model.onnx too, and check it against PyTorch.")] = False,
+) -> None:
+    """Export one fold's network: safetensors and JSON, and on request an ONNX graph that needs nothing of this project.
+
+    Examples:
+
+        fer-train export runs/thesis --fold 2 --out models/thesis
+
+        fer-train export runs/thesis --out models/thesis-onnx --onnx
+    """
+    from fer_train.inference.export import export_fold
+
+    run = chosen_run(run)
+    exported = export_fold(run, out or Path("models") / f"{run.resolve().name}-fold-{fold}", fold=fold, onnx=onnx)
+    if exported.onnx_difference is not None:
+        console.print(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
+    console.print(f"written to {escape(str(exported.folder))}", soft_wrap=True)
+
+
+@app.command()
+def explain(
+    run: RunArgument = None,
+    data: RunDataOption = Path("global.h5"),
+    samples: Annotated[
+        list[str] | None,
+        typer.Option("--sample", help="Id of a sample, as in predictions.csv; repeatable.", show_default=False),
+    ] = None,
+    per_class: Annotated[int, typer.Option(min=1, help="Samples of every class, the most confident first.")] = 2,
+    pick: Annotated[
+        str, typer.Option(autocompletion=names("right", "wrong"), help="right or wrong: which answers to explain.")
+    ] = "right",
+    target: Annotated[
+        str,
+        typer.Option(
+            autocompletion=names("predicted", "truth"), help="predicted or truth: the class whose evidence is shown."
+        ),
+    ] = "predicted",
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="The PNG. Default: figures/grad-cam-<pick>.png in the run.", show_default=False),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw Grad-CAM maps of both streams: where in picture and depth the answers come from.
+
+    Examples:
+
+        fer-train explain runs/thesis
+
+        fer-train explain runs/thesis --pick wrong --target truth --per-class 4
+
+        fer-train explain runs/thesis --sample bu3dfe/F0001_AN01WH --out anger.png
+    """
+    from fer_train.analysis.explain import PICKS, TARGETS, write_contact_sheet
+    from fer_train.analysis.explain import explain as make_maps
+    from fer_train.environment import choose_device
+    from fer_train.inference.trained_run import TrainedRun
+
+    chosen_pick: Pick = _one_of(PICKS, pick, option="--pick")
+    chosen_target: Target = _one_of(TARGETS, target, option="--target")
+    trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
+    explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=chosen_pick, target=chosen_target)
+    path = out or trained.run.figures / f"grad-cam-{pick}.png"
+    write_contact_sheet(explained, path, blocks=min(2, len(explained)))
+    console.print(f"{len(explained)} samples: {escape(str(path))}", soft_wrap=True)
+
+
+@app.command()
+def embed(
+    run: RunArgument = None,
+    data: RunDataOption = Path("global.h5"),
+    fold: Annotated[
+        list[int] | None,
+        typer.Option(help="Folds to draw, counted from 0; repeatable. Default: all.", show_default=False),
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(
+            help="Epochs to draw, such as 1,5,10: the fold is trained once more to look in on the way. "
+            "Default: the network that the run kept.",
+            show_default=False,
+        ),
+    ] = None,
+    perplexity: Annotated[float, typer.Option(min=2, help="t-SNE: about how many neighbours a point has.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Seeds t-SNE.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Folder of embedding.png, .csv and .json. Default: figures/ of the run.", show_default=False
+        ),
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw the features of out-of-fold samples by t-SNE, and say in numbers how far the classes are apart.
+
+    Examples:
+
+        fer-train embed runs/thesis
+
+        fer-train embed runs/island --fold 0 --epochs 1,5,10 --out figure-3.13
+    """
+    from fer_train.analysis.embed import embed as reduce
+    from fer_train.analysis.embed import kept_features, write_embeddings
+    from fer_train.analysis.embed_epochs import features_at_epochs
+    from fer_train.environment import choose_device
+    from fer_train.inference.trained_run import TrainedRun
+
+    wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
+    trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
+    folds = fold or trained.fold_numbers
+    embeddings: list[Embedding] = []
+    with progress_bar("embedding", total=len(folds), unit="folds") as advance:
+        for index in folds:
+            found = features_at_epochs(trained, index, epochs=wanted) if wanted else [kept_features(trained, index)]
+            embeddings += [reduce(features, perplexity=perplexity, seed=seed) for features in found]
+            advance(1)
+    folder = out or trained.run.figures
+    write_embeddings(embeddings, folder, classes=trained.data.classes)
+    rows = [(e.fold, e.epoch or "kept", len(e.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}") for e in embeddings]
+    print_table("Classes in the feature space", ("fold", "epoch", "samples", "silhouette", "between/within"), rows)
+    console.print(f"written to {escape(str(folder))}", soft_wrap=True)
+
+
+def _whole_numbers(text: str, *, option: str) -> list[int]:
+    """``1,5,10`` as numbers."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"{option} {text!r}: expected whole numbers with commas, such as 1,5,10") from None

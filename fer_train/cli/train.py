@@ -1,0 +1,271 @@
+"""``fer-train kfold``, ``fit`` and ``presets``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from fer_prep.cli.completion import manifest_names
+from fer_prep.cli.console import JsonOption, console, note, print_json, progress_bar
+from fer_prep.cli.tables import print_table
+from fer_prep.errors import FerError, UsageError
+from fer_train.cli.app import app
+from fer_train.cli.result_table import print_summary
+from fer_train.cli.train_options import (
+    BackboneOption,
+    BatchOption,
+    DataMemoryOption,
+    DataOption,
+    DeterministicOption,
+    DeviceOption,
+    EpochsOption,
+    FusionOption,
+    ImageSizeOption,
+    LossOption,
+    ManifestOption,
+    ModalityOption,
+    OutOption,
+    ParallelOption,
+    PresetOption,
+    ResumeOption,
+    SeedOption,
+    SetOption,
+    TrustPickleOption,
+    WeightsOption,
+    assignments_of,
+)
+
+if TYPE_CHECKING:
+    from fer_train.config import Config
+    from fer_train.training.run_folder import RunFolder
+
+
+@app.command()
+def kfold(
+    data: DataOption = Path("global.h5"),
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="How many folds. Default: those of the manifest beside the data.", show_default=False),
+    ] = None,
+    manifest: ManifestOption = None,
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    loss: LossOption = None,
+    modality: ModalityOption = None,
+    fusion: FusionOption = None,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    trust_pickle: TrustPickleOption = False,
+    image_size: ImageSizeOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    deterministic: DeterministicOption = False,
+    data_memory: DataMemoryOption = None,
+    parallel_folds: ParallelOption = None,
+    settings: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+) -> None:
+    """Cross-validate: train one network a fold, judge it on the people it has not seen, write a report.
+
+    Examples:
+
+        fer-train kfold --folds 5
+
+        fer-train kfold --preset thesis --loss center --out runs/center
+
+        fer-train kfold --preset demo --modality rgb --set training.seed=7
+
+        fer-train kfold --resume
+
+        fer-train kfold --preset thesis --parallel-folds 5
+
+        torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
+    """
+    assignments = assignments_of(
+        settings,
+        epochs=epochs,
+        batch_size=batch_size,
+        loss=loss,
+        modality=modality,
+        fusion=fusion,
+        backbone=backbone,
+        weights=weights,
+        trust_pickle=trust_pickle or None,
+        image_size=image_size,
+        seed=seed,
+        device=device,
+        deterministic=deterministic or None,
+        data_memory=data_memory,
+        parallel_folds=parallel_folds,
+    )
+    run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
+    _train(run, config, data=data, manifest=manifest, folds=folds)
+
+
+@app.command()
+def fit(
+    data: DataOption = Path("global.h5"),
+    fold: Annotated[int, typer.Option(min=0, help="Which fold of the manifest, counted from 0.")] = 0,
+    manifest: ManifestOption = None,
+    preset: PresetOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchOption = None,
+    loss: LossOption = None,
+    modality: ModalityOption = None,
+    fusion: FusionOption = None,
+    backbone: BackboneOption = None,
+    weights: WeightsOption = None,
+    trust_pickle: TrustPickleOption = False,
+    image_size: ImageSizeOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = None,
+    deterministic: DeterministicOption = False,
+    data_memory: DataMemoryOption = None,
+    settings: SetOption = None,
+    out: OutOption = None,
+    resume: ResumeOption = False,
+) -> None:
+    """Train one fold alone: one split into people to learn from and people to be judged by.
+
+    Examples:
+
+        fer-train fit
+
+        fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
+    """
+    assignments = assignments_of(
+        settings,
+        epochs=epochs,
+        batch_size=batch_size,
+        loss=loss,
+        modality=modality,
+        fusion=fusion,
+        backbone=backbone,
+        weights=weights,
+        trust_pickle=trust_pickle or None,
+        image_size=image_size,
+        seed=seed,
+        device=device,
+        deterministic=deterministic or None,
+        data_memory=data_memory,
+    )
+    run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
+    _train(run, config, data=data, manifest=manifest, only=fold)
+
+
+@app.command()
+def presets(
+    name: Annotated[
+        str | None,
+        typer.Argument(autocompletion=manifest_names("presets"), help="A preset or TOML file to show in full."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the presets, or show every setting of one.
+
+    Examples:
+
+        fer-train presets
+
+        fer-train presets thesis > mine.toml
+
+        fer-train presets thesis --json
+    """
+    from fer_train.settings_file import config_to_toml, load_preset, preset_names
+
+    if as_json:
+        wanted = preset_names() if name is None else [name]
+        print_json({known: load_preset(known) for known in wanted})
+        return
+    if name is not None:
+        console.print(escape(config_to_toml(load_preset(name))), soft_wrap=True)
+        return
+    rows: list[tuple[str, str, str, object, str]] = []
+    for known in preset_names():
+        config = load_preset(known)
+        size, epochs = config.data.image_size, config.training.epochs
+        rows.append((known, config.model.backbone, f"{size} × {size}", epochs, config.loss.name))
+    print_table("Presets", ("name", "backbone", "input", "epochs", "loss"), rows)
+
+
+def _train(
+    run: RunFolder,
+    config: Config,
+    *,
+    data: Path,
+    manifest: Path | None,
+    folds: int | None = None,
+    only: int | None = None,
+) -> None:
+    """Train, then print the result table and where the report is."""
+    from fer_train.training.cross_validate import FoldChoice, cross_validate
+    from fer_train.training.processes import is_first_process
+
+    try:
+        summary = cross_validate(
+            data,
+            config=config,
+            folds=FoldChoice(manifest=manifest, number=folds),
+            run=run,
+            only=only,
+            say=note,
+            progress=progress_bar,
+        )
+    except (FerError, ImportError, OSError):
+        if is_first_process():
+            run.discard_unstarted()
+        raise
+    if is_first_process():
+        print_summary(summary)
+        console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+
+
+def _open_run(
+    *, preset: str | None, assignments: dict[str, Any], out: Path | None, resume: bool
+) -> tuple[RunFolder, Config]:
+    """The run folder and the settings to go on with; on resumption they must be those of the run."""
+    from fer_train.settings_file import load_preset, override
+    from fer_train.training.processes import is_first_process, launched_by_torchrun
+    from fer_train.training.run_folder import RunFolder, default_run_path, newest_unfinished_run
+
+    if launched_by_torchrun() and out is None:
+        raise UsageError("processes that share a training must agree on its run folder", hint="name one with --out")
+    if resume:
+        run = RunFolder.open(out or newest_unfinished_run())
+        base = run.config if preset is None else load_preset(preset)
+        config = override(base, assignments)
+        run.refuse_other_settings(config)
+        if is_first_process():
+            note(f"resuming {run.path}")
+            say_if_no_gpu(config)
+        return run, config
+    chosen = preset or preset_for_this_machine()
+    config = override(load_preset(chosen), assignments)
+    if not is_first_process():
+        return RunFolder(out or default_run_path(config.name)), config
+    if preset is not None:
+        say_if_no_gpu(config)
+    return RunFolder.create(out or default_run_path(config.name), config=config), config
+
+
+def preset_for_this_machine() -> str:
+    """``thesis`` where PyTorch finds a GPU; else ``demo``, which a CPU can finish; says so."""
+    from fer_train.environment import choose_device
+
+    if choose_device("auto").type != "cpu":
+        return "thesis"
+    note("no GPU here: using the preset demo, which a CPU can finish (--preset thesis for the full network)")
+    return "demo"
+
+
+def say_if_no_gpu(config: Config) -> None:
+    """One line where a GPU would have been taken and there is none: the training goes on, but takes its time."""
+    from fer_train.environment import choose_device
+
+    if config.machine.device == "auto" and choose_device("auto").type == "cpu":
+        note("no GPU here: training on the CPU")

@@ -1,0 +1,229 @@
+"""``fer-train evaluate`` and ``predict``: trained networks on other data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fer_prep.cli.completion import names
+from fer_prep.cli.console import EXIT_DATA_WRONG, JsonOption, console, note, print_json, progress_bar, warn
+from fer_prep.cli.rejections import MaxRejected, too_many_rejected
+from fer_prep.cli.tables import print_table
+from fer_prep.errors import UsageError
+from fer_train.cli.app import app
+from fer_train.cli.train_options import DEVICES
+
+if TYPE_CHECKING:
+    import torch
+
+RunArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        help="A run folder (all its folds together) or the folder of one fold. Default: the newest in runs/.",
+        show_default=False,
+    ),
+]
+WIDE = 120
+SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
+SameNames = Literal["leave-out", "strangers"]
+DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
+
+
+def chosen_run(run: Path | None) -> Path:
+    """The run that was named, or the newest finished one in ``runs/``; says which."""
+    from fer_train.training.run_folder import finished_runs
+
+    if run is not None:
+        return run
+    newest = finished_runs()[-1]
+    note(f"run: {newest}")
+    return newest
+
+
+@app.command()
+def evaluate(
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN...]",
+            help="Run folders (all their folds together), or the folder of one fold. Default: the newest in runs/.",
+            show_default=False,
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--data",
+            help="A dataset: an HDF5 file of fer-prep merge; repeatable. Default: global.h5, each of its people judged "
+            "by folds that had not seen them.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for evaluation.json, predictions.csv and confusion.png, or for matrix.json and .csv.",
+            show_default=False,
+        ),
+    ] = None,
+    same_names: Annotated[
+        SameNames,
+        typer.Option(
+            help="People named like some that were trained on: leave them out, or judge them as the strangers that you "
+            "know they are (people of sample data are named as real ones are)."
+        ),
+    ] = "leave-out",
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Judge a trained run on people it was not trained on; several runs or files give a cross-dataset matrix.
+
+    Examples:
+
+        fer-train evaluate runs/demo --data bosphorus.h5
+
+        fer-train evaluate runs/demo/fold-0 --data bosphorus.h5 --out cross/bosphorus
+
+        fer-train evaluate runs/bu3dfe runs/bosphorus runs/cald3r --data global.h5 --out cross
+    """
+    from fer_train.environment import choose_device
+
+    chosen = choose_device(device)
+    runs = runs or [chosen_run(None)]
+    if data is None or len(runs) > 1 or len(data) > 1:
+        if same_names != "leave-out":
+            raise UsageError("--same-names takes one run and one --data, not a matrix of several")
+        _evaluate_many(runs, data or [Path("global.h5")], out=out, device=chosen, as_json=as_json)
+    else:
+        strangers_only = same_names == "leave-out"
+        _evaluate_one(runs[0], data[0], out=out, device=chosen, strangers_only=strangers_only, as_json=as_json)
+    if out is not None:
+        note(f"written to {out}")
+
+
+def _evaluate_one(
+    run: Path, data: Path, *, out: Path | None, device: torch.device, strangers_only: bool, as_json: bool
+) -> None:
+    from fer_train.inference.evaluate import evaluate as judge
+
+    evaluation = judge(run, data, device=device, strangers_only=strangers_only, progress=progress_bar)
+    if out is not None:
+        evaluation.write(out)
+    report = evaluation.report
+    if as_json:
+        print_json(report)
+        return
+    rows = [
+        (name, entry["samples"], entry["subjects"], *(f"{entry[key]:.1f}" for key in SHOWN))
+        for name, entry in [*report["datasets"].items(), ("all", report)]
+    ]
+    columns = ("dataset", "samples", "people", "overall %", "average %", "macro F1 %")
+    print_table(f"{run.name}, {report['models']} network(s)", columns, rows)
+    if report["left_out"]:
+        console.print(f"{report['left_out']} samples of other classes were left out")
+    if report["left_out_trained_on"]:
+        console.print(f"{report['left_out_trained_on']} samples of people that were trained on were left out")
+    if report["judged_of_same_name"]:
+        warn(f"{report['judged_of_same_name']} samples are of people named like some that were trained on")
+
+
+def _evaluate_many(
+    runs: list[Path], data: list[Path], *, out: Path | None, device: torch.device, as_json: bool
+) -> None:
+    from fer_train.analysis.cross_dataset import cross_matrix
+
+    matrix = cross_matrix(runs, data, device=device, progress=progress_bar)
+    if out is not None:
+        matrix.write(out)
+    if as_json:
+        print_json(matrix.to_dict())
+        return
+    marks = {True: " *", False: ""}
+    rows = [
+        (
+            run,
+            *(
+                f"{row[d].overall_accuracy:.1f}{marks[row[d].out_of_fold]}" if d in row else "–"
+                for d in matrix.datasets
+            ),
+        )
+        for run, row in matrix.cells.items()
+    ]
+    print_table("Overall accuracy, percent: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
+    console.print("* trained on this dataset: each person judged by the fold that had not seen them")
+
+
+@app.command()
+def predict(
+    run: RunArgument = None,
+    source: Annotated[
+        Path,
+        typer.Argument(help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), or one RGB picture."),
+    ] = Path("global.h5"),
+    depth: Annotated[
+        Path | None,
+        typer.Option("--depth", help="The depth picture (16-bit PNG) of one RGB picture.", show_default=False),
+    ] = None,
+    align: Annotated[
+        bool,
+        typer.Option(
+            "--align",
+            help="The pictures are as recorded: find the face and frame it as the training data was "
+            "(takes the packages of fer-prep).",
+        ),
+    ] = False,
+    depth_unit: Annotated[
+        float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
+    ] = 0.125,
+    form: Annotated[
+        str, typer.Option("--format", autocompletion=names("table", "csv", "json"), help="table, csv or json.")
+    ] = "table",
+    max_rejected: MaxRejected = 0.05,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Print the probabilities of every expression: by one fold's network, or the mean of all folds of a run.
+
+    Examples:
+
+        fer-train predict runs/demo other.h5 --format csv > probabilities.csv
+
+        fer-train predict runs/demo data/prepared/cald3r
+
+        fer-train predict runs/demo face.png --depth face-depth.png
+
+        fer-train predict runs/demo-rgb holiday.jpg --align --json
+    """
+    from fer_train.environment import choose_device
+    from fer_train.inference.evaluate import Ensemble
+    from fer_train.inference.pictures import Recorded
+    from fer_train.inference.predict import FORMATS, check_format
+    from fer_train.inference.predict import predict as answer
+
+    form = "json" if as_json else form
+    check_format(form)
+    chosen = choose_device(device)
+    ensemble = Ensemble.load(chosen_run(run), device=chosen)
+    recorded = None
+    if align:
+        recorded = Recorded(preparation=ensemble.description.preparation, depth_unit_mm=depth_unit)
+        if not recorded.preparation:
+            warn("the run does not say how its data was framed: pictures are framed as fer-prep does by default")
+    predictions = answer(ensemble, source, depth=depth, recorded=recorded, device=chosen, progress=progress_bar)
+    classes = ensemble.description.classes
+    if form == "table":
+        rows = [(p.id, p.best(classes), *(f"{100 * value:.1f}" for value in p.probabilities)) for p in predictions.made]
+        # whole names where there is room, else their beginnings: seven of them fit into 80 columns
+        names = classes if console.width >= WIDE else tuple(name[:3] for name in classes)
+        print_table("Predictions, probabilities in percent", ("id", "predicted", *names), rows)
+    else:
+        typer.echo(FORMATS[form](predictions.made, classes), nl=False)
+    for error in predictions.set_aside:
+        warn(str(error))
+    unusable = len(predictions.set_aside)
+    total = unusable + len(predictions.made)
+    if too_many_rejected("pictures", rejected=unusable, total=total, max_rejected=max_rejected):
+        raise typer.Exit(EXIT_DATA_WRONG)

@@ -1,1 +1,0 @@
-"""The commands of fer-train: options, one library call, what is printed."""

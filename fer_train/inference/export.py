@@ -1,0 +1,175 @@
+"""A trained fold for use elsewhere: safetensors + JSON, and an ONNX graph that is checked against PyTorch.
+
+The exported folder can be used wherever the folder of a fold can (``fer-train predict``, ``evaluate``). The ONNX graph
+needs nothing of this project: normalisation and softmax are inside it.
+
+==========  ==================  ==================================================================
+graph       shape               meaning
+==========  ==================  ==================================================================
+rgb         (B, 3, H, W) f4     sRGB / 255
+depth       (B, 1, H, W) f4     stored depth / 65535; 0 is no data, larger is farther
+(output)    (B, K) f4           ``probabilities`` of the classes in ``config.json``
+==========  ==================  ==================================================================
+
+A network of one modality has that input alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fer_prep.atomic_files import replacing, write_atomically
+from fer_prep.errors import FerError, UsageError
+from fer_train import __version__
+from fer_train.data.normalise import FoldNormalisation
+from fer_train.models.model_file import ModelDescription, load_model, save_model
+from fer_train.models.network import MODALITIES, ExpressionNetwork
+from fer_train.training.run_folder import RunFolder
+
+OPSET: Final = 18
+TOLERANCE: Final = 1e-4
+"""Largest difference of a probability between ONNX Runtime and PyTorch."""
+ONNX_PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """What was written."""
+
+    folder: Path
+    onnx_difference: float | None
+    """Largest difference of a probability to PyTorch; None where no ONNX graph was asked for."""
+
+
+@final
+class Deployable(nn.Module):
+    """A network with its normalisation before it and a softmax behind it; inputs as in the module's table."""
+
+    def __init__(self, network: ExpressionNetwork, normalisation: FoldNormalisation) -> None:
+        super().__init__()
+        self.network, self.normalisation = network, normalisation
+        self.streams = MODALITIES[network.modality]
+
+    def forward(self, *pictures: Tensor) -> Tensor:
+        """The pictures of this network's streams, in their order → (B, K) probabilities."""
+        given = dict(zip(self.streams, pictures, strict=True))
+        batch, _, height, width = pictures[0].shape
+        rgb = given.get("rgb", pictures[0].new_zeros(1, 3, 1, 1).expand(batch, 3, height, width))
+        depth = given.get("depth", pictures[0].new_zeros(1, 1, 1, 1).expand(batch, 1, height, width))
+        rgb, depth = self.normalisation(rgb, depth, depth > 0, depth_channels=self.network.depth_channels)
+        return self.network(rgb, depth).logits.softmax(dim=1)
+
+
+def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> Export:
+    """Write fold ``fold`` of a run into the new or empty folder ``out``."""
+    source = RunFolder.open(run).fold(fold)
+    if not source.is_dir():
+        raise UsageError(f"this run has no fold {fold}", path=run, hint="folds are counted from 0")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("expected a new or empty folder for the export; found other things", path=out)
+    if onnx:
+        require_onnx()
+    network, description = load_model(source, device=torch.device("cpu"))
+    save_model(out, network.state_dict(), description=description)
+    difference = None
+    if onnx:
+        deployable = Deployable(network, description.normalisation).eval()
+        difference = write_onnx(deployable, out / "model.onnx", image_size=description.image_size)
+    content = describe_export(run, fold, description=description, onnx_difference=difference)
+    write_atomically(out / "export.json", content=json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return Export(folder=out, onnx_difference=difference)
+
+
+def require_onnx() -> None:
+    """Raise UsageError that names the packages which are missing."""
+    missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"ONNX export needs packages that are not installed: {', '.join(missing)}",
+            hint="pip install 'fer-rgbd[onnx]', or export without --onnx",
+        )
+
+
+def write_onnx(deployable: Deployable, path: Path, *, image_size: int) -> float:
+    """Write the graph, run it by ONNX Runtime, and return the largest difference to PyTorch; too large is an error."""
+    names = list(deployable.streams)
+    trial = _pictures(names, batch=2, image_size=image_size, seed=0)
+    with replacing(path) as part, warnings.catch_warnings():
+        # torch.onnx warns of its own internals; whether the graph is right is measured below
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            deployable,
+            tuple(trial),
+            part,
+            input_names=names,
+            output_names=["probabilities"],
+            dynamic_shapes=(tuple({0: torch.export.Dim("batch")} for _ in names),),
+            opset_version=OPSET,
+            external_data=False,
+            verbose=False,
+        )
+        # another number of pictures than the graph was traced with
+        difference = onnx_difference(
+            deployable, part, pictures=_pictures(names, batch=3, image_size=image_size, seed=1)
+        )
+        if not difference <= TOLERANCE:
+            raise FerError(
+                f"ONNX Runtime's probabilities differ from PyTorch's by up to {difference:.2g}: not written",
+                path=path,
+                hint="export without --onnx, and report the backbone",
+            )
+    return difference
+
+
+def onnx_difference(deployable: Deployable, path: Path, *, pictures: list[Tensor]) -> float:
+    """Largest absolute difference of a probability between the graph in ``path`` and the module."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    feeds = {name: picture.numpy() for name, picture in zip(deployable.streams, pictures, strict=True)}
+    [found] = session.run(["probabilities"], feeds)
+    with torch.no_grad():
+        expected = deployable(*pictures).numpy()
+    return float(np.abs(np.asarray(found) - expected).max())
+
+
+def describe_export(
+    run: Path, fold: int, *, description: ModelDescription, onnx_difference: float | None
+) -> dict[str, Any]:
+    """Where the network comes from and how it must be fed: the content of ``export.json``."""
+    size = description.image_size
+    return {
+        "run": run.resolve().name,
+        "fold": fold,
+        "created_by": f"fer-train {__version__}",
+        "classes": list(description.classes),
+        "input": {
+            "rgb": f"(B, 3, {size}, {size}) float32, sRGB / 255",
+            "depth": f"(B, 1, {size}, {size}) float32, stored depth / 65535, 0 is no data",
+            "used": list(MODALITIES[description.model.modality]),
+            "luma_equalised_before": description.equalise_luma,
+            "prepared_by": "fer-prep: aligned and framed as the training data",
+        },
+        "onnx": None
+        if onnx_difference is None
+        else {"file": "model.onnx", "opset": OPSET, "largest_difference_to_pytorch": onnx_difference},
+    }
+
+
+def _pictures(names: list[str], *, batch: int, image_size: int, seed: int) -> list[Tensor]:
+    """Random pictures for each stream; the depth has holes."""
+    generator = torch.Generator().manual_seed(seed)
+    pictures: list[Tensor] = []
+    for name in names:
+        values = torch.rand(batch, 3 if name == "rgb" else 1, image_size, image_size, generator=generator)
+        pictures.append(values if name == "rgb" else torch.where(values < 0.2, 0.0, values))
+    return pictures

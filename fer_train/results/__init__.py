@@ -1,1 +1,0 @@
-"""What a run leaves: numbers, tables, figures, the report, the model file."""

@@ -1,1 +1,0 @@
-"""Questions asked of runs: comparing, transferring, explaining, searching, reproducing."""

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import itertools
+import json
+import re
+
+import numpy as np
+import pytest
+from dataset_factories import make_rows, write_global
+from tiny_training import tiny_config
+from typer.testing import CliRunner
+
+from fer_prep.cli.console import console
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.emotions import EMOTIONS
+from fer_prep.errors import UsageError
+from fer_train.analysis.compare import compare_runs, confusions_by_person, holm, paired_difference
+from fer_train.cli.app import app
+from fer_train.training.run_folder import Predictions, RunFolder
+
+
+@pytest.fixture
+def data(tmp_path):
+    return write_global(tmp_path / "global.h5", make_rows({"bu3dfe": 12}, repeats=2), size=8)
+
+
+def predictions_with(data, *, share_right, seed, ids=None):
+    """Predictions of all samples (or ``ids``), of which about ``share_right`` are right."""
+    with DatasetFile.open(data) as file:
+        names = file.ids.tolist() if ids is None else ids
+        labels = file.labels[file.rows_of(names)]
+    rng = np.random.default_rng(seed)
+    wrong = (labels + rng.integers(1, 7, len(labels))) % 7
+    called = np.where(rng.random(len(labels)) < share_right, labels, wrong)
+    return Predictions(
+        classes=EMOTIONS,
+        ids=tuple(names),
+        folds=np.zeros(len(labels), np.int64),
+        labels=labels,
+        probabilities=np.eye(7)[called],
+    )
+
+
+def write_run(folder, data, predictions, *, folds="{}"):
+    """A finished run, as far as a comparison looks at it."""
+    run = RunFolder.create(folder, config=tiny_config())
+    with DatasetFile.open(data) as file:
+        run.write_json("summary.json", {"data_digest": file.digest, "protocol": "subject-kfold", "warnings": []})
+    run.folds_file.write_text(folds)
+    run.write_predictions(predictions)
+    return run.path
+
+
+def test_a_better_run_is_told_from_an_equal_one(tmp_path, data):
+    base = write_run(tmp_path / "base", data, predictions_with(data, share_right=0.5, seed=1))
+    equal = write_run(tmp_path / "equal", data, predictions_with(data, share_right=0.5, seed=2))
+    better = write_run(tmp_path / "better", data, predictions_with(data, share_right=0.8, seed=3))
+    found = compare_runs([base, equal, better], data, rounds=2000)
+    equals, betters = (found.runs[k].versus_first["overall_accuracy"] for k in (1, 2))
+    assert equals.p > 0.05
+    assert equals.ci95[0] < 0 < equals.ci95[1]
+    assert betters.p_adjusted < 0.01
+    assert 0 < betters.ci95[0] < betters.difference < betters.ci95[1]
+    assert betters.difference == pytest.approx(found.runs[2].overall_accuracy - found.runs[0].overall_accuracy)
+    assert (found.people, found.samples, found.left_out) == (12, 168, 0)
+
+
+def test_p_is_the_share_of_all_exchanges_of_people(data):
+    """Against every one of the 2^6 exchanges, counted one by one from the single answers."""
+    with DatasetFile.open(data) as file:
+        people = sorted(set(file.column("subject").tolist()))[:6]
+        rows = np.flatnonzero(np.isin(file.column("subject"), people))
+        subjects, ids, labels = file.column("subject")[rows], file.ids[rows].tolist(), file.labels[rows]
+    a, b = (predictions_with(data, share_right=share, seed=seed, ids=ids) for share, seed in ((0.4, 5), (0.6, 6)))
+    first, second = (confusions_by_person(p, ids=ids, subjects=subjects) for p in (a, b))
+    found = paired_difference(first, second, statistic="overall_accuracy", rng=np.random.default_rng(0), rounds=20_000)
+
+    def difference(changed):
+        swap = np.isin(subjects, changed)
+        ours, theirs = np.where(swap, b.predicted, a.predicted), np.where(swap, a.predicted, b.predicted)
+        return 100 * (np.mean(theirs == labels) - np.mean(ours == labels))
+
+    groups = itertools.chain.from_iterable(itertools.combinations(people, count) for count in range(7))
+    exact = np.mean([abs(difference(group)) >= abs(difference([])) - 1e-9 for group in groups])
+    assert found.difference == pytest.approx(difference([]))
+    assert found.p == pytest.approx(exact, abs=0.015)
+
+
+def test_a_run_equals_itself(tmp_path, data):
+    same = predictions_with(data, share_right=0.5, seed=1)
+    paths = [write_run(tmp_path / name, data, same) for name in ("one", "two")]
+    difference = compare_runs(paths, data, rounds=200).runs[1].versus_first["average_accuracy"]
+    assert (difference.difference, difference.ci95, difference.p) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_a_sample_judged_twice_weighs_as_much_as_one_judged_once(data):
+    once = predictions_with(data, share_right=0.5, seed=1)
+    twice = Predictions(
+        classes=once.classes,
+        ids=once.ids * 2,
+        folds=np.repeat([0, 1], len(once.ids)),
+        labels=np.tile(once.labels, 2),
+        probabilities=np.tile(once.probabilities, (2, 1)),
+    )
+    with DatasetFile.open(data) as file:
+        known = {"ids": file.ids.tolist(), "subjects": file.column("subject")}
+    np.testing.assert_allclose(confusions_by_person(twice, **known), confusions_by_person(once, **known))
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+
+
+def test_what_cannot_be_compared_is_refused_and_what_is_doubtful_said(tmp_path, data):
+    with DatasetFile.open(data) as file:
+        half = file.ids[:84].tolist()
+    one = write_run(tmp_path / "one", data, predictions_with(data, share_right=0.5, seed=1))
+    part = write_run(tmp_path / "part", data, predictions_with(data, share_right=0.5, seed=2, ids=half), folds="[]")
+    found = compare_runs([one, part], data, rounds=200)
+    assert (found.samples, found.left_out) == (84, 84)
+    assert any("different folds" in note for note in found.notes)
+    assert any("Only 6 people" in note for note in found.notes)
+    other = write_global(tmp_path / "other.h5", make_rows({"cald3r": 3}), size=8)
+    with pytest.raises(UsageError, match="other data"):
+        compare_runs([one, part], other)
+    with pytest.raises(UsageError, match="at least two"):
+        compare_runs([one], data)
+    (part / "summary.json").unlink()
+    with pytest.raises(UsageError, match="not finished"):
+        compare_runs([one, part], data)
+
+
+def test_the_command_prints_a_table_or_json(tmp_path, data):
+    paths = [
+        str(write_run(tmp_path / name, data, predictions_with(data, share_right=share, seed=1)))
+        for name, share in (("weak", 0.4), ("strong", 0.8))
+    ]
+    options = ["compare", *paths, "--data", str(data), "--rounds", "200"]
+    table = CliRunner().invoke(app, options)
+    assert table.exit_code == 0, table.output
+    assert "Against weak" in table.output
+    found = json.loads(CliRunner().invoke(app, [*options, "--json"]).output)
+    assert [run["name"] for run in found["runs"]] == ["weak", "strong"]
+    assert found["runs"][1]["versus_first"]["overall_accuracy"]["difference"] > 20
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_nothing_of_the_table_is_lost_in_a_narrow_terminal(width, tmp_path, data, monkeypatch):
+    names = ["2026-11-28-102030-demo-rgb", "2026-11-28-112030-demo-rgbd"]
+    paths = [
+        str(write_run(tmp_path / name, data, predictions_with(data, share_right=share, seed=1)))
+        for name, share in zip(names, (0.4, 0.8), strict=True)
+    ]
+    monkeypatch.setattr(console, "width", width)
+    options = ["compare", *paths, "--data", str(data), "--rounds", "200"]
+    printed = CliRunner().invoke(app, options).stdout
+    found = json.loads(CliRunner().invoke(app, [*options, "--json"]).output)["runs"][1]["versus_first"]
+    lines = printed.split("Against")[1].splitlines()
+    tables = [line for line in lines if not line[:1].isupper()]  # notes are sentences
+    assert max(map(len, tables)) <= width
+    assert sum(names[1] in line for line in tables) == len(found)
+    told = re.findall(r"\d\.\d{4}", "\n".join(tables))
+    assert told == [f"{each[key]:.4f}" for each in found.values() for key in ("p", "p_adjusted")]
