@@ -78,8 +78,12 @@ def test_metric_points_are_projected_to_where_a_view_shows_them() -> None:
     frame = dome().view(turn, size=128)
     theta, mm = np.arctan2(-turn[1, 0], turn[0, 0]), frame.mm_per_pixel
     c, r = pixels.T - 0.5
-    np.testing.assert_allclose(frame.origin_mm[0] + mm * (c * np.cos(theta) - r * np.sin(theta)), points[:, 0])
-    np.testing.assert_allclose(frame.origin_mm[1] - mm * (c * np.sin(theta) + r * np.cos(theta)), points[:, 1])
+    np.testing.assert_allclose(
+        frame.origin_mm[0] + mm * (c * np.cos(theta) - r * np.sin(theta)), points[:, 0], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        frame.origin_mm[1] - mm * (c * np.sin(theta) + r * np.cos(theta)), points[:, 1], atol=1e-9
+    )
 
 
 def test_a_view_is_not_a_resampled_scene_raster() -> None:
