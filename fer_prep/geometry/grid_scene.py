@@ -128,6 +128,10 @@ class GridScene:
     def _whole(self) -> Frame:
         return self.view(np.eye(2, 3), size=SCENE_RASTER_PIXELS)
 
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 3) metric points → (L, 2) scene-raster pixels."""
+        return self._camera.screen(np.asarray(points_mm, np.float64))[:, :2]
+
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """Cast the ``size`` × ``size`` raster that ``matrix`` (2, 3) maps scene pixels to."""
         camera = self._camera.seen_through(matrix)

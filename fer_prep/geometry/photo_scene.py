@@ -88,6 +88,10 @@ class PhotoScene:
         centre = centroid(frame.valid)
         return None if centre is None else centre / coarse
 
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 3) metric points → (L, 2) scene-raster pixels."""
+        return self.solved.camera.screen(np.asarray(points_mm, np.float64))[:, :2]
+
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """The photograph resampled, and the mesh cast at the very same rays; ``matrix`` (2, 3)."""
         camera = self.solved.camera.seen_through(matrix)
@@ -98,6 +102,8 @@ class PhotoScene:
             rgb=warp_rgb(self._photo, matrix, size=size),
             z_mm=surface.raster(surface.z_mm, fill=np.nan),
             valid=hits >= 0,
+            focal_px=camera.focal_px,
+            principal_px=camera.principal_px,
         )
 
 
