@@ -18,6 +18,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.errors import Reason
+
 Point = NDArray[np.float64]
 """(2,) float64: x, y in continuous pixel coordinates."""
 
@@ -59,6 +61,7 @@ class Rejection:
     stage: str
     expected: str
     found: str
+    reason: Reason
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.geometry.camera import AffineCamera
 from fer_prep.geometry.hits import Surface, corner_attributes, surface_at
 from fer_prep.geometry.mesh import TriangleMesh
@@ -55,7 +55,10 @@ class GridScene:
         faces = triangulate(grid)
         if not len(faces):
             raise SampleError(
-                stage="render", expected="neighbouring valid points", found=f"{np.count_nonzero(valid)} points apart"
+                stage="render",
+                reason=Reason.NO_DEPTH,
+                expected="neighbouring valid points",
+                found=f"{np.count_nonzero(valid)} points apart",
             )
         self._mesh = TriangleMesh(vertices_mm=_flat(grid.points_mm, grid.valid), faces=faces)
         height, width = picture.shape[:2]
