@@ -26,8 +26,10 @@ from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.folds.default import folds_path
 from fer_prep.folds.splits import FoldManifest, read_folds
 from fer_prep.landmark_names import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
-from fer_train.analysis.compare import confusions_by_person, paired_difference
-from fer_train.training.run_folder import Predictions, RunFolder
+from fer_train.metrics.predictions import Predictions
+from fer_train.metrics.registry import METRICS
+from fer_train.metrics.resampling import AnswersByPerson, paired_difference
+from fer_train.training.run_folder import RunFolder
 
 
 def find_points(data: DatasetFile) -> NDArray[np.float64]:
@@ -98,14 +100,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         landmarks = judge_folds(points, data, manifest)
         describe("landmarks, linear discriminant", landmarks, data)
         ids = sorted(landmarks.ids)
-        subjects = data.column("subject")[data.rows_of(ids)]
         for path in chosen.run:
             network = RunFolder.open(path).read_predictions()
             if sorted(network.ids) != ids:
                 raise SystemExit(f"{path} judged other samples than the folds say")
             describe(path.name, network, data)
-            by_person = [confusions_by_person(each, ids=ids, subjects=subjects) for each in (landmarks, network)]
-            difference = paired_difference(*by_person, statistic="overall_accuracy", rng=np.random.default_rng(0))
+            by_person = [
+                AnswersByPerson.of(each, data.column("subject")[data.rows_of(each.ids)])
+                for each in (landmarks, network)
+            ]
+            difference = paired_difference(METRICS[0], *by_person, rng=np.random.default_rng(0))
             low, high = difference.ci95
             print(
                 f"  {path.name} - landmarks: {difference.difference:+.1f} points (95 % over people {low:+.1f} to "
