@@ -13,9 +13,10 @@ from fer_prep.faces.depth_unit import check_depth_unit
 from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder_writer import PreparedWriter, open_for_writing
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import LANDMARKS_STAGE, PrepareSettings, finder_of, table_row
+from fer_prep.prepare.prepare_sample import LANDMARKS_STAGE, finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.records import Record
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_texts
 from fer_prep.prepare.task import PrepareTask, Reused, Staged, Task
 from fer_prep.prepare.worker_place import WorkerPlace

@@ -19,9 +19,9 @@ from fer_prep.engines.choice import CROWDED_THREADS, make_engine
 from fer_prep.engines.dask_engine import BATCH, DIED, DaskEngine
 from fer_prep.engines.engine import InProcessEngine, ProcessEngine, WorkerDied, usable_cpus
 from fer_prep.errors import EngineError, UsageError
-from fer_prep.faces.landmarks import FinderSpec
-from fer_prep.prepare.prepare_sample import PrepareSettings
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.prepare.prepare_tree import prepare
+from fer_prep.prepare.settings import PrepareSettings
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
 

@@ -13,11 +13,11 @@ from folder_snapshot import snapshot
 
 from fer_prep.engines.engine import InProcessEngine, ProcessEngine, usable_cpus
 from fer_prep.errors import PreparedFolderError, UsageError
-from fer_prep.faces.landmarks import FinderSpec
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.prepare.folder import PreparedFolder, verify
-from fer_prep.prepare.prepare_sample import PrepareSettings
 from fer_prep.prepare.prepare_tree import Extras, prepare, settings_of_workers
+from fer_prep.prepare.settings import PrepareSettings
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
 WORDS = {1: "faceless", 4: "broken", 6: "bug"}
