@@ -1,4 +1,4 @@
-"""Printed tables: whole lines where no terminal is, nothing lost in a narrow one; titles on their line, numbers right."""
+"""Printed tables: whole lines where no terminal is, nothing lost in a narrow one, titles on one line, numbers right."""
 
 from __future__ import annotations
 
