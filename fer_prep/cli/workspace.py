@@ -23,7 +23,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fer_prep.errors import UsageError, did_you_mean
 
@@ -57,10 +57,9 @@ def read_settings() -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"not valid TOML: {error}", path=FILE) from error
     _refuse_unknown(settings, known=(*COMMON, "raw", *PROGRAMS), where="")
-    for table in ("raw", *PROGRAMS):
-        if not isinstance(settings.get(table, {}), dict):
-            raise UsageError(f"expected a table [{table}]; found {settings[table]!r}", path=FILE)
-    for dataset, place in settings.get("raw", {}).items():
+    for program in PROGRAMS:
+        _table(settings, program)
+    for dataset, place in _table(settings, "raw").items():
         _refuse_unknown([dataset], known=RAW_TREES, where="raw.")
         if not isinstance(place, str):
             raise UsageError(f"raw.{dataset}: expected the path of a folder in quotes; found {place!r}", path=FILE)
@@ -84,9 +83,7 @@ def read_default_map(group: Any, *, program: str) -> dict[str, Any]:
     _refuse_unknown(own, known=group.commands, where=f"{program}.")
     for name, command in group.commands.items():
         options = dict(settable_options(command))
-        table = own.get(name, {})
-        if not isinstance(table, dict):
-            raise UsageError(f"expected a table [{program}.{name}]; found {table!r}", path=FILE)
+        table = _table(own, name, where=f"{program}.")
         _refuse_unknown(table, known=options, where=f"{program}.{name}.")
         given = {key: settings[key] for key in COMMON if key in settings and key in options}
         if name in ROOTS and ROOTS[name] in settings.get("raw", {}):
@@ -116,6 +113,13 @@ def settable_options(command: Any) -> Iterator[tuple[str, str]]:
         names = [text.removeprefix("--") for text in parameter.opts if text.startswith("--")]
         if names and names[0] not in NOT_SETTABLE:
             yield names[0], parameter.name
+
+
+def _table(settings: Mapping[str, Any], name: str, *, where: str = "") -> dict[str, Any]:
+    table: Any = settings.get(name, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"expected a table [{where}{name}]; found {table!r}", path=FILE)
+    return cast(dict[str, Any], table)
 
 
 def _usable(value: Any) -> Any:
