@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lower layers first. A module may import its own layer and those below it.
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "resample", "progress", "resources",
+     "options",
      "landmark_names", "landmark_set", "findings", "atomic_files", "whole_files", "folder_lock", "action_units",
      "dataset_manifest",
      "engines", "free_memory"),

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.completion import manifest_names, names
-from fer_prep.cli.console import JsonOption, console, print_json, progress_bar, warn
-from fer_prep.cli.dataset_options import (
-    Classes,
-    Datasets,
-    Intensity,
-    LabelSource,
-    MaxPerClass,
-    Neutrals,
-    make_selection,
-)
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, print_json, print_table, progress_bar, warn
+from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
+from fer_prep.folds.selection import Selection
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
@@ -27,8 +19,10 @@ if TYPE_CHECKING:
     from fer_prep.merge.merge_folders import MergeSummary
 
 
-@app.command(rich_help_panel="Dataset")
+@app.command("merge", rich_help_panel="Dataset")
+@Options
 def merge(
+    *,
     prepared: Annotated[
         list[Path] | None,
         typer.Argument(help="Prepared folders.", show_default="every folder in data/prepared"),
@@ -39,18 +33,12 @@ def merge(
     compression: Annotated[
         str,
         typer.Option(
-            autocompletion=names("none", "lz4", "zstd", "gzip"),
+            autocompletion=names_of(("none", "lz4", "zstd", "gzip")),
             help="none, lz4, zstd or gzip. On the sample data files become 34, 45, 52 % smaller and are read at "
             "⅔, ¼, ⅛ of the speed; lz4 and zstd need the package hdf5plugin.",
         ),
     ] = "none",
-    classes: Classes = "",
-    datasets: Datasets = "",
-    intensity: Intensity = "",
-    label_source: LabelSource = "",
-    max_per_class: MaxPerClass = 0,
-    neutrals_per_subject: Neutrals = "",
-    seed: Annotated[int, typer.Option(help="For --max-per-class.")] = 0,
+    selection: Selection,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that decode; 0: one a core.", show_default="one a core")
     ] = None,
@@ -70,15 +58,7 @@ def merge(
         prepared or find_prepared(),
         out=out,
         size=size,
-        selection=make_selection(
-            classes=classes,
-            datasets=datasets,
-            intensity=intensity,
-            label_source=label_source,
-            max_per_class=max_per_class,
-            neutrals=neutrals_per_subject,
-            seed=seed,
-        ),
+        selection=selection,
         shard_size=shard_size,
         compression=compression,
         workers=workers,
@@ -113,8 +93,10 @@ def _print_merged(summary: MergeSummary) -> None:
         console.print(f"{summary.left_out} prepared samples were not selected")
 
 
-@app.command(rich_help_panel="Dataset")
+@app.command("folds", rich_help_panel="Dataset")
+@Options
 def folds(
+    *,
     dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
     protocol: Annotated[
         str,
@@ -131,12 +113,7 @@ def folds(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The manifest.", show_default="<dataset>.folds.json")
     ] = None,
-    classes: Classes = "",
-    datasets: Datasets = "",
-    intensity: Intensity = "",
-    label_source: LabelSource = "",
-    max_per_class: MaxPerClass = 0,
-    neutrals_per_subject: Neutrals = "",
+    selection: Selection,
     list_protocols: Annotated[bool, typer.Option("--list", help="Show the protocols and stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -154,16 +131,8 @@ def folds(
     from fer_prep.folds.splits import make_folds, write_folds
 
     with DatasetFile.open(dataset) as data:
-        selection = make_selection(
-            classes=classes,
-            datasets=datasets,
-            intensity=intensity,
-            label_source=label_source,
-            max_per_class=max_per_class,
-            neutrals=neutrals_per_subject,
-            seed=seed or 0,
-            default_classes=data.classes,
-        )
+        if selection.classes == Selection().classes:
+            selection = replace(selection, classes=data.classes)
         manifest = make_folds(data, protocol=protocol, folds=folds, seed=seed, repeats=repeats, selection=selection)
         path = out or folds_path(dataset)
         write_folds(manifest, path, data=data)

@@ -19,8 +19,7 @@ from typing import Final
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json, print_table
 from fer_prep.free_memory import free_memory_bytes
 from fer_prep.resources import tested_versions
 

@@ -1,4 +1,4 @@
-"""fer-prep commands between this and other formats: export, import."""
+"""fer-prep export: a dataset as other programs read it."""
 
 from __future__ import annotations
 
@@ -8,26 +8,8 @@ from typing import Annotated, Literal
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.completion import names
 from fer_prep.cli.console import console, progress_bar
-from fer_prep.cli.prepare_options import (
-    EngineChoice,
-    Framing,
-    LandmarkChoice,
-    Mask,
-    PartChoice,
-    Preview,
-    Scheduler,
-    Size,
-    Unfound,
-    Workers,
-    make_settings,
-    prepare_source,
-    run_options,
-)
-from fer_prep.cli.rejections import MaxRejected
-from fer_prep.cli.workspace import GLOBAL_FILE, PREPARED
-from fer_prep.emotions import LABEL_SOURCES
+from fer_prep.cli.workspace import GLOBAL_FILE
 
 
 @app.command(rich_help_panel="Dataset")
@@ -62,51 +44,3 @@ def export(
                 data, out, per_shard=per_shard, manifest=manifest, fold=fold, progress=progress_bar
             )
             console.print(f"{out}: {len(shards)} shards, {shards[0].name} to {shards[-1].name}", soft_wrap=True)
-
-
-@app.command("import", rich_help_panel="Prepare")
-def import_pictures(
-    context: typer.Context,
-    root: Annotated[Path, typer.Argument(help="The folder of pictures.")],
-    dataset: Annotated[str, typer.Option(help="A name for the dataset: lower case, digits, hyphens.")],
-    table: Annotated[str, typer.Option(help="The CSV table, relative to the folder.")] = "samples.csv",
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")
-    ] = None,
-    depth_unit: Annotated[float, typer.Option(help="Millimetres per step of the depth pictures.")] = 1.0,
-    label_source: Annotated[
-        str,
-        typer.Option(autocompletion=names(*LABEL_SOURCES), help="For lines of the table that do not say it."),
-    ] = "posed",
-    workers: Workers = None,
-    engine: EngineChoice = "processes",
-    scheduler: Scheduler = "",
-    part: PartChoice = "",
-    size: Size = 260,
-    framing: Framing = "rotate",
-    landmarks: LandmarkChoice = "mediapipe",
-    unfound: Unfound = "reject",
-    mask: Mask = "none",
-    preview: Preview = 0,
-    max_rejected: MaxRejected = 0.05,
-) -> None:
-    """Pictures with a CSV table → a prepared folder; RGB alone or with 16-bit depth. A new dataset needs no code.
-
-    The table has the columns rgb, emotion, subject, and perhaps depth, id, label_source, intensity, action_unit,
-    gender, ethnicity.
-
-    [dim]fer-prep import my-pictures --dataset mylab[/]
-
-    [dim]fer-prep import my-pictures --dataset mylab --depth-unit 0.125 --framing none --landmarks none[/]
-    """
-    from fer_prep.cli.prepare_report import finish
-    from fer_prep.exchange.import_folder import TableSource
-
-    summary = prepare_source(
-        TableSource(dataset=dataset, table=table, depth_unit_mm=depth_unit, label_source=label_source),
-        root=root,
-        out=out or PREPARED / dataset,
-        settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
-        options=run_options(context, workers=workers, preview=preview, engine=engine, scheduler=scheduler, part=part),
-    )
-    finish([summary], max_rejected=max_rejected)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.console import EXIT_DATA_WRONG, JsonOption, console, print_json, progress_bar
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json, print_table, progress_bar
+from fer_prep.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile

@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.completion import manifest_names
-from fer_prep.cli.console import JsonOption, console, print_json, warn
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, print_json, print_table, warn
+from fer_prep.cli.options import JsonOption, manifest_names
 
 
 @app.command("map-aus", rich_help_panel="Prepare")
