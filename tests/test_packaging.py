@@ -22,7 +22,7 @@ from fer_prep.resources import manifest_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
-COMES_WITH = {"OpenGL": "pyrender", "dask": "distributed", "sqlalchemy": "optuna"}
+COMES_WITH = {"OpenGL": "pyrender", "dask": "distributed", "sqlalchemy": "optuna", "torchvision": "timm"}
 """Imported packages that a declared one cannot be without."""
 
 
