@@ -45,7 +45,7 @@ from fer_prep.engines.engine import ProcessEngine, usable_cpus
 from fer_prep.engines.worker_process import Worker
 from fer_prep.faces.landmarks import FinderSpec
 from fer_prep.faces.mediapipe_models import MAX_FACES, MIN_CONFIDENCE, detect_faces
-from fer_prep.formats.pictures import read_rgb
+from fer_prep.formats.images import read_rgb
 from fer_prep.prepare.files import depth_path, rgb_path
 from fer_prep.prepare.prepare_sample import PrepareSettings
 from fer_prep.prepare.task import PrepareTask, Staged, Task

@@ -26,9 +26,8 @@ from fer_prep.free_memory import free_memory_bytes
 PACKAGES: Final = (
     "numpy",
     "h5py",
+    "pillow",
     "opencv-contrib-python",
-    "isal",
-    "kornia-rs",
     "mediapipe",
     "open3d-cpu",
     "trimesh",

@@ -14,7 +14,7 @@ from folder_snapshot import snapshot
 from fer_prep.engines.engine import InProcessEngine, ProcessEngine, usable_cpus
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.faces.landmarks import FinderSpec
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.prepare.folder import PreparedFolder, verify
 from fer_prep.prepare.prepare_sample import PrepareSettings
 from fer_prep.prepare.prepare_tree import Extras, prepare, settings_of_workers
@@ -54,7 +54,7 @@ def test_pictures_are_those_of_the_digests_and_depth_is_16_bit(tree, out):
     run(tree, out)
     folder = PreparedFolder.open(out)
     rgb = read_rgb(folder.rgb_path("F0000_anger").read_bytes())
-    depth = read_depth_png(folder.depth_path("F0000_anger").read_bytes())
+    depth = read_depth(folder.depth_path("F0000_anger").read_bytes())
     assert rgb.shape == (32, 32, 3)
     assert depth.shape == (32, 32)
     assert depth.dtype == np.uint16
