@@ -38,8 +38,9 @@ TRAIN_LAYERS = (
     ("cli", "__main__"),
 )  # fmt: skip
 
-FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests", "options", "validated",
-                 "depth_encoding", "resample", "atomic_files", "folder_lock", "free_memory"}  # fmt: skip
+FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
+                 "options", "validated", "depth_encoding", "resample", "atomic_files", "folder_lock",
+                 "free_memory"}  # fmt: skip
 WHERE_ASKED_FOR = {"fer_prep.prepare.one_picture"}
 """What predict --align imports, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",

@@ -71,7 +71,7 @@ def prepare(
     )
     function = PrepareTask(
         source=source,
-        settings=settings_of_workers(settings, engine=engine),
+        settings=settings,
         root=root,
         folder=out,
         code=code_version(source),
@@ -103,14 +103,6 @@ def prepare(
                 out, samples=shown, count=extras.preview, source=source, settings=settings, progress=progress
             )
     return summary
-
-
-def settings_of_workers(settings: PrepareSettings, *, engine: Engine) -> PrepareSettings:
-    """The same for the workers of ``engine``: with several threads each, and processors to spare, each worker has its
-    detector in a process of its own, which need not wait for Python's lock. Where every processor has a worker already,
-    that would only cost (``benchmarks/align.py``)."""
-    beside = engine.threads > 1 and engine.spare_processors
-    return replace(settings, landmarks=replace(settings.landmarks, beside=beside))
 
 
 def _run(
