@@ -124,8 +124,8 @@ class TestImport:
         return folder
 
     def settings(self):
-        from fer_prep.faces.landmarks import FinderSpec
-        from fer_prep.prepare.prepare_sample import PrepareSettings
+        from fer_prep.faces.finder_spec import FinderSpec
+        from fer_prep.prepare.settings import PrepareSettings
 
         return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"))
 

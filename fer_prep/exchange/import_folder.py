@@ -24,6 +24,7 @@ from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.samples_table import COLUMNS
+from fer_prep.sources.options import TableOptions
 from fer_prep.sources.raw_tree import rejected, without_duplicates
 from fer_prep.sources.read_file import read_file
 
@@ -37,17 +38,8 @@ _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableSource:
+class TableSource(TableOptions):
     """A source that reads what a CSV table lists."""
-
-    dataset: str
-    """The name that ids and subjects begin with: lower case, digits, hyphens."""
-    table: str = "samples.csv"
-    """The table, relative to the folder."""
-    depth_unit_mm: float = 1.0
-    """Millimetres per step of the depth pictures."""
-    label_source: str = "posed"
-    """For lines that do not say it."""
 
     def __post_init__(self) -> None:
         if not _DATASET.fullmatch(self.dataset):

@@ -15,8 +15,9 @@ from fer_prep.digests import bytes_digest, file_digest, settings_digest
 from fer_prep.errors import FerError, FormatError, Reason, SampleError
 from fer_prep.formats.images import write_image
 from fer_prep.prepare.files import depth_path, rgb_path
-from fer_prep.prepare.prepare_sample import NOT_FOUND, PreparedSample, PrepareSettings, prepare_sample
+from fer_prep.prepare.prepare_sample import NOT_FOUND, PreparedSample, prepare_sample
 from fer_prep.prepare.records import Record
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.worker_place import WorkerPlace, check_place
 from fer_prep.sample import Rejection, Sample
 from fer_prep.samples_table import cells_to_text

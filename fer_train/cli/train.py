@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.completion import manifest_names
-from fer_prep.cli.console import JsonOption, console, note, print_json, progress_bar
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, note, print_json, print_table, progress_bar
+from fer_prep.cli.options import JsonOption, manifest_names
 from fer_prep.errors import FerError, UsageError
 from fer_train.cli.app import app
 from fer_train.cli.result_table import print_summary
@@ -203,11 +202,12 @@ def _train(
     only: int | None = None,
 ) -> None:
     """Train, then print the result table and where the report is."""
-    from fer_train.training.cross_validate import FoldChoice, cross_validate
+    from fer_train.report.results import train_and_report
+    from fer_train.training.cross_validate import FoldChoice
     from fer_train.training.processes import is_first_process
 
     try:
-        summary = cross_validate(
+        summary = train_and_report(
             data,
             config=config,
             folds=FoldChoice(manifest=manifest, number=folds),
@@ -222,7 +222,8 @@ def _train(
         raise
     if is_first_process():
         print_summary(summary)
-        console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+        if run.report.exists():
+            console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 
 
 def _open_run(

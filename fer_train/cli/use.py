@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fer_prep.cli.completion import names
-from fer_prep.cli.console import EXIT_DATA_WRONG, JsonOption, console, note, print_json, progress_bar, warn
-from fer_prep.cli.rejections import MaxRejected, too_many_rejected
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, warn
+from fer_prep.cli.options import JsonOption, MaxRejected, names_of, too_many_rejected
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.train_options import DEVICES
+from fer_train.metrics.registry import METRICS, Metric
 
 if TYPE_CHECKING:
     import torch
@@ -26,9 +26,8 @@ RunArgument = Annotated[
     ),
 ]
 WIDE = 120
-SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
 SameNames = Literal["leave-out", "strangers"]
-DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[str, typer.Option(autocompletion=names_of(DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def chosen_run(run: Path | None) -> Path:
@@ -117,10 +116,10 @@ def _evaluate_one(
         print_json(report)
         return
     rows = [
-        (name, entry["samples"], entry["subjects"], *(f"{entry[key]:.1f}" for key in SHOWN))
+        (name, entry["samples"], entry["subjects"], *(metric.text(entry[metric.key]) for metric in METRICS))
         for name, entry in [*report["datasets"].items(), ("all", report)]
     ]
-    columns = ("dataset", "samples", "people", "overall %", "average %", "macro F1 %")
+    columns = ("dataset", "samples", "people", *(metric.title for metric in METRICS))
     print_table(f"{run.name}, {report['models']} network(s)", columns, rows)
     if report["left_out"]:
         console.print(f"{report['left_out']} samples of other classes were left out")
@@ -139,21 +138,16 @@ def _evaluate_many(
     if out is not None:
         matrix.write(out)
     if as_json:
-        print_json(matrix.to_dict())
+        print_json(matrix.cells)
         return
-    marks = {True: " *", False: ""}
-    rows = [
-        (
-            run,
-            *(
-                f"{row[d].overall_accuracy:.1f}{marks[row[d].out_of_fold]}" if d in row else "–"
-                for d in matrix.datasets
-            ),
-        )
-        for run, row in matrix.cells.items()
-    ]
-    print_table("Overall accuracy, percent: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
+    for metric in METRICS:
+        rows = [(run, *(_cell(row.get(name), metric) for name in matrix.datasets)) for run, row in matrix.cells.items()]
+        print_table(f"{metric.title}: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
     console.print("* trained on this dataset: each person judged by the fold that had not seen them")
+
+
+def _cell(cell: Mapping[str, Any] | None, metric: Metric) -> str:
+    return "–" if cell is None else metric.text(cell[metric.key]) + (" *" if cell["out_of_fold"] else "")
 
 
 @app.command()
@@ -179,7 +173,7 @@ def predict(
         float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
     ] = 0.125,
     form: Annotated[
-        str, typer.Option("--format", autocompletion=names("table", "csv", "json"), help="table, csv or json.")
+        str, typer.Option("--format", autocompletion=names_of(("table", "csv", "json")), help="table, csv or json.")
     ] = "table",
     max_rejected: MaxRejected = 0.05,
     device: DeviceOption = "auto",
