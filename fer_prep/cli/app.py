@@ -29,8 +29,6 @@ add_config_command(app, example="merge")
 from fer_prep.cli import sample_data_command  # noqa: E402, F401, I001
 from fer_prep.cli import prepare_commands  # noqa: E402, F401
 from fer_prep.cli import all_command  # noqa: E402, F401
-from fer_prep.cli import map_aus_command  # noqa: E402, F401
 from fer_prep.cli import dataset_commands  # noqa: E402, F401
 from fer_prep.cli import inspect_commands  # noqa: E402, F401
-from fer_prep.cli import exchange_commands  # noqa: E402, F401
-from fer_prep.cli import doctor_command  # noqa: E402, F401
+from fer_prep.cli import doctor  # noqa: E402, F401

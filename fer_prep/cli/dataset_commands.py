@@ -1,16 +1,17 @@
-"""fer-prep commands that make the dataset and its folds: merge, folds."""
+"""fer-prep merge, folds and export: the dataset, its folds, and the way out to other programs."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fer_prep.cli.app import app
 from fer_prep.cli.console import console, print_json, print_table, progress_bar, warn
 from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
+from fer_prep.cli.workspace import GLOBAL_FILE
 from fer_prep.folds.selection import Selection
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def merge(
         list[Path] | None,
         typer.Argument(help="Prepared folders.", show_default="every folder in data/prepared"),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write.")] = Path("global.h5"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write.")] = GLOBAL_FILE,
     size: Annotated[int, typer.Option(help="Raster of the output, in pixels.")] = 260,
     shard_size: Annotated[int, typer.Option(help="Samples in each shard beside a small index; 0: one file.")] = 0,
     compression: Annotated[
@@ -97,7 +98,7 @@ def _print_merged(summary: MergeSummary) -> None:
 @Options
 def folds(
     *,
-    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
     protocol: Annotated[
         str,
         typer.Option(
@@ -185,3 +186,37 @@ def _print_protocols(*, as_json: bool) -> None:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
     print_table("protocols", columns, rows)
+
+
+@app.command(rich_help_panel="Dataset")
+def export(
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
+    out: Annotated[Path, typer.Option("--out", "-o", help="An empty folder.")] = Path("export"),
+    to: Annotated[
+        Literal["folder", "webdataset"],
+        typer.Option(help="Pictures in a folder for each class, or tar shards for WebDataset."),
+    ] = "folder",
+    folds: Annotated[Path | None, typer.Option(help="A fold manifest: export train and val apart.")] = None,
+    fold: Annotated[int, typer.Option(help="Which fold of it, from 0.")] = 0,
+    per_shard: Annotated[int, typer.Option(help="Samples in a tar shard.")] = 1000,
+) -> None:
+    """Write a dataset as other programs read it; RGB as PNG, depth as 16-bit PNG, nothing lost.
+
+    [dim]fer-prep export global.h5 --out pictures[/]
+
+    [dim]fer-prep export global.h5 --to webdataset --folds global.folds.json --fold 0 --out shards[/]
+    """
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.exchange.export import export_folder, export_webdataset
+    from fer_prep.folds.splits import read_folds
+
+    with DatasetFile.open(dataset) as data:
+        manifest = read_folds(folds, data=data) if folds is not None else None
+        if to == "folder":
+            count = export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)
+            console.print(f"{out}: {count} samples", soft_wrap=True)
+        else:
+            shards = export_webdataset(
+                data, out, per_shard=per_shard, manifest=manifest, fold=fold, progress=progress_bar
+            )
+            console.print(f"{out}: {len(shards)} shards, {shards[0].name} to {shards[-1].name}", soft_wrap=True)
