@@ -48,7 +48,11 @@ MISTAKES = {
     "more folds than people": (prep, "folds good.h5 --folds 1000", "1000 parts need at least 1000 subjects"),
     "a size of nothing": (prep, "merge ready --size 0", "--size 0: expected 8 to 4096 pixels"),
     "text for a number": (prep, "merge --size big", "'--size': expected a whole number; found 'big'"),
-    "negative epochs": (train, "kfold --data good.h5 --preset demo --epochs -3", "'--epochs': expected greater than or equal to 1; found '-3'"),
+    "negative epochs": (
+        train,
+        "kfold --data good.h5 --preset demo --epochs -3",
+        "'--epochs': expected greater than or equal to 1; found '-3'",
+    ),
     # unknown names
     "an unknown command": (prep, "merg", "no such command 'merg'. Did you mean 'merge'?"),
     "an unknown option": (prep, "merge --shard-sise 3", "--shard-size"),
