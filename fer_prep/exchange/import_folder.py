@@ -21,7 +21,7 @@ import numpy as np
 from fer_prep.emotions import EMOTIONS, LABEL_SOURCES
 from fer_prep.errors import Reason, SampleError, UsageError
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.samples_table import COLUMNS
 from fer_prep.sources.options import TableOptions
@@ -157,7 +157,7 @@ class TableSource(TableOptions):
         if depth_file is None:
             nothing = np.zeros(rgb.shape[:2], bool)
             return PictureScene(rgb=rgb, z_mm=np.zeros(rgb.shape[:2], np.float32), valid=nothing)
-        depth = read_file(depth_file, reader=read_depth_png)
+        depth = read_file(depth_file, reader=read_depth)
         if depth.shape != rgb.shape[:2]:
             raise SampleError(
                 stage="read",

@@ -15,7 +15,7 @@ from fer_prep.depth_encoding import encode_depth
 from fer_prep.errors import FormatError
 from fer_prep.faces.framing import FramingKind
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene
 from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import Sample
@@ -51,7 +51,7 @@ def _read_scene(rgb_file: Path, depth_file: Path | None, *, depth_unit_mm: float
     if depth_file is None:
         nothing = np.zeros(rgb.shape[:2], np.float32)
         return PictureScene(rgb=rgb, z_mm=nothing, valid=nothing > 0)
-    depth = read_file(depth_file, reader=read_depth_png)
+    depth = read_file(depth_file, reader=read_depth)
     if depth.shape != rgb.shape[:2]:
         raise FormatError(
             path=depth_file,

@@ -30,7 +30,7 @@ import numpy as np
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.options import RgbdOptions
 from fer_prep.sources.raw_tree import (
@@ -197,7 +197,7 @@ class RgbdPairs(RgbdOptions):
         """Read one pair; both files must be of one raster and the depth must hold something."""
         rgb = read_file(sample.files["rgb"], reader=read_rgb)
         depth_file = sample.files["depth"]
-        depth = read_file(depth_file, reader=read_depth_png)
+        depth = read_file(depth_file, reader=read_depth)
         if depth.shape != rgb.shape[:2]:
             raise SampleError(
                 stage="read",
