@@ -59,6 +59,11 @@ messages: Final = _Terminal(stderr=True, highlight=False)
 """Progress, warnings and errors: standard error, so that output can be piped."""
 
 
+def say(text: str = "") -> None:
+    """Print a line of results as it stands, unwrapped so that paths can be copied."""
+    console.print(escape(text), soft_wrap=True)
+
+
 def note(text: str) -> None:
     """Say what is going on, on standard error; not with ``--quiet``."""
     if not messages.quiet_run:
