@@ -22,7 +22,6 @@ LIBRARIES: Final = (
     "open3d-cpu",
     "open3d",
     "trimesh",
-    "embreex",
     "pyrender",
 )
 """Distributions whose version can change a pixel."""
