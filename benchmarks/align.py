@@ -46,9 +46,9 @@ from fer_prep.engines.worker_process import Worker
 from fer_prep.faces.landmarks import FinderSpec
 from fer_prep.faces.mediapipe_models import MAX_FACES, MIN_CONFIDENCE, detect_faces
 from fer_prep.formats.pictures import read_rgb
-from fer_prep.prepare.files import depth_path, rgb_path
+from fer_prep.prepare.folder import sample_file
 from fer_prep.prepare.prepare_sample import PrepareSettings
-from fer_prep.prepare.task import PrepareTask, Staged, Task
+from fer_prep.prepare.worker import PrepareTask, Task, UpToDate
 from fer_prep.sample import Sample
 from fer_prep.sources.cald3r_mend3s import RgbdPairs
 
@@ -162,8 +162,7 @@ class Align:
         beside: bool,
     ) -> None:
         self._folder = folder
-        rgb_path(folder, "x").parent.mkdir(parents=True)
-        depth_path(folder, "x").parent.mkdir()
+        folder.mkdir(parents=True)
         settings = PrepareSettings(landmarks=FinderSpec(beside=beside))
         task = PrepareTask(source=source, settings=settings, root=root, folder=folder, code="benchmark")
         items = (Task(sample=sample, known=None) for sample in cycle(samples))
@@ -183,11 +182,11 @@ class Align:
 
     def _publish(self, count: int) -> None:
         for item, outcome in islice(self._run, count):
-            if not isinstance(outcome, Staged):
+            if not isinstance(outcome, UpToDate):
                 raise RuntimeError(f"{item.sample.id} was not prepared: {outcome}")
             name = f"{item.sample.name}_{self._done}"  # repeated samples are new files, as in a first run
-            publish_file(outcome.rgb, path=rgb_path(self._folder, name))
-            publish_file(outcome.depth, path=depth_path(self._folder, name))
+            for kind, file in outcome.staged.items():
+                publish_file(file, path=sample_file(self._folder, kind, name))
             self._done += 1
 
     def close(self) -> None:

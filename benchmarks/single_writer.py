@@ -15,10 +15,9 @@ from pathlib import Path
 
 from fer_prep.atomic_files import stage_file
 from fer_prep.engines.choice import make_engine
-from fer_prep.prepare.files import depth_path, rgb_path
-from fer_prep.prepare.folder_writer import open_for_writing
-from fer_prep.prepare.records import Record
-from fer_prep.prepare.task import Task
+from fer_prep.prepare.folder import KINDS, files_of, sample_file
+from fer_prep.prepare.folder_writer import Record, open_for_writing
+from fer_prep.prepare.worker import Task
 from fer_prep.sample import Sample
 
 MEASURED = {f"column_{number}": "0.123456" for number in range(14)}
@@ -37,7 +36,7 @@ def main() -> None:
 
 def record_of(name: str) -> Record:
     """A record of the usual size."""
-    return Record(name=name, key="0" * 32, rgb="1" * 32, depth="2" * 32, measured=MEASURED)
+    return Record(name=name, key="0" * 32, files=dict.fromkeys(KINDS, "1" * 32), measured=MEASURED)
 
 
 def publish(folder: Path, *, samples: int) -> None:
@@ -45,13 +44,12 @@ def publish(folder: Path, *, samples: int) -> None:
     with open_for_writing(folder, dataset="fake") as writer:
         writer.begin_changes()
         names = [f"F{number:06d}" for number in range(samples)]
-        staged = [
-            (stage_file(rgb_path(folder, name), content=b"x"), stage_file(depth_path(folder, name), content=b"x"))
-            for name in names
-        ]
+        for kind in KINDS:
+            files_of(folder, kind).mkdir()
+        staged = [{kind: stage_file(sample_file(folder, kind, name), content=b"x") for kind in KINDS} for name in names]
         wall, busy = time.perf_counter(), time.process_time()
-        for name, (rgb, depth) in zip(names, staged, strict=True):
-            writer.publish(record_of(name), rgb=rgb, depth=depth)
+        for name, files in zip(names, staged, strict=True):
+            writer.publish(record_of(name), staged=files)
         report("publish", samples, wall, busy)
 
 

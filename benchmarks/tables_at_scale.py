@@ -29,7 +29,7 @@ from fer_prep.folds.splits import make_folds, read_folds, subjects_on_both_sides
 from fer_prep.inspection.check_dataset import check_coverage, check_table
 from fer_prep.inspection.confounding import describe_confounding
 from fer_prep.inspection.statistics import counts_csv, draw_distributions, subjects_table
-from fer_prep.prepare.files import read_samples, samples_text
+from fer_prep.prepare.folder_tables import read_samples, samples_text
 from fer_prep.samples_table import COLUMNS
 
 SIZE = 260

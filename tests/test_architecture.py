@@ -48,7 +48,7 @@ NOT_YET_IN_ORDER = {
 
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "depth_encoding", "atomic_files", "folder_lock", "free_memory"}  # fmt: skip
-WHERE_ASKED_FOR = {"fer_prep.prepare.one_picture"}
+WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample"}
 """What predict --align imports, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",
          "distributed")  # fmt: skip

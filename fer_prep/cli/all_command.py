@@ -89,7 +89,7 @@ def _prepare(context: typer.Context, dataset: str, *, tree: Path, out: Path) -> 
     if "incomplete" in step:
         source["require_landmarks"] = step["incomplete"] == "reject"
     if "depth_unit" in step:
-        source["depth_unit_mm"] = step["depth_unit"]
+        source |= {"depth_unit_mm": step["depth_unit"], "focal_px": step["focal_px"]}
     return prepare_dataset(
         dataset,
         root=tree,
@@ -99,7 +99,6 @@ def _prepare(context: typer.Context, dataset: str, *, tree: Path, out: Path) -> 
             context,
             **{name: step[name] for name in ("workers", "preview", "engine", "scheduler")},
             threads=ALIGN_THREADS if STEPS[dataset] == "align" else 1,
-            focal_px=step.get("focal_px"),
         ),
         **source,
     )

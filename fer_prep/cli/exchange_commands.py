@@ -12,6 +12,7 @@ from fer_prep.cli.completion import names
 from fer_prep.cli.console import console, progress_bar
 from fer_prep.cli.prepare_options import (
     EngineChoice,
+    FocalPx,
     Framing,
     LandmarkChoice,
     Mask,
@@ -73,7 +74,15 @@ def import_pictures(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")
     ] = None,
+    classes: Annotated[
+        str,
+        typer.Option(
+            help="A class set (seven, eight …) or names with commas between, in label order.",
+            show_default="the seven, or what else the table has",
+        ),
+    ] = "",
     depth_unit: Annotated[float, typer.Option(help="Millimetres per step of the depth pictures.")] = 1.0,
+    focal_px: FocalPx = None,
     label_source: Annotated[
         str,
         typer.Option(autocompletion=names(*LABEL_SOURCES), help="For lines of the table that do not say it."),
@@ -90,10 +99,10 @@ def import_pictures(
     preview: Preview = 0,
     max_rejected: MaxRejected = 0.05,
 ) -> None:
-    """Pictures with a CSV table → a prepared folder; RGB alone or with 16-bit depth. A new dataset needs no code.
+    """Pictures with a CSV table → a prepared folder; RGB, 16-bit depth or both. A new dataset needs no code.
 
-    The table has the columns rgb, emotion, subject, and perhaps depth, id, label_source, intensity, action_unit,
-    gender, ethnicity.
+    The table has the columns rgb or depth or both, emotion, subject, and perhaps id, label_source, intensity,
+    action_unit, gender, ethnicity, clip, frame, soft_<class>.
 
     [dim]fer-prep import my-pictures --dataset mylab[/]
 
@@ -103,7 +112,14 @@ def import_pictures(
     from fer_prep.exchange.import_folder import TableSource
 
     summary = prepare_source(
-        TableSource(dataset=dataset, table=table, depth_unit_mm=depth_unit, label_source=label_source),
+        TableSource(
+            dataset=dataset,
+            table=table,
+            classes=classes,
+            depth_unit_mm=depth_unit,
+            focal_px=focal_px,
+            label_source=label_source,
+        ),
         root=root,
         out=out or PREPARED / dataset,
         settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),

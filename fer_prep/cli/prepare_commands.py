@@ -11,6 +11,7 @@ from fer_prep.cli.app import app
 from fer_prep.cli.completion import manifest_names
 from fer_prep.cli.prepare_options import (
     EngineChoice,
+    FocalPx,
     Framing,
     Incomplete,
     LandmarkChoice,
@@ -56,16 +57,6 @@ PolicyChoice = Annotated[
     ),
 ]
 DepthUnit = Annotated[float, typer.Option("--depth-unit", help="Millimetres per step of the recorded depth.")]
-FocalPx = Annotated[
-    float | None,
-    typer.Option(
-        "--focal-px",
-        min=1,
-        metavar="PX",
-        help="Focal length of the recorded pictures, if you know it: the depth unit is then checked exactly.",
-        show_default="unknown",
-    ),
-]
 
 
 @app.command("render-bu3dfe", rich_help_panel="Prepare")
@@ -81,7 +72,7 @@ def render_bu3dfe(
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = RENDER_LANDMARKS,
     unfound: Unfound = "reject",
-    incomplete: Incomplete = "reject",
+    incomplete: Incomplete = "keep",
     mask: Mask = "none",
     rgb: RgbWay = "texture",
     renderer: Renderer = "auto",
@@ -126,7 +117,7 @@ def render_bosphorus(
     framing: Framing = "rotate",
     landmarks: LandmarkChoice = RENDER_LANDMARKS,
     unfound: Unfound = "reject",
-    incomplete: Incomplete = "reject",
+    incomplete: Incomplete = "keep",
     mask: Mask = "none",
     policy: PolicyChoice = "thesis-3.8",
     renderer: Renderer = "auto",
@@ -201,7 +192,6 @@ def align(
         scheduler=scheduler,
         part=part,
         threads=ALIGN_THREADS,
-        focal_px=focal_px,
     )
     summaries = [
         prepare_dataset(
@@ -211,6 +201,7 @@ def align(
             settings=settings,
             options=options,
             depth_unit_mm=depth_unit,
+            focal_px=focal_px,
         )
         for name, tree in trees.items()
     ]

@@ -91,6 +91,17 @@ PartChoice = Annotated[
         show_default="the whole dataset",
     ),
 ]
+FocalPx = Annotated[
+    float | None,
+    typer.Option(
+        "--focal-px",
+        min=1,
+        metavar="PX",
+        help="Focal length of the recorded pictures, if you know it: the depth unit is then checked exactly, and "
+        "landmarks get their places in millimetres.",
+        show_default="unknown",
+    ),
+]
 Renderer = Annotated[
     str,
     typer.Option(
@@ -108,7 +119,6 @@ class RunOptions:
     part: Part | None
     preview: int
     debug: bool
-    focal_px: float | None = None
 
 
 def run_options(
@@ -120,7 +130,6 @@ def run_options(
     scheduler: str,
     part: str = "",
     threads: int = 1,
-    focal_px: float | None = None,
 ) -> RunOptions:
     """The options of a run, with the program's ``--debug``; ``threads`` items run side by side in a worker."""
     from fer_prep.engines.choice import make_engine
@@ -131,7 +140,6 @@ def run_options(
         part=Part.parse(part) if part else None,
         preview=preview,
         debug=bool(context.find_root().params.get("debug")),
-        focal_px=focal_px,
     )
 
 
@@ -160,18 +168,11 @@ def prepare_dataset(
     options: RunOptions,
     **source_options: Any,
 ) -> PrepareSummary:
-    """Prepare one dataset with a progress bar; of recordings with depth in some unit, the unit is checked."""
+    """Prepare one dataset with a progress bar."""
     from fer_prep.sources import make_source
 
     source = make_source(dataset, **source_options)
-    return prepare_source(
-        source,
-        root=root,
-        out=out,
-        settings=settings,
-        options=options,
-        depth_unit_mm=getattr(source, "depth_unit_mm", None),
-    )
+    return prepare_source(source, root=root, out=out, settings=settings, options=options)
 
 
 def prepare_source(
@@ -181,10 +182,9 @@ def prepare_source(
     out: Path,
     settings: PrepareSettings,
     options: RunOptions,
-    depth_unit_mm: float | None = None,
 ) -> PrepareSummary:
-    """Prepare what a source lists; ``depth_unit_mm`` is to be checked against the size of faces."""
-    from fer_prep.prepare.prepare_tree import Extras, prepare
+    """Prepare what a source lists."""
+    from fer_prep.prepare.prepare_tree import prepare
 
     if options.engine.remote:  # such workers have another current folder
         root, out = root.absolute(), out.absolute()
@@ -196,7 +196,7 @@ def prepare_source(
         settings=settings,
         engine=options.engine,
         part=options.part,
-        extras=Extras(depth_unit_mm=depth_unit_mm, focal_px=options.focal_px, preview=options.preview),
+        preview=options.preview,
         progress=progress_bar,
         debug=options.debug,
     )

@@ -24,7 +24,7 @@ from fer_prep.geometry.mesh_scene import BACKGROUND, SCENE_RASTER_PIXELS, centro
 from fer_prep.geometry.range_grid import clean_grid, triangulate
 from fer_prep.geometry.renderers import Renderer, choose_renderer
 from fer_prep.geometry.texture import sample_uniform
-from fer_prep.sample import Frame, Point
+from fer_prep.sample import Frame, Point, PointSet
 
 Array = NDArray[np.float64]
 
@@ -69,6 +69,7 @@ class GridScene:
         self._picture = picture
         self._renderer = renderer or choose_renderer()
         self._camera = frontal_camera(self._mesh.used_vertices_mm)
+        self.schemes: Mapping[str, PointSet] = {}
         self._landmarks = {
             **self._from_picture(landmarks_px or {}),
             **project_landmarks(self._camera, landmarks_mm),

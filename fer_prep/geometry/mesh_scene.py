@@ -15,7 +15,7 @@ from fer_prep.geometry.hits import Surface, surface_at
 from fer_prep.geometry.mesh import TriangleMesh
 from fer_prep.geometry.renderers import Renderer, choose_renderer
 from fer_prep.geometry.texture import TexturePyramid
-from fer_prep.sample import Frame, Point
+from fer_prep.sample import Frame, Point, PointSet
 
 SCENE_RASTER_PIXELS: Final = 512
 MARGIN: Final = 0.04
@@ -66,6 +66,7 @@ class MeshScene:
         self._renderer = renderer or choose_renderer()
         self._camera = frontal_camera(self._mesh.used_vertices_mm)
         self._landmarks = project_landmarks(self._camera, landmarks_mm)
+        self.schemes: Mapping[str, PointSet] = {}
 
     @property
     def raster_size(self) -> tuple[int, int]:

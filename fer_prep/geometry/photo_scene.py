@@ -15,7 +15,7 @@ from fer_prep.geometry.hits import surface_at
 from fer_prep.geometry.mesh_scene import centroid, whole_triangles
 from fer_prep.geometry.renderers import Renderer, choose_renderer
 from fer_prep.geometry.solve_camera import SolvedCamera, solve_camera
-from fer_prep.sample import Frame, Point
+from fer_prep.sample import Frame, Point, PointSet
 
 MAX_RESIDUAL: Final = 0.016
 """Largest root-mean-square misfit of the solved camera, as a part of the photograph's width: 8 px in 512, about 4 mm
@@ -47,6 +47,7 @@ class PhotoScene:
         self._photo = photo
         self._renderer = renderer or choose_renderer()
         self.solved = _solve(photo, landmarks_mm=landmarks_mm, find_points=find_points)
+        self.schemes: Mapping[str, PointSet] = {}
         self._landmarks = {
             name: self.solved.camera.screen(np.atleast_2d(point).astype(np.float64))[0, :2]
             for name, point in landmarks_mm.items()

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from fer_prep.errors import FormatError, SampleError
-from fer_prep.prepare.one_picture import prepare_picture
-from fer_prep.prepare.prepare_sample import PrepareSettings, prepare_sample
+from fer_prep.prepare.prepare_sample import PrepareSettings, prepare_picture, prepare_sample
 from fer_prep.sources.cald3r_mend3s import cald3r
 
 
