@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.warp import transform_points, warp_depth, warp_rgb
+from fer_prep.geometry.warp import transform_points, warp_depth, warp_rgb
 from fer_prep.sample import Frame, Point, PointSet
 
 FOREGROUND_MM: Final = 300.0

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fer_prep.faces.framing import Framing
 from fer_prep.faces.landmarks import LandmarkFinder
 from fer_prep.faces.mediapipe_finder import SCHEME, SCHEME_NAMES
-from fer_prep.faces.warp import transform_points
+from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
 from fer_prep.landmark_set import LandmarkSet
 from fer_prep.sample import Frame, Landmarks, PointSet, Sample, Scene

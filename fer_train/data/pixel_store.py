@@ -15,7 +15,8 @@ from torch import Tensor
 from fer_prep.dataset.reader import DatasetFile, PixelSums
 from fer_prep.errors import FoldsError, UsageError
 from fer_train.data.batch import Batch, Pixels, stored_depth
-from fer_train.data.pixels import equalise_luma, resize_depth, resize_rgb
+from fer_train.data.pixels import equalise_luma
+from fer_train.data.resample import resize_depth, resize_rgb
 
 BYTES_A_PIXEL = 5
 """Three of RGB, two of depth."""
