@@ -19,8 +19,9 @@ from fer_prep.exchange.export import export_folder, export_webdataset
 from fer_prep.exchange.import_folder import TableSource
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_prep.formats.pictures import png_bytes, read_depth_png, read_rgb
+from fer_prep.inspection.check_prepared import check_prepared
 from fer_prep.merge.merge_folders import merge
-from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.prepare.folder import PreparedFolder
 from fer_prep.prepare.prepare_tree import prepare
 
 ROWS = make_rows({"bu3dfe": 6, "mend3s": 5})
@@ -136,7 +137,7 @@ class TestImport:
         )
         assert [row["id"] for row in summary.rows] == [f"lab/p_{number}" for number in range(8)]
         assert [r.found for r in summary.rejected] == ["no such file", "'contempt'", "no such file", "''"]
-        assert not verify(tmp_path / "out", deep=True).failed
+        assert not check_prepared(tmp_path / "out", deep=True).failed
         folder = PreparedFolder.open(tmp_path / "out")
         assert folder.rows[0]["subject"] == "lab:s0"
         assert folder.rows[0]["gender"] == "F"

@@ -1,9 +1,9 @@
 """A folder of pictures with a CSV table as a raw dataset, so that a fifth dataset needs no code.
 
 The table has one line a sample. Columns: ``emotion``, ``subject``, and ``rgb`` (a picture's path, relative to the
-folder) or ``depth`` (a 16-bit PNG, distance from the camera, 0 = no data) or both (then on one raster); optional:
-``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``, ``clip`` and ``frame`` for frames of
-sequences, ``soft_<class>`` for the shares (or votes) of annotators. An exported folder is one too
+folder) or ``depth`` (a 16-bit PNG, distance from the camera, 0 = no data) or both, then on one raster. Optional:
+``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``; ``clip`` and ``frame`` for frames
+of sequences; ``soft_<class>`` for the shares or votes of annotators. An exported folder is one too
 (``--depth-unit 0.01 --framing none`` keeps its pixels).
 
 What no line of the table has is not there: a table without depth makes an RGB-only folder. Where some lines lack what

@@ -95,8 +95,9 @@ def points_in_space(points_px: Array, *, framing: Framing, frame: Frame) -> Arra
 def _height_under(points_px: Array, frame: Frame) -> Array:
     """(L,) z in mm of the pixel that each point (L, 2) lies in; NaN where it has no depth or is outside."""
     height, width = frame.valid.shape
-    inside = ((points_px >= 0) & (points_px < (width, height))).all(axis=1)
-    columns, rows = np.floor(np.where(inside[:, None], points_px, 0)).astype(np.int64).T
+    x, y = points_px.T
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    columns, rows = (np.where(inside, place, 0).astype(np.int64) for place in (x, y))
     z = frame.z_mm[rows, columns].astype(np.float64)
     return np.where(inside & frame.valid[rows, columns], z, np.nan)
 

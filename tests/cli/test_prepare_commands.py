@@ -15,7 +15,8 @@ from waiting import wait_until
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.inspection.check_prepared import check_prepared
+from fer_prep.prepare.folder import PreparedFolder
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_too_many_rejected_is_exit_code_1_and_the_folder_is_whole(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=10)
     _, said = align(points, code=1)
     assert "mend3s: 2 of 10 recordings rejected (20 %); --max-rejected 0.05 allows 5 %" in said
-    assert not verify(workspace / "data" / "prepared" / "mend3s", deep=True).failed
+    assert not check_prepared(workspace / "data" / "prepared" / "mend3s", deep=True).failed
     align(points, "--max-rejected", 0.2)
     align(points, "--max-rejected", "20%")
     assert "--max-rejected 0.195 allows 19.5 %" in align(points, "--max-rejected", "19.5 %", code=1)[1]

@@ -25,7 +25,7 @@ from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import read_folds
 from fer_prep.merge.merge_folders import merge
 from fer_prep.merge.plan import find_prepared
-from fer_prep.prepare.files import SAMPLES, SUMMARY
+from fer_prep.prepare.folder import SAMPLES, SUMMARY
 
 
 @pytest.fixture

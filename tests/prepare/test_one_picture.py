@@ -45,7 +45,7 @@ def test_what_cannot_be_prepared_is_named(tmp_path):
     with pytest.raises(SampleError, match="expected a face"):
         prepare_picture(grey)
     small = save(tmp_path / "small.png", np.ones((8, 8), np.uint16))
-    with pytest.raises(FormatError, match="64 × 64; found 8 × 8"):
+    with pytest.raises(SampleError, match="64 × 64; found 8 × 8"):
         prepare_picture(grey, depth_file=small)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(FormatError, match="PNG, BMP or JPEG"):
