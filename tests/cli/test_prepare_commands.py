@@ -97,12 +97,15 @@ def test_a_wrong_file_of_landmarks_stops_the_command(workspace):
     assert not (workspace / "data" / "prepared").exists()
 
 
-def test_the_focal_length_is_part_of_the_check_and_of_nothing_else(workspace):
+def test_the_focal_length_that_is_given_is_kept_for_every_sample(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=6, without_depth=-1, without_points=-1)
     align(points)
-    assert re.search(r"reused +│ +6\n", align(points, "--focal-px", 575)[0])
-    check = PreparedFolder.open(workspace / "data" / "prepared" / "mend3s").summary["depth_unit_check"]
-    assert check["focal_px"] == 575
+    folder = workspace / "data" / "prepared" / "mend3s"
+    assert all(np.isnan(row["focal_px"]) for row in PreparedFolder.open(folder).rows)
+    align(points, "--focal-px", 575)
+    rows = PreparedFolder.open(folder).rows
+    assert all(row["focal_px"] > 0 for row in rows)
+    assert all(np.isfinite(row["principal_px"]).all() for row in rows)
 
 
 def test_a_task_file_that_does_not_serve_is_an_error_that_names_it(workspace):

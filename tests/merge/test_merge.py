@@ -192,7 +192,7 @@ class TestRefused:
 
     def test_another_version(self, folders, out):
         self.edit(folders[0], format_version=0)
-        self.refused(folders, out, "expected fer-prepared version 1; found fer-prepared version 0")
+        self.refused(folders, out, "expected fer-prepared version 2; found fer-prepared version 0")
 
     def test_another_depth_unit(self, folders, out):
         self.edit(folders[0], depth_unit_mm=0.1)
