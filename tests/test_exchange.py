@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.engines.engine import InProcessEngine
 from fer_prep.emotions import EMOTIONS
+from fer_prep.engines.engine import InProcessEngine
 from fer_prep.errors import FoldsError, FormatError, Reason, UsageError
 from fer_prep.exchange.export import export_folder, export_webdataset
 from fer_prep.exchange.import_folder import TableSource
@@ -127,8 +127,8 @@ class TestImport:
         return folder
 
     def settings(self):
-        from fer_prep.faces.landmarks import FinderSpec
-        from fer_prep.prepare.prepare_sample import PrepareSettings
+        from fer_prep.faces.finder_spec import FinderSpec
+        from fer_prep.prepare.settings import PrepareSettings
 
         return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"), mesh=False)
 
@@ -170,7 +170,11 @@ class TestImport:
 
     @pytest.mark.parametrize(
         ("header", "match"),
-        [("rgb,emotion", "no subject"), ("rgb,emotion,subject,mood", "also mood"), ("", "no rgb or depth, emotion, subject")],
+        [
+            ("rgb,emotion", "no subject"),
+            ("rgb,emotion,subject,mood", "also mood"),
+            ("", "no rgb or depth, emotion, subject"),
+        ],
     )
     def test_a_table_with_other_columns_is_refused(self, tmp_path, header, match):
         (tmp_path / "samples.csv").write_text(header + "\n")

@@ -26,6 +26,7 @@ from fer_prep.errors import FormatError, Reason, UsageError
 from fer_prep.prepare.folder_tables import SOFT
 from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene
 from fer_prep.samples_table import COLUMNS
+from fer_prep.sources.options import TableOptions
 from fer_prep.sources.raw_tree import rejected, without_duplicates
 from fer_prep.sources.recorded_pair import read_pair
 
@@ -43,21 +44,8 @@ Cells = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableSource:
+class TableSource(TableOptions):
     """A source that reads what a CSV table lists."""
-
-    dataset: str
-    """The name that ids and subjects begin with: lower case, digits, hyphens."""
-    table: str = "samples.csv"
-    """The table, relative to the folder."""
-    classes: str = ""
-    """A class set or names with commas between; empty: what the table has."""
-    depth_unit_mm: float = 1.0
-    """Millimetres per step of the depth pictures."""
-    focal_px: float | None = None
-    """The camera's focal length in pixels of the pictures; None where nobody knows."""
-    label_source: str = "posed"
-    """For lines that do not say it."""
 
     def __post_init__(self) -> None:
         if not _DATASET.fullmatch(self.dataset):

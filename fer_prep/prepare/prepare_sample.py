@@ -7,78 +7,31 @@ The same sample and settings give the same outcome in any process; nothing is wr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.depth_encoding import encode_depth
 from fer_prep.digests import pixel_digest
-from fer_prep.errors import Reason, SampleError, UsageError
-from fer_prep.faces.framing import FRAMINGS, Framing, FramingKind, framing_matrix
-from fer_prep.faces.landmarks import FinderSpec, LandmarkFinder, make_finder
+from fer_prep.errors import Reason, SampleError
+from fer_prep.faces.finder_spec import FinderSpec
+from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
+from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
 from fer_prep.landmark_set import LandmarkSet
 from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns
+from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
 from fer_prep.sources import Source
 from fer_prep.sources.recorded_pair import read_pair
 
-Unfound = Literal["reject", "keep"]
-Mask = Literal["none", "face-oval"]
-
-SMALLEST_SIZE, LARGEST_SIZE = 16, 2048
 SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareSettings:
-    """What a user may decide about prepared samples; the defaults are those of every command."""
-
-    size: int = 260
-    """Width and height in pixels."""
-    framing: FramingKind = "rotate"
-    landmarks: FinderSpec = field(default_factory=FinderSpec)
-    """Which landmarks frame the face."""
-    unfound: Unfound = "reject"
-    """What becomes of a sample whose face is not found: rejected, or kept as it was recorded."""
-    mask: Mask = "none"
-    """``face-oval`` blackens what lies outside the face, in RGB and depth alike."""
-    mesh: bool = True
-    """Look for MediaPipe's face mesh in every sample that has colour, whatever frames it."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work, before any sample is touched."""
-        if not SMALLEST_SIZE <= self.size <= LARGEST_SIZE:
-            raise UsageError(f"--size must be {SMALLEST_SIZE} to {LARGEST_SIZE} pixels; found {self.size}")
-        for option, value, legal in (
-            ("framing", self.framing, FRAMINGS),
-            ("unfound", self.unfound, get_args(Unfound)),
-            ("mask", self.mask, get_args(Mask)),
-        ):
-            if value not in legal:
-                raise UsageError(f"no --{option} {value!r}; known: {', '.join(legal)}")
-        if self.landmarks.kinds == ("none",) and (self.framing != "none" or self.mask != "none"):
-            raise UsageError(
-                f"--landmarks none cannot serve --framing {self.framing} --mask {self.mask}",
-                hint="add --framing none --mask none, or let landmarks be found",
-            )
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``prepared.json``: everything but places."""
-        return {**self._pixels(), "unfound": self.unfound, "landmarks": self.landmarks.settings()}
-
-    def content(self, sample: Sample) -> dict[str, Any]:
-        """What decides the outcome of ``sample``. ``unfound`` is not in it: it decides about unfound faces alone."""
-        return {**self._pixels(), "landmarks": self.landmarks.settings(sample=sample)}
-
-    def _pixels(self) -> dict[str, Any]:
-        return {"size": self.size, "framing": self.framing, "mask": self.mask, "mesh": self.mesh}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +71,7 @@ def prepare_picture(
     SampleError where they do not belong together or no face is found.
     """
     is_plain = framing == "none" and mask == "none"
-    finders = FinderSpec(kinds=("none",)) if is_plain else FinderSpec()
+    finders = FinderSpec(kinds=("none",)) if is_plain else FOUND
     settings = PrepareSettings(size=size, framing=framing, mask=mask, landmarks=finders, mesh=False)
     sample = Sample(
         id=f"picture/{rgb_file.stem}",

@@ -16,8 +16,9 @@ from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import PrepareSettings, finder_of, table_row
+from fer_prep.prepare.prepare_sample import finder_of, table_row
 from fer_prep.prepare.preview import write_preview
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
 from fer_prep.prepare.worker import PrepareTask, Task
 from fer_prep.prepare.worker_place import WorkerPlace

@@ -11,7 +11,8 @@ from fer_prep.faces.contact_sheet import SheetEntry, contact_sheet, sheet_entry
 from fer_prep.faces.framing import Framing
 from fer_prep.formats.pictures import png_bytes
 from fer_prep.prepare.folder import PREVIEW
-from fer_prep.prepare.prepare_sample import PrepareSettings, find_landmarks, frame_scene
+from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.progress import Progress, silent
 from fer_prep.sample import Landmarks, Sample, Scene
 from fer_prep.sources import Source

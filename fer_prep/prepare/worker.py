@@ -18,8 +18,9 @@ from fer_prep.formats.pictures import png_bytes
 from fer_prep.prepare.folder import sample_file
 from fer_prep.prepare.folder_writer import Record
 from fer_prep.prepare.landmark_tables import sample_bytes
-from fer_prep.prepare.prepare_sample import PreparedSample, PrepareSettings, prepare_sample
+from fer_prep.prepare.prepare_sample import PreparedSample, prepare_sample
 from fer_prep.prepare.sample_landmarks import NOT_FOUND
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.worker_place import WorkerPlace, check_place
 from fer_prep.sample import MODALITIES, Rejection, Sample
 from fer_prep.samples_table import cells_to_text

@@ -28,6 +28,7 @@ from typing import Any, Final, Literal
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import Reason
 from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.sources.options import RgbdOptions
 from fer_prep.sources.raw_tree import (
     NAMED,
     LetterCaseDoubles,
@@ -45,7 +46,6 @@ TITLES: Final = {"cald3r": "CalD3r", "mend3s": "MenD3s"}
 NUMBER_WIDTH: Final = {"cald3r": 3, "mend3s": 2}
 TREE: Final = "Anger/RGB … Surprise/DEPTH with files such as Anger/RGB/M_010_1_anger_Color.png"
 NAME: Final = "{F|M}_{number}_{code}_{emotion}_{Color|Depth}.png"
-DEPTH_UNIT_MM: Final = 0.125
 
 _NAME: Final = re.compile(
     r"(?P<aligned>aligned_)?(?P<gender>[FM])_(?P<number>\d{1,6})_(?P<code>.+)_(?P<emotion>[a-z]+)_(?P<role>Color|Depth)"
@@ -58,14 +58,10 @@ _ROLES: Final = {"color": "rgb", "depth": "depth"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class RgbdPairs:
+class RgbdPairs(RgbdOptions):
     """The source of CalD3r or of MenD3s."""
 
     dataset: Literal["cald3r", "mend3s"] = "cald3r"
-    depth_unit_mm: float = DEPTH_UNIT_MM
-    """Millimetres per step of the stored depth."""
-    focal_px: float | None = None
-    """The camera's focal length in pixels of the recorded pictures; None where nobody knows."""
 
     def __post_init__(self) -> None:
         if self.dataset not in TITLES:

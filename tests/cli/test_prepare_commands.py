@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 from folder_snapshot import snapshot
 from noise_tree import write_noise_tree

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fer_prep.errors import FormatError, SampleError
-from fer_prep.prepare.prepare_sample import PrepareSettings, prepare_picture, prepare_sample
+from fer_prep.prepare.prepare_sample import prepare_picture, prepare_sample
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sources.cald3r_mend3s import cald3r
 
 

@@ -11,14 +11,15 @@ import pytest
 from fake_source import FakeSource, write_tree
 from folder_snapshot import snapshot
 
-from fer_prep.engines.engine import InProcessEngine, ProcessEngine
+from fer_prep.engines.engine import InProcessEngine
+from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.errors import PreparedFolderError, Reason, UsageError
-from fer_prep.faces.landmarks import FinderSpec
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.inspection.check_prepared import check_prepared
 from fer_prep.prepare.folder import PreparedFolder
-from fer_prep.prepare.prepare_sample import PrepareSettings
 from fer_prep.prepare.prepare_tree import prepare
+from fer_prep.prepare.settings import PrepareSettings
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)), mesh=False)
 WORDS = {1: "faceless", 4: "broken", 6: "bug"}
@@ -76,7 +77,7 @@ def test_an_unexpected_error_comes_through_for_debugging(tree, out):
 
 
 def test_the_same_bytes_with_any_number_of_workers(tree, tmp_path):
-    engines = (InProcessEngine(), ProcessEngine(workers=1), ProcessEngine(workers=2, threads=3))
+    engines = (InProcessEngine(), ProcessEngine(workers=1), ProcessEngine(workers=2))
     folders = []
     for number, engine in enumerate(engines):
         run(tree, tmp_path / f"out{number}", engine=engine)

@@ -91,8 +91,8 @@ def test_without_any_picture_a_recording_is_rejected(folder):
 
 def test_landmarks_may_be_done_without(folder):
     (folder / f"{NAME}_F3D.bnd").unlink()
-    sample = only(folder.parent, require_landmarks=False)
-    assert not Bu3dfe(require_landmarks=False).load(sample).landmarks
+    sample = only(folder.parent, incomplete="keep")
+    assert not Bu3dfe(incomplete="keep").load(sample).landmarks
 
 
 @pytest.mark.parametrize(
