@@ -43,7 +43,7 @@ from fer_prep.engines.engine import usable_cpus
 from fer_prep.engines.process_engine import ONE_THREAD, ProcessEngine
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.mediapipe_models import MAX_FACES, MIN_CONFIDENCE, detect_faces
-from fer_prep.formats.pictures import read_rgb
+from fer_prep.formats.images import read_rgb
 from fer_prep.prepare.folder import sample_file
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.worker import PrepareTask, Task, UpToDate

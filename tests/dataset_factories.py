@@ -12,7 +12,7 @@ from fer_prep.dataset.writer import GlobalWriter, measure
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import bytes_digest, data_digest, pixel_digest, settings_digest
 from fer_prep.emotions import EMOTIONS, label_of
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.landmark_set import LandmarkSet
 from fer_prep.prepare.folder import (
     FORMAT,
@@ -157,7 +157,7 @@ def write_prepared(
         for kind, pixels in kept.items():
             path = sample_file(folder, kind, name)
             path.parent.mkdir(exist_ok=True)
-            path.write_bytes(png_bytes(pixels))
+            path.write_bytes(write_image(pixels))
         stored.append({**row, "digest": pixel_digest(kept.get("rgb"), kept.get("depth"))})
     ids = [row["id"] for row in stored]
     tables = {SAMPLES: samples_text(stored, soft=soft), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "resample", "progress", "resources",
      "options", "validated",
-     "landmark_names", "landmark_set", "findings", "atomic_files", "whole_files", "folder_lock", "action_units",
+     "landmark_names", "landmark_set", "findings", "atomic_files", "folder_lock", "action_units",
      "dataset_manifest",
      "engines", "free_memory"),
     ("formats", "geometry", "faces"),
@@ -39,7 +39,7 @@ TRAIN_LAYERS = (
 )  # fmt: skip
 
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
-                 "options", "validated", "depth_encoding", "resample", "atomic_files", "folder_lock",
+                 "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
                  "free_memory"}  # fmt: skip
 WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample"}
 """What predict --align imports, and only then."""

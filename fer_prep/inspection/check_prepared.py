@@ -8,7 +8,7 @@ from pathlib import Path
 from fer_prep.digests import file_digest, pixel_digest
 from fer_prep.errors import FormatError, PreparedFolderError
 from fer_prep.findings import CheckReport
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, files_of, sample_file
 from fer_prep.prepare.parts import PART
 
@@ -80,7 +80,7 @@ def _check_pixels(folder: PreparedFolder, report: CheckReport) -> None:
         name = _name(row["id"])
         try:
             rgb = read_rgb(folder.rgb_path(name).read_bytes()) if "rgb" in folder.modalities else None
-            depth = read_depth_png(folder.depth_path(name).read_bytes()) if "depth" in folder.modalities else None
+            depth = read_depth(folder.depth_path(name).read_bytes()) if "depth" in folder.modalities else None
         except (OSError, FormatError) as error:
             damaged.append(f"{row['id']}: {error}")
             continue

@@ -14,7 +14,7 @@ from pathlib import Path
 from fer_prep.atomic_files import stage_file
 from fer_prep.digests import bytes_digest, file_digest, settings_digest
 from fer_prep.errors import FerError, FormatError, Reason, SampleError
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.prepare.folder import sample_file
 from fer_prep.prepare.folder_writer import Record
 from fer_prep.prepare.landmark_tables import sample_bytes
@@ -116,7 +116,7 @@ class PrepareTask:
         content = {"landmarks": sample_bytes(prepared.landmarks)} if prepared.landmarks else {}
         for kind, pixels in (("rgb", prepared.rgb), ("depth", prepared.depth)):
             if pixels is not None:
-                content[kind] = png_bytes(pixels)
+                content[kind] = write_image(pixels)
         staged: dict[str, Path] = {}
         for kind, data in content.items():
             path = sample_file(self.folder, kind, sample.name)

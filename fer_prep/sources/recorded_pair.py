@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.sources.read_file import read_file
 
 
@@ -27,7 +27,7 @@ def read_pair(
     SampleError where they are of different rasters or the depth says nothing.
     """
     rgb = None if rgb_file is None else read_file(rgb_file, reader=read_rgb)
-    depth = None if depth_file is None else read_file(depth_file, reader=read_depth_png)
+    depth = None if depth_file is None else read_file(depth_file, reader=read_depth)
     if rgb is None and depth is None:
         raise ValueError("a picture, a depth map, or both")
     if rgb is not None and depth is not None and depth.shape != rgb.shape[:2]:

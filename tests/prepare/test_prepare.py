@@ -15,7 +15,7 @@ from fer_prep.engines.engine import InProcessEngine
 from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.errors import PreparedFolderError, Reason, UsageError
 from fer_prep.faces.finder_spec import FinderSpec
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.inspection.check_prepared import check_prepared
 from fer_prep.prepare.folder import PreparedFolder
 from fer_prep.prepare.prepare_tree import prepare
@@ -56,7 +56,7 @@ def test_pictures_are_those_of_the_digests_and_depth_is_16_bit(tree, out):
     run(tree, out)
     folder = PreparedFolder.open(out)
     rgb = read_rgb(folder.rgb_path("F0000_anger").read_bytes())
-    depth = read_depth_png(folder.depth_path("F0000_anger").read_bytes())
+    depth = read_depth(folder.depth_path("F0000_anger").read_bytes())
     assert rgb.shape == (32, 32, 3)
     assert depth.shape == (32, 32)
     assert depth.dtype == np.uint16

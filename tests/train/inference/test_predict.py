@@ -136,7 +136,7 @@ def test_nonsense_is_refused(made, tmp_path):
         predict(ensemble, tmp_path / "nothing", device=CPU)
     with pytest.raises(UsageError, match="no picture"):
         predict(ensemble, tmp_path, device=CPU)
-    with pytest.raises(FormatError, match="16 bits"):
+    with pytest.raises(FormatError, match="16-bit"):
         predict(ensemble, pictures / "rgb" / "face-0.png", depth=pictures / "rgb" / "face-0.png", device=CPU)
 
 
