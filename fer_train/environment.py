@@ -20,7 +20,6 @@ PACKAGES: Final = (
     "torch",
     "torchvision",
     "timm",
-    "lightning-fabric",
     "torchmetrics",
     "scikit-learn",
     "numpy",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -164,6 +165,7 @@ def reproduce(
     """
     from fer_train.analysis.reproduce import COLUMNS, experiment_names, read_experiment
     from fer_train.analysis.reproduce import reproduce as run_experiment
+    from fer_train.report.results import train_and_report
     from fer_train.settings_file import load_preset, override, parse_assignment
 
     if experiment is None:
@@ -182,8 +184,8 @@ def reproduce(
         folds=folds,
         repeats=repeats,
         out=folder,
+        train=partial(train_and_report, say=note, progress=progress_bar),
         say=note,
-        progress=progress_bar,
     )
     print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())
     for remark in found.remarks():
