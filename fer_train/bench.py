@@ -318,7 +318,12 @@ class PngFiles(Dataset[tuple[dict[str, Tensor], int]]):
     def __init__(self, folder: Path, modalities: Sequence[str], labels: Sequence[int], *, config: Config) -> None:
         chosen = config.augmentation
         self._folder, self._modalities, self._labels = folder, modalities, labels
-        self._geometry = v2.Compose([v2.RandomRotation(chosen.rotation_degrees), v2.RandomHorizontalFlip(chosen.flip)])
+        self._geometry = v2.Compose(
+            [
+                v2.RandomRotation([-chosen.rotation_degrees, chosen.rotation_degrees]),
+                v2.RandomHorizontalFlip(chosen.flip),
+            ]
+        )
         self._colour = v2.ColorJitter(chosen.brightness, chosen.contrast, chosen.saturation)
         self._erase = v2.RandomErasing(chosen.erase)
 

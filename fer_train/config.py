@@ -89,6 +89,8 @@ class LossSettings:
     2.22; ``center`` and ``island`` are terms beside cross-entropy."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """``balanced`` weighs a class by the inverse of its frequency in the training fold."""
+    targets: Literal["hard", "soft"] = "hard"
+    """``soft`` learns from the shares of the annotators (``/labels/soft``); losses with a cross-entropy in them."""
     label_smoothing: float = 0.0
     """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
@@ -242,6 +244,11 @@ class Config:
             (
                 bool(model.weights) and model.pretrained,
                 "model.weights and model.pretrained contradict each other: weights come from the file or from timm",
+            ),
+            (
+                self.loss.targets == "soft" and self.loss.name in LOSSES and not LOSSES[self.loss.name].takes_shares,
+                f"loss.targets = 'soft': the {self.loss.name} loss has no form for shares of classes; losses that have "
+                f"one: {', '.join(name for name, loss in LOSSES.items() if loss.takes_shares)}",
             ),
             (
                 optimiser.floor_rate > lowest_peak,

@@ -18,7 +18,6 @@ PACKAGES: Final = (
     "torch",
     "torchvision",
     "timm",
-    "torchmetrics",
     "scikit-learn",
     "safetensors",
     "tensorboard",

@@ -20,7 +20,6 @@ PACKAGES: Final = (
     "torch",
     "torchvision",
     "timm",
-    "torchmetrics",
     "scikit-learn",
     "numpy",
     "h5py",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fer_prep.depth_encoding import RANGE_MM, UNIT_MM, decode_depth, encode_depth
 from fer_prep.digests import data_digest, pixel_digest, settings_digest
 from fer_prep.emotions import CLASS_SETS, EMOTIONS, class_names, dense_index, label_of
-from fer_prep.errors import FormatError, SampleError
+from fer_prep.errors import FormatError, Reason, SampleError
 from fer_prep.samples_table import COLUMNS, row_from_text, row_to_text
 
 
@@ -113,7 +113,9 @@ def test_a_cell_of_the_wrong_shape_is_refused():
 
 
 def test_errors_survive_the_way_back_from_a_worker():
-    error = SampleError(stage="read", expected="5 planes", found="3", path="a/b.bnt", hint="get it again")
+    error = SampleError(
+        stage="read", reason=Reason.UNREADABLE, expected="5 planes", found="3", path="a/b.bnt", hint="get it again"
+    )
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.stage) == (str(error), "read")
     error = FormatError(expected="x", found="y", path="p")

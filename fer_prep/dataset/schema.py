@@ -10,12 +10,11 @@ import h5py
 import numpy as np
 
 from fer_prep.dataset.compression import require_filters
-from fer_prep.errors import DatasetFileError
+from fer_prep.errors import BusyError, DatasetFileError, FerError
 
 FORMAT: Final = "fer-rgbd"
 FORMAT_VERSION: Final = 1
 
-STILL_OPEN_HINT: Final = "wait for it, or close it"
 """What an error about a file says that may be in order once another program is done with it."""
 
 REQUIRED_COLUMNS: Final = (
@@ -83,15 +82,15 @@ def open_hdf5(path: Path) -> h5py.File:
         raise _explain(error, path) from error
 
 
-def _explain(error: OSError, path: Path) -> DatasetFileError:
+def _explain(error: OSError, path: Path) -> FerError:
     reason = str(error).lower()
     if "truncated" in reason:
         return DatasetFileError(
             "the file is truncated (an interrupted copy?)", path=path, hint="copy it again, or run fer-prep merge again"
         )
     if "lock" in reason or "already open" in reason:
-        return DatasetFileError(
-            "the file is still open for writing in another program", path=path, hint=STILL_OPEN_HINT
+        return BusyError(
+            "the file is still open for writing in another program", path=path, hint="wait for it, or close it"
         )
     return DatasetFileError(f"HDF5 cannot open it: {error}", path=path, hint="run fer-prep merge again")
 

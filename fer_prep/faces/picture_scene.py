@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.warp import warp_depth, warp_rgb
+from fer_prep.geometry.warp import warp_depth, warp_rgb
 from fer_prep.sample import Frame, Point
 
 FOREGROUND_MM: Final = 300.0
@@ -60,6 +60,10 @@ class PictureScene:
         nearest = np.percentile(self.z_mm[self.valid], 99)
         rows, columns = np.nonzero(self.valid & (self.z_mm > nearest - FOREGROUND_MM))
         return np.array([columns.mean() + 0.5, rows.mean() + 0.5])
+
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 2) NaN: nothing says where in space the camera was."""
+        return np.full((len(points_mm), 2), np.nan)
 
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """See the raster through ``size`` × ``size`` pixels; ``matrix`` (2, 3) maps scene to output pixels."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_prep.dataset.compression import compression_options
-from fer_prep.dataset.schema import FORMAT, STILL_OPEN_HINT, attribute_text, open_hdf5
+from fer_prep.dataset.schema import FORMAT, attribute_text, open_hdf5
 from fer_prep.dataset.shards import Shard, listed_shards
 from fer_prep.errors import DatasetFileError, UsageError
 from fer_prep.folder_lock import file_lock
@@ -119,8 +119,6 @@ def _refuse_foreign_output(out: Path) -> None:
             if attribute_text(root.attrs.get("format", "")) == FORMAT:
                 return
     except DatasetFileError as error:
-        if error.hint == STILL_OPEN_HINT:
-            raise
         problem = f"is no whole fer-rgbd dataset ({error.message})"
     raise UsageError(
         f"this file exists and {problem}: it is not replaced", path=out, hint="remove it, or choose another --out"

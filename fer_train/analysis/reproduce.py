@@ -22,6 +22,7 @@ from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
 from fer_prep.resources import manifest_file, manifests_folder
 from fer_train.config import Config
+from fer_train.metrics.registry import METRICS
 from fer_train.settings_file import differences, load_preset, override, rename
 from fer_train.training.cross_validate import FoldChoice, Say
 from fer_train.training.run_folder import RunFolder
@@ -89,12 +90,12 @@ class Reproduced:
     summaries: tuple[dict[str, Any], ...]
 
     def table(self) -> list[tuple[str, ...]]:
-        """Rows of name, classes, overall and average accuracy with their spread over folds, and the known figure."""
+        """Rows of name, classes, the headline metrics with their spread over folds, and the known figure."""
         return [
             (
                 row.name,
                 str(len(summary["classes"])),
-                *(f"{summary[key]['mean']:.2f} ± {summary[key]['std']:.2f}" for key in ACCURACIES),
+                *(f"{summary[m.key]['mean']:.2f} ± {summary[m.key]['std']:.2f}" for m in METRICS[:2]),
                 "not known here" if row.figure is None else f"{row.figure:.2f}",
             )
             for row, summary in zip(self.experiment.rows, self.summaries, strict=True)
@@ -123,8 +124,7 @@ class Reproduced:
         return "\n".join([*lines, *(f"- {remark}" for remark in self.remarks()), ""])
 
 
-ACCURACIES: Final = ("overall_accuracy", "average_accuracy")
-COLUMNS: Final = ("row", "classes", "overall %", "average %", "known figure %")
+COLUMNS: Final = ("row", "classes", *(metric.title for metric in METRICS[:2]), "known figure %")
 
 
 def experiment_names() -> list[str]:

@@ -223,7 +223,8 @@ def _train(
         raise
     if is_first_process():
         print_summary(summary)
-        console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+        if run.report.exists():
+            console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 
 
 def _open_run(

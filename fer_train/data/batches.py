@@ -33,13 +33,23 @@ class Batch:
 
 @final
 class Batches:
-    """Makes the batches of one fold; ``seed`` keys the augmentation draws of every (epoch, sample)."""
+    """Makes the batches of one fold; ``seed`` keys the augmentation draws of every (epoch, sample).
+
+    With ``soft_targets`` the loss gets what each annotator said, in shares, instead of one label.
+    """
 
     def __init__(
-        self, data: ImageDataset, *, normalisation: FoldNormalisation, augmentation: AugmentationSettings, seed: int
+        self,
+        data: ImageDataset,
+        *,
+        normalisation: FoldNormalisation,
+        augmentation: AugmentationSettings,
+        seed: int,
+        soft_targets: bool = False,
     ) -> None:
         self.data, self.augmentation, self.seed = data, augmentation, seed
         self.normalisation = normalisation.to(data.device)
+        self._shares = data.soft_labels().to(data.device) if soft_targets else None
 
     def training(self, plan: Iterable[tuple[int, Tensor]]) -> Iterator[Batch]:
         """Of one (epoch, rows (B,)) after the other, augmented as the epoch draws it for each sample."""
@@ -62,7 +72,8 @@ class Batches:
 
     def _batch(self, inputs: Inputs, rows: Tensor) -> Batch:
         labels = self.data.labels_of(rows)
-        return Batch(inputs=inputs, labels=labels, targets=labels)
+        targets = labels if self._shares is None else self._shares[to_device(rows, self.data.device)]
+        return Batch(inputs=inputs, labels=labels, targets=targets)
 
 
 @torch.no_grad()

@@ -127,6 +127,18 @@ class ImageDataset:
         """(B,) int64 on the device."""
         return self._labels_here[to_device(rows, self.device)]
 
+    def soft_labels(self) -> Tensor:
+        """(N, K) shares of the annotators for each of ``classes``, on the CPU; UsageError where there are none."""
+        shares = self.file.soft_labels
+        if shares is None:
+            raise UsageError(
+                "loss.targets = 'soft' needs the shares of several annotators, which this dataset does not have",
+                path=self.file.path,
+                hint="import them as columns soft_<class>, or use --set loss.targets=hard",
+            )
+        chosen = torch.from_numpy(shares[:, [self.file.classes.index(name) for name in self.classes]]).float()
+        return chosen / chosen.sum(dim=1, keepdim=True).clamp(min=torch.finfo(torch.float32).eps)
+
     def moments(self, rows: Tensor) -> dict[str, Moments]:
         """Modality → sums over the pixels of ``rows`` (n,) as they are here (resized, equalised), in stored units."""
         if not self.equalise and (self.file.height, self.file.width) == (self.image_size, self.image_size):

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
-from fer_train.data.resample import resample
+from fer_train.data.resample import resize_depth, resize_rgb
 
 Images = Mapping[str, Tensor]
 """Modality → (B, C, S, S): as stored in integers, or in float32 in [0, 1]."""
@@ -41,12 +41,21 @@ class Modality:
     """Whether brightness, contrast, saturation and equalised luma mean anything for it."""
     holes: bool = False
     """Whether 0 is no data."""
+    resize: Callable[[Tensor, int], Tensor]
+    """(B, H, W, C) integers → (B, S, S, C)."""
 
 
 STORED: Final[dict[str, Modality]] = {
-    "rgb": Modality(channels=3, maximum=255, dtype=torch.uint8, colour=True),
-    # int32 holds every u16, and unlike uint16 every device can compute with it
-    "depth": Modality(channels=1, maximum=65535, dtype=torch.int32, holes=True),
+    "rgb": Modality(
+        channels=3, maximum=255, dtype=torch.uint8, colour=True, resize=lambda rgb, size: resize_rgb(rgb, size=size)
+    ),
+    "depth": Modality(
+        channels=1,
+        maximum=65535,
+        dtype=torch.int32,  # holds every u16, and unlike uint16 every device can compute with it
+        holes=True,
+        resize=lambda depth, size: resize_depth(depth[..., 0], size=size)[..., None],
+    ),
 }
 
 
@@ -122,8 +131,7 @@ def prepare_images(stored: Images, *, image_size: int, equalise: bool) -> dict[s
     images: dict[str, Tensor] = {}
     for name, whole in stored.items():
         kind = STORED[name]
-        image = whole.permute(0, 3, 1, 2)  # (B, C, H, W)
-        image = resample(image, size=image_size, maximum=kind.maximum, holes=kind.holes)
+        image = kind.resize(whole, image_size).permute(0, 3, 1, 2)  # (B, C, S, S)
         images[name] = equalise_luma(image) if equalise and kind.colour else image
     return images
 

@@ -35,7 +35,7 @@ class ExpressionNetwork(nn.Module, ABC):
         super().__init__()
         unknown = [name for name in inputs if name not in INPUTS]
         if unknown or not inputs:
-            raise UsageError(f"unknown input {unknown[:1]}; legal: {', '.join(INPUTS)}")
+            raise UsageError(f"unknown input {', '.join(unknown)!r}; legal: {', '.join(INPUTS)}")
         if classes < 2:
             raise UsageError(f"a classifier needs at least two classes; found {classes}")
         self.classes, self.image_size, self.feature_width = classes, image_size, feature_width

@@ -14,7 +14,7 @@ from fer_train.config import Config
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.inputs import refuse_absent_modalities
 from fer_train.environment import describe_environment
-from fer_train.metrics.accuracy import score
+from fer_train.metrics.registry import METRICS, score
 from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import launched_by_torchrun, set_up_machine
@@ -146,4 +146,5 @@ def choose_folds(data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManif
 
 def _scores_in_words(result: FoldResult) -> str:
     scores = score(result.labels, result.probabilities)
-    return f"overall {scores.overall_accuracy:.1f} %, average {scores.average_accuracy:.1f} %, loss {result.loss:.3f}"
+    told = (f"{metric.name} {metric.text(scores[metric.key])} {metric.unit}" for metric in METRICS[:2])
+    return f"{', '.join(told)}, loss {result.loss:.3f}"

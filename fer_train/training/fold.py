@@ -130,7 +130,13 @@ def prepare_training(
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=classes)
     loss = build_loss(config.loss, classes=classes, feature_width=network.feature_width, class_weights=weights)
-    batches = Batches(data, normalisation=normalisation, augmentation=config.augmentation, seed=seed)
+    batches = Batches(
+        data,
+        normalisation=normalisation,
+        augmentation=config.augmentation,
+        seed=seed,
+        soft_targets=config.loss.targets == "soft",
+    )
     training = FoldTraining(
         network, loss=loss, batches=batches, rows=rows, config=config, machine=machine, seed=seed, checkpoint=checkpoint
     )

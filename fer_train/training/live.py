@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Final
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from fer_prep.cli.console import messages
+from fer_prep.cli.console import messages, note
 
 ROOM_FOR_A_BAR: Final = 90
 """Columns of a terminal that hold the numbers and a bar."""
@@ -41,7 +42,14 @@ def training_display(
 
 @contextmanager
 def tensorboard_events(folder: Path) -> Generator[Callable[[Mapping[str, float]], None]]:
-    """A listener that writes TensorBoard events into ``folder``; steps that are done again replace the old ones."""
+    """A listener that writes TensorBoard events into ``folder``; steps that are done again replace the old ones.
+
+    Where TensorBoard is not installed it writes none, and that is said.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        note("no TensorBoard events: pip install tensorboard")
+        yield lambda row: None
+        return
     from torch.utils.tensorboard import SummaryWriter
 
     writers: list[SummaryWriter] = []

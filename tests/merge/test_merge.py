@@ -19,7 +19,7 @@ from dataset_factories import make_pixels, make_row, make_rows, write_prepared
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.digests import data_digest, pixel_digest
 from fer_prep.emotions import EMOTIONS, class_names
-from fer_prep.errors import DatasetFileError, FoldsError, PreparedFolderError, UsageError
+from fer_prep.errors import BusyError, DatasetFileError, FoldsError, PreparedFolderError, UsageError
 from fer_prep.folds.default import folds_path, write_default_folds
 from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import read_folds
@@ -283,7 +283,7 @@ class TestRefused:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
             holder.stdout.readline()
             try:
-                self.refused(folders, out, "still open for writing", DatasetFileError)
+                self.refused(folders, out, "still open for writing", BusyError)
             finally:
                 holder.communicate()
 
@@ -324,7 +324,7 @@ def test_a_second_merge_into_the_same_file_is_refused_and_harms_nothing(folders,
 
     @contextmanager
     def progress(_, *, total):
-        with pytest.raises(DatasetFileError, match="another run is writing here") as caught:
+        with pytest.raises(BusyError, match="another run is writing here") as caught:
             merge(folders, out=out, size=32)
         said.append(str(caught.value))
         yield lambda _: None
