@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from fer_prep.errors import UsageError
-from fer_train.data.inputs import Inputs
+from fer_train.data.images import Inputs
 from fer_train.inference.trained_run import BATCH, TrainedRun
 from fer_train.metrics.plots import GREY, new_figure, show_picture
 from fer_train.metrics.predictions import Predictions

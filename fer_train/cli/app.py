@@ -5,6 +5,7 @@ Commands import the library inside their bodies, so that ``--help`` does not loa
 
 from __future__ import annotations
 
+from fer_prep.cli.config_command import add_config_command
 from fer_prep.cli.program import make_app
 from fer_train import __version__
 
@@ -17,6 +18,7 @@ app = make_app(
         **dict.fromkeys(("tune", "reproduce"), "the same command continues where this one stopped"),
     },
 )
+add_config_command(app, example="kfold")
 
 
 # importing a command module registers its commands, in the order in which they are met
@@ -24,5 +26,4 @@ from fer_train.cli import train  # noqa: E402, F401, I001
 from fer_train.cli import use  # noqa: E402, F401
 from fer_train.cli import studies  # noqa: E402, F401
 from fer_train.cli import experiments  # noqa: E402, F401
-from fer_train.cli import bench  # noqa: E402, F401
-from fer_train.cli import doctor  # noqa: E402, F401
+from fer_train.cli import machine  # noqa: E402, F401

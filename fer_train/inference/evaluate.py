@@ -19,7 +19,7 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.inputs import Images, images_of, to_floats
+from fer_train.data.images import Images, images_of, to_floats
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.metrics.plots import confusion_figure, save_figure
 from fer_train.metrics.predictions import Predictions

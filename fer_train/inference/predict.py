@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.csv_text import to_csv
-from fer_train.data.inputs import Images, modalities_of, to_floats
+from fer_train.data.images import Images, to_floats
+from fer_train.data.inputs import modalities_of
 from fer_train.inference.evaluate import Ensemble, load_for
 from fer_train.inference.pictures import Recorded, find_pictures, read_picture
 

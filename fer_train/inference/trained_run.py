@@ -18,7 +18,7 @@ from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest, read_folds
 from fer_prep.progress import Progress, silent
 from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.inputs import Inputs, to_floats
+from fer_train.data.images import Inputs, to_floats
 from fer_train.inference.evaluate import load_for
 from fer_train.metrics.predictions import Predictions
 from fer_train.models.model_file import DESCRIPTION, ModelDescription, load_model, read_description

@@ -13,7 +13,7 @@ from fer_prep.emotions import EMOTIONS
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.config import Config
 from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.inputs import to_floats
+from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.inference.evaluate import Ensemble
 from fer_train.metrics.predictions import Predictions
