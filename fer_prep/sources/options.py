@@ -11,7 +11,7 @@ from typing import Literal
 
 from fer_prep.action_units import DEFAULT_POLICY
 from fer_prep.emotions import LABEL_SOURCES
-from fer_prep.geometry.renderers import RENDERERS
+from fer_prep.geometry.renderers import DEFAULT_RENDERER, RENDERERS
 from fer_prep.options import option
 from fer_prep.resources import manifest_names
 
@@ -22,8 +22,8 @@ class RenderOptions:
 
     incomplete: Literal["reject", "keep"] = "reject"
     """What becomes of a recording that lacks only its landmark files; keep finds landmarks in the picture."""
-    renderer: str = option("auto", names=("auto", *RENDERERS))
-    """What casts the rays at the mesh: auto, or one of those that fer-prep doctor lists."""
+    renderer: str = option(DEFAULT_RENDERER, names=tuple(RENDERERS))
+    """What casts the rays at the mesh: one of those that fer-prep doctor lists; numpy works on every machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
