@@ -41,7 +41,7 @@ TRAIN_LAYERS = (
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
                  "free_memory"}  # fmt: skip
-WHERE_ASKED_FOR = {"fer_prep.prepare.one_picture"}
+WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample"}
 """What predict --align imports, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",
          "distributed")  # fmt: skip

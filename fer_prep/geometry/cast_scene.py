@@ -14,7 +14,7 @@ from fer_prep.geometry.camera import AffineCamera, Camera
 from fer_prep.geometry.hits import Surface, cast
 from fer_prep.geometry.mesh import TriangleMesh
 from fer_prep.geometry.renderers import Renderer, choose_renderer
-from fer_prep.sample import Frame, Point
+from fer_prep.sample import Frame, Point, PointSet
 
 SCENE_RASTER_PIXELS: Final = 512
 MARGIN: Final = 0.04
@@ -57,6 +57,7 @@ class CastScene(ABC):
         self._attributes = attributes
         self._renderer = renderer or choose_renderer()
         self.raster_size = raster_size
+        self.schemes: Mapping[str, PointSet] = {}
         self.landmarks: Mapping[str, Point] = {
             name: self.project(point[None])[0] for name, point in landmarks_mm.items()
         }
