@@ -7,7 +7,7 @@ ms and SHA-256 0.19 ms on a processor with SHA instructions, more without.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +20,16 @@ from fer_prep.whole_files import read_blocks
 _BYTES: Final = 16
 
 
-def pixel_digest(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str:
-    """Digest of one sample's pixels: RGB (H, W, 3) u1 then depth (H, W) u2 little-endian, after both shapes."""
-    hasher = blake3(json.dumps([rgb.shape, depth.shape]).encode())
-    hasher.update(np.ascontiguousarray(rgb, np.uint8).reshape(-1).data)
-    hasher.update(np.ascontiguousarray(depth, "<u2").reshape(-1).view(np.uint8).data)
+def pixel_digest(rgb: NDArray[np.uint8] | None, depth: NDArray[np.uint16] | None) -> str:
+    """Digest of one sample's pixels: RGB (H, W, 3) u1 then depth (H, W) u2 little-endian, after both shapes.
+
+    None stands for a modality that the sample does not have.
+    """
+    hasher = blake3(json.dumps([None if part is None else part.shape for part in (rgb, depth)]).encode())
+    if rgb is not None:
+        hasher.update(np.ascontiguousarray(rgb, np.uint8).reshape(-1).data)
+    if depth is not None:
+        hasher.update(np.ascontiguousarray(depth, "<u2").reshape(-1).view(np.uint8).data)
     return hasher.hexdigest(length=_BYTES)
 
 
@@ -52,3 +57,14 @@ def data_digest(sample_digests: Iterable[str], labels: Iterable[int]) -> str:
     for digest, label in sorted(zip(sample_digests, (int(label) for label in labels), strict=True)):
         hasher.update(f"{digest} {label}\n".encode())
     return hasher.hexdigest(length=_BYTES)
+
+
+SPLIT_COLUMNS: Final = ("id", "subject", "dataset", "label", "clip")
+"""What of a sample a split depends on."""
+
+
+def split_digest(columns: Mapping[str, NDArray[Any]], *, classes: Sequence[str]) -> str:
+    """Digest of what folds are made of: ``SPLIT_COLUMNS`` (N,) of every row, and the classes."""
+    return settings_digest(
+        {"classes": list(classes), "columns": {name: columns[name].tolist() for name in SPLIT_COLUMNS}}
+    )
