@@ -34,7 +34,7 @@ def find_points(data: DatasetFile) -> NDArray[np.float64]:
     """(N, 956) the normalised points of every sample, row by row; NaN where MediaPipe finds no face."""
     points = np.full((data.n, 956), np.nan)
     for row in track(range(data.n), "landmarks"):
-        meshes = detect_faces(data.read_rgb([row])[0])
+        meshes = detect_faces(data.read("rgb", [row])[0])
         if meshes:
             points[row] = turned_and_scaled(meshes[0]).ravel()
     return points

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from fer_prep.dataset.writer import GlobalWriter, measure
+from fer_prep.dataset.writer import DatasetWriter, measure
 from fer_prep.emotions import EMOTIONS
 from fer_prep.samples_table import COLUMNS
 from fer_train.bench.peak_memory import peak_memory_bytes, reset_peak_memory
@@ -54,7 +54,7 @@ def write_noise(path: Path, *, samples: int, side: int) -> None:
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (side, side, 3), dtype=np.uint8)
     depth = rng.integers(1, 20_000, (side, side), dtype=np.uint16)
-    writer = GlobalWriter(path, n=samples, size=side, classes=EMOTIONS)
+    writer = DatasetWriter(path, n=samples, size=side, classes=EMOTIONS)
     for number in range(samples):
         row: dict[str, Any] = {
             column.name: "" if column.kind == "str" else (1, 1) if column.width == 2 else 1 for column in COLUMNS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 EMOTIONS: Final[tuple[str, ...]] = (
@@ -14,7 +13,10 @@ EMOTIONS: Final[tuple[str, ...]] = (
     "sadness",
     "surprise",
 )
-"""Label *k* in every file of this project means ``EMOTIONS[k]``."""
+"""The default classes of a file, in label order; the file itself says which it has."""
+
+EIGHT: Final[tuple[str, ...]] = (*EMOTIONS, "contempt")
+"""As CK+, AffectNet and FER+ have them."""
 
 CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
     "seven": EMOTIONS,
@@ -22,6 +24,7 @@ CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
     "six-without-surprise": tuple(name for name in EMOTIONS if name != "surprise"),
     # the selection of every BU-3DFE paper
     "six-without-neutral": tuple(name for name in EMOTIONS if name != "neutral"),
+    "eight": EIGHT,
 }
 
 LABEL_SOURCES: Final[tuple[str, ...]] = ("posed", "elicited", "action-unit")
@@ -50,12 +53,3 @@ def class_names(class_set: str) -> tuple[str, ...]:
         return CLASS_SETS[class_set]
     except KeyError:
         raise ValueError(f"unknown class set {class_set!r}; legal: {', '.join(CLASS_SETS)}") from None
-
-
-def dense_index(classes: Sequence[str]) -> dict[int, int]:
-    """Return the map from label numbers (of the seven) to dense class indices 0…K−1.
-
-    >>> dense_index(class_names("six-without-neutral"))[5]
-    4
-    """
-    return {label_of(name): index for index, name in enumerate(classes)}

@@ -3,13 +3,17 @@
 ::
 
     FerError                     base: what was expected, what was found, in which file
-    ├── UsageError               options that contradict each other, a wrong folder, a missing extra
+    ├── UsageError               options that contradict each other, a place that is not there
+    ├── InstallationError        a package, a library or a part of this program that the machine lacks
+    ├── SettingsError            a file of settings that cannot be used: fer.toml, a policy, a preset
+    ├── BusyError                a folder or file that another run or program is writing
     ├── FormatError              bytes that are not the format they claim to be (one file)
     ├── SampleError              one sample cannot be prepared: it is rejected, the batch goes on
-    ├── PreparedFolderError      a prepared folder that is half done, foreign, or busy
-    ├── EngineError              worker processes that cannot start, or all of which die
+    ├── PreparedFolderError      a prepared folder that is half done or foreign
     ├── DatasetFileError         an HDF5 file that is not a (whole) fer-rgbd dataset
-    └── FoldsError               a fold manifest that is malformed or made for other data
+    ├── FoldsError               a fold manifest that is malformed or made for other data
+    ├── RunError                 a run folder that is none, or not finished, or made otherwise
+    └── EngineError              worker processes that cannot start, or all of which die
 
 A command that ends with one of these prints its one or two lines and exits with code 2.
 """
@@ -18,7 +22,32 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
+
+
+class Reason(StrEnum):
+    """Why a recording is no sample: the last column of ``rejected.csv``."""
+
+    NO_FACE = "no-face"
+    """No face, or not the landmarks that framing needs."""
+    NO_DEPTH = "no-depth"
+    NO_COLOUR = "no-colour"
+    MISSING_FILE = "missing-file"
+    UNREADABLE = "unreadable"
+    """A file that cannot be opened, is damaged, or holds something else than its name says."""
+    MISMATCH = "mismatch"
+    """Files of one recording that do not belong together."""
+    IMPLAUSIBLE = "implausible"
+    """Readable, but no face could look like that: another unit, an empty picture."""
+    BAD_NAME = "bad-name"
+    BAD_LABEL = "bad-label"
+    DUPLICATE = "duplicate"
+    NOT_USED = "not-used"
+    """Left out on purpose: a row of ``left_out.csv``."""
+    WORKER_DIED = "worker-died"
+    INTERNAL = "internal"
+    """A fault of this program."""
 
 
 class FerError(Exception):
@@ -64,6 +93,18 @@ class UsageError(FerError):
     """Options or places that cannot work as given."""
 
 
+class InstallationError(FerError):
+    """A package, a system library or a part of this program that is not on this machine."""
+
+
+class SettingsError(FerError):
+    """A file of settings that cannot be used."""
+
+
+class BusyError(FerError):
+    """A folder or file that another run or program is writing."""
+
+
 class FormatError(FerError):
     """Bytes that are not the format they claim to be; always carries ``expected`` and ``found``."""
 
@@ -76,21 +117,18 @@ class FormatError(FerError):
 
 
 class SampleError(FerError):
-    """One sample cannot be prepared; ``stage`` says where on the way (list, read, landmarks, render …)."""
+    """One sample cannot be prepared; ``stage`` says where on the way (read, landmarks, camera, frame)."""
 
     def __init__(
-        self, *, stage: str, expected: str, found: str, path: Path | str | None = None, hint: str = ""
+        self, *, stage: str, reason: Reason, expected: str, found: str, path: Path | str | None = None, hint: str = ""
     ) -> None:
         super().__init__(path=path, expected=expected, found=found, hint=hint)
         self.stage = stage
+        self.reason = reason
 
 
 class PreparedFolderError(FerError):
     """A prepared folder that cannot be used as it is."""
-
-
-class EngineError(FerError):
-    """Worker processes that cannot start on this machine, or all of which die."""
 
 
 class DatasetFileError(FerError):
@@ -99,6 +137,14 @@ class DatasetFileError(FerError):
 
 class FoldsError(FerError):
     """A fold manifest that is malformed, leaks, or belongs to other data."""
+
+
+class RunError(FerError):
+    """A run folder or checkpoint that is none, is not finished, or was made with other settings."""
+
+
+class EngineError(FerError):
+    """Worker processes that cannot start on this machine, or all of which die."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

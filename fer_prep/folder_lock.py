@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fer_prep.errors import DatasetFileError, FerError, PreparedFolderError
+from fer_prep.errors import BusyError, DatasetFileError, FerError, PreparedFolderError
 
 LOCK_NAME: Final = ".lock"
 
 
 @contextmanager
 def folder_lock(folder: Path) -> Generator[None]:
-    """Hold ``folder`` for this process; raises PreparedFolderError naming the holder where another run has it.
+    """Hold ``folder`` for this process; raises BusyError naming the holder where another run has it.
 
     The file ``.lock`` says who holds it and is gone after a clean end; one that a killed run left is taken over.
     """
@@ -70,7 +70,7 @@ def _acquire(path: Path, owned: Path, kind: type[FerError]) -> int:
                 return descriptor
         except OSError as error:
             busy = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-            refusal = kind(path=owned, **(_busy(descriptor) if busy else _unlockable(error)))
+            refusal = BusyError(path=owned, **_busy(descriptor)) if busy else kind(path=owned, **_unlockable(error))
             os.close(descriptor)
             raise refusal from None
         os.close(descriptor)

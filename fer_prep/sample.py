@@ -18,6 +18,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.errors import Reason
+
 Point = NDArray[np.float64]
 """(2,) float64: x, y in continuous pixel coordinates."""
 
@@ -59,6 +61,7 @@ class Rejection:
     stage: str
     expected: str
     found: str
+    reason: Reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,10 @@ class Frame:
     """Pixel size of an orthographic view; NaN for a perspective camera."""
     origin_mm: tuple[float, float] = (float("nan"), float("nan"))
     """Metric x, y at the centre of pixel (0, 0) of an orthographic view."""
+    focal_px: float = float("nan")
+    """Focal length of a perspective view in pixels of this raster; NaN where orthographic or unknown."""
+    principal_px: tuple[float, float] = (float("nan"), float("nan"))
+    """Principal point of a perspective view in continuous pixels of this raster; NaN like ``focal_px``."""
     filled_pixels: int = 0
     """How many valid pixels were interpolated over small holes instead of measured."""
 
@@ -98,6 +105,7 @@ class Scene(Protocol):
     """A loaded recording that can be looked at through any raster, with one resampling from source to pixels.
 
     It has a *scene raster*: the picture as recorded (photographs) or a frontal orthographic view (meshes).
+    ``project`` says where in it a metric point falls, so that landmarks known in 3D get pixels.
     """
 
     @property
@@ -126,6 +134,14 @@ class Scene(Protocol):
 
     def depth_centre(self) -> Point | None:
         """Centroid of the valid geometry in scene-raster pixels, to choose among several faces."""
+        ...
+
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 3) points in the source's own millimetres → (L, 2) continuous scene-raster pixels.
+
+        Exact: the camera of the scene itself. NaN where a point is NaN, or where no camera is known. The ``matrix``
+        of ``view`` then maps them to output pixels: ``points @ matrix[:, :2].T + matrix[:, 2]``.
+        """
         ...
 
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:

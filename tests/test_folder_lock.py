@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from fer_prep.errors import DatasetFileError, PreparedFolderError
+from fer_prep.errors import BusyError
 from fer_prep.folder_lock import LOCK_NAME, file_lock, folder_lock
 
 HOLD = """
@@ -35,7 +35,7 @@ def holder(tmp_path):
 
 
 def test_the_second_run_is_told_who_the_first_is(tmp_path, holder):
-    with pytest.raises(PreparedFolderError) as caught, folder_lock(tmp_path):
+    with pytest.raises(BusyError) as caught, folder_lock(tmp_path):
         pass
     assert f"process {holder.pid} on {socket.gethostname()}" in str(caught.value)
     assert len(str(caught.value).splitlines()) == 2
@@ -43,7 +43,7 @@ def test_the_second_run_is_told_who_the_first_is(tmp_path, holder):
 
 def test_a_refused_run_does_not_take_the_lock_away(tmp_path, holder):
     for _ in range(2):
-        with pytest.raises(PreparedFolderError), folder_lock(tmp_path):
+        with pytest.raises(BusyError), folder_lock(tmp_path):
             pass
 
 
@@ -74,7 +74,7 @@ def test_never_two_at_once_while_locks_come_and_go(tmp_path):
                     inside[0] += 1
                     met.append(inside[0])
                     inside[0] -= 1
-            except PreparedFolderError:
+            except BusyError:
                 continue
 
     threads = [threading.Thread(target=take_often) for _ in range(4)]
@@ -90,7 +90,7 @@ def test_a_file_is_held_too_and_named(tmp_path):
     with file_lock(out):
         assert [path.name for path in tmp_path.iterdir()] == [".global.h5.lock"]
         said = rf"another run is writing here \(process {os.getpid()} "
-        with pytest.raises(DatasetFileError, match=said) as caught, file_lock(out):
+        with pytest.raises(BusyError, match=said) as caught, file_lock(out):
             pass
         assert caught.value.path == out
     assert not list(tmp_path.iterdir())

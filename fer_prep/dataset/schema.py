@@ -22,7 +22,7 @@ import h5py
 import numpy as np
 
 from fer_prep.dataset.compression import require_filters
-from fer_prep.errors import DatasetFileError, FerError
+from fer_prep.errors import BusyError, DatasetFileError, FerError
 from fer_prep.samples_table import COLUMNS
 
 FORMAT: Final = "fer-rgbd"
@@ -46,7 +46,6 @@ STATISTICS: Final[dict[str, tuple[tuple[int, ...], tuple[str, ...]]]] = {
 BEYOND_THE_CONTRACT: Final = COLUMNS[[column.name for column in COLUMNS].index("digest") + 1 :]
 """Columns that this project writes and a file may lack; readers ignore further ones."""
 
-STILL_OPEN_HINT: Final = "wait for it, or close it"
 """What an error about a file says that may be in order once another program is done with it."""
 
 _SHARD: Final = re.compile(r"[^/\\\0]+-\d{5}-([0-9a-f]{8})(\.\w+)?")
@@ -117,15 +116,15 @@ def open_hdf5(path: Path) -> h5py.File:
         raise _explain(error, path) from error
 
 
-def _explain(error: OSError, path: Path) -> DatasetFileError:
+def _explain(error: OSError, path: Path) -> FerError:
     reason = str(error).lower()
     if "truncated" in reason:
         return DatasetFileError(
             "the file is truncated (an interrupted copy?)", path=path, hint="copy it again, or run fer-prep merge again"
         )
     if "lock" in reason or "already open" in reason:
-        return DatasetFileError(
-            "the file is still open for writing in another program", path=path, hint=STILL_OPEN_HINT
+        return BusyError(
+            "the file is still open for writing in another program", path=path, hint="wait for it, or close it"
         )
     return DatasetFileError(f"HDF5 cannot open it: {error}", path=path, hint="run fer-prep merge again")
 

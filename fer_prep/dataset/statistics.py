@@ -79,9 +79,7 @@ def total_sums(per_sample: Mapping[str, NDArray[Any]], rows: ArrayLike) -> Pixel
     def moments(kind: str, count: str) -> Moments | None:
         if f"{kind}_sum" not in sums:
             return None
-        return Moments(
-            count=sums[count][0], total=sums[f"{kind}_sum"], total_of_squares=sums[f"{kind}_sum_of_squares"]
-        )
+        return Moments(count=sums[count][0], total=sums[f"{kind}_sum"], total_of_squares=sums[f"{kind}_sum_of_squares"])
 
     return PixelSums(
         rgb=moments("rgb", "pixels"),

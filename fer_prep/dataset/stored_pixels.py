@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import math
 import resource
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.dataset.schema import MODALITIES, Header, dataset_at, open_hdf5, read_header, reading
+from fer_prep.dataset.schema import MODALITIES, Header, attribute_text, dataset_at, open_hdf5, reading
 from fer_prep.errors import DatasetFileError
 
 SPARE_FILES: Final = 64
@@ -34,7 +33,10 @@ class StoredPixels:
         self._parts: dict[str, list[Any]] = {name: [] for name in header.modalities}
         try:
             for number, name in enumerate(names):
-                root = open_hdf5(path.with_name(name)) if header.shards else open_hdf5(path)
+                if header.shards and not path.with_name(name).is_file():
+                    hint = f"keep the shards beside the index {path.name}"
+                    raise DatasetFileError("no such file", path=path.with_name(name), hint=hint)
+                root = open_hdf5(path.with_name(name) if header.shards else path)
                 self._files.append(root)
                 if header.shards:
                     _check_shard(root, header, number, index=path)
@@ -88,12 +90,16 @@ class StoredPixels:
 def _check_shard(root: h5py.File, header: Header, number: int, *, index: Path) -> None:
     """A shard is the one that its index was made with."""
     entry, path = header.shards[number], index.with_name(header.shards[number].name)
-    shard = read_header(root, path)
-    same = (shard.digest, shard.n, shard.modalities, shard.height, shard.width, shard.shards)
-    if same != (entry.digest, entry.n, header.modalities, header.height, header.width, ()):
-        raise DatasetFileError(
-            f"this shard belongs to another dataset than {index.name} beside it", path=path, hint="merge again"
-        )
+    with reading(path):
+        shapes = {name: (dataset_at(root, name).shape, dataset_at(root, name).dtype) for name in header.modalities}
+        wanted = {
+            name: ((entry.n, header.height, header.width, *MODALITIES[name][1]), np.dtype(MODALITIES[name][0]))
+            for name in header.modalities
+        }
+        if attribute_text(root.attrs["digest"]) != entry.digest or shapes != wanted:
+            raise DatasetFileError(
+                f"this shard belongs to another dataset than {index.name} beside it", path=path, hint="merge again"
+            )
 
 
 def _allow_open_files(files: int, path: Path, *, n: int) -> None:
@@ -116,5 +122,3 @@ def _too_many_files(files: int, path: Path, *, n: int, error: OSError | None = N
         path=path,
         hint=f"raise the limit (ulimit -n), or merge again with --shard-size {max(larger, 2 * n // files)}",
     )
-
-

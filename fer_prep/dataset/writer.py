@@ -139,7 +139,6 @@ class DatasetWriter:
 
     def abandon(self) -> None:
         """Close and remove the unfinished file, also where its disk takes nothing any more."""
-        self._pixels = {}
         discard(self._file, self.path)
 
 

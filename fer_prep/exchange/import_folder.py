@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 
 from fer_prep.emotions import EMOTIONS, LABEL_SOURCES
-from fer_prep.errors import SampleError, UsageError
+from fer_prep.errors import Reason, SampleError, UsageError
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
@@ -107,21 +107,43 @@ class TableSource:
         label_source = cells.get("label_source") or self.label_source
         intensity = cells.get("intensity") or "0"
         problems = [
-            (not _NAME.fullmatch(name), "an id of letters, digits and . _ + -", repr(name)),
-            (not _NAME.fullmatch(subject), "a subject of letters, digits and . _ + -", repr(cells["subject"])),
-            (cells["emotion"] not in EMOTIONS, f"one of {', '.join(EMOTIONS)}", repr(cells["emotion"])),
-            (label_source not in LABEL_SOURCES, f"one of {', '.join(LABEL_SOURCES)}", repr(label_source)),
-            (intensity not in "01234" or len(intensity) != 1, "an intensity of 0 to 4", repr(intensity)),
-            (not (root / cells["rgb"]).is_file(), "a picture", "no such file"),
+            (not _NAME.fullmatch(name), Reason.BAD_NAME, "an id of letters, digits and . _ + -", repr(name)),
+            (
+                not _NAME.fullmatch(subject),
+                Reason.BAD_NAME,
+                "a subject of letters, digits and . _ + -",
+                repr(cells["subject"]),
+            ),
+            (
+                cells["emotion"] not in EMOTIONS,
+                Reason.BAD_LABEL,
+                f"one of {', '.join(EMOTIONS)}",
+                repr(cells["emotion"]),
+            ),
+            (
+                label_source not in LABEL_SOURCES,
+                Reason.BAD_LABEL,
+                f"one of {', '.join(LABEL_SOURCES)}",
+                repr(label_source),
+            ),
+            (
+                intensity not in "01234" or len(intensity) != 1,
+                Reason.BAD_LABEL,
+                "an intensity of 0 to 4",
+                repr(intensity),
+            ),
+            (not (root / cells["rgb"]).is_file(), Reason.MISSING_FILE, "a picture", "no such file"),
             (
                 bool(cells.get("depth")) and not (root / cells["depth"]).is_file(),
+                Reason.MISSING_FILE,
                 f"{cells.get('depth')}",
                 "no such file",
             ),
         ]
-        for wrong, expected, found in problems:
+        for wrong, reason, expected, found in problems:
             if wrong:
-                return rejected(where, sample_id=f"{self.dataset}/{name}", expected=expected, found=found)
+                sample_id = f"{self.dataset}/{name}"
+                return rejected(where, sample_id=sample_id, reason=reason, expected=expected, found=found)
         return Sample(
             id=f"{self.dataset}/{name}",
             dataset=self.dataset,
@@ -147,10 +169,17 @@ class TableSource:
         if depth.shape != rgb.shape[:2]:
             raise SampleError(
                 stage="read",
+                reason=Reason.MISMATCH,
                 path=depth_file,
                 expected=f"the raster of the picture, {rgb.shape[1]} × {rgb.shape[0]}",
                 found=f"{depth.shape[1]} × {depth.shape[0]}",
             )
         if not depth.any():
-            raise SampleError(stage="read", path=depth_file, expected="depth values", found="no data in any pixel")
+            raise SampleError(
+                stage="read",
+                reason=Reason.NO_DEPTH,
+                path=depth_file,
+                expected="depth values",
+                found="no data in any pixel",
+            )
         return PictureScene(rgb=rgb, z_mm=depth * np.float32(-self.depth_unit_mm), valid=depth > 0)

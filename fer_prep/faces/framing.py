@@ -25,7 +25,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.landmark_names import CHIN, EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, eye_centres
 from fer_prep.sample import Landmarks, Point
 
@@ -69,12 +69,22 @@ def framing_matrix(
     eyes = None if landmarks is None else eye_centres(landmarks.points)
     if landmarks is None or eyes is None:
         known = "no face" if landmarks is None else f"only {', '.join(sorted(landmarks.points)) or 'no points'}"
-        raise SampleError(stage="landmarks", expected=f"the eye corners {', '.join(EYE_CORNERS)}", found=known)
+        raise SampleError(
+            stage="landmarks",
+            reason=Reason.NO_FACE,
+            expected=f"the eye corners {', '.join(EYE_CORNERS)}",
+            found=known,
+        )
     left, right = eyes
     across = left - right
     eye_distance_px = float(np.hypot(*across))
     if eye_distance_px < 1:
-        raise SampleError(stage="landmarks", expected="two eyes apart", found=f"{eye_distance_px:.2f} px between them")
+        raise SampleError(
+            stage="landmarks",
+            reason=Reason.NO_FACE,
+            expected="two eyes apart",
+            found=f"{eye_distance_px:.2f} px between them",
+        )
     side_px = eye_distance_px / EYE_DISTANCE_SHARE if kind == "eyes" else _face_side_px(landmarks, left, right)
     roll = math.atan2(across[1], across[0])
     return Framing(

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.mediapipe_finder import OVAL_PREFIX
 from fer_prep.faces.warp import transform_points
 from fer_prep.landmark_names import CHIN, MOUTH_LEFT, MOUTH_RIGHT, eye_centres
@@ -63,7 +63,12 @@ def _outline_from_eyes(landmarks: Landmarks) -> NDArray[np.float64]:
     points = landmarks.points
     eyes = eye_centres(points)
     if eyes is None:
-        raise SampleError(stage="landmarks", expected="a face oval or the four eye corners", found=landmarks.found_by)
+        raise SampleError(
+            stage="landmarks",
+            reason=Reason.NO_FACE,
+            expected="a face oval or the four eye corners",
+            found=landmarks.found_by,
+        )
     across = eyes[0] - eyes[1]  # one eye distance to the right of the picture
     down = np.array([-across[1], across[0]])
     middle = (eyes[0] + eyes[1]) / 2

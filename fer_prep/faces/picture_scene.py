@@ -61,6 +61,10 @@ class PictureScene:
         rows, columns = np.nonzero(self.valid & (self.z_mm > nearest - FOREGROUND_MM))
         return np.array([columns.mean() + 0.5, rows.mean() + 0.5])
 
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 2) NaN: nothing says where in space the camera was."""
+        return np.full((len(points_mm), 2), np.nan)
+
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """See the raster through ``size`` × ``size`` pixels; ``matrix`` (2, 3) maps scene to output pixels."""
         z_mm, valid = warp_depth(self.z_mm, self.valid, matrix, size=size)

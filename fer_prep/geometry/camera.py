@@ -176,3 +176,13 @@ class PerspectiveCamera:
         """The same centre and pose, with the raster mapped by ``matrix``."""
         intrinsics = homogeneous(np.asarray(matrix, np.float64)) @ self.intrinsics
         return PerspectiveCamera(intrinsics=intrinsics, rotation=self.rotation, translation_mm=self.translation_mm)
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length in pixels: the mean of both axes, which are alike for square pixels, turned or not."""
+        return float(np.sqrt(abs(np.linalg.det(self.intrinsics[:2, :2]))))
+
+    @property
+    def principal_px(self) -> tuple[float, float]:
+        """Where the optical axis meets the raster, in continuous pixels."""
+        return float(self.intrinsics[0, 2]), float(self.intrinsics[1, 2])

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.geometry.camera import AffineCamera
 from fer_prep.geometry.hits import Surface, corner_attributes, surface_at
 from fer_prep.geometry.mesh import TriangleMesh
@@ -55,7 +55,10 @@ class GridScene:
         faces = triangulate(grid)
         if not len(faces):
             raise SampleError(
-                stage="render", expected="neighbouring valid points", found=f"{np.count_nonzero(valid)} points apart"
+                stage="render",
+                reason=Reason.NO_DEPTH,
+                expected="neighbouring valid points",
+                found=f"{np.count_nonzero(valid)} points apart",
             )
         self._mesh = TriangleMesh(vertices_mm=_flat(grid.points_mm, grid.valid), faces=faces)
         height, width = picture.shape[:2]
@@ -124,6 +127,10 @@ class GridScene:
     @cached_property
     def _whole(self) -> Frame:
         return self.view(np.eye(2, 3), size=SCENE_RASTER_PIXELS)
+
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 3) metric points → (L, 2) scene-raster pixels."""
+        return self._camera.screen(np.asarray(points_mm, np.float64))[:, :2]
 
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """Cast the ``size`` × ``size`` raster that ``matrix`` (2, 3) maps scene pixels to."""

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.geometry.camera import AffineCamera
 from fer_prep.geometry.hits import Surface, surface_at
 from fer_prep.geometry.mesh import TriangleMesh
@@ -99,6 +99,10 @@ class MeshScene:
     def _whole(self) -> Frame:
         return self.view(np.eye(2, 3), size=SCENE_RASTER_PIXELS)
 
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 3) metric points → (L, 2) scene-raster pixels."""
+        return self._camera.screen(np.asarray(points_mm, np.float64))[:, :2]
+
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """Cast the ``size`` × ``size`` raster that ``matrix`` (2, 3) maps scene pixels to."""
         camera = self._camera.seen_through(matrix)
@@ -129,7 +133,10 @@ def whole_triangles(vertices_mm: NDArray[np.float64], *, faces: NDArray[np.int32
     kept = faces[are_whole(vertices_mm, faces=faces)]
     if not len(kept):
         raise SampleError(
-            stage="render", expected="at least one triangle with finite corners", found=f"none in {len(faces)} faces"
+            stage="render",
+            reason=Reason.NO_DEPTH,
+            expected="at least one triangle with finite corners",
+            found=f"none in {len(faces)} faces",
         )
     return TriangleMesh(vertices_mm=np.asarray(vertices_mm, np.float64), faces=kept.astype(np.int32))
 

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.warp import warp_rgb
 from fer_prep.geometry.hits import surface_at
 from fer_prep.geometry.mesh_scene import centroid, whole_triangles
@@ -88,6 +88,10 @@ class PhotoScene:
         centre = centroid(frame.valid)
         return None if centre is None else centre / coarse
 
+    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
+        """(L, 3) metric points → (L, 2) scene-raster pixels."""
+        return self.solved.camera.screen(np.asarray(points_mm, np.float64))[:, :2]
+
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """The photograph resampled, and the mesh cast at the very same rays; ``matrix`` (2, 3)."""
         camera = self.solved.camera.seen_through(matrix)
@@ -98,6 +102,8 @@ class PhotoScene:
             rgb=warp_rgb(self._photo, matrix, size=size),
             z_mm=surface.raster(surface.z_mm, fill=np.nan),
             valid=hits >= 0,
+            focal_px=camera.focal_px,
+            principal_px=camera.principal_px,
         )
 
 
@@ -107,7 +113,7 @@ def _solve(
     """The photograph's camera, or a SampleError that says why there is none to be trusted."""
     found = find_points(photo)
     if not found:
-        raise SampleError(stage="camera", expected="a face in the photograph", found="none")
+        raise SampleError(stage="camera", reason=Reason.NO_FACE, expected="a face in the photograph", found="none")
     height, width = photo.shape[:2]
     solved = solve_camera(landmarks_mm, points_px=found, picture_size=(width, height))
     limit_px = MAX_RESIDUAL * max(width, height)
@@ -115,6 +121,7 @@ def _solve(
         worst = max(solved.misfit_px, key=lambda name: solved.misfit_px[name])
         raise SampleError(
             stage="camera",
+            reason=Reason.MISMATCH,
             expected=f"a camera that explains the landmarks to {limit_px:.1f} pixels",
             found=f"{solved.residual_px:.1f} pixels, {worst} being {solved.misfit_px[worst]:.1f} off",
         )

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.geometry.camera import PerspectiveCamera
 from fer_prep.landmark_names import CHIN
 
@@ -60,6 +60,7 @@ def solve_camera(
     if len(names) < MIN_POINTS:
         raise SampleError(
             stage="camera",
+            reason=Reason.NO_FACE,
             expected=f"at least {MIN_POINTS} landmarks known on the mesh and found in the photograph",
             found=f"{len(names)} ({', '.join(names) or 'none'})",
         )
@@ -94,7 +95,10 @@ def _check_front(rotation: Array) -> None:
     """Points are transparent: left and right exchanged look like the same face seen from behind."""
     if Rotation.from_rotvec(rotation).as_matrix()[2, 2] >= 0:
         raise SampleError(
-            stage="camera", expected="landmarks of a face seen from the front", found="left and right exchanged"
+            stage="camera",
+            reason=Reason.MISMATCH,
+            expected="landmarks of a face seen from the front",
+            found="left and right exchanged",
         )
 
 
@@ -116,7 +120,12 @@ def _affine_start(solid: Array, flat: Array) -> _Start:
     rows = np.linalg.solve(damped + 1e-9 * np.eye(3), about.T @ (flat - shift)).T
     scale = float(np.linalg.norm(rows, axis=1).mean())
     if not np.isfinite(scale) or scale < 1e-6:
-        raise SampleError(stage="camera", expected="landmarks spread over the face", found="points in one place")
+        raise SampleError(
+            stage="camera",
+            reason=Reason.IMPLAUSIBLE,
+            expected="landmarks spread over the face",
+            found="points in one place",
+        )
     first, second = rows / scale
     u, _, vt = np.linalg.svd(np.stack([first, second, np.cross(first, second)]))
     rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt

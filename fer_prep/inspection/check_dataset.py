@@ -132,7 +132,7 @@ def check_pixels(data: DatasetFile, report: CheckReport, *, progress: Progress =
     with progress("reading every pixel", total=data.n) as advance:
         for row in range(data.n):
             try:
-                rgb, depth = data.read_rgb([row])[0], data.read_depth([row])[0]
+                rgb, depth = data.read("rgb", [row])[0], data.read("depth", [row])[0]
             except DatasetFileError as error:
                 flipped.append(f"{data.ids[row]} ({error.message})")
                 prints.append(np.zeros_like(prints[0]) if prints else fingerprint(np.zeros((32, 32, 3), np.uint8)))

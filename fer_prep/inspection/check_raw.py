@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from fer_prep.dataset_manifest import Count, DatasetManifest, load_manifest
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import UsageError
+from fer_prep.errors import Reason, UsageError
 from fer_prep.findings import CheckReport
 from fer_prep.inspection.raw_files import add_damaged, add_empty_files, add_unfit
 from fer_prep.progress import Progress, silent
 from fer_prep.sample import Listing, Rejection, Sample
 from fer_prep.sources import SOURCES, make_source
 from fer_prep.sources.cald3r_mend3s import NUMBER_WIDTH
-from fer_prep.sources.raw_tree import NAMED, ONCE, RawTree, refuse_foreign_tree, walk_tree
+from fer_prep.sources.raw_tree import RawTree, refuse_foreign_tree, walk_tree
 
 KIND: Final = "raw tree"
 
@@ -103,7 +103,7 @@ def _add_counts(report: CheckReport, tree: _Tree) -> None:
     by_class = ", ".join(f"{name} {emotions[name]}" for name in EMOTIONS)
     report.add("ok", "samples", f"{len(samples)} usable: {by_class}")
     if tree.listing.left_out:
-        reasons = Counter(row.found.partition(": ")[2] or row.found for row in tree.listing.left_out)
+        reasons = Counter(row.found for row in tree.listing.left_out)
         shown = tuple(f"{count} {reason}" for reason, count in reasons.most_common())
         report.add("note", "left out", f"{len(tree.listing.left_out)} that preparation does not use", shown)
     present = _present(tree)
@@ -146,9 +146,9 @@ def _subjects(listing: Listing) -> set[str]:
 def _add_rejections(report: CheckReport, rejections: Iterable[Rejection]) -> None:
     kinds: dict[str, list[str]] = defaultdict(list)
     for row in rejections:
-        if row.expected == ONCE:
-            kinds["duplicated"].append(row.found.partition(": ")[2])
-        elif row.expected.startswith(NAMED):
+        if row.reason is Reason.DUPLICATE:
+            kinds["duplicated"].append(row.found)
+        elif row.reason is Reason.BAD_NAME:
             kinds["misnamed"].append(row.source_file)
         else:
             kinds["incomplete"].append(f"{row.source_file} (expected {row.expected}; {row.found})")

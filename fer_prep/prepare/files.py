@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from fer_prep.errors import PreparedFolderError
+from fer_prep.errors import PreparedFolderError, Reason
 from fer_prep.sample import Rejection
 from fer_prep.samples_table import COLUMNS, Row, row_from_text, row_to_text
 
@@ -19,7 +19,7 @@ RGB, DEPTH = "rgb", "depth"
 SUMMARY, SAMPLES, REJECTED, LEFT_OUT = "prepared.json", "samples.csv", "rejected.csv", "left_out.csv"
 PREVIEW: Final = "preview.png"
 TABLES: Final = (SAMPLES, REJECTED, LEFT_OUT)
-REJECTION_COLUMNS: Final = ("source_file", "sample_id", "stage", "expected", "found")
+REJECTION_COLUMNS: Final = ("source_file", "sample_id", "stage", "expected", "found", "reason")
 
 
 def rgb_path(folder: Path, name: str) -> Path:
@@ -57,9 +57,15 @@ def read_samples(path: Path) -> list[Row]:
 
 def read_rejections(path: Path) -> list[Rejection]:
     """The rows of ``rejected.csv`` or ``left_out.csv``."""
-    return [
-        Rejection(**{name: cells[name] for name in REJECTION_COLUMNS}) for _, cells in _read(path, REJECTION_COLUMNS)
-    ]
+    rows: list[Rejection] = []
+    for number, cells in _read(path, REJECTION_COLUMNS):
+        try:
+            reason = Reason(cells["reason"])
+        except ValueError as error:
+            raise PreparedFolderError(f"line {number}: {error}", path=path) from None
+        texts = {name: cells[name] for name in REJECTION_COLUMNS if name != "reason"}
+        rows.append(Rejection(**texts, reason=reason))
+    return rows
 
 
 def _csv_text(columns: Iterable[str], lines: Iterable[Iterable[str]]) -> str:

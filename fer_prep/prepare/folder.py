@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from fer_prep.digests import file_digest, pixel_digest
+from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import FormatError, PreparedFolderError
 from fer_prep.findings import CheckReport
+from fer_prep.landmark_set import LandmarkSet
 from fer_prep.prepare.files import (
     DEPTH,
     FORMAT,
@@ -76,6 +78,21 @@ class PreparedFolder:
     def left_out(self) -> list[Rejection]:
         """What the label policy does not use, and why."""
         return read_rejections(self.path / LEFT_OUT)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What is stored, of ``rgb`` and ``depth``."""
+        return tuple(name for name in (RGB, DEPTH) if (self.path / name).is_dir())
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the label column counts through."""
+        return tuple(self.summary.get("classes", EMOTIONS))
+
+    @cached_property
+    def landmarks(self) -> Mapping[str, LandmarkSet]:
+        """Scheme → one entry a row, in row order."""
+        return {}
 
     def rgb_path(self, name: str) -> Path:
         """The colour picture of a sample (``name`` is its id without the dataset)."""

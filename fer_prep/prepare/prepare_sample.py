@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fer_prep.depth_encoding import encode_depth
 from fer_prep.digests import pixel_digest
 from fer_prep.emotions import label_of
-from fer_prep.errors import SampleError, UsageError
+from fer_prep.errors import Reason, SampleError, UsageError
 from fer_prep.faces.framing import FRAMINGS, Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import FinderSpec, LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
@@ -31,9 +31,6 @@ Mask = Literal["none", "face-oval"]
 
 NOT_FOUND: Final = "not found"
 """``landmarks_from`` of a sample that was kept without a face."""
-
-LANDMARKS_STAGE: Final = "landmarks"
-"""The stage of a Rejection of a recording that can be read but shows no face."""
 
 SMALLEST_SIZE, LARGEST_SIZE = 16, 2048
 
@@ -111,7 +108,12 @@ def prepare_sample(sample: Sample, *, source: Source, settings: PrepareSettings)
     depth, offset_mm = encode_depth(frame.z_mm, frame.valid)
     # a recording that has colour alone may stay without depth; one that should have geometry may not
     if not depth.any() and set(sample.files) != {"rgb"}:
-        raise SampleError(stage="frame", expected="geometry in the framed square", found="no valid depth pixel")
+        raise SampleError(
+            stage="frame",
+            reason=Reason.NO_DEPTH,
+            expected="geometry in the framed square",
+            found="no valid depth pixel",
+        )
     measured: Row = {
         "roll_degrees": np.float32(framing.roll_degrees),
         "depth_offset_mm": np.float32(offset_mm),
@@ -134,7 +136,8 @@ def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -
     if landmarks is None and settings.unfound == "reject" and settings.landmarks.kinds != ("none",):
         is_searched = bool({"mediapipe", "task"} & set(settings.landmarks.kinds))
         raise SampleError(
-            stage=LANDMARKS_STAGE,
+            stage="landmarks",
+            reason=Reason.NO_FACE,
             expected=f"a face (landmarks by {', then '.join(settings.landmarks.kinds)})",
             found="none in any attempt" if is_searched else "no points of both eyes given for it",
         )

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from fer_prep.engines.engine import Engine, WorkerDied
+from fer_prep.errors import Reason
 from fer_prep.faces.depth_unit import check_depth_unit
 from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder_writer import PreparedWriter, open_for_writing
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import LANDMARKS_STAGE, PrepareSettings, finder_of, table_row
+from fer_prep.prepare.prepare_sample import PrepareSettings, finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.records import Record
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_texts
@@ -95,7 +96,7 @@ def prepare(
             (summary.warnings if is_wrong else summary.notes).append(verdict["text"])
         writer.finish(records=records.values(), texts=folder_texts(summary, description=description))
         if extras.preview:
-            faceless = {rejection.sample_id for rejection in summary.rejected if rejection.stage == LANDMARKS_STAGE}
+            faceless = {rejection.sample_id for rejection in summary.rejected if rejection.reason is Reason.NO_FACE}
             shown = [sample for sample in listing.samples if sample.name in records or sample.id in faceless]
             summary.preview = write_preview(
                 out, samples=shown, count=extras.preview, source=source, settings=settings, progress=progress
@@ -150,6 +151,7 @@ def _as_rejection(sample: Sample, outcome: Rejection | WorkerDied) -> Rejection:
         stage="worker",
         expected="a worker process that survives this sample",
         found=f"{outcome.reason}, twice",
+        reason=Reason.WORKER_DIED,
     )
 
 
@@ -191,6 +193,7 @@ def _without_doubles(listing: Listing) -> Listing:
                     stage="list",
                     expected="a name of its own that can be a file name",
                     found=found,
+                    reason=Reason.DUPLICATE if sample.name in seen else Reason.BAD_NAME,
                 )
             )
         else:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fer_prep.atomic_files import stage_file
 from fer_prep.digests import bytes_digest, file_digest, settings_digest
-from fer_prep.errors import FerError, FormatError, SampleError
+from fer_prep.errors import FerError, FormatError, Reason, SampleError
 from fer_prep.formats.pictures import png_bytes
 from fer_prep.prepare.files import depth_path, rgb_path
 from fer_prep.prepare.prepare_sample import NOT_FOUND, PreparedSample, PrepareSettings, prepare_sample
@@ -77,17 +77,19 @@ class PrepareTask:
                 return Reused(record=task.known)
             prepared = prepare_sample(sample, source=self.source, settings=self.settings)
         except SampleError as error:
-            return self._rejection(sample, error.stage, error.expected, error.found, error.path)
+            return self._rejection(sample, error.stage, error.reason, error.expected, error.found, error.path)
         except FormatError as error:
-            return self._rejection(sample, "read", error.expected, error.found, error.path)
+            return self._rejection(sample, "read", Reason.UNREADABLE, error.expected, error.found, error.path)
         except OSError as error:
-            return self._rejection(sample, "read", "a readable file", error.strerror or str(error), error.filename)
+            found = error.strerror or str(error)
+            return self._rejection(sample, "read", Reason.UNREADABLE, "a readable file", found, error.filename)
         except FerError:
             raise  # about the whole run: a missing library, an unusable option
         except Exception as error:  # a bug must not cost the other samples; it is named in the table
             if self.debug:
                 raise
-            return self._rejection(sample, "internal", "no internal error (please report it)", _named(error), None)
+            expected = "no internal error (please report it)"
+            return self._rejection(sample, "internal", Reason.INTERNAL, expected, _named(error), None)
         return self._stage(sample, key, prepared)
 
     def _key(self, sample: Sample) -> str:
@@ -129,12 +131,21 @@ class PrepareTask:
             depth=stage_file(depth_path(self.folder, sample.name), content=depth, flush=False),
         )
 
-    def _rejection(self, sample: Sample, stage: str, expected: str, found: str, path: Path | str | None) -> Rejection:
+    def _rejection(
+        self, sample: Sample, stage: str, reason: Reason, expected: str, found: str, path: Path | str | None
+    ) -> Rejection:
         """Name the file that is wrong, relative to the raw tree."""
         file = sample.source_file
         if path is not None and Path(path).is_relative_to(self.root):
             file = Path(path).relative_to(self.root).as_posix()
-        return Rejection(source_file=printable(file), sample_id=sample.id, stage=stage, expected=expected, found=found)
+        return Rejection(
+            source_file=printable(file),
+            sample_id=sample.id,
+            stage=stage,
+            expected=expected,
+            found=found,
+            reason=reason,
+        )
 
 
 def _named(error: Exception) -> str:

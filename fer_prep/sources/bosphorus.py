@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from fer_prep.action_units import DEFAULT_POLICY, Decision, Policy, load_policy
+from fer_prep.errors import Reason
 from fer_prep.formats.bosphorus_landmarks import read_lm3
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
@@ -198,7 +199,8 @@ def _left_out(scan: Scan, files: dict[str, str], decision: Decision) -> Rejectio
         sample_id=f"bosphorus/{scan.name}",
         stage="policy",
         expected="a neutral face, an emotion, or an action unit that the policy maps",
-        found=f"{scan.token}: {decision.reason}",
+        found=decision.reason,
+        reason=Reason.NOT_USED,
     )
 
 
@@ -206,6 +208,7 @@ def _incomplete(scan: Scan, files: dict[str, str], missing: list[str]) -> Reject
     return rejected(
         main_file(files),
         sample_id=f"bosphorus/{scan.name}",
+        reason=Reason.MISSING_FILE,
         expected=" and ".join(missing),
         found="no such file" + ("s" if len(missing) > 1 else ""),
     )
@@ -215,6 +218,7 @@ def _unknown_code(scan: Scan, files: dict[str, str]) -> Rejection:
     return rejected(
         main_file(files),
         sample_id=f"bosphorus/{scan.name}",
+        reason=Reason.BAD_LABEL,
         expected=f"one of {', '.join(EMOTION_CODES)} after E_",
         found=scan.code,
     )

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
+from fer_prep.errors import Reason
 from fer_prep.sample import Rejection
 from fer_prep.sources.raw_tree import NAMED, LetterCaseDoubles, RawTree, name_of, rejected
 
@@ -56,7 +57,7 @@ def scans_of(tree: RawTree) -> tuple[ScansByFolder, list[Rejection]]:
         match = _NAME.fullmatch(name_of(path))
         if match is None:
             if not _is_documentation(path):
-                rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
+                rejections.append(rejected(path, reason=Reason.BAD_NAME, expected=NAMED + NAME, found=name_of(path)))
             continue
         scan = Scan(
             subject=match["subject"].lower(),

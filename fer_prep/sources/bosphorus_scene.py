@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnt import RangeGrid, read_bnt
 from fer_prep.formats.bosphorus_landmarks import LandmarkTable, read_lm2, read_lm3
 from fer_prep.formats.pictures import read_rgb
@@ -57,6 +57,7 @@ def _check_extent(grid: RangeGrid, sample: Sample) -> None:
     if not (min(width, height) >= SMALLEST_MM and max(width, height) <= LARGEST_MM):
         raise SampleError(
             stage="read",
+            reason=Reason.IMPLAUSIBLE,
             path=sample.files["grid"],
             expected=f"a face scan of {SMALLEST_MM:.0f} to {LARGEST_MM:.0f} mm in width and height",
             found=f"{width:.4g} × {height:.4g}",
@@ -80,6 +81,7 @@ def _with_v_from_top(
         if misfit > MISFIT_LIMIT * size[0]:
             raise SampleError(
                 stage="read",
+                reason=Reason.MISMATCH,
                 path=sample.files["landmarks_2d"],
                 expected="landmarks in the picture where the range grid has them",
                 found=f"{misfit:.0f} pixels apart in a picture of {size[0]} × {size[1]}",

@@ -26,6 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from fer_prep.errors import Reason
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import rows_as_called
@@ -128,11 +129,18 @@ class Bu3dfe:
         missing = self._missing(folder, name, files)
         if missing:
             known = files.get("mesh") or sorted(files.values())[0]
-            return rejected(known, sample_id=f"bu3dfe/{name}", expected=missing, found="no such file")
+            return rejected(
+                known,
+                sample_id=f"bu3dfe/{name}",
+                reason=Reason.MISSING_FILE,
+                expected=missing,
+                found="no such file",
+            )
         if (expression == "NE") != (intensity == 0):
             return rejected(
                 files["mesh"],
                 sample_id=f"bu3dfe/{name}",
+                reason=Reason.BAD_LABEL,
                 expected="intensity 00 for NE, and 01 to 04 for the other expressions",
                 found=f"{expression}{intensity:02d}",
             )
@@ -180,7 +188,7 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
-            rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
+            rejections.append(rejected(path, reason=Reason.BAD_NAME, expected=NAMED + NAME, found=name_of(path)))
             continue
         kind, suffix = match["kind"].upper(), match["suffix"].lower()
         name = name_of(path)[:12].upper()
@@ -211,6 +219,7 @@ def _only_raw(name: str, path: str) -> Rejection:
     return rejected(
         path,
         sample_id=f"bu3dfe/{name}",
+        reason=Reason.MISSING_FILE,
         expected=f"{path.rpartition('_')[0]}_F3D.wrl",
         found="only the uncropped RAW mesh, which lies in another frame than the landmarks",
     )

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnd import Bnd
 from fer_prep.landmark_names import (
     CHIN,
@@ -75,7 +75,13 @@ def named_rows(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]
 def _points_in_mesh_frame(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
     """(n, 3): the coordinates of the file where they lie on the mesh, else the vertices it numbers."""
     if len(bnd.points_mm) < COUNT:
-        raise SampleError(stage="read", path=path, expected=f"{COUNT} landmarks", found=f"{len(bnd.points_mm)}")
+        raise SampleError(
+            stage="read",
+            reason=Reason.UNREADABLE,
+            path=path,
+            expected=f"{COUNT} landmarks",
+            found=f"{len(bnd.points_mm)}",
+        )
     index = bnd.vertex_index[:COUNT]
     points_mm = bnd.points_mm[:COUNT]
     in_range = bool(index.max() < len(vertices_mm))
@@ -89,7 +95,9 @@ def _points_in_mesh_frame(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: P
     if in_range and _rigid_residual_mm(vertices_mm[index], points_mm) < AGREE_MM:
         return vertices_mm[index]  # the same points in another frame: a mesh that was moved after it was marked
     found = f"points {np.median(nearest_mm):.1f} mm away from it"
-    raise SampleError(stage="read", path=path, expected="landmarks of the mesh beside them", found=found)
+    raise SampleError(
+        stage="read", reason=Reason.MISMATCH, path=path, expected="landmarks of the mesh beside them", found=found
+    )
 
 
 def _distances_to_vertices(points_mm: NDArray[np.float64], vertices_mm: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
@@ -58,6 +58,7 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     if not has_photo:
         raise SampleError(
             stage="read",
+            reason=Reason.NO_COLOUR,
             path=sample.files["mesh"],
             expected="texture coordinates in the mesh and its _F3D.bmp, or a photograph _F2D.bmp",
             found="neither",
@@ -84,6 +85,7 @@ def _texture(sample: Sample) -> NDArray[np.uint8] | None:
         return None
     raise SampleError(
         stage="read",
+        reason=Reason.NO_COLOUR,
         path=sample.files["texture"],
         expected=f"a texture of at least {SMALLEST_TEXTURE_PIXELS} × {SMALLEST_TEXTURE_PIXELS} pixels",
         found=f"{width} × {height}",
@@ -109,6 +111,7 @@ def _check_extent(mesh: VrmlMesh, sample: Sample) -> None:
     if not SMALLEST_MM <= extent <= LARGEST_MM:
         raise SampleError(
             stage="read",
+            reason=Reason.IMPLAUSIBLE,
             path=sample.files["mesh"],
             expected=f"a face mesh of {SMALLEST_MM:.0f} to {LARGEST_MM:.0f} mm",
             found=f"an extent of {extent:.4g}",

@@ -28,7 +28,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import SampleError
+from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
@@ -120,12 +120,17 @@ class RgbdPairs:
                 continue  # a root above both datasets: the other one is not ours to list
             match = _NAME.fullmatch(name_of(path))
             if match is None:
-                rejections.append(rejected(path, expected=NAMED + NAME, found=name_of(path)))
+                rejections.append(rejected(path, reason=Reason.BAD_NAME, expected=NAMED + NAME, found=name_of(path)))
                 continue
             emotion = _emotion(match["emotion"])
             if emotion is None:
                 rejections.append(
-                    rejected(path, expected=f"one of {', '.join(EMOTIONS)}", found=f"the emotion {match['emotion']!r}")
+                    rejected(
+                        path,
+                        reason=Reason.BAD_LABEL,
+                        expected=f"one of {', '.join(EMOTIONS)}",
+                        found=f"the emotion {match['emotion']!r}",
+                    )
                 )
                 continue
             labelled = next((found for folder in reversed(folders) if (found := _emotion(folder))), emotion)
@@ -135,6 +140,7 @@ class RgbdPairs:
                 contradicting[f"{labelled} {name}"] = rejected(
                     path,
                     sample_id=f"{self.dataset}/{name}",
+                    reason=Reason.BAD_LABEL,
                     expected=f"the emotion of its folder, {labelled}",
                     found=f"{emotion} in the file name",
                 )
@@ -155,7 +161,13 @@ class RgbdPairs:
             wanted, kind = ("Depth", "DEPTH") if "rgb" in files else ("Color", "RGB")
             folders = [kind if part.lower() in _KIND_FOLDERS else part for part in present.split("/")[:-1]]
             expected = "/".join([*folders, f"{name}_{wanted}.png"])
-            return rejected(present, sample_id=sample_id, expected=f"{expected} beside it", found="no such file")
+            return rejected(
+                present,
+                sample_id=sample_id,
+                reason=Reason.MISSING_FILE,
+                expected=f"{expected} beside it",
+                found="no such file",
+            )
         gender, number, rest = name.split("_", 2)
         emotion = _emotion(rest.rpartition("_")[2])
         return Sample(
@@ -191,13 +203,16 @@ class RgbdPairs:
         if depth.shape != rgb.shape[:2]:
             raise SampleError(
                 stage="read",
+                reason=Reason.MISMATCH,
                 path=depth_file,
                 expected=f"the raster of the picture, {rgb.shape[1]} × {rgb.shape[0]}",
                 found=f"{depth.shape[1]} × {depth.shape[0]}",
             )
         if (depth == depth[0, 0]).all():
             found = f"the value {depth[0, 0]} in every pixel" if depth[0, 0] else "no data in any pixel"
-            raise SampleError(stage="read", path=depth_file, expected="depth values that differ", found=found)
+            raise SampleError(
+                stage="read", reason=Reason.NO_DEPTH, path=depth_file, expected="depth values that differ", found=found
+            )
         valid = depth > 0
         return PictureScene(rgb=rgb, z_mm=(depth * np.float32(-self.depth_unit_mm)), valid=valid)
 
@@ -226,4 +241,5 @@ def _aligned_copy(path: str, sample_id: str) -> Rejection:
         stage="list",
         expected="a recording as it was made",
         found="an aligned_ copy; the recording itself is used",
+        reason=Reason.NOT_USED,
     )

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, final
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import Reason, UsageError
 from fer_prep.sample import Rejection, Sample
 
 LIST_STAGE: Final = "list"
-ONCE: Final = "one recording of every name"
 NAMED: Final = "a name like "
-"""How the expectations of a duplicate and of a wrongly named file start: a check tells them from incomplete ones."""
 _MAX_DEPTH: Final = 8
 _ARCHIVES: Final = (".rar", ".zip", ".7z", ".tar", ".tgz", ".gz")
 # what operating systems leave behind: no business of the dataset's
@@ -87,10 +85,15 @@ def printable(path: str) -> str:
     return path.encode("utf-8", errors="replace").decode("utf-8")
 
 
-def rejected(path: str, *, sample_id: str = "", expected: str, found: str) -> Rejection:
+def rejected(path: str, *, sample_id: str = "", reason: Reason, expected: str, found: str) -> Rejection:
     """A rejection at the listing stage."""
     return Rejection(
-        source_file=printable(path), sample_id=sample_id, stage=LIST_STAGE, expected=expected, found=printable(found)
+        source_file=printable(path),
+        sample_id=sample_id,
+        stage=LIST_STAGE,
+        expected=expected,
+        found=printable(found),
+        reason=reason,
     )
 
 
@@ -139,7 +142,13 @@ def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Re
 
 
 def _double(kept: str, path: str, *, sample_id: str) -> Rejection:
-    return rejected(path, sample_id=sample_id, expected=ONCE, found=f"the same name twice: {kept} (kept) and {path}")
+    return rejected(
+        path,
+        sample_id=sample_id,
+        reason=Reason.DUPLICATE,
+        expected="one recording of every name",
+        found=f"{kept} (kept) and {path}",
+    )
 
 
 @final

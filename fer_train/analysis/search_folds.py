@@ -24,9 +24,9 @@ class People:
         return self.file.classes
 
     @property
-    def digest(self) -> str:
+    def data_digest(self) -> str:
         """The dataset's."""
-        return self.file.digest
+        return self.file.data_digest
 
     @property
     def ids(self) -> NDArray[np.str_]:
@@ -57,7 +57,7 @@ def make_search_folds(
         seed=seed,
         group_by="subject",
         classes=manifest.classes,
-        data_digest=file.digest,
+        data_digest=file.data_digest,
         folds=(Fold(train=split.train, val=split.val),),
     )
     return manifest, outer

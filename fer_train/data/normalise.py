@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from fer_prep.dataset.reader import Moments, PixelSums
+from fer_prep.dataset.statistics import Moments, PixelSums
 from fer_prep.errors import UsageError
 from fer_train.data.pixels import DEPTH_MAX, RGB_MAX
 

@@ -58,7 +58,7 @@ def summarise(
         "classes": list(predictions.classes),
         "samples": len(predictions.ids),
         "subjects": len(np.unique(subjects)),
-        "data_digest": data.digest,
+        "data_digest": data.data_digest,
         "headline": f"Every fold is judged with the weights that {chosen}.",
         "folds": folds,
         **{name: _spread(folds, name) | _interval(predictions, subjects, statistic=name) for name in ACCURACIES},

@@ -169,7 +169,7 @@ def worst_mistakes(predictions: Predictions, *, data: DatasetFile, count: int = 
             rgb=rgb,
             depth=depth,
         )
-        for place, rgb, depth in zip(chosen, data.read_rgb(rows), data.read_depth(rows), strict=True)
+        for place, rgb, depth in zip(chosen, data.read("rgb", rows), data.read("depth", rows), strict=True)
     ]
 
 

@@ -36,7 +36,7 @@ def truths(corpus: Path, pattern: str) -> list[Path]:
 
 
 def test_bu3dfe_depth_is_the_mesh_itself(corpus: Path) -> None:
-    for path in truths(corpus, "[FM]*.npy"):
+    for path in truths(corpus, "[FM]*WH.npy"):
         stem = corpus / "BU3DFE" / path.stem[:5] / f"{path.stem}_F3D"
         mesh = read_vrml(stem.with_suffix(".wrl").read_bytes())
         assert mesh.uv_corners is not None

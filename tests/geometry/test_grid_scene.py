@@ -85,6 +85,11 @@ def test_landmarks_known_in_the_picture_only_are_carried_over_by_the_grid() -> N
     np.testing.assert_allclose(by_picture, by_metric, atol=0.05)
 
 
+def test_metric_points_are_projected_as_the_landmarks_are() -> None:
+    chin = np.array([7.0, -20.0, height_mm(7.0, -20.0)])
+    np.testing.assert_array_equal(scan().project(chin[None])[0], scan(landmarks_mm={"chin": chin}).landmarks["chin"])
+
+
 def test_a_turned_view_is_registered_too() -> None:
     turn = np.array([[0.3, 0.1, -20.0], [-0.1, 0.3, 40.0]])
     frame = scan().view(turn, size=128)

@@ -71,6 +71,21 @@ def test_pixels_can_be_taken_back_to_millimetres() -> None:
     assert len(rows) > 2000
 
 
+def test_metric_points_are_projected_to_where_a_view_shows_them() -> None:
+    turn = np.array([[0.2, 0.05, 3.0], [-0.05, 0.2, 20.0]])
+    points = np.array([[0.0, 0.0, 100.0], [12.5, -30.25, 90.0], [-31.0, 20.0, 80.0], [np.nan] * 3])
+    pixels = dome().project(points) @ turn[:, :2].T + turn[:, 2]
+    frame = dome().view(turn, size=128)
+    theta, mm = np.arctan2(-turn[1, 0], turn[0, 0]), frame.mm_per_pixel
+    c, r = pixels.T - 0.5
+    np.testing.assert_allclose(
+        frame.origin_mm[0] + mm * (c * np.cos(theta) - r * np.sin(theta)), points[:, 0], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        frame.origin_mm[1] - mm * (c * np.sin(theta) + r * np.cos(theta)), points[:, 1], atol=1e-9
+    )
+
+
 def test_a_view_is_not_a_resampled_scene_raster() -> None:
     """Enlarged eight times, a ridge between two pixels of the scene raster is as sharp as the mesh."""
     mesh = height_field(lambda x, y: -np.abs(x), half_mm=40.0, nodes=81)

@@ -46,6 +46,19 @@ def test_heights_are_minus_the_distance_along_the_axis() -> None:
     assert np.isnan(frame.origin_mm).all()
 
 
+def test_pixels_and_depth_give_back_points_in_the_cameras_frame() -> None:
+    """The camera of the stored raster: x = (c − c₀) d / f, y = −(r − r₀) d / f, turned back by the roll."""
+    turn = 0.4 * np.array([[np.cos(0.3), np.sin(0.3), 0.0], [-np.sin(0.3), np.cos(0.3), 150.0]])
+    made = scene(found_exactly)
+    frame, camera = made.view(turn, size=256), made.solved.camera
+    points = np.array([[0.0, 0.0, 20.0], [25.0, -31.0, 10.0]])
+    pixels = made.project(points) @ turn[:, :2].T + turn[:, 2]
+    in_camera = points @ camera.rotation.T + camera.translation_mm
+    x, y = ((pixels - frame.principal_px) * in_camera[:, 2:] / frame.focal_px).T
+    np.testing.assert_allclose(np.cos(0.3) * x - np.sin(0.3) * y, in_camera[:, 0], atol=1e-9)
+    np.testing.assert_allclose(np.sin(0.3) * x + np.cos(0.3) * y, in_camera[:, 1], atol=1e-9)
+
+
 def test_landmarks_residual_and_centre_are_in_photograph_pixels() -> None:
     made = scene(found_exactly)
     np.testing.assert_allclose(made.landmarks["nose_tip"], seen(true_camera())["nose_tip"], atol=1.5)

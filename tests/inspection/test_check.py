@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.dataset.writer import GlobalWriter, measure
+from fer_prep.dataset.writer import DatasetWriter, measure
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import make_folds, write_folds
@@ -79,7 +79,7 @@ def test_a_truncated_file_is_a_finding(dataset):
 
 
 def test_the_same_pixels_under_two_subjects(tmp_path):
-    writer = GlobalWriter(tmp_path / "g.h5", n=len(ROWS), size=32, classes=EMOTIONS)
+    writer = DatasetWriter(tmp_path / "g.h5", n=len(ROWS), size=32, classes=EMOTIONS)
     for index, row in enumerate(ROWS):
         writer.append(measure(row, *make_pixels(0 if index == 50 else index)))
     writer.finish(settings={})
@@ -155,7 +155,7 @@ class TestManifests:
 
     def test_nearly_equal_pictures_across_folds(self, tmp_path):
         face = np.repeat(cv2.GaussianBlur(make_pixels(3)[0][..., :1], (0, 0), 3)[..., None], 3, axis=2)
-        writer = GlobalWriter(tmp_path / "global.h5", n=len(ROWS), size=32, classes=EMOTIONS)
+        writer = DatasetWriter(tmp_path / "global.h5", n=len(ROWS), size=32, classes=EMOTIONS)
         for index, row in enumerate(ROWS):
             rgb, depth = make_pixels(index)
             writer.append(measure(row, face + index % 2 if index in (4, 30, 61) else rgb, depth))

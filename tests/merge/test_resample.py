@@ -1,14 +1,13 @@
-"""Another raster size: colours averaged, depth never across a hole, coordinates with it."""
+"""Another raster size: colours averaged, depth never across a hole."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from dataset_factories import make_row
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_prep.merge.resample import MAX_STEP, rescale_row, resize_depth, resize_rgb
+from fer_prep.merge.resample import MAX_STEP, resize_depth, resize_rgb
 
 
 @settings(max_examples=60, deadline=None)
@@ -50,23 +49,3 @@ def test_rgb_is_averaged_when_shrinking():
     checkers = (np.indices((64, 64)).sum(axis=0) % 2 * 200).astype(np.uint8)
     small = resize_rgb(np.repeat(checkers[..., None], 3, axis=2), size=16)
     np.testing.assert_array_equal(small, 100)
-
-
-@pytest.mark.parametrize("size", [13, 26, 52, 77])
-def test_a_metric_point_keeps_its_place(size):
-    """x, y in mm of a pixel centre, through origin and pixel size, before and after."""
-    row = make_row("bu3dfe", "F000", "anger", mm_per_pixel=2.0, origin_mm=(-25.0, 25.0), left_eye=(7.3, 9.1))
-    new = rescale_row(row, old_size=26, size=size)
-
-    def metric(row):
-        (x, y), pitch, origin = row["left_eye"], row["mm_per_pixel"], row["origin_mm"]
-        return [origin[0] + (x - 0.5) * pitch, origin[1] - (y - 0.5) * pitch]
-
-    np.testing.assert_allclose(metric(new), metric(row), atol=1e-5)
-
-
-def test_a_perspective_row_stays_unknown():
-    row = make_row("cald3r", "F000", "anger", mm_per_pixel=np.nan, origin_mm=(np.nan, np.nan))
-    new = rescale_row(row, old_size=26, size=13)
-    assert np.isnan(new["mm_per_pixel"])
-    assert np.isnan(new["origin_mm"]).all()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer_prep.dataset.writer import pixel_statistics
+from fer_prep.dataset.statistics import pixel_statistics
 from fer_train.data.pixels import equalise_luma, resize_depth, resize_rgb, sums_per_sample
 from tests.dataset_factories import make_pixels
 
