@@ -19,7 +19,6 @@ PACKAGES: Final = (
     "torchvision",
     "timm",
     "lightning-fabric",
-    "torchmetrics",
     "scikit-learn",
     "safetensors",
     "tensorboard",

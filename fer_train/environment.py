@@ -21,7 +21,6 @@ PACKAGES: Final = (
     "torchvision",
     "timm",
     "lightning-fabric",
-    "torchmetrics",
     "scikit-learn",
     "numpy",
     "h5py",

@@ -121,3 +121,9 @@ def test_every_decision_is_in_the_list_of_decisions(site):
     notes = [path.stem for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")]
     assert len(notes) > 5
     assert [name for name in notes if f"{name}.html" not in index] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md")), ids=lambda path: path.stem)
+def test_a_decision_is_short(path):
+    """Context, choice, consequence; figures belong to benchmarks/results."""
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 20

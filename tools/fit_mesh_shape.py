@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.faces.mediapipe_models import detect_faces
-from fer_prep.faces.warp import opencv_matrix
+from fer_prep.geometry.warp import opencv_matrix
 
 STEP = 13
 EYES = (263, 362, 33, 133)

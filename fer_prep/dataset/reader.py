@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,6 +48,9 @@ class DatasetFile:
         self.landmark_schemes = header.landmark_schemes
         self.shard_names = tuple(shard.name for shard in header.shards)
         """The files beside this one that the dataset is spread over, in row order; empty where it is one file."""
+        self.shard_sizes = tuple(shard.n for shard in header.shards)
+        """Samples of each of them."""
+        self._data_digest = ""
         self._tables: dict[str, np.ndarray] = {}
         self._stored: StoredPixels | None = None
         self._pid = os.getpid()
@@ -110,10 +112,13 @@ class DatasetFile:
         """(N,) index into ``classes``."""
         return self.column("label").astype(np.int64)
 
-    @cached_property
+    @property
     def data_digest(self) -> str:
         """Digest of what a split depends on: id, subject, dataset, label and clip of every row, and the classes."""
-        return split_digest({name: self.column(name) for name in SPLIT_COLUMNS}, classes=self.classes)
+        if not self._data_digest:
+            columns = {name: self.column(name) for name in SPLIT_COLUMNS}
+            self._data_digest = split_digest(columns, classes=self.classes)
+        return self._data_digest
 
     def labels_within(self, classes: Sequence[str]) -> NDArray[np.int64]:
         """(N,) index into ``classes``, a subset of the file's; −1 where a sample's class is not among them."""

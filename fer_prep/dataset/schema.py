@@ -167,7 +167,7 @@ def read_header(root: h5py.File, path: Path) -> Header:
             settings=_json(root, "settings", dict, path),
             digest=attribute_text(root.attrs["digest"]),
             tables=_tables(root),
-            landmark_schemes=tuple(root["landmarks"]) if "landmarks" in root else (),
+            landmark_schemes=tuple(cast(h5py.Group, root["landmarks"])) if "landmarks" in root else (),
             shards=_shards(root, path),
         )
         _check_tables(root, header, path)
@@ -206,8 +206,13 @@ def _check_names(root: h5py.File, path: Path, attributes: tuple[str, ...]) -> No
 
 def _tables(root: h5py.File) -> tuple[str, ...]:
     found: list[str] = []
-    root.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) else None)
-    return tuple(name for name in found if name not in MODALITIES)
+
+    def add(name: str, item: object) -> None:
+        if isinstance(item, h5py.Dataset) and name not in MODALITIES:
+            found.append(name)
+
+    root.visititems(add)
+    return tuple(found)
 
 
 def _check_tables(root: h5py.File, header: Header, path: Path) -> None:

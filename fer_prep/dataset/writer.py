@@ -144,8 +144,9 @@ class DatasetWriter:
 
 def create_file(path: Path) -> h5py.File:
     """A new HDF5 file; its pixels can be mapped into memory page by page."""
-    options = {"alignment_threshold": 16 * _PAGE, "alignment_interval": _PAGE}
-    return h5py.File(path, "w", libver="earliest", track_order=False, **options)
+    return h5py.File(
+        path, "w", libver="earliest", track_order=False, alignment_threshold=16 * _PAGE, alignment_interval=_PAGE
+    )
 
 
 def write_tables(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.faces.oval_mask import face_outline
-from fer_prep.faces.warp import transform_points
+from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import eye_centres
 from fer_prep.sample import Frame, Landmarks, Point, Scene
 

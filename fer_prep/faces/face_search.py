@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.warp import Matrix, inverse_matrix, opencv_matrix, transform_points
+from fer_prep.geometry.warp import Matrix, inverse_matrix, opencv_matrix, transform_points
 from fer_prep.sample import Point
 
 Detector = Callable[[NDArray[np.uint8]], list[NDArray[np.float64]]]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.mediapipe_finder import OVAL_PREFIX
-from fer_prep.faces.warp import transform_points
+from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import CHIN, MOUTH_LEFT, MOUTH_RIGHT, eye_centres
 from fer_prep.sample import Landmarks
 

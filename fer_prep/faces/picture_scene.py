@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.warp import warp_depth, warp_rgb
+from fer_prep.geometry.warp import warp_depth, warp_rgb
 from fer_prep.sample import Frame, Point
 
 FOREGROUND_MM: Final = 300.0

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.warp import warp_rgb
 from fer_prep.geometry.hits import surface_at
 from fer_prep.geometry.mesh_scene import centroid, whole_triangles
 from fer_prep.geometry.renderers import Renderer, choose_renderer
 from fer_prep.geometry.solve_camera import SolvedCamera, solve_camera
+from fer_prep.geometry.warp import warp_rgb
 from fer_prep.sample import Frame, Point
 
 MAX_RESIDUAL: Final = 0.016

@@ -12,8 +12,8 @@ from fer_prep.digests import pixel_digest
 from fer_prep.errors import FormatError, PreparedFolderError
 from fer_prep.formats.pictures import read_depth_png, read_rgb
 from fer_prep.merge.plan import MergePlan, PlannedSample
-from fer_prep.merge.resample import resize_depth, resize_rgb
 from fer_prep.merge.rescale import rescale_row
+from fer_prep.resample import resize_depth, resize_rgb
 from fer_prep.whole_files import read_whole
 
 Pixels = NDArray[Any] | None

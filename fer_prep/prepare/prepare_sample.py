@@ -20,7 +20,7 @@ from fer_prep.errors import Reason, SampleError, UsageError
 from fer_prep.faces.framing import FRAMINGS, Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import FinderSpec, LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
-from fer_prep.faces.warp import transform_points
+from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
 from fer_prep.sample import Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row

@@ -1,60 +1,36 @@
-"""Runs side by side, by a test that knows that samples of one person are alike.
-
-Runs are compared on the samples that all of them judged out of fold. People, not samples, are what a result must carry
-over to, so both the interval and the test treat a person as one unit:
-
-- interval: people are drawn with replacement, the same draw for both runs (Efron, Tibshirani 1993, §13);
-- test: were the runs equally good, a person's two sets of answers could be exchanged. p is the share of random
-  exchanges that make a difference at least as large as the one seen, never 0 (Phipson, Smyth 2010, eq. 2), adjusted
-  for the number of runs compared with the first (Holm 1979).
-"""
+"""Runs side by side on the samples that all of them judged out of fold, by a test over people (``resampling``)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
-from fer_train.metrics.accuracy import Statistic, average_accuracies, overall_accuracies
-from fer_train.training.run_folder import Predictions, RunFolder
+from fer_train.metrics.predictions import Predictions
+from fer_train.metrics.registry import METRICS
+from fer_train.metrics.resampling import AnswersByPerson, Difference, holm, paired_difference
+from fer_train.training.run_folder import RunFolder
 
 ROUNDS: Final = 10_000
-STATISTICS: Final[tuple[Statistic, ...]] = ("overall_accuracy", "average_accuracy")
 FEW_PEOPLE: Final = 10
 """With fewer, the smallest p that exchanges can reach (2 / 2^people) and the interval mean little."""
-
-Confusions = NDArray[np.float64]
-"""(S, K, K): one confusion matrix a person, every sample of weight 1."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """How much better one run is than the first, in percentage points."""
-
-    difference: float
-    ci95: tuple[float, float]
-    p: float
-    """Two-sided."""
-    p_adjusted: float
-    """After Holm, over the runs compared with the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """One run on the common samples; accuracies in percent."""
+    """One run on the common samples."""
 
     name: str
     protocol: str
-    overall_accuracy: float
-    average_accuracy: float
+    scores: dict[str, float]
+    """Key of a metric → value."""
     versus_first: dict[str, Difference]
-    """Statistic → difference to the first run; empty for the first run itself."""
+    """Key of a metric → difference to the first run; empty for the first run itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +48,10 @@ class Comparison:
     """What a reader of the table must know."""
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return asdict(self)
+        """JSON-able; a run's scores stand beside its name."""
+        content = asdict(self)
+        content["runs"] = [run | run.pop("scores") for run in content["runs"]]
+        return content
 
 
 def compare_runs(folders: Sequence[Path], data_path: Path, *, rounds: int = ROUNDS, seed: int = 0) -> Comparison:
@@ -87,91 +65,46 @@ def compare_runs(folders: Sequence[Path], data_path: Path, *, rounds: int = ROUN
     with DatasetFile.open(data_path) as data:
         for run, summary in zip(runs, summaries, strict=True):
             _refuse_other_data(run, summary, data)
-        subjects = data.column("subject")[data.rows_of(common)]
-    confusions = [confusions_by_person(p, ids=common, subjects=subjects) for p in predictions]
-    differences = _compare_with_first(confusions, rounds=rounds, seed=seed)
+        subjects = dict(zip(common, data.column("subject")[data.rows_of(common)].tolist(), strict=True))
+    answers = [_common_answers(each, subjects) for each in predictions]
     return Comparison(
         samples=len(common),
-        people=len(confusions[0]),
-        left_out=len(set[str]().union(*(p.ids for p in predictions))) - len(common),
+        people=answers[0].people,
+        left_out=len(set[str]().union(*(each.ids for each in predictions))) - len(common),
         classes=predictions[0].classes,
         runs=[
             RunResult(
                 name=run.path.resolve().name,
                 protocol=summary["protocol"],
-                overall_accuracy=_value(by_person.sum(axis=0), "overall_accuracy"),
-                average_accuracy=_value(by_person.sum(axis=0), "average_accuracy"),
+                scores={metric.key: each.value(metric) for metric in METRICS},
                 versus_first=versus,
             )
-            for run, summary, by_person, versus in zip(runs, summaries, confusions, [{}, *differences], strict=True)
+            for run, summary, each, versus in zip(
+                runs, summaries, answers, [{}, *_versus_first(answers, rounds=rounds, seed=seed)], strict=True
+            )
         ],
-        notes=_notes(runs, summaries, people=len(confusions[0])),
+        notes=_notes(runs, summaries, people=answers[0].people),
     )
 
 
-def confusions_by_person(predictions: Predictions, *, ids: Sequence[str], subjects: NDArray[np.str_]) -> Confusions:
-    """(S, K, K) counts of the samples in ``ids``, whose people are ``subjects`` (the same length), sorted by person.
-
-    A sample that several folds judged (repeated protocols) counts once: its judgements share its weight.
-    """
-    place = {name: index for index, name in enumerate(ids)}
-    _, person_of = np.unique(subjects, return_inverse=True)
-    rows = np.array([row for row, name in enumerate(predictions.ids) if name in place])
-    samples = np.array([place[predictions.ids[row]] for row in rows])
-    weights = 1 / np.bincount(samples, minlength=len(ids))[samples]
-    classes = len(predictions.classes)
-    counts = np.zeros((person_of.max() + 1, classes, classes))
-    np.add.at(counts, (person_of[samples], predictions.labels[rows], predictions.predicted[rows]), weights)
-    return counts
+def _common_answers(predictions: Predictions, subjects: dict[str, str]) -> AnswersByPerson:
+    """Those of the samples that ``subjects`` names."""
+    kept = predictions.only([row for row, name in enumerate(predictions.ids) if name in subjects])
+    return AnswersByPerson.of(kept, np.array([subjects[name] for name in kept.ids]))
 
 
-def paired_difference(
-    first: Confusions, second: Confusions, *, statistic: Statistic, rng: np.random.Generator, rounds: int = ROUNDS
-) -> Difference:
-    """``second`` minus ``first`` for the same S people, with interval and p; ``p_adjusted`` is not adjusted yet."""
-    seen = _value(second.sum(axis=0), statistic) - _value(first.sum(axis=0), statistic)
-    people = len(first)
-    draws = rng.multinomial(people, np.full(people, 1 / people), size=rounds).astype(float)  # (R, S)
-    resampled = _values(np.tensordot(draws, second, axes=1), statistic) - _values(
-        np.tensordot(draws, first, axes=1), statistic
-    )
-    low, high = np.nanquantile(resampled, [0.025, 0.975])
-    exchanged = rng.integers(0, 2, (rounds, people)).astype(float)  # (R, S): 1 where a person's answers change sides
-    moved = np.tensordot(exchanged, second - first, axes=1)  # (R, K, K)
-    null = _values(second.sum(axis=0) - moved, statistic) - _values(first.sum(axis=0) + moved, statistic)
-    # the tolerance takes differences that rounding alone tells apart for equal
-    as_large = int((np.abs(null) >= abs(seen) - 1e-9).sum())
-    p = (as_large + 1) / (rounds + 1)
-    return Difference(difference=seen, ci95=(float(low), float(high)), p=p, p_adjusted=p)
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values of several tests, in the given order (Holm 1979).
-
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, index in enumerate(np.argsort(p_values, kind="stable")):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
-
-
-def _compare_with_first(confusions: Sequence[Confusions], *, rounds: int, seed: int) -> list[dict[str, Difference]]:
-    """Statistic → difference, for every run but the first."""
-    found: list[dict[str, Difference]] = [{} for _ in confusions[1:]]
-    for statistic in STATISTICS:
+def _versus_first(answers: Sequence[AnswersByPerson], *, rounds: int, seed: int) -> list[dict[str, Difference]]:
+    """Key of a metric → difference, for every run but the first."""
+    found: list[dict[str, Difference]] = [{} for _ in answers[1:]]
+    for metric in METRICS:
         differences = [
             # every pair meets the same draws: a third run changes nothing in the comparison of the first two
-            paired_difference(confusions[0], other, statistic=statistic, rng=np.random.default_rng(seed), rounds=rounds)
-            for other in confusions[1:]
+            paired_difference(metric, answers[0], other, rng=np.random.default_rng(seed), rounds=rounds)
+            for other in answers[1:]
         ]
         adjusted = holm([difference.p for difference in differences])
-        for entry, difference, p_adjusted in zip(found, differences, adjusted, strict=True):
-            entry[statistic] = Difference(
-                difference=difference.difference, ci95=difference.ci95, p=difference.p, p_adjusted=p_adjusted
-            )
+        for entry, difference, p in zip(found, differences, adjusted, strict=True):
+            entry[metric.key] = replace(difference, p_adjusted=p)
     return found
 
 
@@ -209,12 +142,3 @@ def _notes(runs: Sequence[RunFolder], summaries: Sequence[dict[str, Any]], *, pe
     if leaking:
         notes.append(f"People stand on both sides of the folds of {', '.join(leaking)}: known faces, not new ones.")
     return notes
-
-
-def _value(confusion: NDArray[np.float64], statistic: Statistic) -> float:
-    return float(_values(confusion[None], statistic)[0])
-
-
-def _values(confusions: NDArray[np.float64], statistic: Statistic) -> NDArray[np.float64]:
-    """(R, K, K) → (R,) in percent."""
-    return overall_accuracies(confusions) if statistic == "overall_accuracy" else average_accuracies(confusions)

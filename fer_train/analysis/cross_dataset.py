@@ -7,34 +7,25 @@ other dataset is judged by all of the run's networks together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
+from fer_train.csv_text import to_csv
 from fer_train.inference.evaluate import evaluate
-from fer_train.metrics.accuracy import score
+from fer_train.metrics.registry import METRICS
 from fer_train.models.trained_people import samples_of_people_trained_on
-from fer_train.training.run_folder import RunFolder, to_csv
+from fer_train.training.run_folder import RunFolder
 
-
-@dataclass(frozen=True, kw_only=True)
-class Cell:
-    """One run on one dataset; accuracies in percent."""
-
-    samples: int
-    overall_accuracy: float
-    average_accuracy: float
-    macro_f1: float
-    out_of_fold: bool
-    """True where the dataset is one that the run was trained on."""
+Cell = Mapping[str, Any]
+"""One run on one dataset: ``samples``, every metric, and ``out_of_fold``: whether the run was trained on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,17 +39,16 @@ class CrossMatrix:
         """The columns, sorted."""
         return sorted({name for row in self.cells.values() for name in row})
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able."""
-        return {run: {name: asdict(cell) for name, cell in row.items()} for run, row in self.cells.items()}
-
     def write(self, folder: Path) -> None:
         """Write ``matrix.json`` and ``matrix.csv`` (a line a cell)."""
-        lines = [(run, name, *asdict(cell).values()) for run, row in self.cells.items() for name, cell in row.items()]
-        write_atomically(
-            folder / "matrix.csv", content=to_csv(("run", "dataset", *(f.name for f in fields(Cell))), lines)
-        )
-        RunFolder(folder).write_json("matrix.json", self.to_dict())
+        columns = ("samples", *(metric.key for metric in METRICS), "out_of_fold")
+        lines = [
+            (run, name, *(cell[column] for column in columns))
+            for run, row in self.cells.items()
+            for name, cell in row.items()
+        ]
+        write_atomically(folder / "matrix.csv", content=to_csv(("run", "dataset", *columns), lines))
+        RunFolder(folder).write_json("matrix.json", self.cells)
 
 
 def cross_matrix(
@@ -76,7 +66,9 @@ def cross_matrix(
                 all_known = bool(samples_of_people_trained_on(run, file).all())
             if not all_known:
                 report = evaluate(run, path, device=device, progress=progress).report
-                row |= {dataset: _cell(entry, out_of_fold=False) for dataset, entry in report["datasets"].items()}
+                for dataset, entry in report["datasets"].items():
+                    scores = {metric.key: entry[metric.key] for metric in METRICS}
+                    row[dataset] = {"samples": entry["samples"], **scores, "out_of_fold": False}
         row |= _out_of_fold(run, data_paths)
     return CrossMatrix(cells=cells)
 
@@ -90,16 +82,10 @@ def _out_of_fold(run: Path, data_paths: Sequence[Path]) -> dict[str, Cell]:
             wanted |= set(file.ids.tolist())
     datasets = np.array([name.split("/")[0] if name in wanted else "" for name in predictions.ids])
     return {
-        str(dataset): _scored(predictions.labels[datasets == dataset], predictions.probabilities[datasets == dataset])
-        for dataset in np.unique(datasets)
-        if dataset
+        str(name): {
+            "samples": int((datasets == name).sum()),
+            **predictions.only(datasets == name).scores,
+            "out_of_fold": True,
+        }
+        for name in np.unique(datasets[datasets != ""])
     }
-
-
-def _scored(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> Cell:
-    return _cell(score(labels, probabilities).to_dict(), out_of_fold=True)
-
-
-def _cell(entry: Mapping[str, Any], *, out_of_fold: bool) -> Cell:
-    kept = ("samples", "overall_accuracy", "average_accuracy", "macro_f1")
-    return Cell(**{name: entry[name] for name in kept}, out_of_fold=out_of_fold)

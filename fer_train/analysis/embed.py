@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_score
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
+from fer_train.csv_text import to_csv
 from fer_train.inference.trained_run import TrainedRun
-from fer_train.report.figures import GREY, save_figure
-from fer_train.training.run_folder import RunFolder, to_csv
+from fer_train.metrics.plots import GREY, new_figure
+from fer_train.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS: Final = ("#d62728", "#2ca02c", "#9467bd", "#f2b701", "#7f7f7f", "#1f77b4", "#ff7f0e")
 """By the order of the classes."""
@@ -93,6 +94,9 @@ def can_be_embedded(features: Features) -> bool:
 
 def embed(features: Features, *, perplexity: float = 30.0, seed: int = 0) -> Embedding:
     """t-SNE of (n, D) features, and how far apart the classes are in them; few samples lower the perplexity."""
+    from sklearn.manifold import TSNE
+    from sklearn.metrics import silhouette_score
+
     count = len(features.values)
     if not can_be_embedded(features):
         classes = len(np.unique(features.labels))
@@ -123,24 +127,21 @@ def class_separation(values: NDArray[np.floating], labels: NDArray[np.int64]) ->
 
 
 def write_embeddings(embeddings: Sequence[Embedding], folder: Path, *, classes: Sequence[str]) -> None:
-    """Write ``embedding.png`` (a panel each), ``embedding.csv`` (a line a sample) and ``embedding.json``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    save_figure(embedding_figure(embeddings, classes), folder / "embedding.png")
+    """Write ``embedding.csv`` (a line a sample) and ``embedding.json``, the numbers of ``embedding_figure``."""
     lines = [
         (sample, e.fold, "" if e.epoch is None else e.epoch, classes[label], f"{x:.6g}", f"{y:.6g}")
         for e in embeddings
         for sample, label, (x, y) in zip(e.ids, e.labels.tolist(), e.places.tolist(), strict=True)
     ]
-    place = RunFolder(folder)
     write_atomically(folder / "embedding.csv", content=to_csv(("id", "fold", "epoch", "class", "x", "y"), lines))
-    place.write_json("embedding.json", {"embeddings": [_numbers(e) for e in embeddings]})
+    RunFolder(folder).write_json("embedding.json", {"embeddings": [_numbers(e) for e in embeddings]})
 
 
 def embedding_figure(embeddings: Sequence[Embedding], classes: Sequence[str], *, columns: int = 3) -> Figure:
     """One panel an embedding, points coloured by true class, in the order of the legend."""
     columns = min(columns, len(embeddings))
     rows = -(-len(embeddings) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.7 * rows + 0.5), layout="constrained")
+    figure = new_figure(width=3.6 * columns, height=3.7 * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(embeddings) :]:
         axes.set_axis_off()

@@ -10,21 +10,22 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from fer_prep.errors import UsageError
 from fer_train.inference.trained_run import BATCH, TrainedRun
+from fer_train.metrics.plots import GREY, new_figure, show_picture
+from fer_train.metrics.predictions import Predictions
 from fer_train.models.network import ExpressionNetwork
-from fer_train.report.figures import GREY, save_figure, shade_depth
-from fer_train.training.run_folder import Predictions
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Pick = Literal["right", "wrong"]
 PICKS: Final[tuple[Pick, ...]] = ("right", "wrong")
@@ -158,11 +159,12 @@ def _explained(trained: TrainedRun, row: int, maps: Mapping[str, NDArray[np.floa
     )
 
 
-def write_contact_sheet(explained: Sequence[Explained], path: Path, *, blocks: int = 2) -> None:
-    """Write a PNG of all samples, ``blocks`` side by side: picture, its map over it, depth, its map over it."""
+def contact_sheet(explained: Sequence[Explained]) -> Figure:
+    """All samples, two side by side: of every stream the picture, and its map over it."""
+    blocks = min(2, len(explained))
     streams = list(explained[0].maps)
     width, rows = 2 * len(streams), -(-len(explained) // blocks)
-    figure = Figure(figsize=(1.35 * width * blocks, 1.6 * rows), layout="constrained")
+    figure = new_figure(width=1.35 * width * blocks, height=1.6 * rows)
     grid = figure.subplots(rows, width * blocks, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -176,14 +178,11 @@ def write_contact_sheet(explained: Sequence[Explained], path: Path, *, blocks: i
         for index, stream in enumerate(streams):
             plain, marked = cells[2 * index], cells[2 * index + 1]
             for axes in (plain, marked):
-                if stream == "rgb":
-                    axes.imshow(sample.rgb)
-                else:
-                    axes.imshow(shade_depth(sample.depth), cmap="gray", vmin=0, vmax=1)
+                show_picture(axes, sample.rgb if stream == "rgb" else sample.depth)
             if sample.maps[stream].any():
                 marked.imshow(sample.maps[stream], cmap="jet", vmin=0, vmax=1, alpha=0.45)
             else:
                 box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}
                 words = "no evidence for it"
                 marked.text(0.5, 0.05, words, transform=marked.transAxes, ha="center", fontsize=6, bbox=box)
-    save_figure(figure, path)
+    return figure

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.dataset.reader import DatasetFile
@@ -20,16 +20,24 @@ from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
-from fer_prep.progress import Progress, silent
 from fer_prep.resources import manifest_file, manifests_folder
 from fer_train.config import Config
+from fer_train.metrics.registry import METRICS
 from fer_train.settings_file import differences, load_preset, override, rename
-from fer_train.training.cross_validate import FoldChoice, Say, cross_validate
+from fer_train.training.cross_validate import FoldChoice, Say
 from fer_train.training.run_folder import RunFolder
 
 OURS: Final = "subject-disjoint"
 THESIS: Final = "thesis"
 SHOWN: Final = 4
+
+
+class Train(Protocol):
+    """Trains all folds of a run and writes its results (``fer_train.report.results.train_and_report``)."""
+
+    def __call__(self, data_path: Path, *, config: Config, folds: FoldChoice, run: RunFolder) -> dict[str, Any]:
+        """Return the summary."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +90,12 @@ class Reproduced:
     summaries: tuple[dict[str, Any], ...]
 
     def table(self) -> list[tuple[str, ...]]:
-        """Rows of name, classes, overall and average accuracy with their spread over folds, and the known figure."""
+        """Rows of name, classes, the headline metrics with their spread over folds, and the known figure."""
         return [
             (
                 row.name,
                 str(len(summary["classes"])),
-                *(f"{summary[key]['mean']:.2f} ± {summary[key]['std']:.2f}" for key in ACCURACIES),
+                *(f"{summary[m.key]['mean']:.2f} ± {summary[m.key]['std']:.2f}" for m in METRICS[:2]),
                 "not known here" if row.figure is None else f"{row.figure:.2f}",
             )
             for row, summary in zip(self.experiment.rows, self.summaries, strict=True)
@@ -116,8 +124,7 @@ class Reproduced:
         return "\n".join([*lines, *(f"- {remark}" for remark in self.remarks()), ""])
 
 
-ACCURACIES: Final = ("overall_accuracy", "average_accuracy")
-COLUMNS: Final = ("row", "classes", "overall %", "average %", "known figure %")
+COLUMNS: Final = ("row", "classes", *(metric.title for metric in METRICS[:2]), "known figure %")
 
 
 def experiment_names() -> list[str]:
@@ -151,10 +158,13 @@ def reproduce(
     folds: int | None = None,
     repeats: int | None = None,
     out: Path,
+    train: Train,
     say: Say = lambda text: None,
-    progress: Progress = silent,
 ) -> Reproduced:
-    """Run what the table needs, each row in its own run folder in ``out``; what is finished there is not run again."""
+    """Run what the table needs by ``train``, each row in its own run folder in ``out``.
+
+    What is finished there is not run again.
+    """
     name = experiment.protocol_called(protocol)
     summaries: list[dict[str, Any]] = []
     for number, row in enumerate(experiment.rows, start=1):
@@ -170,7 +180,7 @@ def reproduce(
             write_folds(manifest, path, data=data)
         choice = FoldChoice(manifest=path)
         try:
-            summary = cross_validate(data_path, config=settings, folds=choice, run=run, say=say, progress=progress)
+            summary = train(data_path, config=settings, folds=choice, run=run)
         except (FerError, ImportError, OSError):
             run.discard_unstarted(path)
             raise

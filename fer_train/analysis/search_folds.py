@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,36 +9,17 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import Fold, FoldManifest, make_folds, make_inner_split
 
 
-@dataclass(frozen=True, kw_only=True)
-class People:
+class SomeRows:
     """Some rows of a dataset, as ``make_folds`` wants data."""
 
-    file: DatasetFile
-    rows: NDArray[np.int64]
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The dataset's."""
-        return self.file.classes
-
-    @property
-    def data_digest(self) -> str:
-        """The dataset's."""
-        return self.file.data_digest
-
-    @property
-    def ids(self) -> NDArray[np.str_]:
-        """(n,) of these rows."""
-        return self.file.ids[self.rows]
-
-    @property
-    def labels(self) -> NDArray[np.int64]:
-        """(n,) of these rows."""
-        return self.file.labels[self.rows]
+    def __init__(self, file: DatasetFile, rows: NDArray[np.int64]) -> None:
+        self.classes, self.data_digest = file.classes, file.data_digest
+        self.ids, self.labels = file.ids[rows], file.labels[rows]
+        self._file, self._rows = file, rows
 
     def column(self, name: str) -> np.ndarray:
         """(n,) of these rows."""
-        return self.file.column(name)[self.rows]
+        return self._file.column(name)[self._rows]
 
 
 def make_search_folds(
@@ -50,14 +29,13 @@ def make_search_folds(
     if not holdout:
         return make_folds(file, folds=folds, seed=seed), None
     split = make_inner_split(file, file.ids.tolist(), share=holdout, seed=seed)
-    people = People(file=file, rows=file.rows_of(split.train))
-    manifest = make_folds(people, folds=folds, seed=seed)
+    manifest = make_folds(SomeRows(file, file.rows_of(split.train)), folds=folds, seed=seed)
     outer = FoldManifest(
         protocol="search-holdout",
         seed=seed,
         group_by="subject",
         classes=manifest.classes,
-        data_digest=file.data_digest,
+        data_digest=manifest.data_digest,
         folds=(Fold(train=split.train, val=split.val),),
     )
     return manifest, outer

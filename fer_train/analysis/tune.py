@@ -31,12 +31,12 @@ from fer_train.analysis.search_folds import make_search_folds
 from fer_train.analysis.search_space import Space
 from fer_train.analysis.search_storage import open_storage
 from fer_train.config import Config
+from fer_train.csv_text import to_csv
 from fer_train.data.data_memory import load_data
-from fer_train.metrics.accuracy import Statistic, score
+from fer_train.metrics.registry import metric_called
 from fer_train.settings_file import config_to_toml, flatten, override, rename
 from fer_train.training.fold import run_fold
 from fer_train.training.machine import make_fabric, set_up_machine
-from fer_train.training.run_folder import to_csv
 
 Sampler = Literal["random", "tpe"]
 SAMPLERS: Final[tuple[Sampler, ...]] = ("random", "tpe")
@@ -59,7 +59,8 @@ class SearchSettings:
     folds: int = 3
     holdout: float = 0.2
     """Share of the samples, whole people, that the search never sees; 0 is none."""
-    metric: Statistic = "average_accuracy"
+    metric: str = "average_accuracy"
+    """One of ``METRICS``."""
     sampler: Sampler = "random"
     prune: bool = True
     seed: int = 0
@@ -80,11 +81,11 @@ def tune(
 
     ``storage`` is the URL of a database that keeps the trials instead of the journal in ``out``.
     """
-    device = set_up_machine(config.machine)
+    metric, device = metric_called(settings.metric), set_up_machine(config.machine)
     with DatasetFile.open(data_path) as file:
         manifest, holdout = make_search_folds(file, folds=settings.folds, holdout=settings.holdout, seed=settings.seed)
         frame = _frame(file, config=config, space=space, settings=settings)
-        study = open_study(out, frame=frame, storage=storage)
+        study = open_study(out, frame=frame, storage=storage, better=metric.better)
         if holdout is not None and not (out / HOLDOUT).exists():
             write_folds(holdout, out / HOLDOUT, data=file)
     data = load_data(
@@ -104,13 +105,15 @@ def tune(
             for index in range(len(manifest.folds)):
                 place = Path(folder) / f"fold-{index}"
                 result = run_fold(index, manifest=manifest, data=data, config=candidate, fabric=fabric, folder=place)
-                yield getattr(score(result.labels, result.probabilities), settings.metric)
+                yield metric(result.labels, result.probabilities)
 
     search(study, judge=judge, config=config, space=space, settings=settings, out=out, say=say)
     return study
 
 
-def open_study(out: Path, *, frame: dict[str, Any], storage: str = "") -> optuna.Study:
+def open_study(
+    out: Path, *, frame: dict[str, Any], storage: str = "", better: Literal["higher", "lower"] = "higher"
+) -> optuna.Study:
     """The search in ``out``, new or begun; one begun with other data, settings or space is refused.
 
     In a database (``storage``) it is found by the name of the folder.
@@ -122,7 +125,7 @@ def open_study(out: Path, *, frame: dict[str, Any], storage: str = "") -> optuna
         study_name=f"{STUDY} {out.resolve().name}" if storage else STUDY,
         storage=opened,
         sampler=optuna.samplers.RandomSampler(),
-        direction="maximize",
+        direction="maximize" if better == "higher" else "minimize",
         load_if_exists=True,
     )
     known = study.user_attrs.get(FRAME)
@@ -185,25 +188,21 @@ def write_outcome(study: optuna.Study, *, config: Config, space: Space, out: Pat
     holds every trial that any of them has finished.
     """
     with taking_turns(out / OUTCOME_LOCK):
-        _write_outcome(study, config=config, space=space, out=out)
-
-
-def _write_outcome(study: optuna.Study, *, config: Config, space: Space, out: Path) -> None:
-    trials = _done(study)
-    lines = [
-        (
-            trial.number,
-            trial.state.name.lower(),
-            "" if trial.value is None else f"{trial.value:.4f}",
-            len(trial.intermediate_values),
-            *(trial.params.get(key, "") for key in space),
-        )
-        for trial in trials
-    ]
-    write_atomically(out / "trials.csv", content=to_csv(("trial", "state", "score", "folds", *space), lines))
-    if any(trial.state == TrialState.COMPLETE for trial in trials):
-        best = rename(override(config, study.best_trial.params), f"{config.name}-tuned")
-        write_atomically(out / BEST, content=config_to_toml(best))
+        trials = _done(study)
+        lines = [
+            (
+                trial.number,
+                trial.state.name.lower(),
+                "" if trial.value is None else f"{trial.value:.4f}",
+                len(trial.intermediate_values),
+                *(trial.params.get(key, "") for key in space),
+            )
+            for trial in trials
+        ]
+        write_atomically(out / "trials.csv", content=to_csv(("trial", "state", "score", "folds", *space), lines))
+        if any(trial.state == TrialState.COMPLETE for trial in trials):
+            best = rename(override(config, study.best_trial.params), f"{config.name}-tuned")
+            write_atomically(out / BEST, content=config_to_toml(best))
 
 
 def _done(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:

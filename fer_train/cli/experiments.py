@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.train import preset_for_this_machine
 from fer_train.cli.train_options import DataOption
+from fer_train.metrics.registry import METRICS, metric_called
 
 SetOption = Annotated[
     list[str] | None,
@@ -50,7 +52,8 @@ def tune(
     metric: Annotated[
         str,
         typer.Option(
-            autocompletion=names("average_accuracy", "overall_accuracy"), help="average_accuracy or overall_accuracy."
+            autocompletion=names(*(metric.key for metric in METRICS)),
+            help=f"What to search by: {', '.join(metric.key for metric in METRICS)}.",
         ),
     ] = "average_accuracy",
     sampler: Annotated[
@@ -87,9 +90,9 @@ def tune(
     from fer_train.analysis.tune import tune as run_search
     from fer_train.settings_file import load_preset, override, parse_assignment
 
-    metrics = ("average_accuracy", "overall_accuracy")
-    if sampler not in SAMPLERS or metric not in metrics:
-        raise UsageError(f"expected --sampler {' or '.join(SAMPLERS)} and --metric {' or '.join(metrics)}")
+    if sampler not in SAMPLERS:
+        raise UsageError(f"expected --sampler {' or '.join(SAMPLERS)}; found {sampler!r}")
+    chosen = metric_called(metric)
     config = override(load_preset(preset), dict(parse_assignment(text) for text in settings or []))
     study = run_search(
         data,
@@ -106,7 +109,7 @@ def tune(
     if not (out / BEST).exists():
         raise UsageError("no trial was completed: trials.csv says how each ended", path=out)
     best = study.best_trial
-    console.print(f"best: trial {best.number}, {best.value:.2f} % {metric.replace('_', ' ')} over {folds} folds")
+    console.print(f"best: trial {best.number}, {chosen.name} {best.value:.2f} {chosen.unit} over {folds} folds")
     for key, value in best.params.items():
         console.print(f"  {key} = {escape(str(value))}")
     console.print("This score chose the settings: it is no result.")
@@ -164,6 +167,7 @@ def reproduce(
     """
     from fer_train.analysis.reproduce import COLUMNS, experiment_names, read_experiment
     from fer_train.analysis.reproduce import reproduce as run_experiment
+    from fer_train.report.results import train_and_report
     from fer_train.settings_file import load_preset, override, parse_assignment
 
     if experiment is None:
@@ -182,8 +186,8 @@ def reproduce(
         folds=folds,
         repeats=repeats,
         out=folder,
+        train=partial(train_and_report, say=note, progress=progress_bar),
         say=note,
-        progress=progress_bar,
     )
     print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())
     for remark in found.remarks():

@@ -6,6 +6,7 @@ from typing import Any
 
 from fer_prep.cli.console import console
 from fer_prep.cli.tables import print_table
+from fer_train.metrics.registry import METRICS
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -13,24 +14,22 @@ def print_summary(summary: dict[str, Any]) -> None:
     rows: list[list[object]] = [
         [
             str(fold["index"]),
-            *(f"{fold[key]:.1f}" for key in ("overall_accuracy", "average_accuracy", "macro_f1")),
+            *(metric.text(fold[metric.key]) for metric in METRICS),
             f"{fold['loss']:.3f}",
             f"{fold['best']['overall_accuracy']:.1f}",
         ]
         for fold in summary["folds"]
     ]
-    overall, average = summary["overall_accuracy"], summary["average_accuracy"]
     best = summary["best_validation_point"]["overall_accuracy"]["mean"]
-    rows.append(
-        ["mean", f"{overall['mean']:.1f}", f"{average['mean']:.1f}", f"{summary['macro_f1']['mean']:.1f}",
-         f"{summary['loss']['mean']:.3f}", f"{best:.1f}"]
-    )  # fmt: skip
-    columns = ("fold", "overall %", "average %", "macro F1 %", "loss", "(best point: overall %)")
+    means = (metric.text(summary[metric.key]["mean"]) for metric in METRICS)
+    rows.append(["mean", *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}"])
+    columns = ("fold", *(metric.title for metric in METRICS), "loss", "(best point: overall %)")
     print_table(f"{summary['name']}, {summary['protocol']}, {len(summary['classes'])} classes", columns, rows)
-    for name, value in (("overall accuracy", overall), ("average accuracy", average)):
-        low, high = value["ci95"]
+    for metric in METRICS:
+        mean, std = (metric.text(summary[metric.key][part]) for part in ("mean", "std"))
+        low, high = (metric.text(end) for end in summary[metric.key]["ci95"])
+        unit = f" {metric.unit}" if metric.unit else ""
         console.print(
-            f"{name}: {value['mean']:.1f} ± {value['std']:.1f} % (folds), 95 % interval over people "
-            f"{low:.1f} to {high:.1f} %",
+            f"{metric.name}: {mean} ± {std}{unit} (folds), 95 % interval over people {low} to {high}{unit}",
             soft_wrap=True,
         )

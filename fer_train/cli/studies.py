@@ -16,6 +16,7 @@ from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.train_options import DEVICES
 from fer_train.cli.use import chosen_run
+from fer_train.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from fer_train.analysis.compare import Comparison
@@ -74,27 +75,28 @@ def compare(
 
 def _print_comparison(comparison: Comparison) -> None:
     rows = [
-        (run.name, run.protocol, f"{run.overall_accuracy:.1f}", f"{run.average_accuracy:.1f}")
+        (run.name, run.protocol, *(metric.text(run.scores[metric.key]) for metric in METRICS))
         for run in comparison.runs
     ]
     title = f"{comparison.samples} samples of {comparison.people} people that every run judged"
-    print_table(title, ("run", "protocol", "overall %", "average %"), rows)
+    print_table(title, ("run", "protocol", *(metric.title for metric in METRICS)), rows)
     console.print()
     first, *others = comparison.runs
     differences = [
         (
             run.name,
-            name.replace("_", " "),
-            f"{found.difference:+.1f}",
-            f"{found.ci95[0]:+.1f} to {found.ci95[1]:+.1f}",
+            metric.title,
+            metric.text(found.difference, sign=True),
+            " to ".join(metric.text(end, sign=True) for end in found.ci95),
             f"{found.p:.4f}",
             f"{found.p_adjusted:.4f}",
         )
         for run in others
-        for name, found in run.versus_first.items()
+        for metric in METRICS
+        for found in (run.versus_first[metric.key],)
     ]
-    columns = ("run", "statistic", "difference", "95 % interval", "p", "p (Holm)")
-    print_table(f"Against {first.name}, percentage points", columns, differences)
+    columns = ("run", "metric", "difference", "95 % interval", "p", "p (Holm)")
+    print_table(f"Against {first.name}", columns, differences)
     if comparison.left_out:
         console.print(f"{comparison.left_out} samples that only some of the runs judged were left out")
     for note in comparison.notes:
@@ -166,17 +168,18 @@ def explain(
 
         fer-train explain runs/thesis --sample bu3dfe/F0001_AN01WH --out anger.png
     """
-    from fer_train.analysis.explain import PICKS, TARGETS, write_contact_sheet
+    from fer_train.analysis.explain import PICKS, TARGETS, contact_sheet
     from fer_train.analysis.explain import explain as make_maps
     from fer_train.environment import choose_device
     from fer_train.inference.trained_run import TrainedRun
+    from fer_train.metrics.plots import save_figure
 
     chosen_pick: Pick = _one_of(PICKS, pick, option="--pick")
     chosen_target: Target = _one_of(TARGETS, target, option="--target")
     trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
     explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=chosen_pick, target=chosen_target)
     path = out or trained.run.figures / f"grad-cam-{pick}.png"
-    write_contact_sheet(explained, path, blocks=min(2, len(explained)))
+    save_figure(contact_sheet(explained), path)
     console.print(f"{len(explained)} samples: {escape(str(path))}", soft_wrap=True)
 
 
@@ -215,10 +218,11 @@ def embed(
         fer-train embed runs/island --fold 0 --epochs 1,5,10 --out figure-3.13
     """
     from fer_train.analysis.embed import embed as reduce
-    from fer_train.analysis.embed import kept_features, write_embeddings
+    from fer_train.analysis.embed import embedding_figure, kept_features, write_embeddings
     from fer_train.analysis.embed_epochs import features_at_epochs
     from fer_train.environment import choose_device
     from fer_train.inference.trained_run import TrainedRun
+    from fer_train.metrics.plots import save_figure
 
     wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
     trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
@@ -231,6 +235,7 @@ def embed(
             advance(1)
     folder = out or trained.run.figures
     write_embeddings(embeddings, folder, classes=trained.data.classes)
+    save_figure(embedding_figure(embeddings, trained.data.classes), folder / "embedding.png")
     rows = [(e.fold, e.epoch or "kept", len(e.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}") for e in embeddings]
     print_table("Classes in the feature space", ("fold", "epoch", "samples", "silhouette", "between/within"), rows)
     console.print(f"written to {escape(str(folder))}", soft_wrap=True)

@@ -203,11 +203,12 @@ def _train(
     only: int | None = None,
 ) -> None:
     """Train, then print the result table and where the report is."""
-    from fer_train.training.cross_validate import FoldChoice, cross_validate
+    from fer_train.report.results import train_and_report
+    from fer_train.training.cross_validate import FoldChoice
     from fer_train.training.processes import is_first_process
 
     try:
-        summary = cross_validate(
+        summary = train_and_report(
             data,
             config=config,
             folds=FoldChoice(manifest=manifest, number=folds),
@@ -222,7 +223,8 @@ def _train(
         raise
     if is_first_process():
         print_summary(summary)
-        console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+        if run.report.exists():
+            console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
 
 
 def _open_run(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +15,7 @@ from fer_prep.cli.tables import print_table
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.train_options import DEVICES
+from fer_train.metrics.registry import METRICS, Metric
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +28,6 @@ RunArgument = Annotated[
     ),
 ]
 WIDE = 120
-SHOWN = ("overall_accuracy", "average_accuracy", "macro_f1")
 SameNames = Literal["leave-out", "strangers"]
 DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
 
@@ -117,10 +118,10 @@ def _evaluate_one(
         print_json(report)
         return
     rows = [
-        (name, entry["samples"], entry["subjects"], *(f"{entry[key]:.1f}" for key in SHOWN))
+        (name, entry["samples"], entry["subjects"], *(metric.text(entry[metric.key]) for metric in METRICS))
         for name, entry in [*report["datasets"].items(), ("all", report)]
     ]
-    columns = ("dataset", "samples", "people", "overall %", "average %", "macro F1 %")
+    columns = ("dataset", "samples", "people", *(metric.title for metric in METRICS))
     print_table(f"{run.name}, {report['models']} network(s)", columns, rows)
     if report["left_out"]:
         console.print(f"{report['left_out']} samples of other classes were left out")
@@ -139,21 +140,16 @@ def _evaluate_many(
     if out is not None:
         matrix.write(out)
     if as_json:
-        print_json(matrix.to_dict())
+        print_json(matrix.cells)
         return
-    marks = {True: " *", False: ""}
-    rows = [
-        (
-            run,
-            *(
-                f"{row[d].overall_accuracy:.1f}{marks[row[d].out_of_fold]}" if d in row else "–"
-                for d in matrix.datasets
-            ),
-        )
-        for run, row in matrix.cells.items()
-    ]
-    print_table("Overall accuracy, percent: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
+    for metric in METRICS:
+        rows = [(run, *(_cell(row.get(name), metric) for name in matrix.datasets)) for run, row in matrix.cells.items()]
+        print_table(f"{metric.title}: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
     console.print("* trained on this dataset: each person judged by the fold that had not seen them")
+
+
+def _cell(cell: Mapping[str, Any] | None, metric: Metric) -> str:
+    return "–" if cell is None else metric.text(cell[metric.key]) + (" *" if cell["out_of_fold"] else "")
 
 
 @app.command()

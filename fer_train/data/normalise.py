@@ -95,9 +95,9 @@ class FoldNormalisation(nn.Module):
         return 1 / self.depth_std, self.depth_mean / self.depth_std
 
 
-def _moments(moments: Moments, *, scale: float, what: str) -> tuple[list[float], list[float]]:
+def _moments(moments: Moments | None, *, scale: float, what: str) -> tuple[list[float], list[float]]:
     """Mean and deviation in units of [0, 1], float64."""
-    if not moments.count or not bool((moments.std > 0).all()):
+    if moments is None or not moments.count or not bool((moments.std > 0).all()):
         found = f"values all equal to {moments.mean.tolist()}" if moments.count else "no valid pixel"
         raise UsageError(
             f"cannot normalise: expected {what} that varies over the training samples; found {found}",

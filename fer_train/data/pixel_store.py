@@ -16,7 +16,8 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.dataset.statistics import PixelSums
 from fer_prep.errors import FoldsError, UsageError
 from fer_train.data.batch import Batch, Pixels, stored_depth
-from fer_train.data.pixels import equalise_luma, resize_depth, resize_rgb
+from fer_train.data.pixels import equalise_luma
+from fer_train.data.resample import resize_depth, resize_rgb
 
 BYTES_A_PIXEL = 5
 """Three of RGB, two of depth."""

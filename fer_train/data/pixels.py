@@ -1,9 +1,7 @@
-"""Stored integers to what the network looks at: other sizes, equalised luma, floats; batched, on any device."""
+"""Stored integers to what the network looks at: equalised luma, floats; batched, on any device."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -11,13 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 RGB_MAX: Final = 255.0
 DEPTH_MAX: Final = 65535.0
-
-_NUMBERS_IN_CACHE: Final = 2**20
-"""How many are resized at once on a CPU, 15 pictures of depth at 260²; 64 at once take twice as long each."""
 
 LUMA: Final = (0.299, 0.587, 0.114)
 """ITU-R BT.601 weights of R, G, B."""
@@ -27,50 +21,6 @@ LUMA: Final = (0.299, 0.587, 0.114)
 def constant(values: tuple[Any, ...], *, device: torch.device) -> Tensor:
     """Numbers as a float32 tensor on the device, copied there once: a copy in every step makes the host wait."""
     return torch.tensor(values, dtype=torch.float32, device=device)
-
-
-def resize_rgb(rgb: Tensor, *, size: int) -> Tensor:
-    """(B, H, W, 3) u8 → (B, size, size, 3) u8, bilinear with antialiasing."""
-    if tuple(rgb.shape[1:3]) == (size, size):
-        return rgb
-    resized = rgb.new_empty(len(rgb), size, size, 3)
-    for some, its_place in _in_pieces(rgb, resized):
-        # columns and channels are alike while the height shrinks: most of the work runs along memory as it is
-        lines = some.float().flatten(2)[:, None]  # (b, 1, H, 3 W)
-        fewer = _interpolate(lines, height=size, width=lines.shape[3]).reshape(len(some), size, -1, 3)
-        planes = _interpolate(fewer.permute(0, 3, 1, 2), height=size, width=size)
-        its_place.copy_(planes.round_().clamp_(0, RGB_MAX).permute(0, 2, 3, 1))
-    return resized
-
-
-def resize_depth(depth: Tensor, *, size: int) -> Tensor:
-    """Stored depth (B, H, W) i32 → (B, size, size) i32, averaging only what was measured.
-
-    Each new pixel is the mean of the valid pixels under its kernel; it is valid where they make up at least half of
-    the kernel. So holes keep their place, no value is mixed with the 0 of *no data*, and nothing is invented.
-    """
-    if tuple(depth.shape[1:]) == (size, size):
-        return depth
-    resized = depth.new_empty(len(depth), size, size)
-    for some, its_place in _in_pieces(depth, resized):
-        both = torch.empty(2, *some.shape, device=depth.device)  # what was measured, and 1 where it was
-        torch.sign(both[0].copy_(some), out=both[1])
-        total, weight = _interpolate(both, height=size, width=size)
-        mean = (total / weight.clamp(min=1e-6)).round_().clamp_(1, DEPTH_MAX)
-        its_place.copy_(torch.where(weight >= 0.5, mean, 0.0))
-    return resized
-
-
-def _in_pieces(source: Tensor, target: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """(B, H, W, …) and (B, …) cut alike: a CPU keeps the floats of a piece in its cache, a GPU takes all at once."""
-    fitting = _NUMBERS_IN_CACHE // math.prod(source.shape[1:]) if source.device.type == "cpu" else len(source)
-    count = max(1, fitting)
-    return zip(source.split(count), target.split(count), strict=True)
-
-
-def _interpolate(planes: Tensor, *, height: int, width: int) -> Tensor:
-    """(B, C, H, W) float32 → (B, C, height, width), bilinear with antialiasing."""
-    return functional.interpolate(planes, size=(height, width), mode="bilinear", antialias=True)
 
 
 def equalise_luma(rgb: Tensor) -> Tensor:

@@ -22,12 +22,14 @@ from fer_train.data.batch import Pixels
 from fer_train.data.data_memory import load_data
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import PixelStore, prepare_pixels, to_tensors
-from fer_train.metrics.accuracy import Statistic, score, subject_bootstrap
+from fer_train.metrics.plots import confusion_figure, save_figure
+from fer_train.metrics.predictions import Predictions
+from fer_train.metrics.registry import METRICS, confusion_matrix
+from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.models.model_file import ModelDescription, load_model, model_folders
 from fer_train.models.network import ExpressionNetwork
 from fer_train.models.trained_people import samples_of_people_trained_on
-from fer_train.report.figures import confusion_figure, save_figure
-from fer_train.training.run_folder import Predictions, RunFolder
+from fer_train.training.run_folder import RunFolder
 
 BATCH: Final = 64
 
@@ -123,12 +125,14 @@ def evaluate(
             f"has no sample of {', '.join(ensemble.description.classes)} by people not trained on", path=data_path
         )
     probabilities = np.concatenate(list(_judge(ensemble, data, rows)))
-    labels = data.labels.numpy()[rows]
     subjects, datasets = data.file.column("subject")[rows], data.file.column("dataset")[rows]
-    by_dataset = {
-        str(name): _scores(labels[datasets == name], probabilities[datasets == name], subjects[datasets == name])
-        for name in np.unique(datasets)
-    }
+    predictions = Predictions(
+        classes=ensemble.description.classes,
+        ids=tuple(data.ids[rows].tolist()),
+        folds=np.full(len(rows), -1),
+        labels=data.labels.numpy()[rows],
+        probabilities=probabilities,
+    )
     report = {
         "run": run.name,
         "models": len(ensemble.networks),
@@ -137,16 +141,12 @@ def evaluate(
         "left_out": int((strangers & ~of_known_classes).sum()),
         "left_out_trained_on": int((~strangers).sum()),
         "judged_of_same_name": int((known_by_name & strangers).sum()),
-        **_scores(labels, probabilities, subjects),
-        "datasets": by_dataset,
+        **_scores(predictions, subjects),
+        "datasets": {
+            str(name): _scores(predictions.only(datasets == name), subjects[datasets == name])
+            for name in np.unique(datasets)
+        },
     }
-    predictions = Predictions(
-        classes=ensemble.description.classes,
-        ids=tuple(data.ids[rows].tolist()),
-        folds=np.full(len(rows), -1),
-        labels=labels,
-        probabilities=probabilities,
-    )
     return Evaluation(report=report, predictions=predictions)
 
 
@@ -176,21 +176,17 @@ def _judge(ensemble: Ensemble, data: PixelStore, rows: NDArray[np.int64]) -> Ite
         yield ensemble.probabilities(data.gather(some)).cpu().numpy()
 
 
-def _scores(
-    labels: NDArray[np.int64], probabilities: NDArray[np.float64], subjects: NDArray[np.str_]
-) -> dict[str, Any]:
-    """Everything ``metrics`` has to say about (n,) labels and (n, K) probabilities, with intervals over people."""
-    scores = score(labels, probabilities)
-    intervals: dict[str, list[float]] = {}
-    names: tuple[Statistic, ...] = ("overall_accuracy", "average_accuracy")
-    for name in names:
-        interval = subject_bootstrap(
-            labels,
-            probabilities.argmax(axis=1),
-            subjects,
-            classes=probabilities.shape[1],
-            statistic=name,
-            rng=np.random.default_rng(0),
-        )
-        intervals[f"{name}_ci95"] = [interval.low, interval.high]
-    return {"subjects": len(np.unique(subjects)), **scores.to_dict(), **intervals}
+def _scores(predictions: Predictions, subjects: NDArray[np.str_]) -> dict[str, Any]:
+    """Every metric with its interval over people, ``subjects`` (n,), and the confusion matrix."""
+    answers = AnswersByPerson.of(predictions, subjects)
+    counts = confusion_matrix(predictions.labels, predictions.predicted, classes=len(predictions.classes))
+    intervals = {
+        f"{metric.key}_ci95": list(interval(metric, answers, rng=np.random.default_rng(0))) for metric in METRICS
+    }
+    return {
+        "samples": len(predictions.ids),
+        "subjects": answers.people,
+        **predictions.scores,
+        **intervals,
+        "confusion": counts.astype(int).tolist(),
+    }

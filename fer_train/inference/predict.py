@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
+from fer_train.csv_text import to_csv
 from fer_train.data.batch import Pixels, concatenated
 from fer_train.inference.evaluate import Ensemble, load_for
 from fer_train.inference.pictures import Recorded, find_pictures, read_picture
-from fer_train.training.run_folder import to_csv
 
 BATCH: Final = 64
 DATASET_SUFFIXES: Final = (".h5", ".hdf5", ".hdf")

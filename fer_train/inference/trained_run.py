@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_prep.dataset.reader import DatasetFile
@@ -16,9 +19,10 @@ from fer_prep.folds.splits import FoldManifest, read_folds
 from fer_prep.progress import Progress, silent
 from fer_train.data.pixel_store import PixelStore
 from fer_train.inference.evaluate import load_for
+from fer_train.metrics.predictions import Predictions
 from fer_train.models.model_file import DESCRIPTION, ModelDescription, load_model, read_description
 from fer_train.models.network import ExpressionNetwork
-from fer_train.training.run_folder import Predictions, RunFolder
+from fer_train.training.run_folder import RunFolder, read_history
 
 BATCH: Final = 64
 
@@ -67,6 +71,21 @@ class TrainedRun:
         description = read_description(run.fold(int(predictions.folds[0])) / DESCRIPTION)
         data = load_for(description, data_path, device=device, progress=progress)
         return cls(run=run, manifest=manifest, predictions=predictions, data=data)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``."""
+        return self.run.read_summary()
+
+    def history(self, index: int) -> list[dict[str, float]]:
+        """The rows of a fold's ``history.csv``; none where it has no such file."""
+        path = self.run.fold(index) / "history.csv"
+        return read_history(path) if path.exists() else []
+
+    def pictures(self, ids: Sequence[str]) -> dict[str, NDArray[np.uint8 | np.uint16]]:
+        """Stored modality → (n, H, W, 3) or (n, H, W) of the samples ``ids``, as they are in the file."""
+        rows = self.data.file.rows_of(ids)
+        return {name: self.data.file.read(name, rows) for name in ("rgb", "depth")}
 
     @property
     def fold_numbers(self) -> list[int]:

@@ -1,74 +1,104 @@
-"""The figures of a run, drawn with Matplotlib's object interface (no global state, no display)."""
+"""The figures of a run, ``figures/*.png``: a new one is a function of a trained run and its entry in ``FIGURES``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fer_prep.atomic_files import replacing
+from fer_train.analysis.embed import can_be_embedded, embed, embedding_figure, kept_features, write_embeddings
+from fer_train.analysis.explain import choose, contact_sheet, explain
+from fer_train.inference.trained_run import TrainedRun
+from fer_train.metrics.plots import BLUE, GREY, ORANGE, confusion_figure, new_figure, save_figure, show_picture, tidy
 
-BLUE: Final = "#1f5fa8"
-ORANGE: Final = "#d9731a"
-GREY: Final = "#8a8f98"
-DOTS_PER_INCH: Final = 150
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MISTAKES_SHOWN: Final = 18
+MISTAKES_A_ROW: Final = 6
+EXPLAINED: Final = 2
+"""Grad-CAM samples of every class."""
+EMBEDDED: Final = 2000
+"""t-SNE samples of every fold, at most."""
 
 History = Sequence[Mapping[str, float]]
 """The rows of one fold's ``history.csv``."""
 
 
+@final
 @dataclass(frozen=True, kw_only=True)
-class Mistake:
-    """One wrongly classified sample, with its pictures."""
+class ReportFigure:
+    """One picture of every report."""
 
-    id: str
-    truth: str
-    predicted: str
-    probability: float
-    """Of the predicted class."""
-    rgb: NDArray[np.uint8]
-    """(H, W, 3)."""
-    depth: NDArray[np.uint16]
-    """(H, W) as stored: 0 is no data, larger is farther."""
+    name: str
+    """``figures/<name>.png``."""
+    draw: Callable[[TrainedRun], Figure | None]
+    """None where this run has nothing to draw."""
+    title: str = ""
+    """Its heading in the page; without one it is a file only."""
+    note: str = ""
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, whole or not at all, without a date inside: equal figures give equal bytes."""
-    with replacing(path) as part:
-        figure.savefig(part, format="png", dpi=DOTS_PER_INCH, metadata={"Software": None}, bbox_inches="tight")
+def draw_figures(trained: TrainedRun) -> None:
+    """Write all of ``FIGURES``; what an earlier run left and this one does not have is removed."""
+    for entry in FIGURES:
+        path = trained.run.figures / f"{entry.name}.png"
+        figure = entry.draw(trained)
+        if figure is None:
+            path.unlink(missing_ok=True)
+        else:
+            save_figure(figure, path)
 
 
-def confusion_figure(
-    counts: NDArray[np.int64 | np.float64], classes: Sequence[str], *, normalise: bool, of: str = "all folds summed"
-) -> Figure:
-    """Truth down, prediction across; ``counts`` (K, K), shown as counts or as percent of each row."""
-    sizes = counts.sum(axis=1, keepdims=True)
-    shares = 100 * counts / np.maximum(sizes, 1)
-    figure, axes = _blank(width=0.75 * len(classes) + 1.6, height=0.7 * len(classes) + 1.2)
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
-    for row, column in np.ndindex(*counts.shape):
-        text = f"{shares[row, column]:.0f}" if normalise else f"{counts[row, column]}"
-        dark = shares[row, column] > 55
-        axes.text(column, row, text, ha="center", va="center", color="white" if dark else "#20242a", fontsize=9)
-    axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), classes)
-    axes.set(xlabel="predicted", ylabel="truth")
-    axes.set_title(f"Percent of each true class, {of}" if normalise else f"Samples, {of}", fontsize=10)
-    axes.spines[:].set_visible(False)
-    if normalise:
-        figure.colorbar(image, ax=axes, fraction=0.045, pad=0.03, label="%")
+def confusion(trained: TrainedRun) -> Figure:
+    """Percent of each true class."""
+    summary = trained.summary
+    return confusion_figure(np.array(summary["confusion_matrix"]), summary["classes"], normalise=True)
+
+
+def confusion_counts(trained: TrainedRun) -> Figure:
+    """Samples."""
+    summary = trained.summary
+    return confusion_figure(np.array(summary["confusion_matrix"]), summary["classes"], normalise=False)
+
+
+def confusion_mean(trained: TrainedRun) -> Figure:
+    """As papers print it: the mean of the folds' percentages."""
+    means, classes = np.array(trained.summary["confusion_matrix_mean"]), trained.summary["classes"]
+    return confusion_figure(means, classes, normalise=True, of="mean of the folds")
+
+
+def class_bars(trained: TrainedRun) -> Figure:
+    """Recall and precision of every class in percent."""
+    per_class = trained.summary["per_class"]
+    names, chance = list(per_class), 100 / len(per_class)
+    places = np.arange(len(names))
+    figure = new_figure(width=8, height=3.2)
+    axes = figure.subplots()
+    for shift, key, colour in ((-0.2, "recall", BLUE), (0.2, "precision", ORANGE)):
+        values = [per_class[name][key] for name in names]
+        axes.bar(places + shift, values, width=0.38, color=colour, label=key)
+        for place, value in zip(places, values, strict=True):
+            axes.text(place + shift, value + 1, f"{value:.0f}", ha="center", fontsize=8)
+    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1)
+    axes.text(len(names) - 0.45, chance + 1, "chance", color=GREY, fontsize=8, ha="right")
+    axes.set_xticks(places, names, rotation=20, ha="right", rotation_mode="anchor")
+    axes.set(ylabel="%", ylim=(0, 112))
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
+    tidy(axes)
     return figure
 
 
-def curves_figure(histories: Sequence[History]) -> Figure:
-    """Loss and accuracy of every fold (thin: one fold; thick: mean), validation as points, and the One-Cycle rates."""
-    figure = Figure(figsize=(8, 8.2), layout="constrained")
+def curves(trained: TrainedRun) -> Figure | None:
+    """Loss and accuracy of every fold (thin: one fold; thick: mean), validation as points, and the learning rates."""
+    histories = [trained.history(index) for index in trained.fold_numbers]
+    if not all(histories):
+        return None
+    figure = new_figure(width=8, height=8.2)
     loss, accuracy, rate = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.6))
     for axes, train, val in (
         (loss, "train_loss", "val_loss"),
@@ -81,7 +111,7 @@ def curves_figure(histories: Sequence[History]) -> Figure:
     accuracy.set(ylabel="overall accuracy, %", ylim=(0, 101))
     _draw_rates(rate, histories[0])
     for axes in (loss, accuracy, rate):
-        _tidy(axes)
+        tidy(axes)
     return figure
 
 
@@ -101,9 +131,8 @@ def _draw_validation(axes: Axes, histories: Sequence[History], name: str) -> Non
     lengths = {len(fold) for fold in points}
     if len(points) > 1 and len(lengths) == 1:
         mean = np.mean([[value for _, value in fold] for fold in points], axis=0)
-        axes.plot(
-            [epoch for epoch, _ in points[0]], mean, color=ORANGE, linewidth=2, label="validation (mean of folds)"
-        )
+        epochs = [epoch for epoch, _ in points[0]]
+        axes.plot(epochs, mean, color=ORANGE, linewidth=2, label="validation (mean of folds)")
 
 
 def _draw_rates(axes: Axes, history: History) -> None:
@@ -114,54 +143,6 @@ def _draw_rates(axes: Axes, history: History) -> None:
     axes.legend(frameon=False, fontsize=8, title="One-Cycle", title_fontsize=8)
 
 
-def class_bars_figure(per_class: Mapping[str, Mapping[str, float]], *, chance: float) -> Figure:
-    """Recall and precision of every class in percent; ``per_class`` maps a class to them."""
-    names = list(per_class)
-    places = np.arange(len(names))
-    figure, axes = _blank(width=8, height=3.2)
-    for shift, key, colour in ((-0.2, "recall", BLUE), (0.2, "precision", ORANGE)):
-        values = [per_class[name][key] for name in names]
-        axes.bar(places + shift, values, width=0.38, color=colour, label=key)
-        for place, value in zip(places, values, strict=True):
-            axes.text(place + shift, value + 1, f"{value:.0f}", ha="center", fontsize=8)
-    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1)
-    axes.text(len(names) - 0.45, chance + 1, "chance", color=GREY, fontsize=8, ha="right")
-    axes.set_xticks(places, names, rotation=20, ha="right", rotation_mode="anchor")
-    axes.set(ylabel="%", ylim=(0, 112))
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
-    _tidy(axes)
-    return figure
-
-
-def mistakes_figure(mistakes: Sequence[Mistake], *, columns: int = 6) -> Figure:
-    """RGB over depth of every mistake, with truth, prediction and the probability given to it."""
-    rows = -(-len(mistakes) // columns)
-    figure = Figure(figsize=(1.5 * columns, 3.6 * rows), layout="constrained")
-    grid = np.atleast_2d(figure.subplots(2 * rows, columns, squeeze=False))
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for index, mistake in enumerate(mistakes):
-        row, column = divmod(index, columns)
-        above, below = grid[2 * row, column], grid[2 * row + 1, column]
-        above.imshow(mistake.rgb)
-        above.set_title(
-            f"{mistake.truth}\n→ {mistake.predicted} {100 * mistake.probability:.0f} %", fontsize=8, linespacing=1.15
-        )
-        below.imshow(shade_depth(mistake.depth), cmap="gray", vmin=0, vmax=1)
-        below.set_title(mistake.id.split("/")[-1], fontsize=5.5, color=GREY, pad=2)
-    return figure
-
-
-def shade_depth(depth: NDArray[np.uint16]) -> NDArray[np.float64]:
-    """Stored depth → near bright, far dark, no data black, spread between the 2nd and 98th percentile."""
-    valid = depth > 0
-    if not valid.any():
-        return np.zeros(depth.shape)
-    near, far = np.percentile(depth[valid], (2, 98))
-    shade = 1 - 0.85 * np.clip((depth - near) / max(far - near, 1), 0, 1)
-    return np.where(valid, shade, 0)
-
-
 def _moving_average(values: Sequence[float], *, steps: int) -> NDArray[np.float64]:
     """Mean over the last ``steps`` values; over fewer at the start."""
     sums = np.concatenate(([0.0], np.cumsum(values)))
@@ -170,12 +151,95 @@ def _moving_average(values: Sequence[float], *, steps: int) -> NDArray[np.float6
     return (sums[stop] - sums[start]) / (stop - start)
 
 
-def _blank(*, width: float, height: float) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), layout="constrained")
-    return figure, figure.subplots()
+def embedding(trained: TrainedRun) -> Figure | None:
+    """The features of every fold by t-SNE, with ``embedding.csv`` and ``.json`` beside it; not of folds too small."""
+    features = [kept_features(trained, index, limit=EMBEDDED) for index in trained.fold_numbers]
+    embeddings = [embed(each) for each in features if can_be_embedded(each)]
+    if not embeddings:
+        return None
+    write_embeddings(embeddings, trained.run.figures, classes=trained.predictions.classes)
+    return embedding_figure(embeddings, trained.predictions.classes)
 
 
-def _tidy(axes: Any) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#e6e8eb", linewidth=0.8)
-    axes.set_axisbelow(True)
+def grad_cam_of_right_answers(trained: TrainedRun) -> Figure | None:
+    """Where the network looked; None where no answer was right."""
+    if not choose(trained.predictions, per_class=EXPLAINED, pick="right"):
+        return None
+    return contact_sheet(explain(trained, per_class=EXPLAINED, pick="right"))
+
+
+def worst_mistakes(trained: TrainedRun, *, count: int = MISTAKES_SHOWN) -> list[int]:
+    """The rows of the predictions that are wrong with the greatest probability."""
+    predictions = trained.predictions
+    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    confidence = predictions.probabilities[wrong].max(axis=1)
+    return wrong[np.argsort(-confidence, kind="stable")][:count].tolist()
+
+
+def mistakes(trained: TrainedRun) -> Figure | None:
+    """The pictures of the worst mistakes, one below the other, with truth, prediction and its probability."""
+    rows, predictions = worst_mistakes(trained), trained.predictions
+    if not rows:
+        return None
+    pictures = trained.pictures([predictions.ids[row] for row in rows])  # modality → (n, H, W[, 3])
+    height, lines = len(pictures), -(-len(rows) // MISTAKES_A_ROW)
+    figure = new_figure(width=1.5 * MISTAKES_A_ROW, height=1.8 * height * lines)
+    grid = figure.subplots(height * lines, MISTAKES_A_ROW, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for place, row in enumerate(rows):
+        line, column = divmod(place, MISTAKES_A_ROW)
+        cells = grid[height * line : height * (line + 1), column]
+        for axes, pixels in zip(cells, pictures.values(), strict=True):
+            show_picture(axes, pixels[place])
+        truth, called = (predictions.classes[index[row]] for index in (predictions.labels, predictions.predicted))
+        share = f"{100 * predictions.probabilities[row].max():.0f} %"
+        cells[0].set_title(f"{truth}\n→ {called} {share}", fontsize=8, linespacing=1.15)
+        name = predictions.ids[row].split("/")[-1]
+        cells[-1].text(0.5, -0.03, name, transform=cells[-1].transAxes, ha="center", va="top", fontsize=5.5, color=GREY)
+    return figure
+
+
+FIGURES: Final[tuple[ReportFigure, ...]] = (
+    ReportFigure(
+        name="confusion",
+        draw=confusion,
+        title="Confusion matrix",
+        note="Every sample was judged by the fold that had not trained on it; all folds summed.",
+    ),
+    ReportFigure(name="confusion-counts", draw=confusion_counts),
+    ReportFigure(name="confusion-mean", draw=confusion_mean),
+    ReportFigure(
+        name="classes",
+        draw=class_bars,
+        title="Classes",
+        note="Recall: how many of a class were found. Precision: how many of those called so are it.",
+    ),
+    ReportFigure(
+        name="curves",
+        draw=curves,
+        title="Training",
+        note="Thin lines and points are single folds. The headline is the last point of each fold.",
+    ),
+    ReportFigure(
+        name="embedding",
+        draw=embedding,
+        title="Features",
+        note="What the classifier sees of the judged samples, by t-SNE; every fold has a network and a space of its "
+        "own. Distances between groups mean little here; the numbers below a panel are of the features themselves.",
+    ),
+    ReportFigure(
+        name="grad-cam-right",
+        draw=grad_cam_of_right_answers,
+        title="Where it looks",
+        note="Grad-CAM of right answers, the most confident of each class: where the evidence lies in what the "
+        "network looks at, from blue (none) to red. fer-train explain draws others.",
+    ),
+    ReportFigure(
+        name="mistakes",
+        draw=mistakes,
+        title="Mistakes",
+        note="Those made with the greatest confidence, as stored (depth: bright is near, black is no data).",
+    ),
+)
+"""In the order of the page."""

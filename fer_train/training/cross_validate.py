@@ -1,11 +1,10 @@
-"""k-fold cross-validation from a dataset file to a finished run folder."""
+"""k-fold cross-validation from a dataset file to the trained folds of a run folder."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
@@ -15,16 +14,13 @@ from fer_train.config import Config
 from fer_train.data.data_memory import load_data
 from fer_train.data.pixel_store import PixelStore
 from fer_train.environment import describe_environment
-from fer_train.inference.trained_run import TrainedRun
-from fer_train.metrics.accuracy import score
-from fer_train.metrics.summary import gather_predictions, summarise
-from fer_train.report.html_report import write_report
+from fer_train.metrics.registry import METRICS, score
 from fer_train.training.fold import FoldResult, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import make_fabric, set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
 from fer_train.training.processes import launched_by_torchrun
-from fer_train.training.run_folder import ENVIRONMENT, SUMMARY, RunFolder
+from fer_train.training.run_folder import ENVIRONMENT, RunFolder
 
 Say = Callable[[str], None]
 
@@ -37,6 +33,15 @@ class FoldChoice:
     number: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class CrossValidation:
+    """What came out of it, with the data that it was made of."""
+
+    results: list[FoldResult]
+    manifest: FoldManifest
+    data: PixelStore
+
+
 def cross_validate(
     data_path: Path,
     *,
@@ -46,8 +51,8 @@ def cross_validate(
     only: int | None = None,
     say: Say = lambda text: None,
     progress: Progress = silent,
-) -> dict[str, Any]:
-    """Train and judge every fold (or ``only`` one), going on where an earlier attempt stopped; return the summary.
+) -> CrossValidation:
+    """Train and judge every fold (or ``only`` one), going on where an earlier attempt stopped.
 
     ``run`` holds the settings already. ``say`` hears one line per decision and per fold.
     """
@@ -98,27 +103,7 @@ def cross_validate(
                     run_fold(index, manifest=manifest, data=data, config=config, fabric=fabric, folder=run.fold(index))
                 )
                 done(results[-1])
-        summary = _finish(run, results, manifest=manifest, data=data, file=file, config=config) if first else {}
-    return fabric.broadcast(summary)
-
-
-def _finish(
-    run: RunFolder,
-    results: Sequence[FoldResult],
-    *,
-    manifest: FoldManifest,
-    data: PixelStore,
-    file: DatasetFile,
-    config: Config,
-) -> dict[str, Any]:
-    """Write predictions, summary and report; return the summary."""
-    predictions = gather_predictions(results, classes=manifest.classes)
-    run.write_predictions(predictions)
-    summary = summarise(results, predictions=predictions, manifest=manifest, data=file, config=config)
-    run.write_json(SUMMARY, summary)
-    trained = TrainedRun(run=run, manifest=manifest, predictions=predictions, data=data)
-    write_report(run, data=file, trained=trained)
-    return summary
+    return CrossValidation(results=results, manifest=manifest, data=data)
 
 
 def _no_words(text: str) -> None:
@@ -172,4 +157,5 @@ def choose_folds(data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManif
 
 def _scores_in_words(result: FoldResult) -> str:
     scores = score(result.labels, result.probabilities)
-    return f"overall {scores.overall_accuracy:.1f} %, average {scores.average_accuracy:.1f} %, loss {result.loss:.3f}"
+    told = (f"{metric.name} {metric.text(scores[metric.key])} {metric.unit}" for metric in METRICS[:2])
+    return f"{', '.join(told)}, loss {result.loss:.3f}"

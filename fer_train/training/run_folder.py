@@ -11,57 +11,25 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
 from fer_train.config import Config
+from fer_train.csv_text import to_csv
+from fer_train.metrics.predictions import Predictions
 from fer_train.settings_file import config_to_toml, differences, read_config
 
 CONFIG: Final = "config.toml"
 SUMMARY: Final = "summary.json"
 FOLDS: Final = "folds.json"
 ENVIRONMENT: Final = "environment.json"
-FIRST_COLUMNS: Final = ("id", "fold", "label", "predicted")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Predictions:
-    """Out-of-fold predictions, one row a judged sample."""
-
-    classes: tuple[str, ...]
-    ids: tuple[str, ...]
-    folds: NDArray[np.int64]
-    """(n,) which fold judged the sample."""
-    labels: NDArray[np.int64]
-    """(n,) index into ``classes``."""
-    probabilities: NDArray[np.float64]
-    """(n, K)."""
-
-    @property
-    def predicted(self) -> NDArray[np.int64]:
-        """(n,) the most probable class."""
-        return self.probabilities.argmax(axis=1)
-
-    def of_fold(self, index: int) -> Predictions:
-        """The rows that one fold judged."""
-        rows = np.flatnonzero(self.folds == index)
-        return Predictions(
-            classes=self.classes,
-            ids=tuple(self.ids[row] for row in rows),
-            folds=self.folds[rows],
-            labels=self.labels[rows],
-            probabilities=self.probabilities[rows],
-        )
+PREDICTIONS: Final = "predictions.csv"
 
 
 @dataclass(frozen=True)
@@ -157,36 +125,17 @@ class RunFolder:
             raise UsageError("this run is not finished", path=self.path, hint="continue it with --resume")
         return json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
 
+    def read_environment(self) -> dict[str, Any]:
+        """What the run was computed with."""
+        return json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
+
     def write_predictions(self, predictions: Predictions) -> None:
-        """Write ``predictions.csv``; labels are indices into the classes, which name the probability columns."""
-        rows = zip(
-            predictions.ids,
-            predictions.folds.tolist(),
-            predictions.labels.tolist(),
-            predictions.predicted.tolist(),
-            predictions.probabilities.tolist(),
-            strict=True,
-        )
-        lines = ([*row, *(f"{p:.8g}" for p in probabilities)] for *row, probabilities in rows)
-        write_atomically(self.path / "predictions.csv", content=to_csv((*FIRST_COLUMNS, *predictions.classes), lines))
+        """Write ``predictions.csv``."""
+        predictions.write(self.path / PREDICTIONS)
 
     def read_predictions(self) -> Predictions:
         """Read ``predictions.csv`` back."""
-        path = self.path / "predictions.csv"
-        try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                header, *lines = csv.reader(stream)
-        except FileNotFoundError:
-            raise UsageError(
-                "no such file", path=path, hint="the run is not finished: continue it with --resume"
-            ) from None
-        return Predictions(
-            classes=tuple(header[len(FIRST_COLUMNS) :]),
-            ids=tuple(line[0] for line in lines),
-            folds=np.array([int(line[1]) for line in lines], np.int64),
-            labels=np.array([int(line[2]) for line in lines], np.int64),
-            probabilities=np.array([[float(cell) for cell in line[len(FIRST_COLUMNS) :]] for line in lines]),
-        )
+        return Predictions.read(self.path / PREDICTIONS)
 
 
 def default_run_path(name: str, *, parent: Path = Path("runs")) -> Path:
@@ -226,15 +175,6 @@ def read_history(path: Path) -> list[dict[str, float]]:
     """Read ``history.csv`` back: one dict a step, without the empty cells."""
     with path.open(encoding="utf-8", newline="") as stream:
         return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(stream)]
-
-
-def to_csv(columns: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """CSV text with a header and Unix line ends."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(lines)
-    return stream.getvalue()
 
 
 def _number(value: float | None) -> str:

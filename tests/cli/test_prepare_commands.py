@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import shutil
 import subprocess
 import sys
-from collections import Counter
 from contextlib import ExitStack
 
 import pytest
@@ -19,8 +16,6 @@ from waiting import wait_until
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.prepare.folder import PreparedFolder, verify
-
-DATASETS = {"BU3DFE": "bu3dfe", "Bosphorus": "bosphorus", "CalD3r": "cald3r", "MenD3s": "mend3s"}
 
 
 @pytest.fixture
@@ -232,24 +227,3 @@ def test_contradicting_options_are_refused(workspace):
 def test_help_shows_an_example(command):
     said, _ = fer_prep(command, "--help")
     assert f"fer-prep {command}" in said.split("Options")[0]
-
-
-@pytest.mark.slow
-def test_all_of_the_independent_datasets(corpus, workspace):
-    """Every complete recording of the truth that has an emotion becomes a sample of that emotion."""
-    shutil.copytree(corpus, workspace / "data" / "raw", ignore=shutil.ignore_patterns("truth*"))
-    fer_prep("all", "--size", 64, "--workers", 2, "--max-rejected", 0.2)
-    truth = Counter()
-    with (corpus / "truth.csv").open(newline="") as stream:
-        for row in csv.DictReader(stream):
-            if row["complete"] == "True" and row["emotion"]:
-                truth[DATASETS[row["dataset"]], row["emotion"]] += 1
-    found = Counter()
-    for dataset in DATASETS.values():
-        folder = PreparedFolder.open(workspace / "data" / "prepared" / dataset)
-        for name, count in folder.summary["counts"]["by_class"].items():
-            found[dataset, name] += count
-        assert not verify(folder.path, deep=True).failed
-    assert found == truth
-    assert (workspace / "global.h5").is_file()
-    assert (workspace / "global.folds.json").is_file()

@@ -5,7 +5,7 @@ import pytest
 
 from fer_prep.errors import SampleError
 from fer_prep.faces.framing import EYE_DISTANCE_SHARE, EYE_PLACE, framing_matrix
-from fer_prep.faces.warp import transform_points
+from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import eye_centres
 from fer_prep.sample import Landmarks
 

@@ -17,7 +17,7 @@ from fer_prep.faces.framing import framing_matrix
 from fer_prep.faces.landmarks import FinderSpec, make_finder
 from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.faces.warp import opencv_matrix, transform_points
+from fer_prep.geometry.warp import opencv_matrix, transform_points
 from fer_prep.landmark_names import eye_centres
 
 

@@ -3,7 +3,7 @@ import pytest
 
 from fer_prep.errors import SampleError
 from fer_prep.faces.oval_mask import fill_polygon, oval_mask
-from fer_prep.faces.warp import transform_points
+from fer_prep.geometry.warp import transform_points
 from fer_prep.sample import Landmarks
 
 POINTS = {

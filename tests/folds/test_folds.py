@@ -209,8 +209,8 @@ class TestRecordings:
     CLIPS = FoldTable(
         sorted(
             (
-                make_row("bu4dfe", f"F{subject:03d}", emotion, frame, clip=f"bu4dfe/F{subject:03d}_{emotion}", frame=frame)
-                for subject in range(8) for emotion in EMOTIONS for frame in range(6)
+                make_row("bu4dfe", f"F{subject:03d}", emotion, frame, clip=f"bu4dfe/{subject}_{emotion}", frame=frame)
+                for subject in range(20) for emotion in EMOTIONS for frame in range(6)
             ),
             key=lambda row: row["id"],
         )
@@ -219,7 +219,7 @@ class TestRecordings:
         sorted(
             (
                 {**row, "id": row["id"] + view}
-                for row in make_rows({"bu3dfe": 9})
+                for row in make_rows({"bu3dfe": 30})
                 for view in ("", "@y+30p-10", "@y-30p+0")
             ),
             key=lambda row: row["id"],
@@ -229,13 +229,8 @@ class TestRecordings:
     @pytest.mark.parametrize("protocol", ["thesis-5fold", "thesis-60-40", "thesis-80-20", "subject-kfold"])
     @pytest.mark.parametrize("data", [CLIPS, VIEWS], ids=["clips", "views"])
     def test_no_split_divides_one(self, protocol, data):
-        recordings = dict(
-            zip(
-                data.ids,
-                data.column("clip") if data is self.CLIPS else [i.split("@")[0] for i in data.ids],
-                strict=True,
-            )
-        )
+        names = data.column("clip") if data is self.CLIPS else [name.split("@")[0] for name in data.ids]
+        recordings = dict(zip(data.ids, names, strict=True))
         for fold in make_folds(data, protocol=protocol).folds:
             assert not {recordings[name] for name in fold.train} & {recordings[name] for name in fold.val}
         inner = make_inner_split(data, data.ids.tolist(), group_by="sample")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hostile_bytes import mutations, peak_memory, reads_or_refuses
@@ -131,13 +129,3 @@ def test_mutated_files_read_or_are_refused(reader, text):
 @pytest.mark.parametrize("reader", [read_lm2, read_lm3])
 def test_adversarial_files_cost_neither_time_nor_memory(reader, data):
     assert peak_memory(reader, data) < 200 << 20
-
-
-def test_every_file_of_the_corpus_reads(corpus: Path):
-    for pattern, reader, width in (("*.lm2", read_lm2, 2), ("*.lm3", read_lm3, 3)):
-        files = sorted(corpus.rglob(pattern))
-        assert files
-        for path in files:
-            table = reader(path.read_bytes())
-            assert len(table) >= 15
-            assert {point.shape for point in table.values()} == {(width,)}

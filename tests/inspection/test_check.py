@@ -7,6 +7,7 @@ import h5py
 import numpy as np
 import pytest
 from dataset_factories import make_pixels, make_rows, write_global, write_prepared
+from raw_trees import write_bu3dfe
 from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
@@ -47,7 +48,7 @@ def test_a_flipped_bit_is_found_and_the_sample_named(dataset, name):
 def test_a_changed_label_does_not_fit_the_digest(dataset):
     with h5py.File(dataset, "r+") as root:
         root["samples/label"][3] = (root["samples/label"][3] + 1) % 7
-    assert "not those the file was written with" in findings(dataset, "error")["digest"].text
+    assert "the digest does not fit" in findings(dataset, "error")["digest"].text
 
 
 def test_wrong_sums_are_found(dataset):
@@ -106,8 +107,8 @@ def test_a_folder_of_prepared_folders_is_no_raw_tree(tmp_path):
         check_path(tmp_path / "prepared")
 
 
-def test_a_raw_tree_is_handed_on(corpus):
-    assert check_path(corpus / "BU3DFE").kind == "raw tree"
+def test_a_raw_tree_is_handed_on(tmp_path):
+    assert check_path(write_bu3dfe(tmp_path, "F0001_NE00WH")).kind == "raw tree"
 
 
 @pytest.mark.parametrize("name", ["absent.h5", "notes.txt"])

@@ -235,12 +235,3 @@ def test_the_photograph_does_not_ask_for_an_undamaged_texture(folder):
     (folder / f"{NAME}_F3D.bmp").write_bytes(b"no picture")
     with pytest.raises(SampleError, match="a face in the photograph"):
         scene_of(folder.parent, rgb="photo")
-
-
-@pytest.mark.slow
-def test_the_photograph_is_registered_on_the_corpus(corpus):
-    source = Bu3dfe(rgb="photo")
-    sample = source.list_samples(corpus / "BU3DFE").samples[0]
-    scene = source.load(sample)
-    assert scene.rgb_source == "photo"
-    assert 0 < scene.registration_residual_px < 8

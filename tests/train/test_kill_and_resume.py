@@ -78,7 +78,7 @@ def test_a_run_folder_is_not_overwritten(tmp_path):
 def test_predictions_are_read_back(tmp_path):
     import numpy as np
 
-    from fer_train.training.run_folder import Predictions
+    from fer_train.metrics.predictions import Predictions
 
     predictions = Predictions(
         classes=("anger", "fear"),

@@ -15,11 +15,13 @@ from fer_train.config import Config
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.resident import ResidentData
 from fer_train.inference.evaluate import Ensemble
-from fer_train.metrics.summary import gather_predictions, summarise
+from fer_train.metrics.predictions import Predictions
 from fer_train.models.model_file import build_network, describe, save_model
+from fer_train.report.results import write_summary
 from fer_train.settings_file import override
+from fer_train.training.cross_validate import CrossValidation
 from fer_train.training.fold import FoldResult
-from fer_train.training.run_folder import SUMMARY, RunFolder
+from fer_train.training.run_folder import RunFolder
 
 SIZE = 32
 
@@ -105,8 +107,11 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
                 train_samples=len(fold.train),
             )
         )
-    predictions = gather_predictions(results, classes=resident.classes)
-    run.write_predictions(predictions)
-    summary = summarise(results, predictions=predictions, manifest=manifest, data=resident.file, config=config)
-    run.write_json(SUMMARY, summary)
+    write_summary(run, CrossValidation(results=results, manifest=manifest, data=resident))
     return run
+
+
+def judged_by(run: RunFolder, fold: int) -> Predictions:
+    """What one fold of a run says about the samples that it judged."""
+    predictions = run.read_predictions()
+    return predictions.only(predictions.folds == fold)

@@ -14,7 +14,8 @@ from fer_train.analysis.embed import Features, class_separation, embed, kept_fea
 from fer_train.analysis.embed_epochs import features_at_epochs
 from fer_train.cli.app import app
 from fer_train.inference.trained_run import TrainedRun
-from fer_train.training.cross_validate import FoldChoice, cross_validate
+from fer_train.report.results import train_and_report
+from fer_train.training.cross_validate import FoldChoice
 from fer_train.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")
@@ -68,7 +69,7 @@ def test_at_its_last_epoch_the_repeated_training_is_the_kept_network(tmp_path):
     data = write_telling_data(tmp_path / "global.h5", subjects=4)
     config = tiny_config(training__validations_per_epoch=1, model__dropout=0.2)
     run = RunFolder.create(tmp_path / "run", config=config)
-    cross_validate(data, config=config, folds=FoldChoice(number=2), run=run, only=1)
+    train_and_report(data, config=config, folds=FoldChoice(number=2), run=run, only=1)
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     trained = TrainedRun.open(run.path, data, device=CPU)
     first, last = features_at_epochs(trained, 1, epochs=[1, 2])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tiny_training import tiny_config, untrained_run, write_telling_data
+from tiny_training import judged_by, tiny_config, untrained_run, write_telling_data
 from typer.testing import CliRunner
 
 from fer_prep.errors import FoldsError, UsageError
@@ -95,13 +95,12 @@ def test_right_and_wrong_answers_are_chosen_by_class(finished):
 def test_each_sample_is_explained_by_the_fold_that_judged_it(finished):
     run, data = finished
     trained = TrainedRun.open(run.path, data, device=CPU)
-    predictions = run.read_predictions()
-    ids = [predictions.of_fold(1).ids[2], predictions.of_fold(0).ids[0]]
+    ids = [judged_by(run, 1).ids[2], judged_by(run, 0).ids[0]]
     found = explain(trained, samples=ids)
     assert [sample.id for sample in found] == ids
     fold = trained.fold(1)
     [(rgb, depth, _)] = fold.inputs(ids[:1])
-    target = torch.from_numpy(predictions.of_fold(1).predicted[2:3])
+    target = torch.from_numpy(judged_by(run, 1).predicted[2:3])
     expected = enlarge(grad_cam(fold.network, rgb, depth, targets=target)["rgb"], size=32)[0]
     np.testing.assert_allclose(found[0].maps["rgb"], expected.numpy(), atol=1e-5)
     assert found[0].depth.dtype == np.uint16

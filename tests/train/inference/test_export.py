@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from tiny_training import untrained_run, write_telling_data
+from tiny_training import judged_by, untrained_run, write_telling_data
 from typer.testing import CliRunner
 
 from fer_prep.errors import UsageError
@@ -52,7 +52,7 @@ def test_the_onnx_graph_takes_raw_pictures_and_says_what_pytorch_says(finished, 
     assert result.exit_code == 0, result.output
     assert json.loads((tmp_path / "model/export.json").read_text())["onnx"]["largest_difference_to_pytorch"] < 1e-4
     session = onnxruntime.InferenceSession(tmp_path / "model" / "model.onnx")
-    expected = run.read_predictions().of_fold(0)
+    expected = judged_by(run, 0)
     rgb, depth = pictures_of(data, expected.ids[:5])
     [found] = session.run(None, {"rgb": rgb, "depth": depth})
     np.testing.assert_allclose(found, expected.probabilities[:5], atol=1e-5)

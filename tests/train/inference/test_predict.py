@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_training import untrained_run, write_telling_data
+from tiny_training import judged_by, untrained_run, write_telling_data
 from typer.testing import CliRunner
 
 from fer_prep.cli.console import console
@@ -47,7 +47,7 @@ def run(*words):
 
 def test_a_fold_predicts_as_it_did_at_the_end_of_training(made):
     rgbd, _, data, _ = made
-    judged = rgbd.read_predictions().of_fold(0)
+    judged = judged_by(rgbd, 0)
     found = {p.id: p.probabilities for p in predict(Ensemble.load(rgbd.fold(0), device=CPU), data, device=CPU).made}
     np.testing.assert_allclose([found[name] for name in judged.ids], judged.probabilities, atol=1e-5)
 

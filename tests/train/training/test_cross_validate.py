@@ -12,7 +12,8 @@ from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.environment import choose_device
 from fer_train.inference.evaluate import Ensemble, evaluate
-from fer_train.training.cross_validate import FoldChoice, choose_folds, cross_validate
+from fer_train.report.results import train_and_report
+from fer_train.training.cross_validate import FoldChoice, choose_folds
 from fer_train.training.run_folder import RunFolder, read_history
 
 LEARNING = {
@@ -28,7 +29,7 @@ LEARNING = {
 def run_kfold(folder, data, **changes):
     config = tiny_config(**LEARNING | changes)
     run = RunFolder.create(folder, config=config)
-    return run, cross_validate(data, config=config, folds=FoldChoice(number=2), run=run)
+    return run, train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import FoldManifest, subjects_on_both_sides
 from fer_train.config import Config
-from fer_train.metrics.accuracy import Scores, Statistic, score, subject_bootstrap
+from fer_train.metrics.predictions import Predictions
+from fer_train.metrics.registry import METRICS, confusion_matrix, score
+from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.training.fold import FoldResult
-from fer_train.training.run_folder import Predictions
 
 GROUP_COLUMNS: Final = ("dataset", "gender", "intensity", "label_source")
-ACCURACIES: Final[tuple[Statistic, ...]] = ("overall_accuracy", "average_accuracy")
-SCORES: Final = (*ACCURACIES, "macro_f1", "calibration_error")
 
 
 def gather_predictions(results: Sequence[FoldResult], *, classes: tuple[str, ...]) -> Predictions:
@@ -44,11 +43,14 @@ def summarise(
     data: DatasetFile,
     config: Config,
 ) -> dict[str, Any]:
-    """The content of ``summary.json``; accuracies in percent."""
+    """The content of ``summary.json``: of every metric mean and deviation over folds and an interval over people."""
     folds = [_fold_entry(result) for result in results]
     rows = data.rows_of(predictions.ids)
     subjects = data.column("subject")[rows]
-    pooled = score(predictions.labels, predictions.probabilities)
+    answers = AnswersByPerson.of(predictions, subjects)
+    # always the same draws
+    intervals = {metric.key: interval(metric, answers, rng=np.random.default_rng(0)) for metric in METRICS}
+    counts = confusion_matrix(predictions.labels, predictions.predicted, classes=len(predictions.classes))
     leaking = subjects_on_both_sides(manifest, data)
     chosen = "its inner split chose" if config.training.inner_split else "its last epoch left"
     return {
@@ -57,22 +59,20 @@ def summarise(
         "group_by": manifest.group_by,
         "classes": list(predictions.classes),
         "samples": len(predictions.ids),
-        "subjects": len(np.unique(subjects)),
+        "subjects": answers.people,
         "data_digest": data.data_digest,
         "headline": f"Every fold is judged with the weights that {chosen}.",
         "folds": folds,
-        **{name: _spread(folds, name) | _interval(predictions, subjects, statistic=name) for name in ACCURACIES},
-        "macro_f1": _spread(folds, "macro_f1"),
-        "calibration_error": _spread(folds, "calibration_error"),
+        **{key: _spread(folds, key) | {"ci95": list(ends)} for key, ends in intervals.items()},
         "loss": _spread(folds, "loss"),
         "best_validation_point": {
             "overall_accuracy": _spread([fold["best"] for fold in folds], "overall_accuracy"),
             "note": "chosen with the answers in hand: not a result",
         },
-        "pooled": {name: getattr(pooled, name) for name in SCORES},
-        "confusion_matrix": pooled.confusion,
+        "pooled": predictions.scores,
+        "confusion_matrix": counts.astype(int).tolist(),
         "confusion_matrix_mean": _mean_confusion([fold["confusion_matrix"] for fold in folds]),
-        "per_class": _per_class(pooled, predictions.classes),
+        "per_class": _per_class(counts, predictions.classes),
         "groups": {column: _by_group(predictions, data.column(column)[rows]) for column in GROUP_COLUMNS},
         "subjects_on_both_sides": leaking,
         "warnings": _warnings(manifest, leaking),
@@ -80,25 +80,22 @@ def summarise(
 
 
 def _fold_entry(result: FoldResult) -> dict[str, Any]:
-    scores = score(result.labels, result.probabilities)
     validated = [row for row in result.history if "val_overall_accuracy" in row]
     best = max(validated, key=lambda row: row["val_overall_accuracy"])
+    predicted, classes = result.probabilities.argmax(axis=1), result.probabilities.shape[1]
     return {
         "index": result.index,
-        "overall_accuracy": scores.overall_accuracy,
-        "average_accuracy": scores.average_accuracy,
+        **score(result.labels, result.probabilities),
         "loss": result.loss,
-        "macro_f1": scores.macro_f1,
-        "calibration_error": scores.calibration_error,
         "train_samples": result.train_samples,
-        "val_samples": scores.samples,
+        "val_samples": len(result.labels),
         "steps": len(result.history),
         "best": {
             "overall_accuracy": best["val_overall_accuracy"],
             "average_accuracy": best["val_average_accuracy"],
             "epoch": best["epoch"],
         },
-        "confusion_matrix": scores.confusion,
+        "confusion_matrix": confusion_matrix(result.labels, predicted, classes=classes).astype(int).tolist(),
     }
 
 
@@ -106,19 +103,6 @@ def _spread(entries: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     """Mean and sample standard deviation over the folds."""
     values = np.array([entry[name] for entry in entries], np.float64)
     return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
-
-
-def _interval(predictions: Predictions, subjects: NDArray[np.str_], *, statistic: Statistic) -> dict[str, Any]:
-    """95 % interval of the pooled out-of-fold accuracy under resampling of people; always the same draws."""
-    interval = subject_bootstrap(
-        predictions.labels,
-        predictions.predicted,
-        subjects,
-        classes=len(predictions.classes),
-        statistic=statistic,
-        rng=np.random.default_rng(0),
-    )
-    return {"ci95": [interval.low, interval.high]}
 
 
 def _mean_confusion(counts: Sequence[list[list[int]]]) -> list[list[float]]:
@@ -130,11 +114,9 @@ def _mean_confusion(counts: Sequence[list[list[int]]]) -> list[list[float]]:
     return (shares.sum(axis=0) / having).tolist()
 
 
-def _per_class(scores: Scores, classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Recall, precision and number of samples of each class."""
-    counts = np.array(scores.confusion, np.float64)
-    hits = np.diagonal(counts)
-    truth, called = counts.sum(axis=1), counts.sum(axis=0)
+def _per_class(counts: NDArray[np.float64], classes: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Recall, precision and number of samples of each class; ``counts`` (K, K)."""
+    hits, truth, called = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
     return {
         name: {
             "recall": float(100 * hits[k] / max(truth[k], 1)),
@@ -146,13 +128,11 @@ def _per_class(scores: Scores, classes: Sequence[str]) -> dict[str, dict[str, fl
 
 
 def _by_group(predictions: Predictions, values: NDArray[Any]) -> dict[str, dict[str, Any]]:
-    """Pooled scores of the samples that share a value (a dataset, a gender …)."""
-    groups: dict[str, Any] = {}
-    for value in np.unique(values):
-        members = np.flatnonzero(values == value)
-        scores = score(predictions.labels[members], predictions.probabilities[members])
-        groups[str(value)] = {"samples": scores.samples} | {name: getattr(scores, name) for name in SCORES}
-    return groups
+    """Scores of the samples that share a value (a dataset, a gender …)."""
+    return {
+        str(value): {"samples": int((values == value).sum())} | predictions.only(values == value).scores
+        for value in np.unique(values)
+    }
 
 
 def _warnings(manifest: FoldManifest, leaking: Sequence[int]) -> list[str]:

@@ -1,0 +1,88 @@
+"""What follows training: ``predictions.csv``, ``summary.json``, ``figures/*.png`` and ``report.html`` of a run."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fer_prep.atomic_files import write_atomically
+from fer_prep.progress import Progress, silent
+from fer_train.config import Config
+from fer_train.inference.trained_run import TrainedRun
+from fer_train.metrics.predictions import Predictions
+from fer_train.report.figures import draw_figures
+from fer_train.report.sections import SECTIONS
+from fer_train.report.summary import gather_predictions, summarise
+from fer_train.training.cross_validate import CrossValidation, FoldChoice, Say, cross_validate
+from fer_train.training.processes import is_first_process
+from fer_train.training.run_folder import SUMMARY, RunFolder
+
+DRAWING_PACKAGES: Final = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}
+"""Module → package: what the figures need and training does not."""
+
+
+def train_and_report(
+    data_path: Path,
+    *,
+    config: Config,
+    folds: FoldChoice,
+    run: RunFolder,
+    only: int | None = None,
+    say: Say = lambda text: None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """``cross_validate``, and what follows from it in the first of several processes; return the summary."""
+    trained = cross_validate(data_path, config=config, folds=folds, run=run, only=only, say=say, progress=progress)
+    return write_results(run, trained, say=say) if is_first_process() else {}
+
+
+def write_results(run: RunFolder, trained: CrossValidation, *, say: Say) -> dict[str, Any]:
+    """Write summary and report of a training; return the summary.
+
+    Where the packages that draw are missing there is no report, and ``say`` hears what to install.
+    """
+    summary, predictions = write_summary(run, trained)
+    missing = [package for module, package in DRAWING_PACKAGES.items() if importlib.util.find_spec(module) is None]
+    if missing:
+        say(f"no report: {' and '.join(missing)} not installed; pip install {' '.join(missing)}")
+    else:
+        write_report(TrainedRun(run=run, manifest=trained.manifest, predictions=predictions, data=trained.data))
+    return summary
+
+
+def write_summary(run: RunFolder, trained: CrossValidation) -> tuple[dict[str, Any], Predictions]:
+    """Write ``predictions.csv`` and ``summary.json``; return what they hold."""
+    manifest = trained.manifest
+    predictions = gather_predictions(trained.results, classes=manifest.classes)
+    summary = summarise(
+        trained.results, predictions=predictions, manifest=manifest, data=trained.data.file, config=run.config
+    )
+    run.write_predictions(predictions)
+    run.write_json(SUMMARY, summary)
+    return summary, predictions
+
+
+def write_report(trained: TrainedRun) -> Path:
+    """Draw all figures of a finished run and write its page, which needs no other file; return the page's path."""
+    draw_figures(trained)
+    summary, environment = trained.summary, trained.run.read_environment()
+    count = len(summary["folds"])
+    kind = f"{count}-fold result" if count > 1 else f"result of fold {summary['folds'][0]['index']} alone"
+    pages = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = pages.get_template("report.html.j2").render(
+        title=f"{summary['name']}: {kind}",
+        subtitle=f"{summary['samples']} samples of {summary['subjects']} people, {len(summary['classes'])} classes · "
+        f"protocol {summary['protocol']} · {environment['time'].replace('T', ' ')} · {environment['device']['type']}",
+        sections=[(section.title, html) for section in SECTIONS if (html := section.html(trained))],
+    )
+    write_atomically(trained.run.report, content=page)
+    return trained.run.report

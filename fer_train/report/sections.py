@@ -1,0 +1,160 @@
+"""The parts of the report page: a new one is a function of a trained run and its entry in ``SECTIONS``."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, final
+
+from markupsafe import Markup, escape
+
+from fer_train.inference.trained_run import TrainedRun
+from fer_train.metrics.registry import METRICS
+from fer_train.report.figures import FIGURES, ReportFigure
+from fer_train.training.run_folder import CONFIG
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """One part of every report."""
+
+    html: Callable[[TrainedRun], Markup]
+    """Empty where this run has nothing to say here: the section is left out."""
+    title: str = ""
+
+
+def headline(trained: TrainedRun) -> Markup:
+    """The two numbers to quote, what they mean, and what makes them doubtful."""
+    summary = trained.summary
+    boxes = Markup("").join(
+        Markup(
+            '<div class="number" id="{}">{}<b>{} ± {} {}</b><span class="soft">mean ± standard deviation of the folds; '
+            "95 % interval over people {} to {} {}</span></div>"
+        ).format(
+            metric.key,
+            metric.name.capitalize(),
+            *(metric.text(summary[metric.key][part]) for part in ("mean", "std")),
+            metric.unit,
+            *(metric.text(end) for end in summary[metric.key]["ci95"]),
+            metric.unit,
+        )
+        for metric in METRICS[:2]
+    )
+    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
+    words = (
+        f"{summary['headline']} Chance would be {100 / len(summary['classes']):.1f} %. Choosing for every fold the "
+        f"point of its training at which it did best on the very samples it is judged by would give {best:.1f} %: that "
+        "is a choice made with the answers in hand, shown here only because others report it."
+    )
+    warnings = Markup("").join(Markup('<p class="warning">{}</p>').format(text) for text in summary["warnings"])
+    return Markup('<div class="headline">{}</div><p>{}</p>{}').format(boxes, words, warnings)
+
+
+def metrics(trained: TrainedRun) -> Markup:
+    """Every metric with its spread over folds and its interval over people."""
+    rows = [
+        (
+            metric.title,
+            *(metric.text(trained.summary[metric.key][part]) for part in ("mean", "std")),
+            " to ".join(metric.text(end) for end in trained.summary[metric.key]["ci95"]),
+        )
+        for metric in METRICS
+    ]
+    return table(("metric", "mean of folds", "standard deviation", "95 % interval over people"), rows)
+
+
+def folds(trained: TrainedRun) -> Markup:
+    """A row a fold, and their mean."""
+    summary = trained.summary
+    columns = ("fold", "trained on", "judged", *(m.title for m in METRICS), "loss", "best point: overall %")
+    rows = [
+        (
+            fold["index"],
+            fold["train_samples"],
+            fold["val_samples"],
+            *(metric.text(fold[metric.key]) for metric in METRICS),
+            f"{fold['loss']:.3f}",
+            f"{fold['best']['overall_accuracy']:.1f} (epoch {fold['best']['epoch']:.1f})",
+        )
+        for fold in summary["folds"]
+    ]
+    means = (metric.text(summary[metric.key]["mean"]) for metric in METRICS)
+    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
+    judged = sum(fold["val_samples"] for fold in summary["folds"])
+    total = ("mean", "", judged, *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}")
+    return table(columns, [*rows, total], total=True)
+
+
+def group(trained: TrainedRun, *, column: str) -> Markup:
+    """The samples by a column of the dataset; nothing where all have the same value."""
+    groups = trained.summary["groups"].get(column, {})
+    if len(groups) < 2:
+        return Markup("")
+    rows = [
+        (_group_name(column, name), values["samples"], *(metric.text(values[metric.key]) for metric in METRICS))
+        for name, values in groups.items()
+    ]
+    return table((column, "samples", *(metric.title for metric in METRICS)), rows)
+
+
+def _group_name(column: str, value: str) -> str:
+    """A group's value in words, where the file says that it does not know or does not have one."""
+    if column == "intensity" and value == "0":
+        return "not graded"
+    return value or "unknown"
+
+
+def picture(trained: TrainedRun, *, figure: ReportFigure) -> Markup:
+    """A figure that was drawn, inside the page."""
+    path = trained.run.figures / f"{figure.name}.png"
+    if not path.exists():
+        return Markup("")
+    return Markup(
+        '<p class="soft">{}</p><div class="scroll"><img src="data:image/png;base64,{}" alt="{}"></div>'
+    ).format(figure.note, base64.b64encode(path.read_bytes()).decode(), figure.title)
+
+
+def computed(trained: TrainedRun) -> Markup:
+    """Settings and environment."""
+    parts = {
+        "Settings": (trained.run.path / CONFIG).read_text(encoding="utf-8"),
+        "Environment": json.dumps(trained.run.read_environment(), indent=1, ensure_ascii=False),
+    }
+    return Markup("").join(
+        Markup("<details><summary>{}</summary><pre>{}</pre></details>").format(name, text)
+        for name, text in parts.items()
+    )
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, total: bool = False) -> Markup:
+    """A table that scrolls by itself on a narrow screen; with ``total`` its last row stands out."""
+
+    def line(cells: Sequence[Any], kind: str) -> Markup:
+        return Markup("").join(Markup(f"<{kind}>{escape(cell)}</{kind}>") for cell in cells)
+
+    last = len(rows) - 1 if total else -1
+    body = Markup("\n").join(
+        Markup('<tr class="total">{}</tr>' if number == last else "<tr>{}</tr>").format(line(row, "td"))
+        for number, row in enumerate(rows)
+    )
+    return Markup('<div class="scroll"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>').format(
+        line(columns, "th"), body
+    )
+
+
+SECTIONS: Final[tuple[Section, ...]] = (
+    Section(html=headline),
+    Section(title="Metrics", html=metrics),
+    Section(title="Folds", html=folds),
+    Section(title="By dataset", html=partial(group, column="dataset")),
+    Section(title="By gender", html=partial(group, column="gender")),
+    Section(title="By intensity", html=partial(group, column="intensity")),
+    Section(title="By source of the label", html=partial(group, column="label_source")),
+    *(Section(title=each.title, html=partial(picture, figure=each)) for each in FIGURES if each.title),
+    Section(title="How this was computed", html=computed),
+)
+"""In the order of the page."""
