@@ -12,7 +12,7 @@ from fer_prep.dataset.writer import DatasetWriter, measure
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import SPLIT_COLUMNS, bytes_digest, data_digest, pixel_digest, settings_digest, split_digest
 from fer_prep.emotions import EMOTIONS, label_of
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.landmark_set import LandmarkSet
 from fer_prep.prepare.files import (
     FORMAT,
@@ -173,7 +173,7 @@ def write_prepared(
         name = row["id"].split("/", 1)[1]
         for pixels, path in ((rgb, rgb_path(folder, name)), (depth, depth_path(folder, name))):
             if pixels is not None:
-                path.write_bytes(png_bytes(pixels))
+                path.write_bytes(write_image(pixels))
         stored.append({**row, "digest": pixel_digest(rgb, depth)})
     tables = {SAMPLES: samples_text(stored), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
     summary = {

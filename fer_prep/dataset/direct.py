@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.schema import dataset_at, open_hdf5
 
 
 class DirectPixels:
@@ -19,7 +20,9 @@ class DirectPixels:
     @classmethod
     def of(cls, data: DatasetFile) -> Self | None:
         """None where pixels are compressed."""
-        return cls(data) if data.settings.get("compression", "none") == "none" else None
+        with open_hdf5(data.path.with_name(data.shard_names[0]) if data.shard_names else data.path) as root:
+            contiguous = all(dataset_at(root, name).chunks is None for name in data.modalities)
+        return cls(data) if contiguous else None
 
     def read_into(self, rows: NDArray[np.int64], *, rgb: NDArray[np.uint8], depth: NDArray[Any]) -> None:
         """``rows`` (B,) into ``rgb`` (B, H, W, 3) and ``depth`` (B, H, W) of two bytes a pixel."""

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from fer_prep.dataset.writer import Measured, measure
 from fer_prep.digests import pixel_digest
 from fer_prep.errors import FormatError, PreparedFolderError
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.merge.plan import MergePlan, PlannedSample
 from fer_prep.merge.rescale import rescale_row
 from fer_prep.resample import resize_depth, resize_rgb
-from fer_prep.whole_files import read_whole
 
 Pixels = NDArray[Any] | None
 
@@ -34,13 +33,13 @@ def read_prepared(sample: PlannedSample) -> tuple[Pixels, Pixels]:
     pixels: dict[str, NDArray[Any]] = {}
     for modality, place, reader in (
         ("rgb", sample.folder.rgb_path, read_rgb),
-        ("depth", sample.folder.depth_path, read_depth_png),
+        ("depth", sample.folder.depth_path, read_depth),
     ):
         if modality not in sample.folder.modalities:
             continue
         path = place(sample.name)
         try:
-            picture: NDArray[Any] = reader(read_whole(path))
+            picture: NDArray[Any] = reader(path.read_bytes())
         except FormatError as error:
             raise _damaged(sample, path, expected=error.expected, found=error.found) from None
         except FileNotFoundError:

@@ -98,7 +98,7 @@ class FoldNormalisation(nn.Module):
 def _moments(moments: Moments | None, *, scale: float, what: str) -> tuple[list[float], list[float]]:
     """Mean and deviation in units of [0, 1], float64."""
     if moments is None or not moments.count or not bool((moments.std > 0).all()):
-        found = f"values all equal to {moments.mean.tolist()}" if moments.count else "no valid pixel"
+        found = f"values all equal to {moments.mean.tolist()}" if moments and moments.count else "no valid pixel"
         raise UsageError(
             f"cannot normalise: expected {what} that varies over the training samples; found {found}",
             hint="fer-prep check says what is wrong with the dataset",

@@ -7,16 +7,18 @@ packages of that program and is the only thing here that does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fer_prep.errors import FormatError, UsageError
+from fer_prep.formats.images import read_depth, read_rgb
+
+Pixels = TypeVar("Pixels")
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp")
 
@@ -80,7 +82,7 @@ def read_picture(
         raise FormatError(path=files.rgb, expected="a depth picture of the same name", found="none")
     if recorded is not None:
         return _prepare(files, recorded)
-    rgb = read_rgb(files.rgb)
+    rgb = _read(files.rgb, read_rgb)
     height, width = rgb.shape[:2]
     if height != width:
         raise FormatError(
@@ -89,7 +91,7 @@ def read_picture(
             found=f"{width} × {height}",
             hint="add --align for pictures as a camera recorded them",
         )
-    depth = np.zeros((height, width), np.uint16) if files.depth is None else read_depth(files.depth)
+    depth = np.zeros((height, width), np.uint16) if files.depth is None else _read(files.depth, read_depth)
     if depth.shape != (height, width):
         found = " × ".join(str(side) for side in reversed(depth.shape))
         raise FormatError(expected=f"depth of the picture's size, {width} × {height}", found=found, path=files.depth)
@@ -104,28 +106,10 @@ def _prepare(files: PictureFiles, recorded: Recorded) -> tuple[NDArray[np.uint8]
     return prepare_picture(files.rgb, depth_file=files.depth, depth_unit_mm=recorded.depth_unit_mm, **known)
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) sRGB of a picture of 8 bits."""
-    with _open(path) as picture:
-        if picture.mode.startswith("I"):
-            raise FormatError(expected="a colour picture", found="a picture of 16-bit numbers (depth?)", path=path)
-        return np.array(picture.convert("RGB"))
-
-
-def read_depth(path: Path) -> NDArray[np.uint16]:
-    """(H, W) stored depth of a PNG with one channel of 16 bits."""
-    with _open(path) as picture:
-        if not picture.mode.startswith("I;16"):
-            raise FormatError(expected="a depth picture of 16 bits", found=f"mode {picture.mode}", path=path)
-        return np.array(picture).astype(np.uint16)
-
-
-def _open(path: Path) -> Image.Image:
+def _read(path: Path, reader: Callable[[bytes], Pixels]) -> Pixels:
     try:
-        picture = Image.open(path)
-        picture.load()
+        return reader(path.read_bytes())
     except FileNotFoundError:
         raise UsageError("no such file", path=path) from None
-    except (OSError, SyntaxError) as error:  # Pillow's word for a broken PNG is SyntaxError
-        raise FormatError(expected="a whole picture", found=str(error).splitlines()[0], path=path) from error
-    return picture
+    except FormatError as error:
+        raise error.within(path) from None

@@ -69,11 +69,6 @@ def test_a_subject_without_its_dataset(tmp_path):
     assert findings(path, "error")["names"].items == (ROWS[0]["id"],)
 
 
-def test_classes_in_another_order(tmp_path):
-    path = write_global(tmp_path / "g.h5", ROWS, classes=tuple(reversed(EMOTIONS)))
-    assert "not in label order" in findings(path, "error")["classes"].text
-
-
 def test_a_truncated_file_is_a_finding(dataset):
     dataset.write_bytes(dataset.read_bytes()[:40_000])
     assert "truncated" in findings(dataset, "error")["schema"].text
