@@ -12,11 +12,12 @@ from fer_prep.digests import file_digest, settings_digest
 
 PIXEL_PACKAGES: Final = ("formats", "geometry", "faces")
 """Packages of fer_prep every sample passes through."""
-PIXEL_MODULES: Final = ("depth_encoding", "landmark_names", "prepare/prepare_sample", "sample")
+PIXEL_MODULES: Final = ("depth_encoding", "landmark_names", "prepare/prepare_sample", "resample", "sample")
 LIBRARIES: Final = (
     "numpy",
     "scipy",
     "opencv-contrib-python",
+    "pillow",
     "mediapipe",
     "open3d-cpu",
     "open3d",

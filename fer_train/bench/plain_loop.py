@@ -20,7 +20,7 @@ from torchvision.transforms import v2
 from fer_train.config import Config
 from fer_train.data.pixel_store import PixelStore
 from fer_train.data.pixels import DEPTH_MAX, RGB_MAX
-from fer_train.losses import CrossEntropyLoss
+from fer_train.losses.cross_entropy import CrossEntropyLoss
 from fer_train.models.model_file import build_network
 
 WORKERS = 2

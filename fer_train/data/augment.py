@@ -7,7 +7,6 @@ order of batches, or the device. For training only.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, NamedTuple, final
 
@@ -15,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.errors import UsageError
+from fer_train.config import AugmentationSettings
 from fer_train.data.batch import Pixels, to_planes
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixels import LUMA, channels_last, constant
@@ -29,40 +28,6 @@ _COLUMNS: Final = (4, 3, 2, 2)
 
 _PIXELS_A_THREAD: Final = 2**16
 """In floats 1.3 MB of planes."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentationSettings:
-    """How strong each augmentation is; 0 switches it off."""
-
-    rotation_degrees: float = 10.0
-    """Largest rotation about the picture's centre, either way, uniform."""
-    flip: float = 0.5
-    """Probability of a left-right flip."""
-    brightness: float = 0.2
-    """RGB is multiplied by 1 ± this, uniform."""
-    contrast: float = 0.2
-    """Distance from the picture's mean luma is multiplied by 1 ± this, uniform."""
-    saturation: float = 0.2
-    """Distance from each pixel's luma is multiplied by 1 ± this, uniform."""
-    erase: float = 0.25
-    """Probability that a rectangle is erased, from RGB and depth alike (a hand hides both)."""
-    erase_area: tuple[float, float] = (0.02, 0.15)
-    """Share of the picture that the rectangle covers, uniform between the two."""
-    erase_aspect: tuple[float, float] = (0.3, 3.3)
-    """Height over width of the rectangle, uniform in the logarithm between the two."""
-
-    def __post_init__(self) -> None:
-        for name in ("flip", "erase", "brightness", "contrast", "saturation"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(f"augmentation {name} must be in [0, 1]; found {getattr(self, name)}")
-        if not 0.0 <= self.rotation_degrees <= 180.0:
-            raise UsageError(f"augmentation rotation_degrees must be in [0, 180]; found {self.rotation_degrees}")
-        if not 0.0 < self.erase_area[0] <= self.erase_area[1] <= 1.0:
-            raise UsageError(f"augmentation erase_area must be two rising shares in (0, 1]; found {self.erase_area}")
-        if not 0.0 < self.erase_aspect[0] <= self.erase_aspect[1]:
-            raise UsageError(f"augmentation erase_aspect must be two rising ratios; found {self.erase_aspect}")
-
 
 NO_AUGMENTATION: Final = AugmentationSettings(
     rotation_degrees=0.0, flip=0.0, brightness=0.0, contrast=0.0, saturation=0.0, erase=0.0

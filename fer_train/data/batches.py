@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_train.data.augment import AugmentationSettings, PairedAugmentation
+from fer_train.config import AugmentationSettings
+from fer_train.data.augment import PairedAugmentation
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import PixelStore
 from fer_train.data.pixels import channels_last

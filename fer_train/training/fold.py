@@ -20,7 +20,8 @@ from fer_train.config import Config, LossSettings
 from fer_train.data.batches import Batches
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.pixel_store import PixelStore
-from fer_train.losses import LOSSES, ExpressionLoss, balanced_class_weights, make_loss
+from fer_train.losses import loss_class, make_loss
+from fer_train.losses.base import ExpressionLoss, balanced_class_weights
 from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.training.checkpoint import seed_libraries
 from fer_train.training.initial_weights import set_initial_weights
@@ -126,7 +127,7 @@ def build_loss(
     settings: LossSettings, *, classes: int, feature_width: int, class_weights: torch.Tensor | None
 ) -> ExpressionLoss:
     """The loss of these settings, given those of them that it has."""
-    own = set(inspect.signature(LOSSES[settings.name]).parameters)
+    own = set(inspect.signature(loss_class(settings.name)).parameters)
     arguments = {name: value for name, value in asdict(settings).items() if name in own - {"class_weights"}}
     return make_loss(
         settings.name, classes=classes, feature_width=feature_width, class_weights=class_weights, **arguments

@@ -7,7 +7,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from fer_train.losses import ExpressionLoss
+from fer_train.losses.base import ExpressionLoss
 
 ACCURACIES: Final = ("val_overall_accuracy", "val_average_accuracy")
 

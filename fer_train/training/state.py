@@ -10,7 +10,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 from torch import nn
 
-from fer_train.losses import ExpressionLoss
+from fer_train.losses.base import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
 from fer_train.training.checkpoint import random_state, restore_random_state
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from fer_prep.errors import UsageError
+from fer_train.config import AugmentationSettings
 from fer_train.data import augment
-from fer_train.data.augment import NO_AUGMENTATION, AugmentationSettings, PairedAugmentation, places_of, turn_
+from fer_train.data.augment import NO_AUGMENTATION, PairedAugmentation, places_of, turn_
 from fer_train.data.batch import Pixels
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys, uniforms

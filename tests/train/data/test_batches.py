@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from fer_train.config import AugmentationSettings
 from fer_train.data import batches as batches_module
-from fer_train.data.augment import AugmentationSettings
 from fer_train.data.batches import Batches
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fer_train.losses import CrossEntropyLoss
+from fer_train.losses.cross_entropy import CrossEntropyLoss
 from fer_train.training.scores import ACCURACIES, scores_of
 
 
