@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from fer_prep.dataset.reader import Moments, PixelSums
+from fer_prep.dataset.statistics import Moments, PixelSums
 from fer_prep.errors import UsageError
 from fer_train.data.pixels import DEPTH_MAX, RGB_MAX
 
@@ -95,10 +95,10 @@ class FoldNormalisation(nn.Module):
         return 1 / self.depth_std, self.depth_mean / self.depth_std
 
 
-def _moments(moments: Moments, *, scale: float, what: str) -> tuple[list[float], list[float]]:
+def _moments(moments: Moments | None, *, scale: float, what: str) -> tuple[list[float], list[float]]:
     """Mean and deviation in units of [0, 1], float64."""
-    if not moments.count or not bool((moments.std > 0).all()):
-        found = f"values all equal to {moments.mean.tolist()}" if moments.count else "no valid pixel"
+    if moments is None or not moments.count or not bool((moments.std > 0).all()):
+        found = f"values all equal to {moments.mean.tolist()}" if moments and moments.count else "no valid pixel"
         raise UsageError(
             f"cannot normalise: expected {what} that varies over the training samples; found {found}",
             hint="fer-prep check says what is wrong with the dataset",

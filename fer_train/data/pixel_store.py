@@ -12,7 +12,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from fer_prep.dataset.reader import DatasetFile, PixelSums
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.statistics import PixelSums
 from fer_prep.errors import FoldsError, UsageError
 from fer_train.data.batch import Batch, Pixels, stored_depth
 from fer_train.data.pixels import equalise_luma

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from fer_prep.dataset.reader import DatasetFile, PixelSums, total_sums
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.statistics import PixelSums, total_sums
 from fer_prep.progress import Progress, silent
 from fer_train.data.batch import Batch
 from fer_train.data.pixel_store import Wanted, open_wanted, prepare_pixels, rows_of_classes, to_tensors
@@ -71,7 +72,7 @@ class ResidentData:
         with progress("reading the dataset", total=file.n) as advance:
             for start in range(0, file.n, _ROWS_A_READ):
                 rows = np.arange(start, min(start + _ROWS_A_READ, file.n))
-                stored = to_tensors(file.read_rgb(rows), file.read_depth(rows))
+                stored = to_tensors(file.read("rgb", rows), file.read("depth", rows))
                 pixels = prepare_pixels(
                     *(each.to(device) for each in stored), image_size=size, equalise=wanted.equalise
                 )

@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fer_prep.dataset.direct import DirectPixels
-from fer_prep.dataset.reader import DatasetFile, PixelSums, total_sums
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.statistics import PixelSums, total_sums
 from fer_prep.errors import EngineError, FerError
 from fer_prep.progress import Progress, silent
 from fer_train.data.batch import Batch, Pixels, concatenated
@@ -68,7 +69,7 @@ class PieceReader(Dataset[Piece | FerError]):
             self._file = self._file or DatasetFile.open(self.path)
             ascending, back = rows.unique(sorted=True, return_inverse=True)
             numbers = ascending.numpy()
-            pixels = to_tensors(self._file.read_rgb(numbers), self._file.read_depth(numbers))
+            pixels = to_tensors(self._file.read("rgb", numbers), self._file.read("depth", numbers))
             return Piece(*(each[back] for each in pixels), labels=self.labels[rows], rows=rows)
         except FerError as error:
             return error

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from fer_prep.dataset.writer import pixel_statistics
+from fer_prep.dataset.statistics import pixel_statistics
 from fer_train.data.pixels import equalise_luma, sums_per_sample
 from tests.dataset_factories import make_pixels
 
