@@ -30,7 +30,7 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("predict")
     data = write_telling_data(place / "global.h5", subjects=4)
     rgbd = untrained_run(place / "rgbd", data)
-    rgb = untrained_run(place / "rgb", data, model__modality="rgb")
+    rgb = untrained_run(place / "rgb", data, model__inputs="rgb")
     pictures = place / "pictures"
     for name in ("rgb", "depth"):
         (pictures / name).mkdir(parents=True)
