@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import SampleError
-from fer_prep.faces.landmarks import FinderSpec
-from fer_prep.prepare.prepare_sample import PrepareSettings, find_landmarks, frame_scene
+from fer_prep.faces.finder_spec import FinderSpec
+from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sample import Frame, Sample, Scene
 from fer_prep.sources.bu3dfe import Bu3dfe
 

@@ -32,7 +32,8 @@ import psutil
 
 from benchmarks.render_stages import Recording, encode, recordings, seconds, see
 from benchmarks.thesis_rendering import cubic_griddata, vtk_problem, vtk_z_buffer
-from fer_prep.engines.engine import ProcessEngine, WorkerDied
+from fer_prep.engines.engine import WorkerDied
+from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.formats.bnt import RangeGrid
 from fer_prep.geometry.renderers import Renderer, choose_renderer, probe_renderers
 

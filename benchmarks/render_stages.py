@@ -11,7 +11,7 @@ import numpy as np
 
 from fer_prep.depth_encoding import encode_depth
 from fer_prep.formats.bnt import RangeGrid, read_bnt
-from fer_prep.formats.pictures import png_bytes, read_rgb
+from fer_prep.formats.images import read_rgb, write_image
 from fer_prep.formats.vrml import VrmlMesh, read_vrml
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.mesh_scene import MeshScene
@@ -73,7 +73,7 @@ def see(shape: VrmlMesh | RangeGrid, picture: np.ndarray, *, renderer: Renderer)
 def encode(frame: Frame) -> int:
     """Frame → the bytes of two PNG files; how many they are."""
     depth, _ = encode_depth(frame.z_mm, frame.valid)
-    return sum(len(png_bytes(pixels)) for pixels in (frame.rgb, depth))
+    return sum(len(write_image(pixels)) for pixels in (frame.rgb, depth))
 
 
 def seconds(call: Callable) -> tuple[float, object]:

@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fer_prep.whole_files import errors_name, write_new
-
 LEFTOVERS: Final = ".*.part"
 """Glob pattern of the temporary names."""
 
@@ -32,7 +30,11 @@ def stage_file(path: Path, *, content: bytes | str, flush: bool = True) -> Path:
     staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     data = content.encode() if isinstance(content, str) else content
     try:
-        write_new(staged, data, flush=flush)
+        with staged.open("xb") as stream:
+            stream.write(data)
+            if flush:
+                stream.flush()
+                os.fsync(stream.fileno())
     except OSError as error:
         staged.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(path)) from error
@@ -76,6 +78,17 @@ def replacing(path: Path) -> Generator[Path]:
         flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def errors_name(path: Path) -> Generator[None]:
+    """Name ``path`` in an error of the system that names no file: a full disk is noticed while writing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def flush_folder(folder: Path) -> None:

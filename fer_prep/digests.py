@@ -15,9 +15,8 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from fer_prep.whole_files import read_blocks
-
 _BYTES: Final = 16
+_BLOCK_BYTES: Final = 1 << 20
 
 
 def pixel_digest(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str:
@@ -31,8 +30,9 @@ def pixel_digest(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str:
 def file_digest(path: Path) -> str:
     """Digest of a file's bytes; raises OSError where it cannot be read."""
     hasher = blake3()
-    for block in read_blocks(path):
-        hasher.update(block)
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            hasher.update(block)
     return hasher.hexdigest(length=_BYTES)
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
 import os
 import socket
 from collections.abc import Generator
@@ -12,7 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from fer_prep.errors import BusyError, DatasetFileError, FerError, PreparedFolderError
+from filelock import FileLock, Timeout
+
+from fer_prep.errors import BusyError, UsageError
 
 LOCK_NAME: Final = ".lock"
 
@@ -24,14 +23,14 @@ def folder_lock(folder: Path) -> Generator[None]:
     The file ``.lock`` says who holds it and is gone after a clean end; one that a killed run left is taken over.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _held(folder / LOCK_NAME, owned=folder, kind=PreparedFolderError):
+    with _held(folder / LOCK_NAME, owned=folder):
         yield
 
 
 @contextmanager
 def file_lock(path: Path) -> Generator[None]:
     """Hold the writing of the file ``path`` for this process, by a file ``.<name>.lock`` beside it; see above."""
-    with _held(path.with_name(f".{path.name}{LOCK_NAME}"), owned=path, kind=DatasetFileError):
+    with _held(path.with_name(f".{path.name}{LOCK_NAME}"), owned=path):
         yield
 
 
@@ -42,76 +41,41 @@ def taking_turns(lock: Path) -> Generator[None]:
     Unlike the others this one waits and says nothing; the empty file stays.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("ab") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX)
+    with FileLock(lock):
         yield
 
 
 @contextmanager
-def _held(path: Path, *, owned: Path, kind: type[FerError]) -> Generator[None]:
-    """The lock itself is flock(2) on the file ``path``, which a dead process cannot hold."""
-    descriptor = _acquire(path, owned, kind)
+def _held(path: Path, *, owned: Path) -> Generator[None]:
+    lock = FileLock(path, blocking=False, fallback_to_soft=False)
     try:
-        _sign(descriptor, owned)
+        lock.acquire()
+    except Timeout:
+        who = _holder(path)
+        raise BusyError(
+            f"another run is writing here ({who})",
+            path=owned,
+            expected="one run at a time",
+            found=who,
+            hint="wait for it to end, or stop it: the same command then continues or begins again",
+        ) from None
+    except OSError as error:
+        raise UsageError(
+            f"cannot lock this: {error.strerror or type(error).__name__}",
+            path=owned,
+            hint="choose an --out that you can write to, on a local disk, and copy the result",
+        ) from None
+    try:
+        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
-        # unlinked while still held, so that nobody can hold a file that is no longer there (see _acquire)
+        # while still held: filelock never takes a file that is no longer there
         path.unlink(missing_ok=True)
-        os.close(descriptor)
+        lock.release()
 
 
-def _acquire(path: Path, owned: Path, kind: type[FerError]) -> int:
-    """Open and lock ``path``, again if it was unlinked by its holder between our opening and our locking it."""
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_still_there(descriptor, path):
-                return descriptor
-        except OSError as error:
-            busy = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
-            refusal = BusyError(path=owned, **_busy(descriptor)) if busy else kind(path=owned, **_unlockable(error))
-            os.close(descriptor)
-            raise refusal from None
-        os.close(descriptor)
-
-
-def _is_still_there(descriptor: int, path: Path) -> bool:
+def _holder(path: Path) -> str:
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _sign(descriptor: int, owned: Path) -> None:
-    """Write down who holds the lock; a full disk is noticed here first."""
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(owned)) from error
-
-
-def _busy(descriptor: int) -> dict[str, str]:
-    """The words of an error that names the run which holds the lock."""
-    try:
-        holder = json.loads(os.pread(descriptor, 1000, 0))
-        who = f"process {holder['pid']} on {holder['host']}"
-    except (ValueError, KeyError, TypeError):
-        who = "another process"
-    return {
-        "message": f"another run is writing here ({who})",
-        "expected": "one run at a time",
-        "found": who,
-        "hint": "wait for it to end, or stop it: the same command then continues or begins again",
-    }
-
-
-def _unlockable(error: OSError) -> dict[str, str]:
-    reason = error.strerror or type(error).__name__
-    return {
-        "message": f"cannot lock this: {reason}",
-        "expected": "a file system with flock(2)",
-        "found": reason,
-        "hint": "choose an --out on a local disk and copy the result",
-    }
+        return path.read_text(encoding="utf-8") or "another process"
+    except (OSError, ValueError):
+        return "another process"

@@ -27,6 +27,11 @@ def manifest_file(kind: str, name: str, *, suffix: str = ".toml") -> Path:
     return path
 
 
+def manifest_names(kind: str) -> list[str]:
+    """The names of the TOML files in ``manifests/<kind>``."""
+    return sorted(path.stem for path in (manifests_folder() / kind).glob("*.toml"))
+
+
 def tested_versions() -> dict[str, str]:
     """Package name → the exact version this release was tested with (from ``constraints.txt``)."""
     package = Path(__file__).resolve().parent

@@ -6,29 +6,11 @@ Every probe really uses the part: multiplies on the GPU, builds a network and tr
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from fer_prep.cli.diagnosis import Diagnosis, disk, memory, packages, pip, python_version, run_python
 
-PACKAGES: Final = (
-    "numpy",
-    "h5py",
-    "torch",
-    "torchvision",
-    "timm",
-    "lightning-fabric",
-    "scikit-learn",
-    "safetensors",
-    "tensorboard",
-    "matplotlib",
-    "jinja2",
-    "pillow",
-    "tomli-w",
-    "optuna",
-)
-ONNX: Final = ("onnx", "onnxruntime", "onnxscript")
 MEMORY_GB: Final = 6.0
 """The Global dataset at 260² is 4.1 GB, and lives in memory where there is no GPU."""
 
@@ -67,11 +49,12 @@ def examine(*, folder: Path) -> list[Diagnosis]:
     """Examine the machine; ``folder`` is where runs would be written."""
     return [
         python_version(),
-        *packages(PACKAGES, extra="train"),
-        *packages(ONNX, extra="onnx", required=False),
-        *packages(("hdf5plugin",), extra="compression", required=False),
+        *packages(),
+        *packages("train"),
+        *packages("onnx", required=False),
+        *packages("compression", required=False),
         _training_step(),
-        *_gpu(),
+        _gpu(),
         memory(
             needed_gb=MEMORY_GB,
             needed_for=f"({MEMORY_GB:.0f} hold the whole Global dataset)",
@@ -83,32 +66,26 @@ def examine(*, folder: Path) -> list[Diagnosis]:
 
 def _training_step() -> Diagnosis:
     ok, said = run_python(_STEP)
-    return Diagnosis(
-        part="training step",
-        ok=ok,
-        found="a small two-stream network learns from a batch" if ok else said,
-        mend="" if ok else f"{pip()} install --force-reinstall 'fer-rgbd[train]'",
-    )
+    found = "a small two-stream network learns from a batch" if ok else said
+    mend = f"{pip()} install --force-reinstall 'fer-rgbd[train]'"
+    return Diagnosis(part="training step", ok=ok, found=found, mend=mend)
 
 
-def _gpu() -> Iterator[Diagnosis]:
+def _gpu() -> Diagnosis:
     """A GPU is no duty; one that PyTorch does not use, or that computes wrongly, is said."""
-    ok, said = run_python(_GPU)
-    if not ok:
-        mend = f"{pip()} install --force-reinstall torch torchvision"
-        yield Diagnosis(part="GPU", ok=False, found=said, mend=mend, required=False)
-        return
+    works, said = run_python(_GPU)
+    reinstall = f"{pip()} install --force-reinstall torch torchvision"
+    if not works:
+        return Diagnosis(part="GPU", ok=False, found=said, mend=reinstall, required=False)
     found: dict[str, Any] = json.loads(said)
     if found["seen"]:
         precision = "bfloat16" if found["bf16"] else "float32 only"
         memory_gb = f"{found['free'] / 1e9:.0f} of {found['total'] / 1e9:.0f} GB free"
         text = f"{found['count']} × {found['name']}, {memory_gb}, {precision}; multiplies rightly"
-        yield Diagnosis(part="GPU", ok=True, found=text, required=False)
-    elif seen := found.get("driver_sees"):
+        return Diagnosis(part="GPU", ok=True, found=text, required=False)
+    if seen := found.get("driver_sees"):
         why = f"PyTorch is built for CUDA {found['built']}" if found["built"] else "PyTorch is built without CUDA"
-        driver = "sudo apt-get install --only-upgrade nvidia-driver"
-        mend = driver if found["built"] else f"{pip()} install --force-reinstall torch torchvision"
-        yield Diagnosis(part="GPU", ok=False, found=f"{seen[0]} is not used: {why}", mend=mend, required=False)
-    else:
-        text = "Apple's (mps)" if found["mps"] else "none; a CPU can finish the preset demo"
-        yield Diagnosis(part="GPU", ok=True, found=text, required=False)
+        mend = "sudo apt-get install --only-upgrade nvidia-driver" if found["built"] else reinstall
+        return Diagnosis(part="GPU", ok=False, found=f"{seen[0]} is not used: {why}", mend=mend, required=False)
+    text = "Apple's (mps)" if found["mps"] else "none; a CPU can finish the preset demo"
+    return Diagnosis(part="GPU", ok=True, found=text, required=False)

@@ -12,7 +12,7 @@ from fer_prep.dataset.writer import GlobalWriter, measure
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import bytes_digest, data_digest, pixel_digest, settings_digest
 from fer_prep.emotions import EMOTIONS, label_of
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.prepare.files import (
     FORMAT,
     FORMAT_VERSION,
@@ -130,8 +130,8 @@ def write_prepared(folder: Path, rows: list[Row], *, size: int = 32, **settings)
     for row in rows:
         rgb, depth = make_pixels(int(row["digest"][:6], 16), size=size)
         name = row["id"].split("/", 1)[1]
-        rgb_path(folder, name).write_bytes(png_bytes(rgb))
-        depth_path(folder, name).write_bytes(png_bytes(depth))
+        rgb_path(folder, name).write_bytes(write_image(rgb))
+        depth_path(folder, name).write_bytes(write_image(depth))
         stored.append({**row, "digest": pixel_digest(rgb, depth)})
     tables = {SAMPLES: samples_text(stored), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
     summary = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_prep.formats.pictures import bmp_bytes, png_bytes
+from fer_prep.formats.images import write_image
 
 LANDMARK_LABELS = {
     "Outer left eye corner": (45.0, 30.0),
@@ -84,8 +84,8 @@ def write_bu3dfe(root: Path, *names: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}_F3D.wrl").write_bytes(wrl_bytes())
         (folder / f"{name}_F3D.bnd").write_bytes(bnd_bytes())
-        (folder / f"{name}_F3D.bmp").write_bytes(bmp_bytes(grey()))
-        (folder / f"{name}_F2D.bmp").write_bytes(bmp_bytes(grey()))
+        (folder / f"{name}_F3D.bmp").write_bytes(write_image(grey(), kind="bmp"))
+        (folder / f"{name}_F2D.bmp").write_bytes(write_image(grey(), kind="bmp"))
     return root
 
 
@@ -128,7 +128,7 @@ def write_bosphorus(root: Path, *names: str) -> Path:
         folder = root / name[:5]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.bnt").write_bytes(bnt_bytes(name=f"{name}.png"))
-        (folder / f"{name}.png").write_bytes(png_bytes(grey()))
+        (folder / f"{name}.png").write_bytes(write_image(grey()))
         (folder / f"{name}.lm2").write_bytes(lm2_bytes())
         (folder / f"{name}.lm3").write_bytes(lm3_bytes())
     return root
@@ -142,5 +142,5 @@ def write_pairs(root: Path, *names: str) -> Path:
         folder = root / name.rpartition("_")[2].capitalize()
         for kind, suffix, pixels in (("RGB", "Color", grey()), ("DEPTH", "Depth", depth)):
             (folder / kind).mkdir(parents=True, exist_ok=True)
-            (folder / kind / f"{name}_{suffix}.png").write_bytes(png_bytes(pixels))
+            (folder / kind / f"{name}_{suffix}.png").write_bytes(write_image(pixels))
     return root

@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lower layers first. A module may import its own layer and those below it.
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "resample", "progress", "resources",
-     "landmark_names", "landmark_set", "findings", "atomic_files", "whole_files", "folder_lock", "action_units",
+     "options", "validated",
+     "landmark_names", "landmark_set", "findings", "atomic_files", "folder_lock", "action_units",
      "dataset_manifest",
      "engines", "free_memory"),
     ("formats", "geometry", "faces"),
@@ -38,7 +39,8 @@ TRAIN_LAYERS = (
 )  # fmt: skip
 
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
-                 "depth_encoding", "resample", "atomic_files", "folder_lock", "free_memory"}  # fmt: skip
+                 "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
+                 "free_memory"}  # fmt: skip
 WHERE_ASKED_FOR = {"fer_prep.prepare.one_picture"}
 """What predict --align imports, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",

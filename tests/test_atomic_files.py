@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 
 import pytest
 
-from fer_prep.atomic_files import remove_leftovers, replacing, stage_file, write_atomically
+from fer_prep.atomic_files import errors_name, remove_leftovers, replacing, stage_file, write_atomically
 
 
 def full_disk(descriptor):
@@ -64,3 +66,26 @@ def test_what_a_library_writes_by_name_replaces_the_old_file_only_when_it_is_who
         fail_half_way(path)
     assert path.read_bytes() == b"old"
     assert [file.name for file in path.parent.iterdir()] == ["model.bin"]
+
+
+def test_a_full_disk_is_noticed_and_named():
+    script = 'mount -t tmpfs -o size=64k tmpfs /mnt || exit 77; exec "$0" -c "$1"'
+    write = "from pathlib import Path; from fer_prep.atomic_files import stage_file\n"
+    write += "try: stage_file(Path('/mnt/a'), content=bytes(100_000), flush=False)\n"
+    write += "except OSError as error: print(error.errno, error.filename, list(Path('/mnt').iterdir()))"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", script, sys.executable, write], capture_output=True, text=True)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("this machine lets nobody mount a small file system")
+    assert done.stdout.split() == [str(errno.ENOSPC), "/mnt/a", "[]"], done.stderr
+
+
+def test_an_error_without_a_file_is_given_one(tmp_path):
+    with pytest.raises(OSError, match="No space left") as caught, errors_name(tmp_path / "page.html"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(tmp_path / "page.html")
+
+
+def test_an_error_that_names_its_file_stays_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, errors_name(tmp_path / "page.html"):
+        (tmp_path / "other").read_bytes()
+    assert caught.value.filename == str(tmp_path / "other")

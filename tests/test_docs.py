@@ -14,6 +14,7 @@ import pytest
 from typer.main import get_command
 
 from fer_prep.cli.app import app as prep_app
+from fer_prep.options import field_help
 from fer_train.cli.app import app as train_app
 from fer_train.config import Config
 from fer_train.data.augment import AugmentationSettings
@@ -25,7 +26,6 @@ pytest.importorskip("mkdocs", reason="the extra docs is not installed")
 sys.path.append(str(ROOT / "tools" / "docs_site"))
 
 from cli_pages import leaf_commands, undocumented  # noqa: E402
-from settings_page import field_docstrings  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_every_setting_has_a_docstring_and_is_on_the_settings_page(site):
     sections = [type(value) for f in fields(Config) if is_dataclass(value := getattr(Config(), f.name))]
     assert AugmentationSettings in sections
     for section in sections:
-        documented = field_docstrings(section)
+        documented = field_help(section)
         for item in fields(section):
             assert documented.get(item.name), f"{section.__name__}.{item.name} has no docstring"
             assert f"<code>{item.name}</code>" in text

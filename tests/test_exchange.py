@@ -18,7 +18,7 @@ from fer_prep.errors import FoldsError, UsageError
 from fer_prep.exchange.export import export_folder, export_webdataset
 from fer_prep.exchange.import_folder import TableSource
 from fer_prep.folds.splits import make_folds, write_folds
-from fer_prep.formats.pictures import png_bytes, read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb, write_image
 from fer_prep.merge.merge_folders import merge
 from fer_prep.prepare.folder import PreparedFolder, verify
 from fer_prep.prepare.prepare_tree import prepare
@@ -38,7 +38,7 @@ def test_a_folder_has_every_pixel_and_column(data, tmp_path):
     assert [line["id"] for line in lines] == data.ids.tolist()
     line = lines[30]
     np.testing.assert_array_equal(read_rgb((tmp_path / "out" / line["rgb"]).read_bytes()), data.read_rgb([30])[0])
-    depth = read_depth_png((tmp_path / "out" / line["depth"]).read_bytes())
+    depth = read_depth((tmp_path / "out" / line["depth"]).read_bytes())
     np.testing.assert_array_equal(depth, data.read_depth([30])[0])
     assert line["left_eye"] == "20.0 12.0"
     assert {path.name for path in (tmp_path / "out" / "rgb").iterdir()} == set(data.classes)
@@ -107,8 +107,8 @@ class TestImport:
             rgb = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
             depth = rng.integers(4000, 5000, (40, 48), dtype=np.uint16)
             depth[:5] = 0
-            (folder / f"p/{number}.png").write_bytes(png_bytes(rgb))
-            (folder / f"p/{number}_d.png").write_bytes(png_bytes(depth))
+            (folder / f"p/{number}.png").write_bytes(write_image(rgb))
+            (folder / f"p/{number}_d.png").write_bytes(write_image(depth))
             emotion = ("anger", "neutral")[number % 2]
             lines.append(
                 [f"p/{number}.png", "" if number == 3 else f"p/{number}_d.png", emotion, f"s{number // 4}", "F"]
@@ -124,8 +124,8 @@ class TestImport:
         return folder
 
     def settings(self):
-        from fer_prep.faces.landmarks import FinderSpec
-        from fer_prep.prepare.prepare_sample import PrepareSettings
+        from fer_prep.faces.finder_spec import FinderSpec
+        from fer_prep.prepare.settings import PrepareSettings
 
         return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"))
 

@@ -9,50 +9,38 @@ import typer
 
 from fer_prep.cli.app import app
 from fer_prep.cli.console import console, warn
-from fer_prep.cli.prepare_commands import ALIGN_THREADS, expected_trees
-from fer_prep.cli.prepare_options import (
-    EngineChoice,
-    Framing,
-    Mask,
-    Preview,
-    Scheduler,
-    Size,
-    Unfound,
-    Workers,
-    make_settings,
-    prepare_dataset,
-    run_options,
-)
+from fer_prep.cli.dataset_commands import merge
+from fer_prep.cli.options import ALLOWED_REJECTED, MaxRejected, Options
+from fer_prep.cli.prepare_commands import align, expected_trees, render_bosphorus, render_bu3dfe
 from fer_prep.cli.prepare_report import exit_code, show_summaries
-from fer_prep.cli.rejections import MaxRejected
-from fer_prep.cli.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES
-from fer_prep.cli.workspace_settings import configured_trees, options_of_step
+from fer_prep.cli.prepare_run import RunOptions, prepare_dataset
+from fer_prep.cli.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES, options_of_step, raw_places
 from fer_prep.errors import UsageError
+from fer_prep.prepare.settings import PrepareSettings
 
 if TYPE_CHECKING:
     from fer_prep.prepare.prepare_tree import PrepareSummary
 
-STEPS: Final = {"bu3dfe": "render-bu3dfe", "bosphorus": "render-bosphorus", "cald3r": "align", "mend3s": "align"}
+STEPS: Final = {
+    "bu3dfe": ("render-bu3dfe", render_bu3dfe),
+    "bosphorus": ("render-bosphorus", render_bosphorus),
+    "cald3r": ("align", align),
+    "mend3s": ("align", align),
+}
 """Dataset → the command that prepares it."""
-SHARED: Final = ("workers", "engine", "scheduler", "size", "framing", "unfound", "mask", "preview")
-"""Options of ``all`` that are those of its prepare steps."""
 
 
 @app.command("all", rich_help_panel="Prepare")
+@Options
 def prepare_all(
     context: typer.Context,
+    *,
     raw: Annotated[Path, typer.Option(help=f"The folder of the raw trees ({', '.join(RAW_TREES.values())}).")] = RAW,
     prepared: Annotated[Path, typer.Option(help="The folder of the prepared folders.")] = PREPARED,
     out: Annotated[Path, typer.Option(help="The dataset; its folds are written beside it.")] = GLOBAL_FILE,
-    workers: Workers = None,
-    engine: EngineChoice = "processes",
-    scheduler: Scheduler = "",
-    size: Size = 260,
-    framing: Framing = "rotate",
-    unfound: Unfound = "reject",
-    mask: Mask = "none",
-    preview: Preview = 0,
-    max_rejected: MaxRejected = 0.05,
+    run: RunOptions,
+    settings: PrepareSettings,
+    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """Every step for whichever raw trees are there: render or align, merge, and the default folds.
 
@@ -62,10 +50,8 @@ def prepare_all(
 
     [dim]fer-prep all --raw ~/datasets --out faces.h5 --size 224 --framing eyes[/]
     """
-    from fer_prep.cli.dataset_commands import merge
-
-    places = {name: raw / folder for name, folder in RAW_TREES.items()} | (configured_trees() if raw == RAW else {})
-    trees = {name: place for name, place in places.items() if place.is_dir()}
+    del run, settings  # every step takes its own, and those that were given here with it
+    trees = {name: place for name, place in raw_places(raw).items() if place.is_dir()}
     if not trees:
         raise UsageError("none of the raw trees is here", path=raw, hint=expected_trees(raw, tuple(RAW_TREES)))
     summaries = [_prepare(context, name, tree=tree, out=prepared / name) for name, tree in trees.items()]
@@ -73,9 +59,7 @@ def prepare_all(
     console.print()
     if filled := [summary.folder for summary in summaries if summary.rows]:
         # not --workers: there they are threads, and 0 means something else
-        options = options_of_step(context, "merge", taken=("out", "size"))
-        options["prepared"] = filled
-        merge(**options)
+        merge(**options_of_step(context, "merge", without=("workers",)) | {"prepared": filled})
     else:
         warn("not one recording could be prepared: there is nothing to merge")
     if code := exit_code(summaries, max_rejected=max_rejected):
@@ -84,22 +68,6 @@ def prepare_all(
 
 def _prepare(context: typer.Context, dataset: str, *, tree: Path, out: Path) -> PrepareSummary:
     """Prepare one dataset as its own command would here."""
-    step = options_of_step(context, STEPS[dataset], taken=SHARED)
-    source = {name: step[name] for name in ("rgb", "renderer", "policy") if name in step}
-    if "incomplete" in step:
-        source["require_landmarks"] = step["incomplete"] == "reject"
-    if "depth_unit" in step:
-        source["depth_unit_mm"] = step["depth_unit"]
-    return prepare_dataset(
-        dataset,
-        root=tree,
-        out=out,
-        settings=make_settings(**{name: step[name] for name in ("size", "framing", "landmarks", "unfound", "mask")}),
-        options=run_options(
-            context,
-            **{name: step[name] for name in ("workers", "preview", "engine", "scheduler")},
-            threads=ALIGN_THREADS if STEPS[dataset] == "align" else 1,
-            focal_px=step.get("focal_px"),
-        ),
-        **source,
-    )
+    name, command = STEPS[dataset]
+    own = command.arguments(options_of_step(context, name))
+    return prepare_dataset(dataset, root=tree, out=out, run=own["run"], settings=own["settings"], source=own["source"])

@@ -7,6 +7,7 @@ project is that done: ``--help`` and ``doctor`` must work where OpenCV or MediaP
 from __future__ import annotations
 
 from fer_prep import __version__
+from fer_prep.cli.config_command import add_config_command
 from fer_prep.cli.program import make_app
 
 app = make_app(
@@ -21,15 +22,13 @@ app = make_app(
         **dict.fromkeys(("sample-data", "merge", "folds", "export", "browse", "stats"), "the same command starts anew"),
     },
 )
+add_config_command(app, example="merge")
 
 
 # importing a command module registers its commands, in the order of the pipeline
 from fer_prep.cli import sample_data_command  # noqa: E402, F401, I001
 from fer_prep.cli import prepare_commands  # noqa: E402, F401
-from fer_prep.cli import prepare_any_command  # noqa: E402, F401
 from fer_prep.cli import all_command  # noqa: E402, F401
-from fer_prep.cli import map_aus_command  # noqa: E402, F401
 from fer_prep.cli import dataset_commands  # noqa: E402, F401
 from fer_prep.cli import inspect_commands  # noqa: E402, F401
-from fer_prep.cli import exchange_commands  # noqa: E402, F401
-from fer_prep.cli import doctor_command  # noqa: E402, F401
+from fer_prep.cli import doctor  # noqa: E402, F401

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
-from typing import Annotated, Any, Final, final
+from typing import Any, Final, final
 
 import typer
 from rich.console import Console
@@ -23,6 +25,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
 from rich.text import Text
 
 from fer_prep.errors import FerError
@@ -30,16 +33,20 @@ from fer_prep.errors import FerError
 EXIT_DATA_WRONG: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_INTERRUPTED: Final = 130
+NO_LIMIT: Final = 10_000
+"""Columns of a table that goes into a file or a pipe: it is printed whole, whatever the terminal."""
 
 
 @final
 class _Terminal(Console):
     """A console that leaves it to ``FerGroup`` what a reader who went away means; rich would exit with 1."""
 
-    said_less = False
+    quiet_run = False
     """``--quiet``: neither progress nor notes."""
-    said_more = False
+    verbose_run = False
     """``--verbose``: progress as lines where there is no terminal."""
+    debug_run = False
+    """``--debug``: errors keep their traceback."""
 
     def on_broken_pipe(self) -> None:
         """Called by rich while it handles the BrokenPipeError."""
@@ -52,14 +59,9 @@ messages: Final = _Terminal(stderr=True, highlight=False)
 """Progress, warnings and errors: standard error, so that output can be piped."""
 
 
-def set_verbosity(*, quiet: bool, verbose: bool) -> None:
-    """What ``--quiet`` and ``--verbose`` of this run ask for."""
-    messages.said_less, messages.said_more = quiet, verbose and not quiet
-
-
 def note(text: str) -> None:
     """Say what is going on, on standard error; not with ``--quiet``."""
-    if not messages.said_less:
+    if not messages.quiet_run:
         messages.print(escape(text), soft_wrap=True)
 
 
@@ -73,6 +75,22 @@ def report_error(error: FerError) -> None:
     messages.print(f"[red]error:[/] {escape(str(error))}", soft_wrap=True)
 
 
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table, numbers on the right. In a terminal long cells are folded; a file or a pipe gets whole lines."""
+    console.print(Text(title, style="italic"), soft_wrap=True)  # a title in the table would wrap at its width
+    fits_to = console if console.is_terminal or "COLUMNS" in os.environ else _Terminal(width=NO_LIMIT)
+    table = Table(show_edge=False, pad_edge=False)
+    for index, name in enumerate(columns):
+        cells = [str(row[index]) for row in rows]
+        is_numeric = bool(cells) and all(re.fullmatch(r"[-−]?\d+(\.\d+)?", cell) for cell in cells)
+        names_row = index == 0 and max(map(len, cells), default=0) <= fits_to.width // 3
+        table.add_column(name, justify="right" if is_numeric else "left", overflow="fold", no_wrap=names_row)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    fits_to.print(table)
+
+
+@final
 class _RateColumn(ProgressColumn):
     """Steps a second, with the unit of the stage."""
 
@@ -85,7 +103,7 @@ class _RateColumn(ProgressColumn):
 @contextmanager
 def progress_bar(description: str, *, total: int, unit: str = "samples") -> Generator[Callable[[int], None]]:
     """A ``fer_prep.progress.Progress`` on standard error: a bar on a terminal, lines elsewhere if ``--verbose``."""
-    if messages.said_more and not messages.is_terminal:
+    if messages.verbose_run and not messages.is_terminal:
         yield _lines(description, total=total, unit=unit)
         return
     columns = (
@@ -104,7 +122,7 @@ def progress_bar(description: str, *, total: int, unit: str = "samples") -> Gene
 
 def draws_progress() -> bool:
     """True where progress is drawn: on a terminal, without ``--quiet``."""
-    return messages.is_terminal and not messages.said_less
+    return messages.is_terminal and not messages.quiet_run
 
 
 def _lines(description: str, *, total: int, unit: str) -> Callable[[int], None]:
@@ -118,9 +136,6 @@ def _lines(description: str, *, total: int, unit: str) -> Callable[[int], None]:
             note(f"{description}: {done} of {total} {unit} after {time.monotonic() - start:.0f} s")
 
     return advance
-
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
 
 def print_json(content: object) -> None:

@@ -1,25 +1,18 @@
-"""fer-prep commands that make the dataset and its folds: merge, folds."""
+"""fer-prep merge, folds and export: the dataset, its folds, and the way out to other programs."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.completion import manifest_names, names
-from fer_prep.cli.console import JsonOption, console, print_json, progress_bar, warn
-from fer_prep.cli.dataset_options import (
-    Classes,
-    Datasets,
-    Intensity,
-    LabelSource,
-    MaxPerClass,
-    Neutrals,
-    make_selection,
-)
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, print_json, print_table, progress_bar, warn
+from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
+from fer_prep.cli.workspace import GLOBAL_FILE
+from fer_prep.folds.selection import Selection
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
@@ -27,30 +20,26 @@ if TYPE_CHECKING:
     from fer_prep.merge.merge_folders import MergeSummary
 
 
-@app.command(rich_help_panel="Dataset")
+@app.command("merge", rich_help_panel="Dataset")
+@Options
 def merge(
+    *,
     prepared: Annotated[
         list[Path] | None,
         typer.Argument(help="Prepared folders.", show_default="every folder in data/prepared"),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write.")] = Path("global.h5"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write.")] = GLOBAL_FILE,
     size: Annotated[int, typer.Option(help="Raster of the output, in pixels.")] = 260,
     shard_size: Annotated[int, typer.Option(help="Samples in each shard beside a small index; 0: one file.")] = 0,
     compression: Annotated[
         str,
         typer.Option(
-            autocompletion=names("none", "lz4", "zstd", "gzip"),
+            autocompletion=names_of(("none", "lz4", "zstd", "gzip")),
             help="none, lz4, zstd or gzip. On the sample data files become 34, 45, 52 % smaller and are read at "
             "⅔, ¼, ⅛ of the speed; lz4 and zstd need the package hdf5plugin.",
         ),
     ] = "none",
-    classes: Classes = "",
-    datasets: Datasets = "",
-    intensity: Intensity = "",
-    label_source: LabelSource = "",
-    max_per_class: MaxPerClass = 0,
-    neutrals_per_subject: Neutrals = "",
-    seed: Annotated[int, typer.Option(help="For --max-per-class.")] = 0,
+    selection: Selection,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that decode; 0: one a core.", show_default="one a core")
     ] = None,
@@ -70,15 +59,7 @@ def merge(
         prepared or find_prepared(),
         out=out,
         size=size,
-        selection=make_selection(
-            classes=classes,
-            datasets=datasets,
-            intensity=intensity,
-            label_source=label_source,
-            max_per_class=max_per_class,
-            neutrals=neutrals_per_subject,
-            seed=seed,
-        ),
+        selection=selection,
         shard_size=shard_size,
         compression=compression,
         workers=workers,
@@ -113,9 +94,11 @@ def _print_merged(summary: MergeSummary) -> None:
         console.print(f"{summary.left_out} prepared samples were not selected")
 
 
-@app.command(rich_help_panel="Dataset")
+@app.command("folds", rich_help_panel="Dataset")
+@Options
 def folds(
-    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
+    *,
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
     protocol: Annotated[
         str,
         typer.Option(
@@ -131,12 +114,7 @@ def folds(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The manifest.", show_default="<dataset>.folds.json")
     ] = None,
-    classes: Classes = "",
-    datasets: Datasets = "",
-    intensity: Intensity = "",
-    label_source: LabelSource = "",
-    max_per_class: MaxPerClass = 0,
-    neutrals_per_subject: Neutrals = "",
+    selection: Selection,
     list_protocols: Annotated[bool, typer.Option("--list", help="Show the protocols and stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -154,16 +132,8 @@ def folds(
     from fer_prep.folds.splits import make_folds, write_folds
 
     with DatasetFile.open(dataset) as data:
-        selection = make_selection(
-            classes=classes,
-            datasets=datasets,
-            intensity=intensity,
-            label_source=label_source,
-            max_per_class=max_per_class,
-            neutrals=neutrals_per_subject,
-            seed=seed or 0,
-            default_classes=data.classes,
-        )
+        if selection.classes == Selection().classes:
+            selection = replace(selection, classes=data.classes)
         manifest = make_folds(data, protocol=protocol, folds=folds, seed=seed, repeats=repeats, selection=selection)
         path = out or folds_path(dataset)
         write_folds(manifest, path, data=data)
@@ -216,3 +186,37 @@ def _print_protocols(*, as_json: bool) -> None:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
         return
     print_table("protocols", columns, rows)
+
+
+@app.command(rich_help_panel="Dataset")
+def export(
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
+    out: Annotated[Path, typer.Option("--out", "-o", help="An empty folder.")] = Path("export"),
+    to: Annotated[
+        Literal["folder", "webdataset"],
+        typer.Option(help="Pictures in a folder for each class, or tar shards for WebDataset."),
+    ] = "folder",
+    folds: Annotated[Path | None, typer.Option(help="A fold manifest: export train and val apart.")] = None,
+    fold: Annotated[int, typer.Option(help="Which fold of it, from 0.")] = 0,
+    per_shard: Annotated[int, typer.Option(help="Samples in a tar shard.")] = 1000,
+) -> None:
+    """Write a dataset as other programs read it; RGB as PNG, depth as 16-bit PNG, nothing lost.
+
+    [dim]fer-prep export global.h5 --out pictures[/]
+
+    [dim]fer-prep export global.h5 --to webdataset --folds global.folds.json --fold 0 --out shards[/]
+    """
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.exchange.export import export_folder, export_webdataset
+    from fer_prep.folds.splits import read_folds
+
+    with DatasetFile.open(dataset) as data:
+        manifest = read_folds(folds, data=data) if folds is not None else None
+        if to == "folder":
+            count = export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)
+            console.print(f"{out}: {count} samples", soft_wrap=True)
+        else:
+            shards = export_webdataset(
+                data, out, per_shard=per_shard, manifest=manifest, fold=fold, progress=progress_bar
+            )
+            console.print(f"{out}: {len(shards)} shards, {shards[0].name} to {shards[-1].name}", soft_wrap=True)

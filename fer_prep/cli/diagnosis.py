@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json, print_table
 from fer_prep.free_memory import free_memory_bytes
 from fer_prep.resources import tested_versions
 
@@ -33,7 +33,7 @@ MIN_WRITE_MB_PER_S: Final = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Diagnosis:
-    """One line of the doctor's table; ``mend`` is a command, empty where all is well."""
+    """One line of the doctor's table; ``mend`` is the command for a part that is not ``ok``."""
 
     part: str
     ok: bool
@@ -46,34 +46,31 @@ def python_version() -> Diagnosis:
     """Python against the versions that the wheels of all parts exist for."""
     ok = sys.version_info[:2] in {(3, 11), (3, 12)}
     found = ".".join(map(str, sys.version_info[:3])) + ("" if ok else ", expected 3.11 or 3.12")
-    mend = "" if ok else "python3.12 -m venv .venv && .venv/bin/pip install 'fer-rgbd[all]'"
+    mend = "python3.12 -m venv .venv && .venv/bin/pip install 'fer-rgbd[all]'"
     return Diagnosis(part="Python", ok=ok, found=found, mend=mend)
 
 
-def packages(names: Sequence[str], *, extra: str, required: bool = True) -> Iterator[Diagnosis]:
-    """Versions against those this release was tested with; ``extra`` brings what is missing."""
-    tested = tested_versions()
-    for name in names:
+def packages(extra: str = "", *, required: bool = True) -> Iterator[Diagnosis]:
+    """The packages of an extra (empty: of every installation) against the versions this release was tested with."""
+    for name in _packages_of(extra):
         try:
             version = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            yield Diagnosis(
-                part=name,
-                ok=False,
-                found="not installed",
-                mend=f"{pip()} install 'fer-rgbd[{extra}]'",
-                required=required,
-            )
+            mend = f"{pip()} install 'fer-rgbd[{extra or 'all'}]'"
+            yield Diagnosis(part=name, ok=False, found="not installed", mend=mend, required=required)
             continue
-        wanted = tested.get(name.lower(), version)
-        same = version.partition("+")[0] == wanted.partition("+")[0]  # 2.6.0+cpu is 2.6.0
-        yield Diagnosis(
-            part=name,
-            ok=same,
-            found=version if same else f"{version}, tested with {wanted}",
-            mend="" if same else f"{pip()} install {name}=={wanted}",
-            required=False,
-        )
+        tested = tested_versions().get(name.lower(), version)
+        same = version.partition("+")[0] == tested.partition("+")[0]  # 2.6.0+cpu is 2.6.0
+        found = version if same else f"{version}, tested with {tested}"
+        mend = f"{pip()} install {name}=={tested}"
+        yield Diagnosis(part=name, ok=same, found=found, mend=mend, required=False)
+
+
+def _packages_of(extra: str) -> list[str]:
+    """The names behind an extra in this package's own metadata."""
+    lines = [line.replace('"', "'") for line in importlib.metadata.requires("fer-rgbd") or ()]
+    of_extra = [line for line in lines if (f"extra == '{extra}'" in line if extra else ";" not in line)]
+    return [re.split(r"[^\w.-]", line)[0] for line in of_extra]
 
 
 def pip() -> str:
@@ -97,36 +94,27 @@ def run_python(code: str) -> tuple[bool, str]:
 def memory(*, needed_gb: float, needed_for: str, mend: str) -> Diagnosis:
     """Memory that is free for this process, inside a container what its limit leaves."""
     free_gb = free_memory_bytes() / 1e9
-    ok = free_gb > needed_gb
     found = f"{free_gb:.1f} GB free {needed_for}"
-    return Diagnosis(part="memory", ok=ok, found=found, mend="" if ok else mend, required=False)
+    return Diagnosis(part="memory", ok=free_gb > needed_gb, found=found, mend=mend, required=False)
 
 
 def disk(folder: Path) -> Iterator[Diagnosis]:
     """Room in a folder, and how fast it is written."""
-    free_gb = shutil.disk_usage(folder).free / 1e9
+    place = folder.resolve()
+    free_gb = shutil.disk_usage(place).free / 1e9
     enough = free_gb > MIN_FREE_DISK_GB
-    yield Diagnosis(
-        part="disk",
-        ok=enough,
-        found=f"{free_gb:.0f} GB free in {folder.resolve()}" + ("" if enough else f", {MIN_FREE_DISK_GB:.0f} advised"),
-        mend="" if enough else "df -h  # choose a disk with more room, and work there or name it with --out",
-        required=False,
-    )
+    found = f"{free_gb:.0f} GB free in {place}" + ("" if enough else f", {MIN_FREE_DISK_GB:.0f} advised")
+    mend = "df -h  # choose a disk with more room, and work there or name it with --out"
+    yield Diagnosis(part="disk", ok=enough, found=found, mend=mend, required=False)
     try:
-        rate = _write_rate(folder)
+        rate = _write_rate(place)
     except OSError as error:
-        mend = f"sudo chown -R \"$USER\" '{folder.resolve()}'"
-        yield Diagnosis(part="writing", ok=False, found=f"{folder.resolve()}: {error.strerror}", mend=mend)
+        mend = f"sudo chown -R \"$USER\" '{place}'"
+        yield Diagnosis(part="writing", ok=False, found=f"{place}: {error.strerror}", mend=mend)
         return
-    fast = rate >= MIN_WRITE_MB_PER_S
-    yield Diagnosis(
-        part="writing",
-        ok=fast,
-        found=f"{rate:.0f} MB/s to {folder.resolve()}, synced",
-        mend="" if fast else "df -h  # choose a local disk, and name it with --out",
-        required=False,
-    )
+    mend = "df -h  # choose a local disk, and name it with --out"
+    found = f"{rate:.0f} MB/s to {place}, synced"
+    yield Diagnosis(part="writing", ok=rate >= MIN_WRITE_MB_PER_S, found=found, mend=mend, required=False)
 
 
 def _write_rate(folder: Path, *, megabytes: int = 32) -> float:
@@ -149,18 +137,13 @@ def show(findings: Sequence[Diagnosis], *, as_json: bool) -> None:
     """Print the findings, the commands that mend below them in full, and exit with 1 if a required part fails."""
     failed = [finding for finding in findings if not finding.ok]
     if as_json:
-        print_json(findings)
+        print_json([replace(finding, mend="") if finding.ok else finding for finding in findings])
     else:
-        print_table(
-            "On this machine",
-            ("", "part", "found"),
-            [(_mark(f), f.part, f.found) for f in findings],
-        )
+        print_table("On this machine", ("", "part", "found"), [(_mark(f), f.part, f.found) for f in findings])
         if failed:
             console.print("\nTo mend it:")
         for finding in failed:
-            if finding.mend:
-                console.print(f"  {escape(finding.part)}: [bold]{escape(finding.mend)}[/]", soft_wrap=True)
+            console.print(f"  {escape(finding.part)}: [bold]{escape(finding.mend)}[/]", soft_wrap=True)
     if any(finding.required for finding in failed):
         raise typer.Exit(EXIT_DATA_WRONG)
 

@@ -9,45 +9,45 @@ import importlib.metadata
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
-from fer_prep.cli.diagnosis import (
-    Diagnosis,
-    disk,
-    memory,
-    packages,
-    pip,
-    python_version,
-    run_python,
-)
+import typer
+
+from fer_prep.cli.app import app
+from fer_prep.cli.diagnosis import Diagnosis, disk, memory, packages, pip, python_version, run_python, show
+from fer_prep.cli.options import JsonOption
 from fer_prep.cli.system_libraries import SYSTEM_LIBRARIES, apt_line
 from fer_prep.free_memory import free_memory_bytes
+from fer_prep.geometry.renderers import INSTALL_HINTS, probe_renderers
 
-PACKAGES: Final = (
-    "numpy",
-    "h5py",
-    "opencv-contrib-python",
-    "isal",
-    "kornia-rs",
-    "mediapipe",
-    "open3d-cpu",
-    "trimesh",
-    "embreex",
-    "pyrender",
-    "scipy",
-    "matplotlib",
-)
 MEDIAPIPE: Final = "0.10.14"
 """The last wheel with the face models inside."""
 WORKER_GB: Final = 1.0
+
+
+@app.command(rich_help_panel="Workspace")
+def doctor(
+    folder: Annotated[Path, typer.Argument(help="Where data would be written.", file_okay=False, exists=True)] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Show which parts work on this machine, and the one line that mends each that does not.
+
+    Exit code 1 when a required part does not work.
+
+    [dim]fer-prep doctor[/]
+
+    [dim]fer-prep doctor /data --json | jq '.[] | select(.ok == false)'[/]
+    """
+    show(examine(folder=folder), as_json=as_json)
 
 
 def examine(*, folder: Path) -> list[Diagnosis]:
     """Examine the machine; ``folder`` is where the data would be written."""
     return [
         python_version(),
-        *packages(PACKAGES, extra="prep"),
-        *packages(("hdf5plugin",), extra="compression", required=False),
+        *packages(),
+        *packages("prep"),
+        *packages("compression", required=False),
         _single_opencv(),
         *_system_libraries(),
         *_renderers(),
@@ -58,45 +58,29 @@ def examine(*, folder: Path) -> list[Diagnosis]:
 
 
 def _single_opencv() -> Diagnosis:
-    names = sorted(
-        {dist.name for dist in importlib.metadata.distributions() if (dist.name or "").startswith("opencv-")}
-    )
-    extra = [name for name in names if name != "opencv-contrib-python"]
-    return Diagnosis(
-        part="one OpenCV",
-        ok=not extra,
-        found=", ".join(names) or "none",
-        # removing one distribution deletes files of the other: install again afterwards
-        mend=f"{pip()} uninstall -y {' '.join(names)} && {pip()} install opencv-contrib-python" if extra else "",
-    )
+    installed = importlib.metadata.distributions()
+    names = sorted({dist.name for dist in installed if (dist.name or "").startswith("opencv-")})
+    # removing one distribution deletes files of the other: install again afterwards
+    mend = f"{pip()} uninstall -y {' '.join(names)} && {pip()} install opencv-contrib-python"
+    ok = not set(names) - {"opencv-contrib-python"}
+    return Diagnosis(part="one OpenCV", ok=ok, found=", ".join(names) or "none", mend=mend)
 
 
 def _system_libraries() -> Iterator[Diagnosis]:
     for library in SYSTEM_LIBRARIES:
-        loads = library.loads()
-        yield Diagnosis(
-            part=library.soname,
-            ok=loads,
-            found=f"{'found' if loads else 'missing'} (for {library.needed_by})",
-            mend="" if loads else f"sudo {apt_line([library])}",
-            required=library.required,
-        )
+        ok = library.loads()
+        found = f"{'found' if ok else 'missing'} (for {library.needed_by})"
+        mend = f"sudo {apt_line([library])}"
+        yield Diagnosis(part=library.soname, ok=ok, found=found, mend=mend, required=library.required)
 
 
 def _renderers() -> Iterator[Diagnosis]:
     """One that works is enough; ``auto`` takes the first."""
-    from fer_prep.geometry.renderers import INSTALL_HINTS, probe_renderers
-
-    found = probe_renderers()
-    none_works = all(found.values())
-    for name, problem in found.items():
-        yield Diagnosis(
-            part=f"renderer {name}",
-            ok=not problem,
-            found=problem or "casts a test ray rightly",
-            mend=INSTALL_HINTS[name] if problem else "",
-            required=none_works,
-        )
+    problems = probe_renderers()
+    for name, problem in problems.items():
+        found = problem or "casts a test ray rightly"
+        mend, none_works = INSTALL_HINTS[name], all(problems.values())
+        yield Diagnosis(part=f"renderer {name}", ok=not problem, found=found, mend=mend, required=none_works)
 
 
 def _mediapipe() -> Diagnosis:
@@ -105,12 +89,8 @@ def _mediapipe() -> Diagnosis:
         "mesh = mp.solutions.face_mesh.FaceMesh(static_image_mode=True, refine_landmarks=True)\n"
         "mesh.process(numpy.zeros((64, 64, 3), numpy.uint8))\n"
     )
-    return Diagnosis(
-        part="landmarks mediapipe",
-        ok=ok,
-        found="the face model in the wheel runs" if ok else said,
-        mend="" if ok else f"{pip()} install mediapipe=={MEDIAPIPE}",
-    )
+    found = "the face model in the wheel runs" if ok else said
+    return Diagnosis(part="landmarks mediapipe", ok=ok, found=found, mend=f"{pip()} install mediapipe=={MEDIAPIPE}")
 
 
 def _memory() -> Diagnosis:

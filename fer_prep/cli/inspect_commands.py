@@ -1,4 +1,4 @@
-"""fer-prep commands that look at data: check."""
+"""fer-prep check, stats, browse and map-aus: commands that look at data."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.console import EXIT_DATA_WRONG, JsonOption, console, print_json, progress_bar
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json, print_table, progress_bar, warn
+from fer_prep.cli.options import JsonOption, manifest_names
+from fer_prep.cli.workspace import GLOBAL_FILE, RAW
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def check(
     path: Annotated[
         Path, typer.Argument(help="A raw tree, a prepared folder, an HDF5 dataset or a fold manifest.")
-    ] = Path("global.h5"),
+    ] = GLOBAL_FILE,
     deep: Annotated[bool, typer.Option("--deep", help="Read every byte; look for near-duplicate pictures.")] = False,
     data: Annotated[
         Path | None,
@@ -66,7 +67,7 @@ def _counted(number: int, noun: str) -> str:
 
 @app.command(rich_help_panel="Dataset")
 def stats(
-    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
     csv: Annotated[Path | None, typer.Option(help="Also write all counts as CSV here.")] = None,
     png: Annotated[Path | None, typer.Option(help="Also draw the class distributions here.")] = None,
     show: Annotated[int, typer.Option(min=0, help="How many outliers to name.")] = 10,
@@ -142,7 +143,7 @@ def _print_counts(title: str, names: list[str], counts: dict[str, list[int]]) ->
 
 @app.command(rich_help_panel="Dataset")
 def browse(
-    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = Path("global.h5"),
+    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page.", show_default="<dataset>.html")] = None,
     folds: Annotated[
         Path | None, typer.Option(help="A fold manifest to filter by.", show_default="the one beside it")
@@ -166,3 +167,48 @@ def browse(
         )
         written = write_page(data, page, manifest=manifest, thumbnail=thumbnail, progress=progress_bar)
     console.print(f"{page}: {written / 1e6:.1f} MB; open it in a browser", soft_wrap=True)
+
+
+@app.command("map-aus", rich_help_panel="Prepare")
+def map_aus(
+    root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW / "BosphorusDB",
+    policy: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME|FILE",
+            autocompletion=manifest_names("policies"),
+            help="A policy of manifests/policies, or a TOML file of that kind.",
+        ),
+    ] = "thesis-3.8",
+    out: Annotated[Path, typer.Option(help="The table to write, one row a scan.")] = Path("action-units.csv"),
+    show: Annotated[int, typer.Option(min=0, help="How many scans to print; the table that is written has all.")] = 50,
+    as_json: JsonOption = False,
+) -> None:
+    """Which Bosphorus scan gets which category, by which rule, and why the others get none.
+
+    [dim]fer-prep map-aus --policy ck-emfacs-strict[/]
+    """
+    from fer_prep.inspection.map_action_units import map_action_units, write_table
+
+    mapped = map_action_units(root, policy=policy)
+    for text in mapped.warnings:
+        warn(text)
+    write_table(mapped.scans, path=out)
+    if as_json:
+        print_json(mapped)
+        return
+    console.print(f"{mapped.policy}: {mapped.description}\n", soft_wrap=True)
+    if show:
+        rows = [(scan.scan, scan.category or "–", scan.strength, scan.reason) for scan in mapped.scans[:show]]
+        print_table("scans", ["scan", "category", "strength", "reason"], rows)
+        if len(mapped.scans) > show:
+            console.print(f"… and {len(mapped.scans) - show} more in {out}", soft_wrap=True)
+        console.print()
+    print_table("categories", ["category", "posed", "strong", "weak", "all"], mapped.counts())
+    if reasons := mapped.left_out():
+        console.print()
+        print_table("left out", ["reason", "scans"], reasons)
+    incomplete = [scan for scan in mapped.scans if scan.category and scan.usable != "yes"]
+    if incomplete:
+        console.print(f"\n{len(incomplete)} of the scans with a category lack files, such as {incomplete[0].scan}")
+    console.print(f"\n{len(mapped.scans)} scans: {out}", soft_wrap=True)

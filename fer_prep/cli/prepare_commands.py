@@ -1,92 +1,43 @@
-"""fer-prep render-bu3dfe, render-bosphorus and align: raw trees → prepared folders."""
+"""fer-prep render-bu3dfe, render-bosphorus, align, prepare and import: recordings → prepared folders."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.completion import manifest_names
-from fer_prep.cli.prepare_options import (
-    EngineChoice,
-    Framing,
-    Incomplete,
-    LandmarkChoice,
-    Mask,
-    PartChoice,
-    Preview,
-    Renderer,
-    Scheduler,
-    Size,
-    Unfound,
-    Workers,
-    make_settings,
-    prepare_dataset,
-    run_options,
-)
+from fer_prep.cli.options import ALLOWED_REJECTED, MaxRejected, Options, names_of
 from fer_prep.cli.prepare_report import finish
-from fer_prep.cli.rejections import MaxRejected
-from fer_prep.cli.workspace import PREPARED, PREPARED_PLACES, RAW, RAW_PLACES, RAW_TREES
-from fer_prep.cli.workspace_settings import configured_trees
+from fer_prep.cli.prepare_run import PartOption, RunOptions, prepare_dataset, prepare_source
+from fer_prep.cli.workspace import PREPARED, RAW, RAW_TREES, raw_places
 from fer_prep.errors import UsageError
+from fer_prep.prepare.settings import FOUND, PrepareSettings
+from fer_prep.sources import source_names
+from fer_prep.sources.options import BosphorusOptions, Bu3dfeOptions, RgbdOptions, TableOptions
 
-RGBD_DATASETS = ("cald3r", "mend3s")
-RENDER_LANDMARKS = "dataset,mediapipe"
-ALIGN_LANDMARKS = "mediapipe"
-ALIGN_THREADS = 8
-"""Samples side by side in a worker, where processors are to spare: some are read, warped or written while the detector
-looks at another."""
+RGBD_DATASETS: Final = ("cald3r", "mend3s")
+NO_LANDMARK_FILES: Final = PrepareSettings(landmarks=FOUND)
+"""The defaults where recordings come without landmarks."""
 
-RgbWay = Annotated[
-    Literal["texture", "photo"],
-    typer.Option(
-        "--rgb",
-        help="Colour from the mesh's own texture, or from the frontal photograph with a camera solved from landmarks.",
-    ),
-]
-PolicyChoice = Annotated[
-    str,
-    typer.Option(
-        "--policy",
-        metavar="NAME|FILE",
-        autocompletion=manifest_names("policies"),
-        help="Which action unit counts as which emotion.",
-    ),
-]
-DepthUnit = Annotated[float, typer.Option("--depth-unit", help="Millimetres per step of the recorded depth.")]
-FocalPx = Annotated[
-    float | None,
-    typer.Option(
-        "--focal-px",
-        min=1,
-        metavar="PX",
-        help="Focal length of the recorded pictures, if you know it: the depth unit is then checked exactly.",
-        show_default="unknown",
-    ),
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="The prepared folder.")]
+OutByName = Annotated[
+    Path | None, typer.Option("--out", "-o", help="The prepared folder.", show_default=f"{PREPARED}/<dataset>")
 ]
 
 
 @app.command("render-bu3dfe", rich_help_panel="Prepare")
+@Options
 def render_bu3dfe(
-    context: typer.Context,
-    root: Annotated[Path, typer.Option(help="The BU-3DFE tree.")] = RAW_PLACES["bu3dfe"],
-    out: Annotated[Path, typer.Option(help="The prepared folder.")] = PREPARED_PLACES["bu3dfe"],
-    workers: Workers = None,
-    engine: EngineChoice = "processes",
-    scheduler: Scheduler = "",
-    part: PartChoice = "",
-    size: Size = 260,
-    framing: Framing = "rotate",
-    landmarks: LandmarkChoice = RENDER_LANDMARKS,
-    unfound: Unfound = "reject",
-    incomplete: Incomplete = "reject",
-    mask: Mask = "none",
-    rgb: RgbWay = "texture",
-    renderer: Renderer = "auto",
-    preview: Preview = 0,
-    max_rejected: MaxRejected = 0.05,
+    *,
+    root: Annotated[Path, typer.Option(help="The BU-3DFE tree.")] = RAW / "BU3DFE",
+    out: OutOption = PREPARED / "bu3dfe",
+    run: RunOptions,
+    part: PartOption = "",
+    settings: PrepareSettings,
+    source: Bu3dfeOptions,
+    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """BU-3DFE meshes → registered RGB + depth.
 
@@ -100,38 +51,21 @@ def render_bu3dfe(
 
     [dim]fer-prep render-bu3dfe --engine dask --scheduler tcp://head:8786[/]
     """
-    summary = prepare_dataset(
-        "bu3dfe",
-        root=root,
-        out=out,
-        settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
-        options=run_options(context, workers=workers, preview=preview, engine=engine, scheduler=scheduler, part=part),
-        require_landmarks=incomplete == "reject",
-        rgb=rgb,
-        renderer=renderer,
-    )
+    summary = prepare_dataset("bu3dfe", root=root, out=out, run=run, settings=settings, source=source, part=part)
     finish([summary], max_rejected=max_rejected)
 
 
 @app.command("render-bosphorus", rich_help_panel="Prepare")
+@Options
 def render_bosphorus(
-    context: typer.Context,
-    root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW_PLACES["bosphorus"],
-    out: Annotated[Path, typer.Option(help="The prepared folder.")] = PREPARED_PLACES["bosphorus"],
-    workers: Workers = None,
-    engine: EngineChoice = "processes",
-    scheduler: Scheduler = "",
-    part: PartChoice = "",
-    size: Size = 260,
-    framing: Framing = "rotate",
-    landmarks: LandmarkChoice = RENDER_LANDMARKS,
-    unfound: Unfound = "reject",
-    incomplete: Incomplete = "reject",
-    mask: Mask = "none",
-    policy: PolicyChoice = "thesis-3.8",
-    renderer: Renderer = "auto",
-    preview: Preview = 0,
-    max_rejected: MaxRejected = 0.05,
+    *,
+    root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW / "BosphorusDB",
+    out: OutOption = PREPARED / "bosphorus",
+    run: RunOptions,
+    part: PartOption = "",
+    settings: PrepareSettings,
+    source: BosphorusOptions,
+    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """Bosphorus point clouds → registered RGB + depth, action-unit scans mapped to categories.
 
@@ -141,47 +75,28 @@ def render_bosphorus(
 
     [dim]fer-prep render-bosphorus --root ~/BosphorusDB --policy my-policy.toml[/]
     """
-    summary = prepare_dataset(
-        "bosphorus",
-        root=root,
-        out=out,
-        settings=make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask),
-        options=run_options(context, workers=workers, preview=preview, engine=engine, scheduler=scheduler, part=part),
-        require_landmarks=incomplete == "reject",
-        policy=policy,
-        renderer=renderer,
-    )
+    summary = prepare_dataset("bosphorus", root=root, out=out, run=run, settings=settings, source=source, part=part)
     finish([summary], max_rejected=max_rejected)
 
 
 @app.command("align", rich_help_panel="Prepare")
+@Options
 def align(
-    context: typer.Context,
+    *,
     root: Annotated[
         Path | None,
         typer.Option(help="One tree, or a folder that holds CalD3r and MenD3s.", show_default=str(RAW)),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="The prepared folder of one tree.", show_default=f"{PREPARED}/<dataset>"),
-    ] = None,
+    out: OutByName = None,
     dataset: Annotated[
         Literal["cald3r", "mend3s"] | None,
-        typer.Option(help="Which dataset; else the folder's name says it."),
+        typer.Option(help="Which dataset; else the folder's name says it.", show_default="whichever is there"),
     ] = None,
-    workers: Workers = None,
-    engine: EngineChoice = "processes",
-    scheduler: Scheduler = "",
-    part: PartChoice = "",
-    size: Size = 260,
-    framing: Framing = "rotate",
-    landmarks: LandmarkChoice = ALIGN_LANDMARKS,
-    unfound: Unfound = "reject",
-    mask: Mask = "none",
-    depth_unit: DepthUnit = 0.125,
-    focal_px: FocalPx = None,
-    preview: Preview = 0,
-    max_rejected: MaxRejected = 0.05,
+    run: RunOptions,
+    part: PartOption = "",
+    settings: PrepareSettings = NO_LANDMARK_FILES,
+    source: RgbdOptions,
+    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """CalD3r and MenD3s RGB-D pairs → landmark-aligned pairs, whichever of the two trees is there.
 
@@ -192,25 +107,9 @@ def align(
     trees = _rgbd_trees(root or RAW, dataset)
     if out is not None and len(trees) > 1:
         raise UsageError(f"--out names one folder, but {' and '.join(trees)} are there", hint="add --dataset NAME")
-    settings = make_settings(size=size, framing=framing, landmarks=landmarks, unfound=unfound, mask=mask)
-    options = run_options(
-        context,
-        workers=workers,
-        preview=preview,
-        engine=engine,
-        scheduler=scheduler,
-        part=part,
-        threads=ALIGN_THREADS,
-        focal_px=focal_px,
-    )
     summaries = [
         prepare_dataset(
-            name,
-            root=tree,
-            out=out or PREPARED_PLACES[name],
-            settings=settings,
-            options=options,
-            depth_unit_mm=depth_unit,
+            name, root=tree, out=out or PREPARED / name, run=run, settings=settings, source=source, part=part
         )
         for name, tree in trees.items()
     ]
@@ -220,7 +119,7 @@ def align(
 def _rgbd_trees(root: Path, dataset: str | None) -> dict[str, Path]:
     """Dataset → tree: the trees inside ``root``, else ``root`` itself; raises UsageError where none is meant."""
     wanted = RGBD_DATASETS if dataset is None else (dataset,)
-    places = {name: root / RAW_TREES[name] for name in wanted} | (configured_trees() if root == RAW else {})
+    places = raw_places(root)
     inside = {name: places[name] for name in wanted if places[name].is_dir()}
     if inside:
         return inside
@@ -236,3 +135,62 @@ def expected_trees(root: Path, datasets: tuple[str, ...]) -> str:
     """The hint of a command that found no tree."""
     places = ", ".join(str(root / RAW_TREES[name]) for name in datasets)
     return f"expected {places}; try fer-prep sample-data --out {RAW}, or give the place of a tree you have"
+
+
+@app.command("prepare", rich_help_panel="Prepare")
+@Options
+def prepare_any(
+    *,
+    dataset: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=names_of(source_names), help="The source's name; an unknown one lists the known."
+        ),
+    ],
+    root: Annotated[Path | None, typer.Option(help="The raw tree.", show_default=f"{RAW}/<dataset>")] = None,
+    out: OutByName = None,
+    run: RunOptions,
+    part: PartOption = "",
+    settings: PrepareSettings,
+    max_rejected: MaxRejected = ALLOWED_REJECTED,
+) -> None:
+    """Recordings of a source that has no command of its own, such as one from another package → a prepared folder.
+
+    A package adds a source by an entry point of the group fer_prep.sources.
+
+    [dim]fer-prep prepare mylab --root ~/mylab --preview 6[/]
+    """
+    root, out = root or RAW / dataset, out or PREPARED / dataset
+    finish(
+        [prepare_dataset(dataset, root=root, out=out, run=run, settings=settings, part=part)], max_rejected=max_rejected
+    )
+
+
+@app.command("import", rich_help_panel="Prepare")
+@Options
+def import_pictures(
+    *,
+    root: Annotated[Path, typer.Argument(help="The folder of pictures.")],
+    source: TableOptions,
+    out: OutByName = None,
+    run: RunOptions,
+    part: PartOption = "",
+    settings: PrepareSettings = NO_LANDMARK_FILES,
+    max_rejected: MaxRejected = ALLOWED_REJECTED,
+) -> None:
+    """Pictures with a CSV table → a prepared folder; RGB alone or with 16-bit depth. A new dataset needs no code.
+
+    The table has the columns rgb, emotion, subject, and perhaps depth, id, label_source, intensity, action_unit,
+    gender, ethnicity.
+
+    [dim]fer-prep import my-pictures --dataset mylab[/]
+
+    [dim]fer-prep import my-pictures --dataset mylab --depth-unit 0.125 --framing none --landmarks none[/]
+    """
+    from fer_prep.exchange.import_folder import TableSource
+
+    table = TableSource(**vars(source))
+    out = out or PREPARED / table.dataset
+    finish(
+        [prepare_source(table, root=root, out=out, run=run, settings=settings, part=part)], max_rejected=max_rejected
+    )

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.console import EXIT_DATA_WRONG, console, warn
-from fer_prep.cli.rejections import too_many_rejected
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_table, warn
+from fer_prep.cli.options import too_many_rejected
 
 if TYPE_CHECKING:
     from fer_prep.prepare.prepare_tree import PrepareSummary

@@ -15,16 +15,37 @@ from typing import Any, Final
 
 import typer
 from rich.markup import escape
+from typer.core import TyperGroup, TyperOption
 
-from fer_prep.cli.config_command import add_config_command
-from fer_prep.cli.console import EXIT_INTERRUPTED, EXIT_UNUSABLE, console, messages, report_error, set_verbosity
-from fer_prep.cli.plain_group import PlainGroup
+from fer_prep.cli.console import EXIT_INTERRUPTED, EXIT_UNUSABLE, console, messages, report_error
 from fer_prep.cli.usage_errors import explain, explain_usage
-from fer_prep.cli.workspace_settings import read_default_map
+from fer_prep.cli.workspace import read_default_map
 from fer_prep.errors import FerError
 
 ANYWHERE: Final = ("--debug", "--quiet", "--verbose")
 """Options of the whole program that may also stand behind the command, where people write them."""
+
+
+class PlainGroup(TyperGroup):
+    """A group whose help shows no type behind a flag: ``--quiet <bool>`` would read as if a value had to follow."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options of the group itself."""
+        return _with_bare_flags(super().get_params(ctx))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """One of the commands; its ``--help`` is made on demand, which is why it is asked for here."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            _with_bare_flags(command.get_params(ctx))
+        return command
+
+
+def _with_bare_flags(params: list[Any]) -> list[Any]:
+    for param in params:
+        if isinstance(param, TyperOption) and param.is_bool_flag and param.metavar is None:
+            param.metavar = ""
+    return params
 
 
 class FerGroup(PlainGroup):
@@ -41,7 +62,8 @@ class FerGroup(PlainGroup):
         try:
             code = super().main(args, *rest, standalone_mode=False, **options)
         except typer.TyperException as error:
-            _report_usage(error)
+            if type(error).__name__ != "NoArgsIsHelpError":  # the help that a bare program shows is no error
+                report_error(explain_usage(error))
             code = error.exit_code
         except typer.Abort:
             code = EXIT_INTERRUPTED
@@ -52,7 +74,6 @@ class FerGroup(PlainGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; ``--debug`` lets errors through with their traceback."""
-        debug = bool(ctx.params.get("debug"))
         try:
             ctx.default_map = read_default_map(self, program=self.name or "")
             return super().invoke(ctx)
@@ -67,7 +88,7 @@ class FerGroup(PlainGroup):
             raise typer.Exit(0) from None
         except (FerError, ImportError, OSError) as error:
             explained = explain(error, then=_how_to_continue(ctx))
-            if debug or explained is None:
+            if messages.debug_run or explained is None:
                 raise
             report_error(explained)
             raise typer.Exit(EXIT_UNUSABLE) from None
@@ -77,13 +98,6 @@ def _how_to_continue(ctx: typer.Context) -> str:
     """How to go on with the command that was stopped; empty where it leaves nothing behind."""
     continues: Mapping[str, str] = ctx.obj or {}
     return continues.get(ctx.invoked_subcommand or "", "")
-
-
-def _report_usage(error: typer.TyperException) -> None:
-    """Wrong usage as an error like all others; the help that a bare program shows is no error."""
-    if type(error).__name__ == "NoArgsIsHelpError":
-        return
-    report_error(explain_usage(error))
 
 
 def _hoist(args: list[str]) -> list[str]:
@@ -128,7 +142,6 @@ def make_app(program: str, *, version: str, help: str, continues: Mapping[str, s
         ),
     ) -> None:
         """Options of the whole program; commands follow."""
-        set_verbosity(quiet=quiet, verbose=verbose)
+        messages.quiet_run, messages.verbose_run, messages.debug_run = quiet, verbose and not quiet, debug
 
-    add_config_command(app, program=program)
     return app

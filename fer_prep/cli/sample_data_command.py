@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.console import console, progress_bar
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, print_table, progress_bar
 
 
 def _levels(text: str) -> tuple[int, ...]:

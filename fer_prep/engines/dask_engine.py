@@ -23,7 +23,7 @@ from distributed import Client, Future, KilledWorker, LocalCluster
 from distributed.client import FutureCancelledError
 
 from fer_prep.engines.engine import Item, Result, WorkerDied, usable_cpus
-from fer_prep.engines.worker_process import worker_environment
+from fer_prep.engines.process_engine import ONE_THREAD
 from fer_prep.errors import EngineError
 
 DIED: Final = WorkerDied(reason="the Dask worker that ran it died (see that worker's log)")
@@ -38,13 +38,12 @@ class DaskEngine:
     """Workers of a Dask cluster. ``function`` and items travel by pickle; workers must see the same files.
 
     ``scheduler`` is the address of a running scheduler or the path of its scheduler file. Empty: ``workers`` processes
-    of ``threads`` threads each are started here for the time of a run.
+    are started here for the time of a run.
     """
 
     scheduler: str = ""
     workers: int = 0
     """Processes of a cluster started here; 0 is one a usable processor."""
-    threads: int = 1
     patience_s: float = 120.0
     """How long to wait for workers where there is none, at the start and whenever the last one is gone."""
 
@@ -52,11 +51,6 @@ class DaskEngine:
     def remote(self) -> bool:
         """True for a cluster that was there before."""
         return bool(self.scheduler)
-
-    @property
-    def spare_processors(self) -> bool:
-        """True only where the cluster is started here, with fewer workers than processors."""
-        return not self.remote and 0 < self.workers < usable_cpus()
 
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
@@ -88,14 +82,14 @@ class DaskEngine:
     def _cluster_here(self) -> LocalCluster:
         # limits of memory and restarts are the machine's business; a death is judged at once, as by ProcessEngine
         settings = {
-            "distributed.nanny.pre-spawn-environ": worker_environment(),
+            "distributed.nanny.pre-spawn-environ": ONE_THREAD,
             "distributed.scheduler.allowed-failures": 0,
         }
         with dask.config.set(settings):
             options: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL, "memory_limit": 0}
             return LocalCluster(
                 n_workers=self.workers or usable_cpus(),
-                threads_per_worker=self.threads,
+                threads_per_worker=1,
                 processes=True,
                 **options,
             )

@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from fer_prep.atomic_files import replacing, write_atomically
+from fer_prep.atomic_files import errors_name, replacing, write_atomically
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.progress import Progress, silent
-from fer_prep.whole_files import errors_name
 
 _BLOCK = 64
 
@@ -139,8 +138,8 @@ def _samples(
                         position=position,
                         emotion=data.classes[data.labels[row]],
                         key=_key(name, keys, data.path),
-                        rgb_png=png_bytes(rgb),
-                        depth_png=png_bytes(depth),
+                        rgb_png=write_image(rgb),
+                        depth_png=write_image(depth),
                         facts={column: _plain(values[row]) for column, values in columns.items()},
                     )
                     advance(1)

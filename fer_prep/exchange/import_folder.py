@@ -21,9 +21,10 @@ import numpy as np
 from fer_prep.emotions import EMOTIONS, LABEL_SOURCES
 from fer_prep.errors import Reason, SampleError, UsageError
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.samples_table import COLUMNS
+from fer_prep.sources.options import TableOptions
 from fer_prep.sources.raw_tree import rejected, without_duplicates
 from fer_prep.sources.read_file import read_file
 
@@ -37,17 +38,8 @@ _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TableSource:
+class TableSource(TableOptions):
     """A source that reads what a CSV table lists."""
-
-    dataset: str
-    """The name that ids and subjects begin with: lower case, digits, hyphens."""
-    table: str = "samples.csv"
-    """The table, relative to the folder."""
-    depth_unit_mm: float = 1.0
-    """Millimetres per step of the depth pictures."""
-    label_source: str = "posed"
-    """For lines that do not say it."""
 
     def __post_init__(self) -> None:
         if not _DATASET.fullmatch(self.dataset):
@@ -165,7 +157,7 @@ class TableSource:
         if depth_file is None:
             nothing = np.zeros(rgb.shape[:2], bool)
             return PictureScene(rgb=rgb, z_mm=np.zeros(rgb.shape[:2], np.float32), valid=nothing)
-        depth = read_file(depth_file, reader=read_depth_png)
+        depth = read_file(depth_file, reader=read_depth)
         if depth.shape != rgb.shape[:2]:
             raise SampleError(
                 stage="read",

@@ -6,7 +6,8 @@ The same options work when merging and when making folds, and what was chosen is
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,29 +15,87 @@ from numpy.typing import NDArray
 
 from fer_prep.emotions import CLASS_SETS, EMOTIONS, LABEL_SOURCES
 from fer_prep.errors import UsageError
+from fer_prep.options import option
+from fer_prep.resources import manifest_names
 
 SELECTING_COLUMNS = ("id", "subject", "dataset", "intensity", "label_source")
+
+
+def parse_classes(text: str) -> tuple[str, ...]:
+    """``--classes``: a class-set name, or emotion names with commas between.
+
+    >>> parse_classes("happiness,anger")
+    ('anger', 'happiness')
+    """
+    if text in CLASS_SETS:
+        return CLASS_SETS[text]
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if set(names) - set(EMOTIONS):
+        raise UsageError(
+            f"--classes {text!r}: expected {', '.join(CLASS_SETS)}, or, with commas between, "
+            f"some of {', '.join(EMOTIONS)}"
+        )
+    return tuple(name for name in EMOTIONS if name in names)
+
+
+def parse_intensity(text: str) -> tuple[int, int]:
+    """``--intensity``: one level or a range.
+
+    >>> parse_intensity("3-4")
+    (3, 4)
+    """
+    low, _, high = text.partition("-")
+    if not (low.strip().isdigit() and (high or low).strip().isdigit()):
+        raise UsageError(f"--intensity {text!r}: expected a level such as 4 or a range such as 3-4")
+    return int(low), int(high or low)
+
+
+def parse_neutrals(text: str) -> dict[str, int]:
+    """``--neutrals-per-subject``: a number for all datasets, or ``dataset=number`` with commas between.
+
+    >>> parse_neutrals("bosphorus=1")
+    {'bosphorus': 1}
+    """
+    limits: dict[str, int] = {}
+    for part in text.split(","):
+        dataset, _, number = part.rpartition("=")
+        if not number.strip().isdigit():
+            raise UsageError(f"--neutrals-per-subject {text!r}: expected a number, or dataset=number")
+        limits[dataset.strip() or "*"] = int(number)
+    return limits
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Names with commas between.
+
+    >>> parse_names("bu3dfe, cald3r")
+    ('bu3dfe', 'cald3r')
+    """
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """A choice of samples; the default takes all. Numbers are drawn with ``seed``, from ids in sorted order."""
 
-    classes: tuple[str, ...] = EMOTIONS
-    """In label order; a sample of another class is left out."""
-    datasets: tuple[str, ...] = ()
-    """Names such as ``bu3dfe``; empty takes all."""
-    intensity: tuple[int, int] | None = None
-    """Least and greatest; samples without an intensity (0) stay: neutral faces and other datasets have none."""
-    label_sources: tuple[str, ...] = ()
-    """``posed``, ``elicited``, ``action-unit``; empty takes all."""
-    subjects: int = 0
+    classes: tuple[str, ...] = option(EMOTIONS, parse=parse_classes, names=tuple(CLASS_SETS), show_default="all")
+    """``seven``, ``six-without-surprise``, ``six-without-neutral``, or emotions with commas; others are left out."""
+    datasets: tuple[str, ...] = option((), parse=parse_names, names=partial(manifest_names, ""), show_default="all")
+    """Only these datasets, with commas."""
+    intensity: tuple[int, int] | None = option(None, parse=parse_intensity, show_default="all")
+    """Only these intensities, e.g. ``3-4``; samples without one (neutral, other datasets) stay."""
+    label_sources: tuple[str, ...] = option(
+        (), name="--label-source", parse=parse_names, names=LABEL_SOURCES, show_default="all"
+    )
+    """Only labels that are ``posed``, ``elicited``, ``action-unit``."""
+    max_per_class: int = option(0, min=0)
+    """Draw at most so many samples of each class; 0: all."""
+    neutrals_per_subject: Mapping[str, int] = option(factory=dict[str, int], parse=parse_neutrals, show_default="all")
+    """Neutral samples of each subject to keep, the first by id: ``2``, or ``bosphorus=1``."""
+    subjects: int = option(0, offered=False)
     """How many subjects to draw; 0 takes all."""
-    neutrals_per_subject: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Dataset (or ``*``) → how many neutral samples of each subject stay: the first ones by id."""
-    max_per_class: int = 0
-    """Draw at most so many samples of each class; 0 takes all."""
     seed: int = 0
+    """Seed of --max-per-class."""
 
     def __post_init__(self) -> None:
         unknown = set(self.classes) - set(EMOTIONS)
@@ -138,47 +197,3 @@ class Selection:
             return rows
         kept = [rng.permutation(rows[emotions[rows] == name])[: self.max_per_class] for name in self.classes]
         return np.concatenate(kept)
-
-
-def parse_classes(text: str) -> tuple[str, ...]:
-    """``--classes``: a class-set name, or emotion names with commas between.
-
-    >>> parse_classes("happiness,anger")
-    ('anger', 'happiness')
-    """
-    if text in CLASS_SETS:
-        return CLASS_SETS[text]
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if set(names) - set(EMOTIONS):
-        raise UsageError(
-            f"--classes {text!r}: expected {', '.join(CLASS_SETS)}, or, with commas between, "
-            f"some of {', '.join(EMOTIONS)}"
-        )
-    return tuple(name for name in EMOTIONS if name in names)
-
-
-def parse_intensity(text: str) -> tuple[int, int]:
-    """``--intensity``: one level or a range.
-
-    >>> parse_intensity("3-4")
-    (3, 4)
-    """
-    low, _, high = text.partition("-")
-    if not (low.strip().isdigit() and (high or low).strip().isdigit()):
-        raise UsageError(f"--intensity {text!r}: expected a level such as 4 or a range such as 3-4")
-    return int(low), int(high or low)
-
-
-def parse_neutrals(text: str) -> dict[str, int]:
-    """``--neutrals-per-subject``: a number for all datasets, or ``dataset=number`` with commas between.
-
-    >>> parse_neutrals("bosphorus=1")
-    {'bosphorus': 1}
-    """
-    limits: dict[str, int] = {}
-    for part in text.split(","):
-        dataset, _, number = part.rpartition("=")
-        if not number.strip().isdigit():
-            raise UsageError(f"--neutrals-per-subject {text!r}: expected a number, or dataset=number")
-        limits[dataset.strip() or "*"] = int(number)
-    return limits

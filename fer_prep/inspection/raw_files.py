@@ -13,7 +13,7 @@ from fer_prep.findings import CheckReport
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.bnt import read_bnt
 from fer_prep.formats.bosphorus_landmarks import read_lm2, read_lm3
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.formats.vrml import read_vrml
 from fer_prep.progress import Progress
 from fer_prep.sample import Sample
@@ -50,7 +50,7 @@ def add_empty_files(report: CheckReport, files: RawTree) -> None:
 def _reader_of(path: str) -> Callable[[bytes], Any] | None:
     name = path.lower()
     if name.endswith("_depth.png"):
-        return read_depth_png
+        return read_depth
     return _READERS.get(Path(name).suffix)
 
 

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from fer_prep.dataset.writer import Measured, measure
 from fer_prep.digests import pixel_digest
 from fer_prep.errors import FormatError, PreparedFolderError
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.merge.plan import MergePlan, PlannedSample
 from fer_prep.merge.rescale import rescale_row
 from fer_prep.resample import resize_depth, resize_rgb
-from fer_prep.whole_files import read_whole
 
 
 def load_sample(sample: PlannedSample, plan: MergePlan) -> Measured:
@@ -30,9 +29,9 @@ def read_prepared(sample: PlannedSample) -> tuple[NDArray[np.uint8], NDArray[np.
     """The pixels of a prepared sample, exactly as they were prepared or not at all."""
     path = sample.rgb_path
     try:
-        rgb = read_rgb(read_whole(path))
+        rgb = read_rgb(path.read_bytes())
         path = sample.depth_path
-        depth = read_depth_png(read_whole(path))
+        depth = read_depth(path.read_bytes())
     except FormatError as error:
         raise _damaged(sample, path, expected=error.expected, found=error.found) from None
     except FileNotFoundError:

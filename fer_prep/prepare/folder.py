@@ -138,14 +138,14 @@ def _verify_files(folder: PreparedFolder, names: list[str], report: CheckReport)
 
 def _verify_pixels(folder: PreparedFolder, report: CheckReport) -> None:
     """Every picture decodes to the pixels that were prepared."""
-    from fer_prep.formats.pictures import read_depth_png, read_rgb
+    from fer_prep.formats.images import read_depth, read_rgb
 
     damaged: list[str] = []
     for row in folder.rows:
         name = row["id"].split("/", 1)[1]
         try:
             rgb = read_rgb(folder.rgb_path(name).read_bytes())
-            depth = read_depth_png(folder.depth_path(name).read_bytes())
+            depth = read_depth(folder.depth_path(name).read_bytes())
         except (OSError, FormatError) as error:
             damaged.append(f"{row['id']}: {error}")
             continue

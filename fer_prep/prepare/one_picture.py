@@ -15,8 +15,9 @@ from fer_prep.depth_encoding import encode_depth
 from fer_prep.errors import FormatError
 from fer_prep.faces.framing import FramingKind
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.pictures import read_depth_png, read_rgb
-from fer_prep.prepare.prepare_sample import Mask, PrepareSettings, find_landmarks, frame_scene
+from fer_prep.formats.images import read_depth, read_rgb
+from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene
+from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import Sample
 from fer_prep.sources.read_file import read_file
 
@@ -35,7 +36,7 @@ def prepare_picture(
     ``depth_unit_mm`` is what one step of the 16-bit depth map means. Raises FormatError for files that cannot be read
     or do not belong together, SampleError where no face is found.
     """
-    settings = PrepareSettings(size=size, framing=framing, mask=mask)
+    settings = PrepareSettings(size=size, framing=framing, landmarks=FOUND, mask=mask)
     sample = _nameless(rgb_file)
     scene = _read_scene(rgb_file, depth_file, depth_unit_mm=depth_unit_mm)
     landmarks = (
@@ -50,7 +51,7 @@ def _read_scene(rgb_file: Path, depth_file: Path | None, *, depth_unit_mm: float
     if depth_file is None:
         nothing = np.zeros(rgb.shape[:2], np.float32)
         return PictureScene(rgb=rgb, z_mm=nothing, valid=nothing > 0)
-    depth = read_file(depth_file, reader=read_depth_png)
+    depth = read_file(depth_file, reader=read_depth)
     if depth.shape != rgb.shape[:2]:
         raise FormatError(
             path=depth_file,

@@ -6,9 +6,9 @@ The same sample and settings give the same pixels in any process; nothing is wri
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,73 +16,20 @@ from numpy.typing import NDArray
 from fer_prep.depth_encoding import encode_depth
 from fer_prep.digests import pixel_digest
 from fer_prep.emotions import label_of
-from fer_prep.errors import Reason, SampleError, UsageError
-from fer_prep.faces.framing import FRAMINGS, Framing, FramingKind, framing_matrix
-from fer_prep.faces.landmarks import FinderSpec, LandmarkFinder, make_finder
+from fer_prep.errors import Reason, SampleError
+from fer_prep.faces.finder_spec import FinderSpec
+from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
+from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sample import Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
 from fer_prep.sources import Source
 
-Unfound = Literal["reject", "keep"]
-Mask = Literal["none", "face-oval"]
-
 NOT_FOUND: Final = "not found"
 """``landmarks_from`` of a sample that was kept without a face."""
-
-SMALLEST_SIZE, LARGEST_SIZE = 16, 2048
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareSettings:
-    """What a user may decide about prepared samples; the defaults are those of every command."""
-
-    size: int = 260
-    """Width and height in pixels."""
-    framing: FramingKind = "rotate"
-    landmarks: FinderSpec = field(default_factory=FinderSpec)
-    unfound: Unfound = "reject"
-    """What becomes of a sample whose face is not found: rejected, or kept as it was recorded."""
-    mask: Mask = "none"
-    """``face-oval`` blackens what lies outside the face, in RGB and depth alike."""
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot work, before any sample is touched."""
-        if not SMALLEST_SIZE <= self.size <= LARGEST_SIZE:
-            raise UsageError(f"--size must be {SMALLEST_SIZE} to {LARGEST_SIZE} pixels; found {self.size}")
-        for option, value, legal in (
-            ("framing", self.framing, FRAMINGS),
-            ("unfound", self.unfound, get_args(Unfound)),
-            ("mask", self.mask, get_args(Mask)),
-        ):
-            if value not in legal:
-                raise UsageError(f"no --{option} {value!r}; known: {', '.join(legal)}")
-        if self.landmarks.kinds == ("none",) and (self.framing != "none" or self.mask != "none"):
-            raise UsageError(
-                f"--landmarks none cannot serve --framing {self.framing} --mask {self.mask}",
-                hint="add --framing none --mask none, or let landmarks be found",
-            )
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``prepared.json``: everything but places."""
-        return {
-            "size": self.size,
-            "framing": self.framing,
-            "unfound": self.unfound,
-            "mask": self.mask,
-            "landmarks": self.landmarks.settings(),
-        }
-
-    def content(self, sample: Sample) -> dict[str, Any]:
-        """What decides the pixels of ``sample``. ``unfound`` is not in it: it decides about unfound faces alone."""
-        return {
-            "size": self.size,
-            "framing": self.framing,
-            "mask": self.mask,
-            "landmarks": self.landmarks.settings(sample=sample),
-        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,10 @@ from fer_prep.faces.depth_unit import check_depth_unit
 from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder_writer import PreparedWriter, open_for_writing
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import PrepareSettings, finder_of, table_row
+from fer_prep.prepare.prepare_sample import finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.records import Record
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_texts
 from fer_prep.prepare.task import PrepareTask, Reused, Staged, Task
 from fer_prep.prepare.worker_place import WorkerPlace
@@ -70,7 +71,7 @@ def prepare(
     )
     function = PrepareTask(
         source=source,
-        settings=settings_of_workers(settings, engine=engine),
+        settings=settings,
         root=root,
         folder=out,
         code=code_version(source),
@@ -102,14 +103,6 @@ def prepare(
                 out, samples=shown, count=extras.preview, source=source, settings=settings, progress=progress
             )
     return summary
-
-
-def settings_of_workers(settings: PrepareSettings, *, engine: Engine) -> PrepareSettings:
-    """The same for the workers of ``engine``: with several threads each, and processors to spare, each worker has its
-    detector in a process of its own, which need not wait for Python's lock. Where every processor has a worker already,
-    that would only cost (``benchmarks/align.py``)."""
-    beside = engine.threads > 1 and engine.spare_processors
-    return replace(settings, landmarks=replace(settings.landmarks, beside=beside))
 
 
 def _run(

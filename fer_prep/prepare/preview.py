@@ -9,9 +9,10 @@ from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import SampleError
 from fer_prep.faces.contact_sheet import SheetEntry, contact_sheet, sheet_entry
 from fer_prep.faces.framing import Framing
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.prepare.files import PREVIEW
-from fer_prep.prepare.prepare_sample import PrepareSettings, find_landmarks, frame_scene
+from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.progress import Progress, silent
 from fer_prep.sample import Landmarks, Sample, Scene
 from fer_prep.sources import Source
@@ -39,7 +40,7 @@ def write_preview(
     if not entries:
         return None
     path = folder / PREVIEW
-    write_atomically(path, content=png_bytes(contact_sheet(entries)))
+    write_atomically(path, content=write_image(contact_sheet(entries)))
     return path
 
 

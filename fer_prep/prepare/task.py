@@ -13,10 +13,11 @@ from pathlib import Path
 from fer_prep.atomic_files import stage_file
 from fer_prep.digests import bytes_digest, file_digest, settings_digest
 from fer_prep.errors import FerError, FormatError, Reason, SampleError
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.prepare.files import depth_path, rgb_path
-from fer_prep.prepare.prepare_sample import NOT_FOUND, PreparedSample, PrepareSettings, prepare_sample
+from fer_prep.prepare.prepare_sample import NOT_FOUND, PreparedSample, prepare_sample
 from fer_prep.prepare.records import Record
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.worker_place import WorkerPlace, check_place
 from fer_prep.sample import Rejection, Sample
 from fer_prep.samples_table import cells_to_text
@@ -116,8 +117,8 @@ class PrepareTask:
             return False
 
     def _stage(self, sample: Sample, key: str, prepared: PreparedSample) -> Staged:
-        rgb = png_bytes(prepared.rgb)
-        depth = png_bytes(prepared.depth)
+        rgb = write_image(prepared.rgb)
+        depth = write_image(prepared.depth)
         record = Record(
             name=sample.name,
             key=key,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from fer_prep.formats.images import write_image
 from fer_prep.sample_data import skin
 from fer_prep.sample_data.action_unit_shapes import Action
 from fer_prep.sample_data.camera import Camera, head_rotation
@@ -22,7 +23,6 @@ from fer_prep.sample_data.native_files import (
     bnt_bytes,
     lm2_bytes,
     lm3_bytes,
-    picture_bytes,
     write_atomically,
 )
 from fer_prep.sample_data.people import Person, draw_person
@@ -197,7 +197,7 @@ def _write_scan(base: Path, head: HeadMesh, posed: Array, *, style: TextStyle, r
     seen = see(head, posed=posed, camera=camera)
     picture = paint(seen, head, posed=posed, light=light, background=background)
     picture = through_lens(picture, blur_px=0.7, noise=0.008, rng=rng)
-    write_atomically(base.with_name(name), picture_bytes(to_bytes(picture), suffix=".png"))
+    write_atomically(base.with_name(name), write_image(to_bytes(picture)))
     planes = _range_planes(head, posed, camera, rng)
     write_atomically(base.with_suffix(".bnt"), bnt_bytes(planes, picture_name=name))
     distance = distance_image(seen, head, distance_mm=camera.range_mm(posed))

@@ -8,11 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.formats.images import write_image
 from fer_prep.sample_data import skin
 from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
 from fer_prep.sample_data.head import HeadMesh, build_head
-from fer_prep.sample_data.native_files import TextStyle, bnd_bytes, picture_bytes, write_atomically, wrl_bytes
+from fer_prep.sample_data.native_files import TextStyle, bnd_bytes, write_atomically, wrl_bytes
 from fer_prep.sample_data.people import draw_person
 from fer_prep.sample_data.plan_mesh import plan_mesh
 from fer_prep.sample_data.rendering import bake_texture, paint, see, to_bytes
@@ -71,7 +72,7 @@ def _write_mesh(base: Path, head: HeadMesh, posed: Array, texture: Array, style:
     )
     write_atomically(base.with_name(f"{name}.wrl"), content)
     write_atomically(base.with_name(f"{name}.bnd"), bnd_bytes(rows, points[rows], style=style))
-    write_atomically(base.with_name(f"{name}.bmp"), picture_bytes(to_bytes(texture), suffix=".bmp"))
+    write_atomically(base.with_name(f"{name}.bmp"), write_image(to_bytes(texture), kind="bmp"))
 
 
 def _camera(rng: np.random.Generator) -> Camera:
@@ -97,7 +98,7 @@ def _write_scan(base: Path, head: HeadMesh, style: TextStyle, rng: np.random.Gen
     seen = see(head, posed=posed, camera=camera)
     picture = paint(seen, head, posed=posed, light=light, background=background)
     picture = through_lens(picture, blur_px=0.7, noise=0.006, rng=rng)
-    write_atomically(base.with_name(f"{base.name}_F2D.bmp"), picture_bytes(to_bytes(picture), suffix=".bmp"))
+    write_atomically(base.with_name(f"{base.name}_F2D.bmp"), write_image(to_bytes(picture), kind="bmp"))
     return posed, camera
 
 

@@ -7,9 +7,8 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -82,16 +81,6 @@ def bnd_bytes(vertices: NDArray[np.int64], points: Array, *, style: TextStyle) -
     """BU-3DFE landmarks: one row ``vertex index, x y z`` a landmark."""
     rows = [f"{index}{style.bnd_gap}{x:.5f} {y:.5f} {z:.5f}" for index, (x, y, z) in zip(vertices, points, strict=True)]
     return (style.newline.join(rows) + style.newline).encode("ascii")
-
-
-def picture_bytes(picture: NDArray[np.generic], *, suffix: str) -> bytes:
-    """A ``.bmp`` or ``.png`` file of an (H, W, 3) RGB or an (H, W) uint16 picture."""
-    stored: Any = np.ascontiguousarray(picture[..., ::-1] if picture.ndim == 3 else picture)
-    options = [cv2.IMWRITE_PNG_COMPRESSION, 1] if suffix == ".png" else []
-    done, content = cv2.imencode(suffix, stored, options)
-    if not done:
-        raise ValueError(f"OpenCV cannot encode a {picture.dtype} picture of shape {picture.shape} as {suffix}")
-    return content.tobytes()
 
 
 def bnt_bytes(planes: Array, *, picture_name: str) -> bytes:

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.emotions import EMOTIONS
+from fer_prep.formats.images import write_image
 from fer_prep.sample_data import skin
 from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
 from fer_prep.sample_data.head import HeadMesh, build_head
-from fer_prep.sample_data.native_files import picture_bytes, write_atomically
+from fer_prep.sample_data.native_files import write_atomically
 from fer_prep.sample_data.people import draw_person
 from fer_prep.sample_data.rendering import distance_image, paint, see, to_bytes
 from fer_prep.sample_data.studio import draw_lighting, room_background, through_lens
@@ -97,8 +98,8 @@ def _write_pair(folder: Path, sample: str, head: HeadMesh, rng: np.random.Genera
     picture = paint(seen, head, posed=posed, light=light, background=background)
     picture = through_lens(picture, blur_px=rng.uniform(0.3, 0.7), noise=rng.uniform(0.005, 0.015), rng=rng)
     colour_file, depth_file = folder / "RGB" / f"{sample}_Color.png", folder / "DEPTH" / f"{sample}_Depth.png"
-    write_atomically(colour_file, picture_bytes(to_bytes(picture), suffix=".png"))
-    write_atomically(depth_file, picture_bytes(_depth_picture(head, posed, camera, rng), suffix=".png"))
+    write_atomically(colour_file, write_image(to_bytes(picture)))
+    write_atomically(depth_file, write_image(_depth_picture(head, posed, camera, rng)))
     return posed, camera
 
 

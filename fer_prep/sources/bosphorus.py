@@ -26,7 +26,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fer_prep.action_units import DEFAULT_POLICY, Decision, Policy, load_policy
+from fer_prep.action_units import Decision, Policy, load_policy
 from fer_prep.errors import Reason
 from fer_prep.formats.bosphorus_landmarks import read_lm3
 from fer_prep.sample import Listing, Rejection, Sample, Scene
@@ -36,6 +36,7 @@ from fer_prep.sources.bosphorus_names import SUFFIXES, Scan, ScansByFolder, main
 from fer_prep.sources.bosphorus_pictures import picture_name_warnings
 from fer_prep.sources.bosphorus_scene import load_scene
 from fer_prep.sources.landmark_sides import side_warnings
+from fer_prep.sources.options import BosphorusOptions
 from fer_prep.sources.raw_tree import (
     RawTree,
     name_of,
@@ -76,15 +77,8 @@ class DecidedScan(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bosphorus:
+class Bosphorus(BosphorusOptions):
     """The source of Bosphorus."""
-
-    policy: str = DEFAULT_POLICY
-    """A policy of ``manifests/policies`` or a file of that kind."""
-    renderer: str = "auto"
-    """What casts the rays: ``auto`` takes what works on this machine."""
-    require_landmarks: bool = True
-    """Reject scans without their ``.lm2`` and ``.lm3`` instead of looking for landmarks in the picture."""
 
     @property
     def dataset(self) -> str:
@@ -102,7 +96,7 @@ class Bosphorus:
             "policy": self.rules.name,
             "policy_digest": self.rules.digest,
             "renderer": self.renderer,
-            "require_landmarks": self.require_landmarks,
+            "incomplete": self.incomplete,
         }
 
     def load_settings(self) -> Mapping[str, Any]:
@@ -171,7 +165,7 @@ class Bosphorus:
 
     def _missing(self, folder: str, scan: Scan, files: dict[str, str]) -> list[str]:
         """The files that the scan lacks, relative to the root."""
-        needed = ["grid", "rgb"] + (["landmarks_2d", "landmarks_3d"] if self.require_landmarks else [])
+        needed = ["grid", "rgb"] + (["landmarks_2d", "landmarks_3d"] if self.incomplete == "reject" else [])
         return [f"{folder}/{scan.name}.{SUFFIXES[role]}".lstrip("/") for role in needed if role not in files]
 
     def load(self, sample: Sample) -> Scene:

@@ -11,7 +11,7 @@ import numpy as np
 from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnt import RangeGrid, read_bnt
 from fer_prep.formats.bosphorus_landmarks import LandmarkTable, read_lm2, read_lm3
-from fer_prep.formats.pictures import read_rgb
+from fer_prep.formats.images import read_rgb
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.renderers import choose_renderer
 from fer_prep.sample import Sample, Scene

@@ -24,7 +24,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from fer_prep.errors import Reason
 from fer_prep.formats.bnd import read_bnd
@@ -32,6 +32,7 @@ from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import rows_as_called
 from fer_prep.sources.bu3dfe_scene import load_scene
 from fer_prep.sources.landmark_sides import side_warnings
+from fer_prep.sources.options import Bu3dfeOptions
 from fer_prep.sources.raw_tree import (
     NAMED,
     LetterCaseDoubles,
@@ -80,16 +81,8 @@ _ROLES: Final = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bu3dfe:
+class Bu3dfe(Bu3dfeOptions):
     """The source of BU-3DFE."""
-
-    rgb: Literal["texture", "photo"] = "texture"
-    """``texture``: the mesh coloured by its own texture and seen by the camera of the depth: registered exactly.
-    ``photo``: the photograph, with a camera solved from the landmarks. Where one cannot be had, the other is used."""
-    renderer: str = "auto"
-    """What casts the rays: ``auto`` takes what works on this machine."""
-    require_landmarks: bool = True
-    """Reject recordings without their ``.bnd`` file instead of looking for landmarks in the rendered picture."""
 
     def __post_init__(self) -> None:
         if self.rgb not in ("texture", "photo"):
@@ -163,7 +156,7 @@ class Bu3dfe:
         missing: list[str] = []
         if "mesh" not in files:
             missing.append(f"{stem}_F3D.wrl")
-        if "landmarks" not in files and self.require_landmarks:
+        if "landmarks" not in files and self.incomplete == "reject":
             missing.append(f"{stem}_F3D.bnd")
         if "texture" not in files and "photo" not in files:
             missing.append(f"{stem}_F3D.bmp or {stem}_F2D.bmp")

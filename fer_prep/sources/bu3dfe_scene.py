@@ -13,7 +13,7 @@ from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
-from fer_prep.formats.pictures import read_rgb
+from fer_prep.formats.images import read_rgb
 from fer_prep.formats.vrml import VrmlMesh, read_vrml
 from fer_prep.geometry.mesh_scene import MeshScene
 from fer_prep.geometry.photo_scene import PhotoScene

@@ -21,7 +21,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -30,8 +30,9 @@ import numpy as np
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.sources.options import RgbdOptions
 from fer_prep.sources.raw_tree import (
     NAMED,
     LetterCaseDoubles,
@@ -49,7 +50,6 @@ TITLES: Final = {"cald3r": "CalD3r", "mend3s": "MenD3s"}
 NUMBER_WIDTH: Final = {"cald3r": 3, "mend3s": 2}
 TREE: Final = "Anger/RGB … Surprise/DEPTH with files such as Anger/RGB/M_010_1_anger_Color.png"
 NAME: Final = "{F|M}_{number}_{code}_{emotion}_{Color|Depth}.png"
-DEPTH_UNIT_MM: Final = 0.125
 
 _NAME: Final = re.compile(
     r"(?P<aligned>aligned_)?(?P<gender>[FM])_(?P<number>\d{1,6})_(?P<code>.+)_(?P<emotion>[a-z]+)_(?P<role>Color|Depth)"
@@ -62,12 +62,10 @@ _ROLES: Final = {"color": "rgb", "depth": "depth"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class RgbdPairs:
+class RgbdPairs(RgbdOptions):
     """The source of CalD3r or of MenD3s."""
 
     dataset: Literal["cald3r", "mend3s"] = "cald3r"
-    depth_unit_mm: float = DEPTH_UNIT_MM
-    """Millimetres per step of the stored depth."""
 
     def __post_init__(self) -> None:
         if self.dataset not in TITLES:
@@ -76,8 +74,8 @@ class RgbdPairs:
             raise ValueError(f"expected a depth unit between 0 and 100 mm; found {self.depth_unit_mm}")
 
     def settings(self) -> Mapping[str, Any]:
-        """All options."""
-        return asdict(self)
+        """What matters to the outcome; the focal length only serves to check the depth unit."""
+        return {"dataset": self.dataset, "depth_unit_mm": self.depth_unit_mm}
 
     def load_settings(self) -> Mapping[str, Any]:
         """The option that changes depth."""
@@ -199,7 +197,7 @@ class RgbdPairs:
         """Read one pair; both files must be of one raster and the depth must hold something."""
         rgb = read_file(sample.files["rgb"], reader=read_rgb)
         depth_file = sample.files["depth"]
-        depth = read_file(depth_file, reader=read_depth_png)
+        depth = read_file(depth_file, reader=read_depth)
         if depth.shape != rgb.shape[:2]:
             raise SampleError(
                 stage="read",

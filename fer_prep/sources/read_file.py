@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from fer_prep.errors import FormatError
-from fer_prep.whole_files import read_whole
 
 T = TypeVar("T")
 
@@ -20,6 +19,6 @@ def read_file(path: Path, *, reader: Callable[[bytes], T]) -> T:
     try:
         if (size := path.stat().st_size) > MAX_FILE_BYTES:
             raise FormatError(expected=f"a file of at most {MAX_FILE_BYTES >> 20} MiB", found=f"{size >> 20} MiB")
-        return reader(read_whole(path))
+        return reader(path.read_bytes())
     except FormatError as error:
         raise error.within(path) from None

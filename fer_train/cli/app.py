@@ -5,6 +5,7 @@ Commands import the library inside their bodies, so that ``--help`` does not loa
 
 from __future__ import annotations
 
+from fer_prep.cli.config_command import add_config_command
 from fer_prep.cli.program import make_app
 from fer_train import __version__
 
@@ -17,6 +18,7 @@ app = make_app(
         **dict.fromkeys(("tune", "reproduce"), "the same command continues where this one stopped"),
     },
 )
+add_config_command(app, example="kfold")
 
 
 # importing a command module registers its commands, in the order in which they are met

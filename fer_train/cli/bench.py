@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fer_prep.cli.completion import manifest_names
-from fer_prep.cli.console import JsonOption, console, note, print_json
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, note, print_json, print_table
+from fer_prep.cli.options import JsonOption, manifest_names
 from fer_train.cli.app import app
 
 if TYPE_CHECKING:

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.completion import manifest_names, names
-from fer_prep.cli.console import console, note, progress_bar
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, note, print_table, progress_bar
+from fer_prep.cli.options import manifest_names, names_of
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.train import preset_for_this_machine
@@ -52,12 +51,12 @@ def tune(
     metric: Annotated[
         str,
         typer.Option(
-            autocompletion=names(*(metric.key for metric in METRICS)),
+            autocompletion=names_of([metric.key for metric in METRICS]),
             help=f"What to search by: {', '.join(metric.key for metric in METRICS)}.",
         ),
     ] = "average_accuracy",
     sampler: Annotated[
-        str, typer.Option(autocompletion=names("random", "tpe"), help="random (as in the thesis) or tpe.")
+        str, typer.Option(autocompletion=names_of(("random", "tpe")), help="random (as in the thesis) or tpe.")
     ] = "random",
     prune: Annotated[
         bool, typer.Option(help="Give a trial up when its mean over folds falls behind the median.")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fer_prep.cli.console import console
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, print_table
 from fer_train.metrics.registry import METRICS
 
 

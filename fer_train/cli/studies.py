@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.completion import names
-from fer_prep.cli.console import console, progress_bar
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, print_table, progress_bar
+from fer_prep.cli.options import names_of
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.train_options import DEVICES
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 RunArgument = Annotated[
     Path | None, typer.Argument(help="A finished run folder. Default: the newest in runs/.", show_default=False)
 ]
-DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[str, typer.Option(autocompletion=names_of(DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
 RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
 
 Name = TypeVar("Name", bound=str)
@@ -144,12 +143,13 @@ def explain(
     ] = None,
     per_class: Annotated[int, typer.Option(min=1, help="Samples of every class, the most confident first.")] = 2,
     pick: Annotated[
-        str, typer.Option(autocompletion=names("right", "wrong"), help="right or wrong: which answers to explain.")
+        str, typer.Option(autocompletion=names_of(("right", "wrong")), help="right or wrong: which answers to explain.")
     ] = "right",
     target: Annotated[
         str,
         typer.Option(
-            autocompletion=names("predicted", "truth"), help="predicted or truth: the class whose evidence is shown."
+            autocompletion=names_of(("predicted", "truth")),
+            help="predicted or truth: the class whose evidence is shown.",
         ),
     ] = "predicted",
     out: Annotated[

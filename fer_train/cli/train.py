@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.completion import manifest_names
-from fer_prep.cli.console import JsonOption, console, note, print_json, progress_bar
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import console, note, print_json, print_table, progress_bar
+from fer_prep.cli.options import JsonOption, manifest_names
 from fer_prep.errors import FerError, UsageError
 from fer_train.cli.app import app
 from fer_train.cli.result_table import print_summary

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from fer_prep.cli.completion import manifest_names, names
+from fer_prep.cli.options import manifest_names, names_of
 
 LOSS_NAMES: Final = ("cross-entropy", "hinge", "center", "island", "focal")
 MODALITIES: Final = ("rgbd", "rgb", "depth")
@@ -39,15 +39,15 @@ BatchOption = Annotated[int | None, typer.Option(help="Samples an optimiser step
 LossOption = Annotated[
     str | None,
     typer.Option(
-        autocompletion=names(*LOSS_NAMES), help="cross-entropy, hinge, center, island or focal.", show_default=False
+        autocompletion=names_of(LOSS_NAMES), help="cross-entropy, hinge, center, island or focal.", show_default=False
     ),
 ]
 ModalityOption = Annotated[
-    str | None, typer.Option(autocompletion=names(*MODALITIES), help="rgbd, rgb or depth.", show_default=False)
+    str | None, typer.Option(autocompletion=names_of(MODALITIES), help="rgbd, rgb or depth.", show_default=False)
 ]
 FusionOption = Annotated[
     str | None,
-    typer.Option(autocompletion=names(*FUSIONS), help="attention, sum, concat or attention-1d.", show_default=False),
+    typer.Option(autocompletion=names_of(FUSIONS), help="attention, sum, concat or attention-1d.", show_default=False),
 ]
 BackboneOption = Annotated[str | None, typer.Option(help="Any timm model by name.", show_default=False)]
 WeightsOption = Annotated[
@@ -67,7 +67,7 @@ DeterministicOption = Annotated[
 SeedOption = Annotated[int | None, typer.Option(help="Seeds everything random.", show_default=False)]
 DeviceOption = Annotated[
     str | None,
-    typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.", show_default=False),
+    typer.Option(autocompletion=names_of(DEVICES), help="auto, cpu, cuda, cuda:1 or mps.", show_default=False),
 ]
 DataMemoryOption = Annotated[
     str | None,

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fer_prep.cli.completion import names
-from fer_prep.cli.console import EXIT_DATA_WRONG, JsonOption, console, note, print_json, progress_bar, warn
-from fer_prep.cli.rejections import MaxRejected, too_many_rejected
-from fer_prep.cli.tables import print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, warn
+from fer_prep.cli.options import JsonOption, MaxRejected, names_of, too_many_rejected
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.train_options import DEVICES
@@ -29,7 +27,7 @@ RunArgument = Annotated[
 ]
 WIDE = 120
 SameNames = Literal["leave-out", "strangers"]
-DeviceOption = Annotated[str, typer.Option(autocompletion=names(*DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[str, typer.Option(autocompletion=names_of(DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def chosen_run(run: Path | None) -> Path:
@@ -175,7 +173,7 @@ def predict(
         float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
     ] = 0.125,
     form: Annotated[
-        str, typer.Option("--format", autocompletion=names("table", "csv", "json"), help="table, csv or json.")
+        str, typer.Option("--format", autocompletion=names_of(("table", "csv", "json")), help="table, csv or json.")
     ] = "table",
     max_rejected: MaxRejected = 0.05,
     device: DeviceOption = "auto",

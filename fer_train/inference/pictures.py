@@ -7,17 +7,18 @@ packages of that program and is the only thing here that does.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fer_prep.errors import FormatError, UsageError
+from fer_prep.formats.images import read_depth, read_rgb
 
+READERS: Final[dict[str, Callable[[bytes], NDArray[Any]]]] = {"rgb": read_rgb, "depth": read_depth}
+"""Stored modality → how its file is read."""
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -41,9 +42,7 @@ class Recorded:
     """Millimetres per step of a recorded depth map."""
 
 
-def find_pictures(
-    source: Path, *, depth: Path | None, modalities: Sequence[str], recorded: bool
-) -> list[PictureFiles]:
+def find_pictures(source: Path, *, depth: Path | None, modalities: Sequence[str], recorded: bool) -> list[PictureFiles]:
     """The pictures that ``source`` means: one file (with its ``depth``), or a folder.
 
     A folder holds ``rgb/`` and ``depth/`` with files of the same names, as a prepared folder does, or just pictures,
@@ -94,7 +93,7 @@ def read_picture(
             raise FormatError(path=first, expected=f"a {name} picture of the same name", found="none")
     if recorded is not None:
         return {name: array for name, array in _prepare(picture, recorded).items() if name in modalities}
-    arrays = {name: READERS[name](picture.files[name]) for name in modalities}
+    arrays = {name: _read(picture.files[name], READERS[name]) for name in modalities}
     size = arrays[modalities[0]].shape[:2]
     for name, array in arrays.items():
         height, width = array.shape[:2]
@@ -129,32 +128,10 @@ def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any
     return {"rgb": rgb, "depth": depth}
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) sRGB of a picture of 8 bits."""
-    with _open(path) as picture:
-        if picture.mode.startswith("I"):
-            raise FormatError(expected="a colour picture", found="a picture of 16-bit numbers (depth?)", path=path)
-        return np.array(picture.convert("RGB"))
-
-
-def read_depth(path: Path) -> NDArray[np.uint16]:
-    """(H, W) stored depth of a PNG with one channel of 16 bits."""
-    with _open(path) as picture:
-        if not picture.mode.startswith("I;16"):
-            raise FormatError(expected="a depth picture of 16 bits", found=f"mode {picture.mode}", path=path)
-        return np.array(picture).astype(np.uint16)
-
-
-def _open(path: Path) -> Image.Image:
+def _read(path: Path, reader: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:
     try:
-        picture = Image.open(path)
-        picture.load()
+        return reader(path.read_bytes())
     except FileNotFoundError:
         raise UsageError("no such file", path=path) from None
-    except (OSError, SyntaxError) as error:  # Pillow's word for a broken PNG is SyntaxError
-        raise FormatError(expected="a whole picture", found=str(error).splitlines()[0], path=path) from error
-    return picture
-
-
-READERS: Final = {"rgb": read_rgb, "depth": read_depth}
-"""Stored modality → how its file is read."""
+    except FormatError as error:
+        raise error.within(path) from None

@@ -40,9 +40,9 @@ def run(*words: str, cwd: Path, before: str = "", prefix: tuple[str, ...] = (), 
     [
         ("typer", "fer-prep stats"),  # the very start
         ("rich.console", "fer-prep merge"),
-        ("fer_prep.cli.exchange_commands", "fer-prep --help"),
+        ("fer_prep.cli.inspect_commands", "fer-prep --help"),
         ("fer_prep.sample_data", "fer-prep sample-data"),
-        ("fer_prep.sources", "fer-prep render-bu3dfe"),
+        ("fer_prep.prepare.prepare_tree", "fer-prep render-bu3dfe"),
         ("fer_prep.faces.landmarks", "fer-prep align --dataset mend3s"),
         ("fer_prep.inspection.map_action_units", "fer-prep map-aus"),
         ("fer_prep.merge.merge_folders", "fer-prep merge"),
@@ -70,7 +70,7 @@ def test_ctrl_c_is_no_crash_at_any_moment(module, command, tmp_path):
 @pytest.mark.parametrize(
     ("command", "module", "said"),
     [
-        ("fer-prep render-bu3dfe", "fer_prep.sources", "the same command continues"),
+        ("fer-prep render-bu3dfe", "fer_prep.prepare.prepare_tree", "the same command continues"),
         ("fer-train kfold", "fer_train.settings_file", "--resume continues"),
         ("fer-prep check .", "fer_prep.inspection.check_path", "interrupted\n"),
     ],

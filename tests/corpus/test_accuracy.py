@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fer_prep.formats.bnt import read_bnt
-from fer_prep.formats.pictures import read_rgb
+from fer_prep.formats.images import read_rgb
 from fer_prep.formats.vrml import read_vrml
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.mesh_scene import MeshScene

@@ -11,7 +11,7 @@ import pytest
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.bnt import read_bnt
 from fer_prep.formats.bosphorus_landmarks import read_lm2, read_lm3
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.formats.vrml import read_vrml
 from fer_prep.sources import make_source
 from fer_prep.sources.bu3dfe import Bu3dfe
@@ -50,7 +50,7 @@ def test_scans_and_their_landmarks(corpus: Path):
 
 def test_pictures(corpus: Path):
     for path in [*files(corpus, "*.png"), *files(corpus / "BU3DFE", "*.bmp")][::4]:
-        reader = read_depth_png if path.stem.endswith("_Depth") else read_rgb
+        reader = read_depth if path.stem.endswith("_Depth") else read_rgb
         assert reader(path.read_bytes()).any()
 
 

@@ -15,13 +15,14 @@ from fake_source import FakeSource, write_tree
 from folder_snapshot import snapshot
 from test_engine import die_on_seven, die_once, process_of, refuse, square
 
-from fer_prep.engines.choice import CROWDED_THREADS, make_engine
+from fer_prep.engines.choice import make_engine
 from fer_prep.engines.dask_engine import BATCH, DIED, DaskEngine
-from fer_prep.engines.engine import InProcessEngine, ProcessEngine, WorkerDied, usable_cpus
+from fer_prep.engines.engine import WorkerDied, usable_cpus
+from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.errors import EngineError, UsageError
-from fer_prep.faces.landmarks import FinderSpec
-from fer_prep.prepare.prepare_sample import PrepareSettings
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.prepare.prepare_tree import prepare
+from fer_prep.prepare.settings import PrepareSettings
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
 
@@ -158,16 +159,6 @@ def test_engines_are_chosen_by_name():
     assert make_engine() == ProcessEngine(workers=usable_cpus())
     assert make_engine("dask", workers=2) == DaskEngine(workers=2)
     assert make_engine("dask", scheduler="tcp://head:8786").remote
-
-
-def test_many_items_side_by_side_are_for_processors_to_spare(monkeypatch):
-    monkeypatch.setattr("fer_prep.engines.engine.usable_cpus", lambda: 4)
-    assert make_engine(workers=3, threads=8) == ProcessEngine(workers=3, threads=8)
-    for workers in (None, 4, 9):
-        assert make_engine(workers=workers, threads=8) == ProcessEngine(workers=workers or 4, threads=CROWDED_THREADS)
-        assert make_engine(workers=workers, threads=1).threads == 1
-    assert make_engine("dask", workers=2, threads=8) == DaskEngine(workers=2, threads=CROWDED_THREADS)
-    assert make_engine(workers=0, threads=8) == InProcessEngine()
 
 
 @pytest.mark.parametrize(

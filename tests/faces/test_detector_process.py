@@ -13,7 +13,7 @@ import pytest
 from fer_prep.errors import UsageError
 from fer_prep.faces.detector_process import GIVE_WAY_NICE, detect_faces_beside
 from fer_prep.faces.mediapipe_models import detect_faces
-from fer_prep.formats.pictures import read_rgb
+from fer_prep.formats.images import read_rgb
 
 WORKER = """
 import sys

@@ -1,6 +1,5 @@
-"""Real MediaPipe on the independent corpus."""
+"""Real MediaPipe on faces of the project's own sample data."""
 
-import csv
 import io
 import multiprocessing
 import zipfile
@@ -10,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from sample_faces import eyes_of
 from task_bundle import task_bundle
 
 from fer_prep.errors import UsageError
@@ -19,11 +19,6 @@ from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.geometry.warp import opencv_matrix, transform_points
 from fer_prep.landmark_names import eye_centres
-
-
-def truth_rows(corpus: Path) -> list[dict[str, str]]:
-    with (corpus / "truth.csv").open(newline="") as stream:
-        return [row for row in csv.DictReader(stream) if row["dataset"] in ("CalD3r", "MenD3s")]
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -47,25 +42,23 @@ def points_of(paths: list[Path]) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def one_face(corpus) -> tuple[np.ndarray, np.ndarray]:
-    """A frontal face (224, 224, 3) and the truth of its (left, right) eye centres."""
-    row = next(row for row in truth_rows(corpus) if abs(float(row["roll_deg"])) < 3)
-    eyes = np.array([[float(row[f"{side}_eye_{axis}"]) for axis in "xy"] for side in ("left", "right")])
-    return read_picture(corpus / row["image"]), eyes
+def one_face(sample_faces) -> tuple[np.ndarray, np.ndarray]:
+    """A face (224, 224, 3) that hardly leans, and the truth of its (left, right) eye centres."""
+    row = sample_faces.upright()
+    return sample_faces.rgb(row), eyes_of(row)
 
 
-def test_faces_are_found_and_become_upright(corpus):
+def test_faces_are_found_and_become_upright(sample_faces):
     """At least 97 % found; roll left after alignment: median ≤ 1°, 95th percentile ≤ 4°."""
-    rows = truth_rows(corpus)
+    rows = sample_faces.truth
     roll_left, eye_errors_px = [], []
     for row in rows:
-        landmarks = find(read_picture(corpus / row["image"]))
+        landmarks = find(sample_faces.rgb(row))
         if landmarks is None:
             continue
         framing = framing_matrix("rotate", landmarks, raster_size=(224, 224), size=260)
-        roll_left.append(abs(float(row["roll_deg"]) - framing.roll_degrees))
-        true_left = np.array([float(row["left_eye_x"]), float(row["left_eye_y"])])
-        eye_errors_px.append(np.hypot(*(eye_centres(landmarks.points)[0] - true_left)))
+        roll_left.append(abs(row.roll_degrees - framing.roll_degrees))
+        eye_errors_px.append(np.hypot(*(eye_centres(landmarks.points)[0] - eyes_of(row)[0])))
     assert len(roll_left) >= 0.97 * len(rows)
     assert np.median(roll_left) <= 1
     assert np.percentile(roll_left, 95) <= 4
@@ -91,32 +84,30 @@ def test_points_come_back_exactly_whichever_attempt_succeeds(one_face, degrees, 
     landmarks = find(shown)
     assert attempt in landmarks.found_by
     found = np.array(eye_centres(landmarks.points))
-    assert np.abs(found - transform_points(true_eyes, matrix)).max() <= 3 * scale
+    assert np.abs(found - transform_points(true_eyes, matrix)).max() <= 3 * scale + 0.2
 
 
 @pytest.mark.parametrize("degrees", [75, -90, 120, 150, 180, -120])
-def test_a_head_on_its_side_or_upside_down_is_never_taken_for_an_upright_one(corpus, degrees):
+def test_a_head_on_its_side_or_upside_down_is_never_taken_for_an_upright_one(sample_faces, degrees):
     """MediaPipe alone lays its mesh upside down on nearly all of these, and says nothing."""
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     linear = np.array([[cosine, -sine], [sine, cosine]])
     matrix = np.column_stack([linear, np.full(2, 168) - linear @ [112, 112]])
-    for row in truth_rows(corpus)[::15]:
-        shown = cv2.warpAffine(
-            read_picture(corpus / row["image"]), opencv_matrix(matrix), (336, 336), borderValue=(120,) * 3
-        )
+    for row in sample_faces.truth[::3]:
+        shown = cv2.warpAffine(sample_faces.rgb(row), opencv_matrix(matrix), (336, 336), borderValue=(120,) * 3)
         landmarks = find(shown)
         if landmarks is None:
             continue  # an unfound face is listed; a wrong one would not be
         framing = framing_matrix("rotate", landmarks, raster_size=(336, 336), size=260)
-        wrong_by = (framing.roll_degrees - float(row["roll_deg"]) - degrees + 180) % 360 - 180
-        assert abs(wrong_by) < 3, row["sample"]
+        wrong_by = (framing.roll_degrees - row.roll_degrees - degrees + 180) % 360 - 180
+        assert abs(wrong_by) < 3, row.picture
 
 
-def test_points_are_continuous_pixels_at_every_scale(corpus):
+def test_points_are_continuous_pixels_at_every_scale(sample_faces):
     """Points that took pixel centres for edges would be half a pixel off: two pixels of the enlarged picture."""
     shifts = []
-    for row in truth_rows(corpus)[::6]:
-        rgb = read_picture(corpus / row["image"])
+    for row in sample_faces.truth[::2]:
+        rgb = sample_faces.rgb(row)
         (small,), (large,) = detect_faces(rgb), detect_faces(cv2.resize(rgb, None, fx=4, fy=4))
         shifts.append((large / 4 - small).mean(axis=0))
     assert np.abs(np.mean(shifts, axis=0)).max() < 0.2
@@ -139,8 +130,8 @@ def test_a_picture_without_a_face_is_unfound():
     assert find(noise) is None
 
 
-def test_neither_order_nor_process_changes_a_landmark(corpus):
-    paths = [corpus / row["image"] for row in truth_rows(corpus)[:12:2]]
+def test_neither_order_nor_process_changes_a_landmark(sample_faces):
+    paths = [sample_faces.root / row.picture for row in sample_faces.truth[:12:2]]
     here = points_of(paths)
     assert points_of(paths[::-1]) == here
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as worker:
@@ -152,14 +143,14 @@ def test_a_worker_says_nothing_on_stderr(one_face, capfd):
     assert capfd.readouterr().err == ""
 
 
-def test_threads_of_one_process_share_the_detector(corpus):
-    paths = [corpus / row["image"] for row in truth_rows(corpus)[:12:2]]
+def test_threads_of_one_process_share_the_detector(sample_faces):
+    paths = [sample_faces.root / row.picture for row in sample_faces.truth[:12:2]]
     with ThreadPoolExecutor(3) as threads:
         side_by_side = list(threads.map(lambda path: points_of([path]), paths))
     assert {path: points for found in side_by_side for path, points in found.items()} == points_of(paths)
 
 
-def test_a_task_bundle_finds_what_the_wheel_finds(corpus, tmp_path):
+def test_a_task_bundle_finds_what_the_wheel_finds(sample_faces, tmp_path):
     """The Tasks API for real, with the wheel's own weights: its points are those of the unrefined mesh."""
     import mediapipe
 
@@ -168,8 +159,8 @@ def test_a_task_bundle_finds_what_the_wheel_finds(corpus, tmp_path):
     finder = make_finder(FinderSpec.parse("task", task_file=path))
     options = {"static_image_mode": True, "refine_landmarks": False, "min_detection_confidence": 0.5}
     with mediapipe.solutions.face_mesh.FaceMesh(**options) as mesh:
-        for row in truth_rows(corpus)[::20]:
-            rgb = read_picture(corpus / row["image"])
+        for row in sample_faces.truth[::5]:
+            rgb = sample_faces.rgb(row)
             landmarks = finder.find(picture_only(rgb), sample=None)
             (face,) = mesh.process(rgb).multi_face_landmarks
             nose = np.array([face.landmark[1].x, face.landmark[1].y]) * 224 + 0.5

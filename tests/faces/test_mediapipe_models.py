@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fer_prep.faces.mediapipe_models import MAX_FACES, MIN_CONFIDENCE, _coordinates, detect_faces
-from fer_prep.formats.pictures import read_rgb
+from fer_prep.formats.images import read_rgb
 
 
 def test_points_are_those_of_mediapipes_own_face_mesh(corpus):

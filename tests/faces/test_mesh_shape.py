@@ -1,8 +1,5 @@
 """The shape of MediaPipe's own meshes: place, size and roll of the face must not matter, the way up must."""
 
-import csv
-
-import cv2
 import numpy as np
 import pytest
 
@@ -11,10 +8,8 @@ from fer_prep.faces.mesh_shape import SUSPICIOUS, upside_downness
 
 
 @pytest.fixture(scope="module")
-def pictures(corpus) -> list[np.ndarray]:
-    with (corpus / "truth.csv").open(newline="") as stream:
-        names = [row["image"] for row in csv.DictReader(stream) if row["dataset"] in ("CalD3r", "MenD3s")]
-    return [np.ascontiguousarray(cv2.imread(str(corpus / name))[..., ::-1]) for name in names[::8]]
+def pictures(sample_faces) -> list[np.ndarray]:
+    return [sample_faces.rgb(row) for row in sample_faces.truth[::2]]
 
 
 def test_upright_faces_raise_no_suspicion_and_those_on_their_head_do(pictures):

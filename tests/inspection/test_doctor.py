@@ -33,7 +33,7 @@ def test_on_a_bare_machine_every_complaint_has_its_command(monkeypatch, tmp_path
 
     monkeypatch.setattr(importlib.metadata, "version", nothing_installed)
     monkeypatch.setattr(SystemLibrary, "loads", lambda self: False)
-    monkeypatch.setattr("fer_prep.geometry.renderers.probe_renderers", lambda: {"numpy": "broken", "open3d": "broken"})
+    monkeypatch.setattr(doctor, "probe_renderers", lambda: {"numpy": "broken", "open3d": "broken"})
     monkeypatch.setattr(doctor, "run_python", lambda code: (False, "ModuleNotFoundError: mediapipe"))
     failed = [finding for finding in doctor.examine(folder=tmp_path) if not finding.ok]
     assert {"mediapipe", "libGL.so.1", "renderer numpy", "landmarks mediapipe"} <= {f.part for f in failed}
@@ -43,13 +43,13 @@ def test_on_a_bare_machine_every_complaint_has_its_command(monkeypatch, tmp_path
 
 
 def test_one_working_renderer_is_enough(monkeypatch):
-    monkeypatch.setattr("fer_prep.geometry.renderers.probe_renderers", lambda: {"numpy": "", "opengl": "no display"})
+    monkeypatch.setattr(doctor, "probe_renderers", lambda: {"numpy": "", "opengl": "no display"})
     assert [(f.ok, f.required) for f in doctor._renderers()] == [(True, False), (False, False)]
 
 
 def test_an_untested_version_is_named_but_nothing_to_fail_for(monkeypatch):
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0.1")
-    (found,) = packages(("numpy",), extra="prep")
+    found = next(found for found in packages() if found.part == "numpy")
     wanted = resources.tested_versions()["numpy"]
     assert (found.ok, found.required, found.found) == (False, False, f"0.0.1, tested with {wanted}")
     assert found.mend.endswith(f"pip install numpy=={wanted}")

@@ -101,9 +101,9 @@ def test_damage_is_found_by_reading(tmp_path):
 def test_a_recording_whose_parts_do_not_fit_is_found_by_loading(tmp_path):
     root = write_pairs(tmp_path, "M_010_1_anger", "F_001_1_fear")
     depth = root / "Fear" / "DEPTH" / "F_001_1_fear_Depth.png"
-    from fer_prep.formats.pictures import png_bytes, read_depth_png
+    from fer_prep.formats.images import read_depth, write_image
 
-    depth.write_bytes(png_bytes(read_depth_png(depth.read_bytes())[:50]))
+    depth.write_bytes(write_image(read_depth(depth.read_bytes())[:50]))
     unusable = finding(root, "unusable", deep=True)
     assert unusable.items[0].startswith("Fear/RGB/F_001_1_fear_Color.png")
 

@@ -9,11 +9,11 @@ from fake_source import FakeSource, write_tree
 
 from fer_prep.engines.engine import InProcessEngine
 from fer_prep.errors import PreparedFolderError
-from fer_prep.faces.landmarks import FinderSpec
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.prepare.folder import PreparedFolder, verify
 from fer_prep.prepare.folder_writer import open_for_writing
-from fer_prep.prepare.prepare_sample import PrepareSettings
 from fer_prep.prepare.prepare_tree import prepare
+from fer_prep.prepare.settings import PrepareSettings
 
 
 @pytest.fixture

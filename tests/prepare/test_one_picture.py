@@ -8,7 +8,8 @@ import pytest
 
 from fer_prep.errors import FormatError, SampleError
 from fer_prep.prepare.one_picture import prepare_picture
-from fer_prep.prepare.prepare_sample import PrepareSettings, prepare_sample
+from fer_prep.prepare.prepare_sample import prepare_sample
+from fer_prep.prepare.settings import FOUND, PrepareSettings
 from fer_prep.sources.cald3r_mend3s import cald3r
 
 
@@ -18,10 +19,10 @@ def save(path, pixels):
 
 
 @pytest.mark.parametrize("framing", ["rotate", "eyes"])
-def test_the_pixels_are_those_of_the_dataset(corpus, framing):
+def test_the_pixels_are_those_of_the_dataset(sample_faces, framing):
     source = cald3r()
-    sample = source.list_samples(corpus / "CalD3r").samples[0]
-    settings = PrepareSettings(size=96, framing=framing)
+    sample = source.list_samples(sample_faces.tree).samples[0]
+    settings = PrepareSettings(size=96, framing=framing, landmarks=FOUND)
     expected = prepare_sample(sample, source=source, settings=settings)
     files = sample.files
     rgb, depth = prepare_picture(files["rgb"], depth_file=files["depth"], framing=framing, size=96)

@@ -9,13 +9,13 @@ from fake_source import FakeSource, write_tree
 
 from fer_prep.engines.engine import InProcessEngine
 from fer_prep.errors import PreparedFolderError, UsageError
-from fer_prep.faces.landmarks import FinderSpec
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.merge.merge_folders import merge
 from fer_prep.merge.plan import find_prepared
 from fer_prep.prepare.folder import PreparedFolder, verify
 from fer_prep.prepare.parts import Part
-from fer_prep.prepare.prepare_sample import PrepareSettings
 from fer_prep.prepare.prepare_tree import prepare
+from fer_prep.prepare.settings import PrepareSettings
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
 WORDS = {1: "faceless", 4: "broken"}

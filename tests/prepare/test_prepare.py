@@ -11,13 +11,14 @@ import pytest
 from fake_source import FakeSource, write_tree
 from folder_snapshot import snapshot
 
-from fer_prep.engines.engine import InProcessEngine, ProcessEngine, usable_cpus
+from fer_prep.engines.engine import InProcessEngine
+from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.errors import PreparedFolderError, UsageError
-from fer_prep.faces.landmarks import FinderSpec
-from fer_prep.formats.pictures import read_depth_png, read_rgb
+from fer_prep.faces.finder_spec import FinderSpec
+from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.prepare.folder import PreparedFolder, verify
-from fer_prep.prepare.prepare_sample import PrepareSettings
-from fer_prep.prepare.prepare_tree import Extras, prepare, settings_of_workers
+from fer_prep.prepare.prepare_tree import Extras, prepare
+from fer_prep.prepare.settings import PrepareSettings
 
 SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
 WORDS = {1: "faceless", 4: "broken", 6: "bug"}
@@ -54,7 +55,7 @@ def test_pictures_are_those_of_the_digests_and_depth_is_16_bit(tree, out):
     run(tree, out)
     folder = PreparedFolder.open(out)
     rgb = read_rgb(folder.rgb_path("F0000_anger").read_bytes())
-    depth = read_depth_png(folder.depth_path("F0000_anger").read_bytes())
+    depth = read_depth(folder.depth_path("F0000_anger").read_bytes())
     assert rgb.shape == (32, 32, 3)
     assert depth.shape == (32, 32)
     assert depth.dtype == np.uint16
@@ -75,7 +76,7 @@ def test_an_unexpected_error_comes_through_for_debugging(tree, out):
 
 
 def test_the_same_bytes_with_any_number_of_workers(tree, tmp_path):
-    engines = (InProcessEngine(), ProcessEngine(workers=1), ProcessEngine(workers=2, threads=3))
+    engines = (InProcessEngine(), ProcessEngine(workers=1), ProcessEngine(workers=2))
     folders = []
     for number, engine in enumerate(engines):
         run(tree, tmp_path / f"out{number}", engine=engine)
@@ -88,19 +89,6 @@ def test_the_same_bytes_with_any_number_of_workers(tree, tmp_path):
         "rejected.csv",
         "samples.csv",
     }
-
-
-@pytest.mark.parametrize(
-    ("engine", "beside"),
-    [
-        (InProcessEngine(), False),
-        (ProcessEngine(workers=0, threads=2), True),  # fewer workers than processors, on any machine
-        (ProcessEngine(workers=0, threads=1), False),
-        (ProcessEngine(workers=usable_cpus(), threads=2), False),
-    ],
-)
-def test_the_detector_has_a_process_of_its_own_where_processors_are_to_spare(engine, beside):
-    assert settings_of_workers(SETTINGS, engine=engine).landmarks.beside is beside
 
 
 def test_a_worker_that_dies_costs_one_sample(tmp_path, out):

@@ -8,10 +8,11 @@ from fake_source import FakeSource, write_tree
 
 from fer_prep.depth_encoding import decode_depth
 from fer_prep.errors import SampleError, UsageError
-from fer_prep.faces.landmarks import FinderSpec
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.landmark_names import EYE_CORNERS
-from fer_prep.prepare.prepare_sample import PrepareSettings, find_landmarks, frame_scene, prepare_sample, table_row
+from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene, prepare_sample, table_row
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.samples_table import COLUMNS, row_from_text, row_to_text
 
 DATASET = FinderSpec(kinds=("dataset",))

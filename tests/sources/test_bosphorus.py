@@ -7,7 +7,7 @@ import pytest
 from raw_trees import bnt_bytes, grey, lm2_bytes, lm3_bytes, write_bosphorus
 
 from fer_prep.errors import SampleError, UsageError
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.landmark_names import eye_centres
 from fer_prep.sources.bosphorus import Bosphorus
 
@@ -89,7 +89,7 @@ def test_landmark_files_may_be_done_without(tmp_path):
     folder = write_bosphorus(tmp_path, SCAN) / "bs000"
     (folder / f"{SCAN}.lm2").unlink()
     (folder / f"{SCAN}.lm3").unlink()
-    (sample,) = listed(tmp_path, require_landmarks=False).samples
+    (sample,) = listed(tmp_path, incomplete="keep").samples
     assert not Bosphorus().load(sample).landmarks
 
 
@@ -97,7 +97,7 @@ def test_landmark_files_may_be_done_without(tmp_path):
     "name", ["bs000_E_CONTEMPT_0.png", "bs000_N_N.png", "bs000_N_N_0_trim.bnt", "bs00_N_N_0.png", "bs000_XX_1_0.png"]
 )
 def test_wrong_names_are_rejected_one_by_one(tmp_path, name):
-    (write_bosphorus(tmp_path, SCAN) / "bs000" / name).write_bytes(png_bytes(grey()))
+    (write_bosphorus(tmp_path, SCAN) / "bs000" / name).write_bytes(write_image(grey()))
     listing = listed(tmp_path)
     assert len(listing.samples) == 1
     assert [row.source_file for row in listing.rejected] == [f"bs000/{name}"]
@@ -105,7 +105,7 @@ def test_wrong_names_are_rejected_one_by_one(tmp_path, name):
 
 def test_the_distributions_own_pictures_are_no_scans(tmp_path):
     (write_bosphorus(tmp_path, SCAN) / "__images__").mkdir()
-    (tmp_path / "__images__" / "logo.png").write_bytes(png_bytes(grey()))
+    (tmp_path / "__images__" / "logo.png").write_bytes(write_image(grey()))
     assert not listed(tmp_path).rejected
 
 
@@ -127,7 +127,7 @@ def wedge() -> np.ndarray:
 def test_the_direction_of_picture_coordinates_is_found_out(tmp_path, landmarks, upside_down):
     folder = write_bosphorus(tmp_path, SCAN) / "bs000"
     (folder / f"{SCAN}.bnt").write_bytes(bnt_bytes(upside_down=upside_down))
-    (folder / f"{SCAN}.png").write_bytes(png_bytes(wedge()))
+    (folder / f"{SCAN}.png").write_bytes(write_image(wedge()))
     if not landmarks:
         (folder / f"{SCAN}.lm2").write_bytes(b"0 Landmarks\nLabels:\n2D Image coordinates:\n")
     picture = scene_of(tmp_path).picture().mean(axis=(1, 2))

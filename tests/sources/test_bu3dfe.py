@@ -7,7 +7,7 @@ import pytest
 from raw_trees import bnd_bytes, grey, write_bu3dfe, wrl_bytes
 
 from fer_prep.errors import FormatError, SampleError
-from fer_prep.formats.pictures import bmp_bytes, png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.landmark_names import EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
 from fer_prep.sources.bu3dfe import Bu3dfe
 
@@ -47,7 +47,7 @@ def test_names_may_be_in_any_case(folder):
 
 
 def test_re_encoded_pictures_are_taken_where_there_is_no_original(folder):
-    (folder / f"{NAME}_F2D.png").write_bytes(png_bytes(grey()))
+    (folder / f"{NAME}_F2D.png").write_bytes(write_image(grey()))
     assert only(folder.parent).files["photo"].suffix == ".bmp"
     (folder / f"{NAME}_F2D.bmp").unlink()
     assert only(folder.parent).files["photo"].suffix == ".png"
@@ -91,8 +91,8 @@ def test_without_any_picture_a_recording_is_rejected(folder):
 
 def test_landmarks_may_be_done_without(folder):
     (folder / f"{NAME}_F3D.bnd").unlink()
-    sample = only(folder.parent, require_landmarks=False)
-    assert not Bu3dfe(require_landmarks=False).load(sample).landmarks
+    sample = only(folder.parent, incomplete="keep")
+    assert not Bu3dfe(incomplete="keep").load(sample).landmarks
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_a_mesh_in_another_unit_is_refused(folder):
 
 
 def test_a_damaged_texture_is_refused_and_not_replaced(folder):
-    (folder / f"{NAME}_F3D.bmp").write_bytes(bmp_bytes(grey())[:500])
+    (folder / f"{NAME}_F3D.bmp").write_bytes(write_image(grey(), kind="bmp")[:500])
     with pytest.raises(FormatError) as caught:
         scene_of(folder.parent)
     assert caught.value.path == folder / f"{NAME}_F3D.bmp"
@@ -222,7 +222,7 @@ def test_without_texture_coordinates_the_photograph_is_asked(folder):
 
 
 def test_a_texture_too_small_to_show_a_face_gives_way_to_the_photograph(folder):
-    (folder / f"{NAME}_F3D.bmp").write_bytes(bmp_bytes(grey(1, 1)))
+    (folder / f"{NAME}_F3D.bmp").write_bytes(write_image(grey(1, 1), kind="bmp"))
     with pytest.raises(SampleError, match="a face in the photograph"):  # there is none in the grey picture
         scene_of(folder.parent)
     (folder / f"{NAME}_F2D.bmp").unlink()

@@ -7,7 +7,7 @@ import pytest
 from raw_trees import grey, write_pairs
 
 from fer_prep.errors import FormatError, SampleError, UsageError
-from fer_prep.formats.pictures import png_bytes
+from fer_prep.formats.images import write_image
 from fer_prep.sources.cald3r_mend3s import RgbdPairs, cald3r, mend3s
 
 NAME = "M_010_1_anger"
@@ -63,7 +63,7 @@ def test_a_missing_half_is_named(tmp_path, kind, suffix, lacking):
 def test_folder_and_name_must_agree_on_the_emotion(tmp_path):
     root = write_pairs(tmp_path, NAME, "F_001_1_fear")
     for kind, suffix in (("RGB", "Color"), ("DEPTH", "Depth")):
-        (root / "Fear" / kind / f"{NAME}_{suffix}.png").write_bytes(png_bytes(grey()))
+        (root / "Fear" / kind / f"{NAME}_{suffix}.png").write_bytes(write_image(grey()))
     listing = listed(root)
     (row,) = listing.rejected  # one recording, not one row a file
     assert row.source_file == f"Fear/RGB/{NAME}_Color.png"
@@ -76,7 +76,7 @@ def test_folder_and_name_must_agree_on_the_emotion(tmp_path):
 )
 def test_wrong_names_are_rejected_one_by_one(tmp_path, name):
     root = write_pairs(tmp_path, NAME)
-    (root / "Anger" / "RGB" / name).write_bytes(png_bytes(grey()))
+    (root / "Anger" / "RGB" / name).write_bytes(write_image(grey()))
     listing = listed(root)
     assert len(listing.samples) == 1
     assert [row.source_file for row in listing.rejected] == [f"Anger/RGB/{name}"]
@@ -131,7 +131,7 @@ def test_folders_of_one_kind_that_differ_in_case_hold_a_recording_twice(tmp_path
     root = write_pairs(tmp_path, NAME)
     copy = root / "Anger" / "rgb" / f"{NAME}_Color.png"
     copy.parent.mkdir(exist_ok=True)
-    copy.write_bytes(png_bytes(grey()))
+    copy.write_bytes(write_image(grey()))
     if len(list((root / "Anger").iterdir())) < 3:
         pytest.skip("this file system does not tell the case of letters apart")
     (row,) = listed(root).rejected
@@ -149,12 +149,12 @@ def depth_file(root):
         (np.zeros((160, 120), np.uint16), "no data in any pixel"),
         (np.full((160, 120), 1, np.uint16), "the value 1 in every pixel"),
         (np.full((160, 120), 65535, np.uint16), "the value 65535 in every pixel"),
-        (np.full((160, 120), 9, np.uint8), "8-bit single-channel png"),
+        (np.full((160, 120), 9, np.uint8), "8-bit single-channel PNG"),
     ],
 )
 def test_depth_that_cannot_be_used_is_refused_by_name(tmp_path, pixels, found):
     root = write_pairs(tmp_path, NAME)
-    depth_file(root).write_bytes(png_bytes(pixels))
+    depth_file(root).write_bytes(write_image(pixels))
     with pytest.raises((SampleError, FormatError), match=found) as caught:
         cald3r().load(listed(root).samples[0])
     assert caught.value.path == depth_file(root)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
-import textwrap
-from dataclasses import fields, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 from typing import Any, get_type_hints
 
+from fer_prep.options import field_help
+from fer_prep.validated import flatten
 from fer_train.config import Config
-from fer_train.settings_file import flatten, load_preset, preset_names
+from fer_train.settings_file import load_preset, preset_names
 
 
 def settings_page() -> str:
     """One table a section: key, type, default, the value of each preset where it differs, meaning."""
-    presets = {name: dict(flatten(_as_dict(load_preset(name)))) for name in preset_names()}
+    presets = {name: dict(flatten(asdict(load_preset(name)))) for name in preset_names()}
     parts = [
         "# Settings of fer-train",
         "A run's settings are a TOML file. A preset is such a file; `--preset FILE` takes one of yours; "
@@ -32,25 +32,8 @@ def settings_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def field_docstrings(cls: type) -> dict[str, str]:
-    """Field → the string literal under it."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    if not isinstance(body, ast.ClassDef):
-        raise TypeError(f"expected a class, found {cls!r}")
-    texts: dict[str, str] = {}
-    for node, below in zip(body.body, body.body[1:], strict=False):
-        if (
-            isinstance(node, ast.AnnAssign)
-            and isinstance(node.target, ast.Name)
-            and isinstance(below, ast.Expr)
-            and isinstance(below.value, ast.Constant)
-        ):
-            texts[node.target.id] = " ".join(str(below.value.value).split())
-    return texts
-
-
 def _section(name: str, cls: type, defaults: Any, presets: dict[str, dict[str, Any]]) -> str:
-    docs, hints = field_docstrings(cls), get_type_hints(cls)
+    docs, hints = field_help(cls), get_type_hints(cls)
     lines = [f"## [{name}]", "", inspect.getdoc(cls) or "", "", "| key | default | meaning |", "| --- | --- | --- |"]
     for item in fields(cls):
         default = getattr(defaults, item.name)
@@ -65,14 +48,6 @@ def _section(name: str, cls: type, defaults: Any, presets: dict[str, dict[str, A
         meaning = docs[item.name].replace("``", "`").replace("|", "\\|")
         lines.append(f"| `{item.name}` | {'<br>'.join(values)} | {meaning}{legal} |")
     return "\n".join(lines)
-
-
-def _as_dict(config: Config) -> dict[str, Any]:
-    return {
-        section.name: {item.name: getattr(value, item.name) for item in fields(value)}
-        for section in fields(config)
-        if is_dataclass(value := getattr(config, section.name)) and not isinstance(value, type)
-    }
 
 
 def _text(value: Any) -> str:

@@ -136,29 +136,29 @@ def test_nonsense_is_refused(made, tmp_path):
         predict(ensemble, tmp_path / "nothing", device=CPU)
     with pytest.raises(UsageError, match="no picture"):
         predict(ensemble, tmp_path, device=CPU)
-    with pytest.raises(FormatError, match="16 bits"):
+    with pytest.raises(FormatError, match="16-bit"):
         predict(ensemble, pictures / "rgb" / "face-0.png", depth=pictures / "rgb" / "face-0.png", device=CPU)
 
 
-def test_recorded_pictures_are_prepared_as_the_training_data_was(made, corpus):
+def test_recorded_pictures_are_prepared_as_the_training_data_was(made, sample_faces):
     """Aligned here or by fer-prep beforehand: the same probabilities."""
     from fer_prep.prepare.one_picture import prepare_picture
 
     rgbd, _, _, _ = made
     ensemble = Ensemble.load(rgbd.path, device=CPU)
-    rgb = sorted((corpus / "CalD3r" / "Anger" / "RGB").iterdir())[0]
-    depth = rgb.parent.parent / "DEPTH" / rgb.name.replace("Color", "Depth")
+    face = sample_faces.upright()
+    rgb, depth = sample_faces.root / face.picture, sample_faces.depth_file(face)
     how = {"framing": "eyes", "size": 64}
     [aligned] = predict(ensemble, rgb, depth=depth, recorded=Recorded(preparation=how), device=CPU).made
     [plain] = predict(ensemble, rgb, depth=depth, recorded=Recorded(preparation={"framing": "none"}), device=CPU).made
     assert aligned.probabilities != plain.probabilities
     pixels = prepare_picture(rgb, depth_file=depth, framing="eyes", size=64)
-    folder = corpus_free_folder(pixels, made[3].parent / "aligned")
+    folder = folder_of(pixels, made[3].parent / "aligned")
     [expected] = predict(ensemble, folder, device=CPU).made
     assert aligned.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
 
 
-def corpus_free_folder(pixels, folder):
+def folder_of(pixels, folder):
     for kind, values in zip(("rgb", "depth"), pixels, strict=True):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         Image.fromarray(values).save(folder / kind / "face.png")

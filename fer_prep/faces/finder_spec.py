@@ -1,0 +1,115 @@
+"""Which ways to find landmarks, in which order: what ``--landmarks`` says. See ``landmarks`` for the ways themselves.
+
+Apart from them, so that settings can be read where no picture library is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from fer_prep.errors import UsageError
+from fer_prep.faces.given_points import GivenPointsFinder
+from fer_prep.sample import Sample
+
+FINDERS: Final = ("mediapipe", "task", "dataset", "file", "none")
+
+SEARCH_VERSION: Final = 2
+"""Raised when the search or the meaning of a landmark changes: it is part of every sample's content key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinderSpec:
+    """Which finders to ask, in this order; small and picklable, so that a spawned worker can build its own."""
+
+    kinds: tuple[str, ...] = ("mediapipe",)
+    task_file: Path | None = None
+    points_file: Path | None = None
+    beside: bool = False
+    """Let MediaPipe run in a process beside the one that asks; says where, not what, and is no setting of a user."""
+
+    @classmethod
+    def parse(cls, text: str, *, task_file: Path | None = None, points_file: Path | None = None) -> FinderSpec:
+        """Read ``mediapipe``, ``dataset,mediapipe``, ``task:face_landmarker.task``, ``file:points.csv`` …
+
+        The file of ``task`` and ``file`` may be given after a colon or as an argument.
+        Raises UsageError for an unknown name, or a file that is missing or not asked for.
+        """
+        kinds: list[str] = []
+        for part in text.split(","):
+            kind, _, place = part.strip().partition(":")
+            if kind not in FINDERS or (place and kind not in ("task", "file")):
+                raise UsageError(f"no landmark finder {part.strip()!r}; known: {', '.join(FINDERS)}")
+            if place and kind == "task":
+                task_file = Path(place)
+            elif place:
+                points_file = Path(place)
+            kinds.append(kind)
+        _check_file("task", task_file, kinds)
+        _check_file("file", points_file, kinds)
+        return cls(kinds=tuple(kinds), task_file=task_file, points_file=points_file)
+
+    def __str__(self) -> str:
+        """As ``parse`` reads it."""
+        files = {"task": self.task_file, "file": self.points_file}
+        return ",".join(f"{kind}:{files[kind]}" if files.get(kind) else kind for kind in self.kinds)
+
+    def absolute(self) -> FinderSpec:
+        """The same finders for a worker that has another current folder."""
+        files = {"task_file": self.task_file, "points_file": self.points_file}
+        return replace(self, **{name: file.absolute() for name, file in files.items() if file is not None})
+
+    def settings(self, *, sample: Sample | None = None) -> dict[str, Any]:
+        """What decides the outcome, JSON-able, for content keys and ``prepared.json``; files count by content.
+
+        With a ``sample``, given points count by this sample's row alone: correcting one row redoes one sample.
+        """
+        settings: dict[str, Any] = {"landmarks": ",".join(self.kinds), "search_version": SEARCH_VERSION}
+        if "mediapipe" in self.kinds or "task" in self.kinds:
+            settings["mediapipe"] = _installed_version("mediapipe")
+        if self.task_file is not None:
+            settings["task_sha256"] = sha256_of(self.task_file)
+        if self.points_file is not None and sample is None:
+            settings["points_sha256"] = sha256_of(self.points_file)
+        elif self.points_file is not None and sample is not None:
+            settings["points"] = GivenPointsFinder(points_file=self.points_file).row_text(sample)
+        return settings
+
+    def describe(self) -> str:
+        """One line for people; a model file is named with its SHA-256."""
+        parts: list[str] = []
+        for kind in self.kinds:
+            if kind == "task" and self.task_file is not None:
+                parts.append(f"task {self.task_file} (SHA-256 {sha256_of(self.task_file)})")
+            elif kind == "file":
+                parts.append(f"file {self.points_file}")
+            else:
+                parts.append(kind)
+        return ", then ".join(parts)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal: the digest that publishers of model files print."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def _installed_version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"
+
+
+def _check_file(kind: str, path: Path | None, kinds: list[str]) -> None:
+    if path is None and kind in kinds:
+        raise UsageError(f"the landmark finder {kind!r} needs a file", hint=f"say --landmarks {kind}:FILE")
+    if path is not None and kind not in kinds:
+        raise UsageError(f"a file for {kind!r} landmarks is given, but not used", path=path, hint=f"add {kind}:FILE")
+    if path is not None and not path.is_file():
+        raise UsageError(f"no such file (for {kind!r} landmarks)", path=path)

@@ -1,0 +1,105 @@
+"""Images: PNG, BMP and JPEG bytes ↔ arrays, first row on top; for both programs, by Pillow.
+
+Whole and undamaged or refused: a PNG is verified up to its last chunk, because decoders stop at the last pixel; of BMP
+and JPEG Pillow itself refuses what is cut off.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from typing import Final, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_prep.errors import FormatError
+
+MAX_PIXELS: Final = 24_000_000
+"""No picture of a face dataset comes near this; a header that claims more is damaged."""
+MAX_SIDE: Final = 32_766
+"""OpenCV, also the one inside MediaPipe, turns no larger ones and ends the process."""
+_MAX_JPEG_SCANS: Final = 20
+"""Progressive pictures have about ten; each costs a decoder a pass over all pixels, however few bytes it has."""
+
+_KINDS: Final = ("PNG", "BMP", "JPEG")
+_MODE_OF_DEPTH: Final = "I;16"
+_EXPECTED: Final = "a PNG, BMP or JPEG picture"
+
+Pixels = TypeVar("Pixels", bound=NDArray[np.generic])
+
+
+def read_rgb(data: bytes) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 sRGB of a PNG, BMP or JPEG; grey becomes three equal channels, alpha is dropped.
+
+    An orientation tag is not applied: depth beside the picture is stored in the unrotated raster.
+    """
+
+    def colours(image: Image.Image) -> NDArray[np.uint8]:
+        if image.mode.startswith(("I", "F")):
+            raise FormatError(expected="a picture of 8 bits a channel", found=f"{_in_words(image)} (a depth map?)")
+        return np.array(image.convert("RGB"))
+
+    return _read(data, colours)
+
+
+def read_depth(data: bytes) -> NDArray[np.uint16]:
+    """(H, W) uint16 of a 16-bit single-channel PNG."""
+
+    def heights(image: Image.Image) -> NDArray[np.uint16]:
+        if image.format != "PNG" or image.mode != _MODE_OF_DEPTH:
+            raise FormatError(expected="a 16-bit single-channel PNG", found=_in_words(image))
+        return np.array(image, np.uint16)
+
+    return _read(data, heights)
+
+
+def write_image(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, kind: Literal["png", "bmp"] = "png") -> bytes:
+    """The file of (H, W, 3) uint8 sRGB, (H, W) uint8 or, as PNG only, (H, W) uint16: the same array, the same bytes."""
+    legal = {((3,), "uint8"), ((), "uint8")} | ({((), "uint16")} if kind == "png" else set())
+    if (pixels.shape[2:], pixels.dtype.name) not in legal or pixels.ndim < 2 or not pixels.size:
+        raise FormatError(
+            expected=f"(H, W, 3) or (H, W) of a type that {kind} holds", found=f"{pixels.shape} {pixels.dtype}"
+        )
+    file = io.BytesIO()
+    # the first level and repeats alone: the higher ones take ten times as long for a twentieth of the bytes
+    Image.fromarray(pixels).save(file, kind, compress_level=1, compress_type=zlib.Z_RLE)
+    return file.getvalue()
+
+
+def _read(data: bytes, to_array: Callable[[Image.Image], Pixels]) -> Pixels:
+    if not data:
+        raise FormatError(expected=_EXPECTED, found="an empty file")
+    try:
+        with Image.open(io.BytesIO(data), formats=_KINDS) as image:
+            _check(image, data)
+            image.verify()  # which uses the image up
+        with Image.open(io.BytesIO(data), formats=_KINDS) as image:
+            return to_array(image)
+    except FormatError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise FormatError(expected=_EXPECTED, found=f"bytes {data[:8]!r}") from None
+    except Exception as error:  # Pillow raises errors of many classes for damaged files
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise FormatError(expected=f"an undamaged {_EXPECTED[2:]}", found=reason[:200]) from None
+
+
+def _check(image: Image.Image, data: bytes) -> None:
+    """Refuse what only claims to be a picture, before memory or time is spent on it."""
+    width, height = image.size
+    if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise FormatError(
+            expected=f"a picture of 1 to {MAX_PIXELS} pixels and at most {MAX_SIDE} a side",
+            found=f"a header of {width} × {height}",
+        )
+    if image.format == "JPEG" and (scans := data.count(b"\xff\xda")) > _MAX_JPEG_SCANS:
+        raise FormatError(expected=f"a JPEG of at most {_MAX_JPEG_SCANS} scans", found=f"{scans}")
+
+
+def _in_words(image: Image.Image) -> str:
+    bits = "a 16-bit" if image.mode == _MODE_OF_DEPTH else "an 8-bit"
+    channels = "single-channel" if len(image.getbands()) == 1 else "colour"
+    return f"{bits} {channels} {image.format}"

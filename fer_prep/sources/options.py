@@ -1,0 +1,67 @@
+"""What a user may decide about each of the sources here.
+
+Apart from the sources themselves, so that ``--help`` need not load what reads their files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from fer_prep.action_units import DEFAULT_POLICY
+from fer_prep.emotions import LABEL_SOURCES
+from fer_prep.geometry.renderers import RENDERERS
+from fer_prep.options import option
+from fer_prep.resources import manifest_names
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderOptions:
+    """Of every source whose recordings are geometry."""
+
+    incomplete: Literal["reject", "keep"] = "reject"
+    """What becomes of a recording that lacks only its landmark files; keep finds landmarks in the picture."""
+    renderer: str = option("auto", names=("auto", *RENDERERS))
+    """What casts the rays at the mesh: auto, or one of those that fer-prep doctor lists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bu3dfeOptions(RenderOptions):
+    """Of BU-3DFE."""
+
+    rgb: Literal["texture", "photo"] = "texture"
+    """Colour from the mesh's own texture, registered exactly, or from the frontal photograph with a camera solved from
+    landmarks. Where one cannot be had, the other is used."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BosphorusOptions(RenderOptions):
+    """Of Bosphorus."""
+
+    policy: str = option(DEFAULT_POLICY, metavar="NAME|FILE", names=partial(manifest_names, "policies"))
+    """Which action unit counts as which emotion: a policy of manifests/policies, or a TOML file of that kind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RgbdOptions:
+    """Of CalD3r and MenD3s."""
+
+    depth_unit_mm: float = option(0.125, name="--depth-unit")
+    """Millimetres per step of the recorded depth."""
+    focal_px: float | None = option(None, min=1, metavar="PX", show_default="unknown")
+    """Focal length of the recorded pictures, if you know it: the depth unit is then checked exactly."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptions:
+    """Of a folder of pictures with a table."""
+
+    dataset: str = option()
+    """A name for the dataset: lower case, digits, hyphens."""
+    table: str = "samples.csv"
+    """The CSV table, relative to the folder."""
+    depth_unit_mm: float = option(1.0, name="--depth-unit")
+    """Millimetres per step of the depth pictures."""
+    label_source: str = option("posed", names=LABEL_SOURCES)
+    """For lines of the table that do not say it."""
