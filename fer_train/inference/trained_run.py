@@ -56,10 +56,17 @@ class TrainedRun:
 
     def fold(self, index: int) -> Predictor:
         """One fold's network; a fold that was not trained is an error."""
+        return Predictor.load(self.run.fold(self._trained(index)), device=self.data.device)
+
+    def judged(self, index: int) -> tuple[str, ...]:
+        """Ids of the samples that a fold judged."""
+        return tuple(self.manifest.fold(self._trained(index)).val)
+
+    def _trained(self, index: int) -> int:
         if index not in self.fold_numbers:
             known = ", ".join(str(number) for number in self.fold_numbers)
             raise UsageError(f"this run has no trained fold {index}; it has: {known}", path=self.run.path)
-        return Predictor.load(self.run.fold(index), device=self.data.device)
+        return index
 
     def rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Row numbers of samples in the data."""
