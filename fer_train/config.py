@@ -12,10 +12,10 @@ from typing import Literal
 
 from fer_prep.errors import UsageError
 from fer_train.data.augment import AugmentationSettings
+from fer_train.data.inputs import parse_inputs
 from fer_train.losses import LOSSES
 from fer_train.models import MODELS
 
-Modality = Literal["rgbd", "rgb", "depth"]
 Fusion = Literal["attention", "sum", "concat", "attention-1d"]
 
 
@@ -37,8 +37,8 @@ class ModelSettings:
     """Which network of ``fer_train/models``; the thesis's is the one that comes with the program."""
     backbone: str = "efficientnet_b2"
     """Any timm model that returns feature maps, by its timm name."""
-    modality: Modality = "rgbd"
-    """Both streams, or one alone (thesis, Table 3.6)."""
+    inputs: str = "rgb,depth"
+    """What the network looks at, by name, the first one leading in the fusion: one stream each (thesis, Table 3.6)."""
     fusion: Fusion = "attention"
     """How the streams meet: averaged attention masks on the RGB features (thesis), or a baseline (Table 3.7)."""
     aggregation: Literal["encoder", "average"] = "encoder"
@@ -62,7 +62,7 @@ class ModelSettings:
     drop_path: float = 0.0
     """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3
-    """Depth repeated to three channels (thesis), or one channel with an adapted stem."""
+    """Inputs of one channel, such as depth, repeated to three (thesis), or one channel with an adapted stem."""
     pretrained: bool = False
     """Start from timm's own weights, which timm fetches or takes from its cache."""
     weights: str = ""
@@ -74,6 +74,11 @@ class ModelSettings:
     trust_pickle: bool = False
     """Load ``weights`` even where it is a pickled module, which runs the code inside it."""
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """``inputs`` one by one; a UsageError where one is unknown."""
+        return parse_inputs(self.inputs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossSettings:
@@ -84,6 +89,8 @@ class LossSettings:
     2.22; ``center`` and ``island`` are terms beside cross-entropy."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """``balanced`` weighs a class by the inverse of its frequency in the training fold."""
+    targets: Literal["hard", "soft"] = "hard"
+    """``soft`` learns from the shares of the annotators (``/labels/soft``); losses with a cross-entropy in them."""
     label_smoothing: float = 0.0
     """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
@@ -165,9 +172,8 @@ class MachineSettings:
     data_memory: str = "auto"
     """What the pixels may take on the device, such as ``8GB``; larger datasets are streamed. ``auto`` is half of what
     is free, ``0`` always streams."""
-    reading_workers: int = -1
-    """Threads (compressed files: processes) that read ahead where the data is streamed; −1 goes by the machine, 0 reads
-    when the samples are asked for."""
+    reading_workers: int = 2
+    """Threads that read ahead where the data is streamed; 0 reads when the samples are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +191,7 @@ class Config:
     machine: MachineSettings = field(default_factory=MachineSettings)
 
     def __post_init__(self) -> None:
+        parse_inputs(self.model.inputs)
         for broken, message in self._contradictions():
             if broken:
                 raise UsageError(message)
@@ -227,8 +234,8 @@ class Config:
             *((not 0 <= v <= 1, f"{key} = {v}: expected a share between 0 and 1") for key, v in shares.items()),
             *((v < 1, f"{key} = {v}: expected 1 or more") for key, v in counts.items()),
             (
-                self.machine.reading_workers < -1,
-                f"machine.reading_workers = {self.machine.reading_workers}: expected a number of processes, or -1",
+                self.machine.reading_workers < 0,
+                f"machine.reading_workers = {self.machine.reading_workers}: expected 0 or more",
             ),
             (
                 model.token_width % model.encoder_heads != 0,
@@ -237,6 +244,11 @@ class Config:
             (
                 bool(model.weights) and model.pretrained,
                 "model.weights and model.pretrained contradict each other: weights come from the file or from timm",
+            ),
+            (
+                self.loss.targets == "soft" and self.loss.name in LOSSES and not LOSSES[self.loss.name].takes_shares,
+                f"loss.targets = 'soft': the {self.loss.name} loss has no form for shares of classes; losses that have "
+                f"one: {', '.join(name for name, loss in LOSSES.items() if loss.takes_shares)}",
             ),
             (
                 optimiser.floor_rate > lowest_peak,

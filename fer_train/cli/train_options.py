@@ -8,9 +8,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from fer_prep.cli.options import manifest_names, names_of
+from fer_prep.errors import UsageError
 
 LOSS_NAMES: Final = ("cross-entropy", "hinge", "center", "island", "focal")
-MODALITIES: Final = ("rgbd", "rgb", "depth")
+MODALITIES: Final = {"rgbd": "rgb,depth", "rgb": "rgb", "depth": "depth"}
+"""Short form → the inputs that it means."""
 FUSIONS: Final = ("attention", "sum", "concat", "attention-1d")
 DEVICES: Final = ("auto", "cpu", "cuda", "mps")
 """What the shell offers. The settings know these names too, but to ask them takes seconds: they load torch."""
@@ -97,7 +99,7 @@ KEYS = {
     "epochs": "training.epochs",
     "batch_size": "training.batch_size",
     "loss": "loss.name",
-    "modality": "model.modality",
+    "modality": "model.inputs",
     "fusion": "model.fusion",
     "backbone": "model.backbone",
     "weights": "model.weights",
@@ -116,5 +118,9 @@ def assignments_of(settings: list[str] | None, **named: Any) -> dict[str, Any]:
     """Setting → value for the named options that were given, then for every --set."""
     from fer_train.settings_file import parse_assignment
 
+    if named.get("modality") is not None:
+        if named["modality"] not in MODALITIES:
+            raise UsageError(f"--modality {named['modality']!r}: expected one of {', '.join(MODALITIES)}")
+        named["modality"] = MODALITIES[named["modality"]]
     given = {KEYS[name]: value for name, value in named.items() if value is not None}
     return given | dict(parse_assignment(text) for text in settings or [])

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from dataset_factories import make_rows
-from fer_train.data.image_dataset import ImageDataset
 
 from fer_prep.dataset.writer import GlobalWriter, measure
 from fer_prep.emotions import EMOTIONS
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.config import Config
+from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.inference.predictor import Predictor
 from fer_train.metrics.predictions import Predictions
