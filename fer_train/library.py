@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict, final
+from typing import TypedDict, final
 
 import numpy as np
 import torch
@@ -87,12 +87,15 @@ class Classifier:
             raise answers.rejected[0]
         return answers.predictions
 
-    def probabilities(self, **stored: NDArray[Any]) -> NDArray[np.float64]:
-        """(B, K) of prepared pictures in memory: ``rgb=`` (B, H, W, 3) sRGB, ``depth=`` (B, H, W) as stored.
+    def probabilities(
+        self, rgb: NDArray[np.uint8] | None = None, depth: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.float64]:
+        """(B, K) of prepared pictures in memory: ``rgb`` (B, H, W, 3) sRGB, ``depth`` (B, H, W) as stored.
 
         What the networks do not look at may be left out; what they lack is a ``UsageError``.
         """
-        return self._predictor.probabilities(self._predictor.prepare(stored))
+        given = {name: array for name, array in (("rgb", rgb), ("depth", depth)) if array is not None}
+        return self._predictor.probabilities(self._predictor.prepare(given))
 
 
 def load_model(run: Path | str, *, device: str = "auto") -> Classifier:

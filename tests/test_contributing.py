@@ -1,4 +1,4 @@
-"""CONTRIBUTING's walks, walked with the code of the text: a dataset from another package, a loss, a network, a metric."""
+"""CONTRIBUTING's walks, walked with the code of the text: a source elsewhere, a loss, a network, a metric."""
 
 from __future__ import annotations
 

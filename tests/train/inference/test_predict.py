@@ -199,7 +199,8 @@ def test_the_framing_of_the_data_is_kept_where_its_folders_agree():
     assert preparation_of({}) == {}
 
 
-def test_the_table_has_whole_ids_and_every_probability(made, tmp_path):
+def test_the_table_has_whole_ids_and_every_probability(made, tmp_path, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     _, rgb, _, pictures = made
     name = "bs000_LFAU_12_0-taken-twice"
     (tmp_path / f"{name}.png").write_bytes((pictures / "rgb" / "face-0.png").read_bytes())
