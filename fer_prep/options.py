@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, field, fields
 from functools import cache
 from itertools import pairwise
 from typing import Any
+
+from fer_prep.errors import UsageError
 
 
 def option(
@@ -23,17 +26,20 @@ def option(
     names: Sequence[str] | Callable[[], Sequence[str]] = (),
     parse: Callable[[str], Any] | None = None,
     offered: bool = True,
+    help: str = "",
+    setting: str = "",
     **more: Any,
 ) -> Any:
     """A field of a dataclass of options.
 
     ``name`` is what a user types where the field is called otherwise (``--label-source``); ``names`` are what the
     shell offers where other values are allowed too (else the type is a ``Literal``); ``parse`` makes the value from
-    what was typed; ``offered`` is False for a setting that is no option. ``more`` are keywords of ``typer.Option``:
-    ``min``, ``max``, ``metavar``, ``show_default``.
+    what was typed; ``offered`` is False for a setting that is no option; ``help`` takes the place of the docstring,
+    and ``setting`` names the one that the option is short for.
+    ``more`` are keywords of ``typer.Option``: ``min``, ``max``, ``metavar``, ``show_default``.
     """
-    how = {"name": name, "names": names, "parse": parse, "offered": offered, "more": more}
-    made: Any = field(default=default, default_factory=factory, metadata=how)
+    how = {"name": name, "names": names, "parse": parse, "offered": offered, "help": help, "setting": setting}
+    made: Any = field(default=default, default_factory=factory, metadata=how | {"more": more})
     return made
 
 
@@ -43,7 +49,7 @@ def field_help(cls: type) -> dict[str, str]:
     texts: dict[str, str] = {}
     for part in reversed(cls.__mro__):
         texts |= _literals_of(part.__module__).get(part.__name__, {})
-    return {item.name: texts.get(item.name, "") for item in fields(cls)}
+    return {item.name: item.metadata.get("help") or texts.get(item.name, "") for item in fields(cls)}
 
 
 @cache
@@ -64,3 +70,13 @@ def _literals(body: Sequence[ast.stmt]) -> Iterator[tuple[str, str]]:
             and isinstance(below.value, ast.Constant)
         ):
             yield node.target.id, " ".join(str(below.value.value).split())
+
+
+def refuse_out_of_range(settings: Any, *, section: str = "") -> None:
+    """Raise UsageError where a number of a dataclass of options is below its ``min`` or above its ``max``."""
+    for item in fields(settings):
+        limits, value = item.metadata.get("more", {}), getattr(settings, item.name)
+        low, high = limits.get("min", -math.inf), limits.get("max", math.inf)
+        if isinstance(value, int | float) and not low <= value <= high:
+            expected = f"{low} or more" if high == math.inf else f"between {low} and {high}"
+            raise UsageError(f"{section}{item.name} = {value}: expected {expected}")

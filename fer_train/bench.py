@@ -30,7 +30,7 @@ from fer_prep.errors import UsageError
 from fer_train.config import Config
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.environment import describe_device
-from fer_train.losses import CrossEntropyLoss
+from fer_train.losses.cross_entropy import CrossEntropyLoss
 from fer_train.models.model_file import build_network
 from fer_train.settings_file import override
 from fer_train.training.fold import open_data, prepare_training

@@ -6,13 +6,12 @@ others change what is computed: only the others must be the same when a run is r
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
 
-from fer_prep.errors import UsageError
-from fer_train.data.augment import AugmentationSettings
-from fer_train.data.inputs import parse_inputs
+from fer_prep.errors import UsageError, did_you_mean
+from fer_prep.options import option, refuse_out_of_range
+from fer_train.data.inputs import INPUTS, parse_inputs
 from fer_train.losses import LOSSES
 from fer_train.models import MODELS
 
@@ -23,7 +22,7 @@ Fusion = Literal["attention", "sum", "concat", "attention-1d"]
 class DataSettings:
     """What is read from the dataset."""
 
-    image_size: int = 260
+    image_size: int = option(260, min=1)
     """Side of the network's input in pixels; the stored rasters are resized to it once."""
     equalise_luma: bool = False
     """Equalise the histogram of the luma, as the thesis's author did under the name illumination normalisation."""
@@ -33,11 +32,11 @@ class DataSettings:
 class ModelSettings:
     """The network."""
 
-    network: str = "two-stream"
+    network: str = option("two-stream", names=tuple(MODELS))
     """Which network of ``fer_train/models``; the thesis's is the one that comes with the program."""
     backbone: str = "efficientnet_b2"
     """Any timm model that returns feature maps, by its timm name."""
-    inputs: str = "rgb,depth"
+    inputs: str = option("rgb,depth", names=(*INPUTS, "rgb,depth"))
     """What the network looks at, by name, the first one leading in the fusion: one stream each (thesis, Table 3.6)."""
     fusion: Fusion = "attention"
     """How the streams meet: averaged attention masks on the RGB features (thesis), or a baseline (Table 3.7)."""
@@ -45,19 +44,19 @@ class ModelSettings:
     """What turns the fused map into one vector: a transformer encoder (thesis) or average pooling (Table 3.7)."""
     spatial_attention: Literal["lanet", "cbam"] = "lanet"
     """Where each stream looks: local attention nets (thesis) or CBAM's spatial half."""
-    attention_maps: int = 4
+    attention_maps: int = option(4, min=1)
     """S, the number of spatial attentions a stream."""
-    attention_reduction: int = 16
+    attention_reduction: int = option(16, min=1)
     """How far a spatial attention squeezes the channels inside."""
-    token_width: int = 256
+    token_width: int = option(256, min=1)
     """D, the width of the tokens and of the feature vector."""
-    encoder_depth: int = 4
+    encoder_depth: int = option(4, min=1)
     """Layers of the transformer encoder."""
-    encoder_heads: int = 8
+    encoder_heads: int = option(8, min=1)
     """Attention heads a layer; must divide token_width."""
     mlp_width: int = 256
     """Hidden width of the classifying MLP."""
-    dropout: float = 0.1
+    dropout: float = option(0.1, min=0, max=1)
     """Dropout in encoder and MLP."""
     drop_path: float = 0.0
     """Stochastic depth in the backbones."""
@@ -84,14 +83,14 @@ class ModelSettings:
 class LossSettings:
     """The loss and its weights; a setting that the chosen loss does not have is not used."""
 
-    name: str = "island"
+    name: str = option("island", names=tuple(LOSSES))
     """``cross-entropy``, or an equation of the thesis: ``hinge`` 2.14, ``center`` 2.15, ``island`` 2.19, ``focal``
     2.22; ``center`` and ``island`` are terms beside cross-entropy."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """``balanced`` weighs a class by the inverse of its frequency in the training fold."""
     targets: Literal["hard", "soft"] = "hard"
     """``soft`` learns from the shares of the annotators (``/labels/soft``); losses with a cross-entropy in them."""
-    label_smoothing: float = 0.0
+    label_smoothing: float = option(0.0, min=0, max=1)
     """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
     """λ, the weight of the center or island term against cross-entropy."""
@@ -115,7 +114,7 @@ class OptimiserSettings:
     """Highest learning rate of everything behind the backbones."""
     floor_rate: float = 1e-6
     """Learning rate at the very end, of both groups."""
-    warm_up: float = 0.3
+    warm_up: float = option(0.3, min=0, max=1)
     """Share of the steps during which the rate rises."""
     start_divisor: float = 25.0
     """The rate starts at its highest value divided by this."""
@@ -129,30 +128,59 @@ class OptimiserSettings:
 class TrainingSettings:
     """The loop."""
 
-    epochs: int = 10
+    epochs: int = option(10, min=1)
     """Passes over the training fold."""
-    batch_size: int = 128
+    batch_size: int = option(128, min=1)
     """Samples an optimiser step."""
-    micro_batch_size: int = 32
+    micro_batch_size: int = option(32, min=1)
     """Samples that pass through the network at once, at most; gradients are accumulated to one optimiser step."""
-    validations_per_epoch: int = 10
+    validations_per_epoch: int = option(10, min=1)
     """How often the whole validation fold is looked at during an epoch."""
     seed: int = 42
     """Seeds weights, order, augmentation and dropout; every fold adds its number."""
-    ema_decay: float = 0.0
+    ema_decay: float = option(0.0, min=0, max=1)
     """Validate and keep an exponential moving average of the weights with this decay; 0 is off."""
-    inner_split: float = 0.0
+    inner_split: float = option(0.0, min=0, max=0.5)
     """Share of the training fold's subjects held out to decide when to stop; 0 is none."""
     early_stop: int = 0
     """Stop after so many validations of the inner split without a lower loss; 0 is off."""
 
 
 @dataclass(frozen=True, kw_only=True)
+class AugmentationSettings:
+    """How strong each augmentation is; 0 switches it off."""
+
+    rotation_degrees: float = option(10.0, min=0, max=180)
+    """Largest rotation about the picture's centre, either way, uniform."""
+    flip: float = option(0.5, min=0, max=1)
+    """Probability of a left-right flip."""
+    brightness: float = option(0.2, min=0, max=1)
+    """RGB is multiplied by 1 ± this, uniform."""
+    contrast: float = option(0.2, min=0, max=1)
+    """Distance from the picture's mean luma is multiplied by 1 ± this, uniform."""
+    saturation: float = option(0.2, min=0, max=1)
+    """Distance from each pixel's luma is multiplied by 1 ± this, uniform."""
+    erase: float = option(0.25, min=0, max=1)
+    """Probability that a rectangle is erased, from RGB and depth alike (a hand hides both)."""
+    erase_area: tuple[float, float] = (0.02, 0.15)
+    """Share of the picture that the rectangle covers, uniform between the two."""
+    erase_aspect: tuple[float, float] = (0.3, 3.3)
+    """Height over width of the rectangle, uniform in the logarithm between the two."""
+
+    def __post_init__(self) -> None:
+        refuse_out_of_range(self, section="augmentation.")
+        if not 0.0 < self.erase_area[0] <= self.erase_area[1] <= 1.0:
+            raise UsageError(f"augmentation.erase_area must be two rising shares in (0, 1]; found {self.erase_area}")
+        if not 0.0 < self.erase_aspect[0] <= self.erase_aspect[1]:
+            raise UsageError(f"augmentation.erase_aspect must be two rising ratios; found {self.erase_aspect}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class MachineSettings:
     """How this machine goes about it; may change between a run and its resumption."""
 
-    device: str = "auto"
-    """``auto``, ``cpu``, ``cuda`` or ``mps``."""
+    device: str = option("auto", names=("auto", "cpu", "cuda", "mps"))
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     """``auto`` is bfloat16 autocast on GPUs that have it, float32 elsewhere."""
     threads: int = 0
@@ -165,14 +193,14 @@ class MachineSettings:
     """Only deterministic kernels: slower on GPUs, the same numbers every time."""
     checkpoint_seconds: float = 30.0
     """Write ``last.ckpt`` when so much time has passed since the last one; 0 writes it after every step."""
-    validation_batch_size: int = 256
+    validation_batch_size: int = option(256, min=1)
     """Samples at once where no gradients are kept."""
-    parallel_folds: int = 1
+    parallel_folds: int = option(1, min=1)
     """Folds that are trained side by side, each by a process of its own; GPUs are dealt out in turn."""
     data_memory: str = "auto"
     """What the pixels may take on the device, such as ``8GB``; larger datasets are streamed. ``auto`` is half of what
     is free, ``0`` always streams."""
-    reading_workers: int = 2
+    reading_workers: int = option(2, min=0)
     """Threads that read ahead where the data is streamed; 0 reads when the samples are asked for."""
 
 
@@ -192,51 +220,20 @@ class Config:
 
     def __post_init__(self) -> None:
         parse_inputs(self.model.inputs)
+        for section in fields(self):
+            if is_dataclass(settings := getattr(self, section.name)):
+                refuse_out_of_range(settings, section=f"{section.name}.")
         for broken, message in self._contradictions():
             if broken:
                 raise UsageError(message)
 
     def _contradictions(self) -> list[tuple[bool, str]]:
         """Every rule as (is it broken, what to say)."""
-        model, training, optimiser = self.model, self.training, self.optimiser
-        shares = {
-            "model.dropout": model.dropout,
-            "loss.label_smoothing": self.loss.label_smoothing,
-            "optimiser.warm_up": optimiser.warm_up,
-            "training.ema_decay": training.ema_decay,
-        }
-        counts = {
-            "data.image_size": self.data.image_size,
-            "model.attention_maps": model.attention_maps,
-            "model.token_width": model.token_width,
-            "model.attention_reduction": model.attention_reduction,
-            "model.encoder_depth": model.encoder_depth,
-            "model.encoder_heads": model.encoder_heads,
-            "training.epochs": training.epochs,
-            "training.batch_size": training.batch_size,
-            "training.micro_batch_size": training.micro_batch_size,
-            "training.validations_per_epoch": training.validations_per_epoch,
-            "machine.validation_batch_size": self.machine.validation_batch_size,
-            "machine.parallel_folds": self.machine.parallel_folds,
-        }
+        model, loss, training, optimiser = self.model, self.loss, self.training, self.optimiser
         lowest_peak = min(optimiser.backbone_rate, optimiser.fusion_rate)
         return [
-            *(
-                (
-                    name not in known,
-                    f"{key} = {name!r}: expected one of {', '.join(known)}{suggestion(name, list(known))}",
-                )
-                for key, name, known in (
-                    ("loss.name", self.loss.name, LOSSES),
-                    ("model.network", model.network, MODELS),
-                )
-            ),
-            *((not 0 <= v <= 1, f"{key} = {v}: expected a share between 0 and 1") for key, v in shares.items()),
-            *((v < 1, f"{key} = {v}: expected 1 or more") for key, v in counts.items()),
-            (
-                self.machine.reading_workers < 0,
-                f"machine.reading_workers = {self.machine.reading_workers}: expected 0 or more",
-            ),
+            (loss.name not in LOSSES, f"loss.name = {loss.name!r}: {did_you_mean(loss.name, LOSSES)}"),
+            (model.network not in MODELS, f"model.network = {model.network!r}: {did_you_mean(model.network, MODELS)}"),
             (
                 model.token_width % model.encoder_heads != 0,
                 f"model.encoder_heads = {model.encoder_heads} does not divide model.token_width = {model.token_width}",
@@ -244,11 +241,6 @@ class Config:
             (
                 bool(model.weights) and model.pretrained,
                 "model.weights and model.pretrained contradict each other: weights come from the file or from timm",
-            ),
-            (
-                self.loss.targets == "soft" and self.loss.name in LOSSES and not LOSSES[self.loss.name].takes_shares,
-                f"loss.targets = 'soft': the {self.loss.name} loss has no form for shares of classes; losses that have "
-                f"one: {', '.join(name for name, loss in LOSSES.items() if loss.takes_shares)}",
             ),
             (
                 optimiser.floor_rate > lowest_peak,
@@ -259,14 +251,4 @@ class Config:
                 "training.early_stop needs training.inner_split: stopping on the reported fold would choose its "
                 "best epoch; hold out a share of the training subjects, for example training.inner_split=0.15",
             ),
-            (
-                not 0 <= training.inner_split <= 0.5,
-                f"training.inner_split = {training.inner_split}: expected a share between 0 and 0.5",
-            ),
         ]
-
-
-def suggestion(value: object, legal: list[str]) -> str:
-    """`` (did you mean 'island'?)``, or nothing where no name is near."""
-    near = difflib.get_close_matches(str(value), legal, n=1)
-    return f" (did you mean {near[0]!r}?)" if near else ""

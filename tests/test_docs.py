@@ -16,8 +16,7 @@ from typer.main import get_command
 from fer_prep.cli.app import app as prep_app
 from fer_prep.options import field_help
 from fer_train.cli.app import app as train_app
-from fer_train.config import Config
-from fer_train.data.augment import AugmentationSettings
+from fer_train.config import AugmentationSettings, Config
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAMS = {"fer-prep": prep_app, "fer-train": train_app}

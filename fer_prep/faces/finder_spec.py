@@ -29,8 +29,6 @@ class FinderSpec:
     kinds: tuple[str, ...] = ("mediapipe",)
     task_file: Path | None = None
     points_file: Path | None = None
-    beside: bool = False
-    """Let MediaPipe run in a process beside the one that asks; says where, not what, and is no setting of a user."""
 
     @classmethod
     def parse(cls, text: str, *, task_file: Path | None = None, points_file: Path | None = None) -> FinderSpec:

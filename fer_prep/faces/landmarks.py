@@ -41,9 +41,9 @@ def make_finder(spec: FinderSpec | str) -> LandmarkFinder:
 
 def _make_one(kind: str, spec: FinderSpec) -> LandmarkFinder:
     if kind == "task":
-        return MediapipeFinder(task_file=spec.task_file, beside=spec.beside)
+        return MediapipeFinder(task_file=spec.task_file)
     if kind == "mediapipe":
-        return MediapipeFinder(beside=spec.beside)
+        return MediapipeFinder()
     if kind == "file" and spec.points_file is not None:
         return GivenPointsFinder(points_file=spec.points_file)
     return {"dataset": DatasetFinder, "none": NoFinder}[kind]()

@@ -12,7 +12,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.detector_process import detect_faces_beside
 from fer_prep.faces.face_search import Attempt, Detector, find_faces, look_again
 from fer_prep.faces.mediapipe_models import detect_faces
 from fer_prep.faces.mesh_shape import IMPLAUSIBLE, SUSPICIOUS, upside_downness
@@ -72,13 +71,11 @@ class MediapipeFinder:
     """Finds the face nearest the centre of the depth; ``task_file`` replaces the models of the wheel."""
 
     task_file: Path | None = None
-    beside: bool = False
-    """Detect in a process beside this one: for a process that has other threads at work."""
 
     def find(self, scene: Scene, *, sample: Sample) -> Landmarks | None:
         """The landmarks of one face, or None where no attempt shows one."""
         del sample  # the picture says it all
-        detect = partial(detect_faces_beside if self.beside else detect_faces, task_file=self.task_file)
+        detect = partial(detect_faces, task_file=self.task_file)
         look = _Look(picture=scene.picture(), detect=detect)
         found = find_faces(look.picture, detect=detect, confirm=look.confirmed, centre=partial(_person_centre, scene))
         if found is None:

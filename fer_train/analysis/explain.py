@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from fer_prep.errors import UsageError
-from fer_train.data.inputs import INPUTS, Inputs
+from fer_train.data.images import Inputs
+from fer_train.data.inputs import INPUTS
 from fer_train.inference.predictor import BATCH
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.plots import GREY, new_figure, show_picture

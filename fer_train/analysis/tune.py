@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +28,7 @@ from fer_prep.folder_lock import taking_turns
 from fer_prep.folds.splits import write_folds
 from fer_prep.progress import Progress, silent
 from fer_train.analysis.search_folds import make_search_folds
+from fer_train.analysis.search_settings import SearchSettings
 from fer_train.analysis.search_space import Space
 from fer_train.analysis.search_storage import open_storage
 from fer_train.config import Config
@@ -37,8 +38,6 @@ from fer_train.settings_file import config_to_toml, flatten, override, rename
 from fer_train.training.fold import open_data, run_fold
 from fer_train.training.machine import set_up_machine
 
-Sampler = Literal["random", "tpe"]
-SAMPLERS: Final[tuple[Sampler, ...]] = ("random", "tpe")
 HOLDOUT: Final = "holdout.folds.json"
 BEST: Final = "best.toml"
 OUTCOME_LOCK: Final = ".outcome.lock"
@@ -47,22 +46,6 @@ FRAME: Final = "frame"
 
 Judge = Callable[[Config], Iterator[float]]
 """Settings → the score of one fold after the other, in percent."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SearchSettings:
-    """How to search."""
-
-    trials: int = 30
-    """Finished or given up, by all processes together."""
-    folds: int = 3
-    holdout: float = 0.2
-    """Share of the samples, whole people, that the search never sees; 0 is none."""
-    metric: str = "average_accuracy"
-    """One of ``METRICS``."""
-    sampler: Sampler = "random"
-    prune: bool = True
-    seed: int = 0
 
 
 def tune(

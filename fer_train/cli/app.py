@@ -26,5 +26,4 @@ from fer_train.cli import train  # noqa: E402, F401, I001
 from fer_train.cli import use  # noqa: E402, F401
 from fer_train.cli import studies  # noqa: E402, F401
 from fer_train.cli import experiments  # noqa: E402, F401
-from fer_train.cli import bench  # noqa: E402, F401
-from fer_train.cli import doctor  # noqa: E402, F401
+from fer_train.cli import machine  # noqa: E402, F401

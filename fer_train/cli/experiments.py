@@ -10,58 +10,33 @@ import typer
 from rich.markup import escape
 
 from fer_prep.cli.console import console, note, print_table, progress_bar
-from fer_prep.cli.options import manifest_names, names_of
+from fer_prep.cli.options import Options, manifest_names
 from fer_prep.errors import UsageError
+from fer_train.analysis.search_settings import SearchSettings
 from fer_train.cli.app import app
-from fer_train.cli.train import preset_for_this_machine
-from fer_train.cli.train_options import DataOption
-from fer_train.metrics.registry import METRICS, metric_called
-
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A setting of every training; repeatable."),
-]
+from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config
+from fer_train.metrics.registry import metric_called
 
 
-@app.command()
+@app.command("tune")
+@Options
 def tune(
-    data: DataOption = Path("global.h5"),
+    *,
+    data: DataOption = DATA,
     out: Annotated[Path, typer.Option("--out", help="Folder of the search; the same one goes on with it.")] = Path(
         "runs/tune"
     ),
-    preset: Annotated[
-        str,
-        typer.Option(
-            autocompletion=manifest_names("presets"), help="What everything else is set to; see `fer-train presets`."
-        ),
-    ] = "demo",
-    settings: SetOption = None,
+    base: SettingsOptions,
     search: Annotated[
         list[str] | None,
         typer.Option(
             "--search",
             metavar="KEY=VALUES",
-            help="What to vary: KEY=LOW..HIGH, KEY=log:LOW..HIGH or KEY=A,B; repeatable. "
-            "Default: both learning rates, weight decay and dropout.",
+            help="What to vary: KEY=LOW..HIGH, KEY=log:LOW..HIGH or KEY=A,B; repeatable.",
+            show_default="both learning rates, weight decay and dropout",
         ),
     ] = None,
-    trials: Annotated[int, typer.Option(min=1, help="Trials in all, whoever runs them.")] = 30,
-    folds: Annotated[int, typer.Option(min=2, help="Subject-disjoint folds a trial is judged by.")] = 3,
-    holdout: Annotated[float, typer.Option(min=0, max=0.5, help="Share of the data, whole people, never seen.")] = 0.2,
-    metric: Annotated[
-        str,
-        typer.Option(
-            autocompletion=names_of([metric.key for metric in METRICS]),
-            help=f"What to search by: {', '.join(metric.key for metric in METRICS)}.",
-        ),
-    ] = "average_accuracy",
-    sampler: Annotated[
-        str, typer.Option(autocompletion=names_of(("random", "tpe")), help="random (as in the thesis) or tpe.")
-    ] = "random",
-    prune: Annotated[
-        bool, typer.Option(help="Give a trial up when its mean over folds falls behind the median.")
-    ] = True,
-    seed: Annotated[int, typer.Option(help="Seeds folds, people held out and what is tried.")] = 0,
+    how: SearchSettings,
     storage: Annotated[
         str,
         typer.Option(
@@ -85,57 +60,40 @@ def tune(
         fer-train fit --preset runs/tune/best.toml --manifest runs/tune/holdout.folds.json
     """
     from fer_train.analysis.search_space import parse_space
-    from fer_train.analysis.tune import BEST, HOLDOUT, SAMPLERS, SearchSettings
+    from fer_train.analysis.tune import BEST, HOLDOUT
     from fer_train.analysis.tune import tune as run_search
-    from fer_train.settings_file import load_preset, override, parse_assignment
 
-    if sampler not in SAMPLERS:
-        raise UsageError(f"expected --sampler {' or '.join(SAMPLERS)}; found {sampler!r}")
-    chosen = metric_called(metric)
-    config = override(load_preset(preset), dict(parse_assignment(text) for text in settings or []))
+    config, metric = make_config(base), metric_called(how.metric)
+    space = parse_space(search or [], config=config)
     study = run_search(
-        data,
-        config=config,
-        space=parse_space(search or [], config=config),
-        settings=SearchSettings(
-            trials=trials, folds=folds, holdout=holdout, metric=metric, sampler=sampler, prune=prune, seed=seed
-        ),
-        out=out,
-        storage=storage,
-        say=note,
-        progress=progress_bar,
+        data, config=config, space=space, settings=how, out=out, storage=storage, say=note, progress=progress_bar
     )
     if not (out / BEST).exists():
         raise UsageError("no trial was completed: trials.csv says how each ended", path=out)
     best = study.best_trial
-    console.print(f"best: trial {best.number}, {chosen.name} {best.value:.2f} {chosen.unit} over {folds} folds")
+    console.print(f"best: trial {best.number}, {metric.name} {best.value:.2f} {metric.unit} over {how.folds} folds")
     for key, value in best.params.items():
         console.print(f"  {key} = {escape(str(value))}")
     console.print("This score chose the settings: it is no result.")
-    if holdout:
+    if how.holdout:
         command = f"fer-train fit --data {data} --preset {out / BEST} --manifest {out / HOLDOUT}"
         console.print(f"judge them once, by the people held out: {escape(command)}", soft_wrap=True)
 
 
-@app.command()
+@app.command("reproduce")
+@Options
 def reproduce(
+    *,
     experiment: Annotated[
         str | None,
         typer.Argument(
             autocompletion=manifest_names("experiments"),
-            help="An experiment by name, or a TOML file of one. Default: list them.",
+            help="An experiment by name, or a TOML file of one.",
+            show_default="list them",
         ),
     ] = None,
-    data: DataOption = Path("global.h5"),
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            autocompletion=manifest_names("presets"),
-            help="Settings of all rows. Default: thesis where there is a GPU, else demo.",
-            show_default=False,
-        ),
-    ] = None,
-    settings: SetOption = None,
+    data: DataOption = DATA,
+    base: SettingsOptions,
     protocol: Annotated[
         str,
         typer.Option(
@@ -143,15 +101,10 @@ def reproduce(
             help="subject-disjoint, thesis (the experiment's own), or a protocol's name.",
         ),
     ] = "subject-disjoint",
-    folds: Annotated[
-        int | None, typer.Option(min=2, help="Folds. Default: the protocol's.", show_default=False)
-    ] = None,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, help="Repeats. Default: the protocol's.", show_default=False)
-    ] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Folds.", show_default="the protocol's")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Repeats.", show_default="the protocol's")] = None,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Folder of the rows' runs; default: runs/<experiment>.", show_default=False),
+        Path | None, typer.Option("--out", help="Folder of the rows' runs.", show_default="runs/<experiment>")
     ] = None,
 ) -> None:
     """Run an experiment of the thesis and print its table beside the figures that are known; goes on where it stopped.
@@ -167,7 +120,6 @@ def reproduce(
     from fer_train.analysis.reproduce import COLUMNS, experiment_names, read_experiment
     from fer_train.analysis.reproduce import reproduce as run_experiment
     from fer_train.report.results import train_and_report
-    from fer_train.settings_file import load_preset, override, parse_assignment
 
     if experiment is None:
         known = [read_experiment(name) for name in experiment_names()]
@@ -175,12 +127,11 @@ def reproduce(
         print_table("Experiments", ("name", "thesis", "what", "rows", "protocol"), rows)
         return
     chosen = read_experiment(experiment)
-    config = load_preset(preset or preset_for_this_machine())
     folder = out or Path("runs") / chosen.name
     found = run_experiment(
         chosen,
         data,
-        config=override(config, dict(parse_assignment(text) for text in settings or [])),
+        config=make_config(base),
         protocol=protocol,
         folds=folds,
         repeats=repeats,

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
 
 from fer_prep.cli.console import console, print_table, progress_bar
-from fer_prep.cli.options import names_of
+from fer_prep.cli.options import JsonOption
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
-from fer_train.cli.train_options import DEVICES
-from fer_train.cli.use import chosen_run
+from fer_train.cli.options import DATA, DeviceOption, RunDataOption, chosen_run
 from fer_train.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from fer_train.analysis.compare import Comparison
     from fer_train.analysis.embed import Embedding
-    from fer_train.analysis.explain import Pick, Target
 
-RunArgument = Annotated[
-    Path | None, typer.Argument(help="A finished run folder. Default: the newest in runs/.", show_default=False)
-]
-DeviceOption = Annotated[str, typer.Option(autocompletion=names_of(DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
-RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
-
-Name = TypeVar("Name", bound=str)
-
-
-def _one_of(legal: tuple[Name, ...], given: str, *, option: str) -> Name:
-    """The member of ``legal`` that the user typed; anything else is refused with the legal ones."""
-    for name in legal:
-        if name == given:
-            return name
-    raise UsageError(f"{option} {given!r}: expected {' or '.join(legal)}")
+RunArgument = Annotated[Path | None, typer.Argument(help="A finished run folder.", show_default="the newest in runs/")]
 
 
 @app.command()
@@ -44,15 +28,14 @@ def compare(
     runs: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="Two or more finished runs; the others are held against the first. Default: all in runs/, "
-            "the oldest first.",
-            show_default=False,
+            help="Two or more finished runs; the others are held against the first.",
+            show_default="all in runs/, the oldest first",
         ),
     ] = None,
-    data: RunDataOption = Path("global.h5"),
+    data: RunDataOption = DATA,
     rounds: Annotated[int, typer.Option(min=100, help="Random draws of the interval and of the test.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seeds the draws.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Compare runs on the same dataset: differences with 95 % intervals and p-values, both over people.
 
@@ -109,8 +92,8 @@ def export(
         Path | None,
         typer.Option(
             "--out",
-            help="A new folder for model.safetensors, config.json, export.json. Default: models/<run>-fold-K.",
-            show_default=False,
+            help="A new folder for model.safetensors, config.json, export.json.",
+            show_default="models/<run>-fold-K",
         ),
     ] = None,
     fold: Annotated[int, typer.Option(min=0, help="Which fold's network, counted from 0.")] = 0,
@@ -136,25 +119,19 @@ def export(
 @app.command()
 def explain(
     run: RunArgument = None,
-    data: RunDataOption = Path("global.h5"),
+    data: RunDataOption = DATA,
     samples: Annotated[
         list[str] | None,
         typer.Option("--sample", help="Id of a sample, as in predictions.csv; repeatable.", show_default=False),
     ] = None,
     per_class: Annotated[int, typer.Option(min=1, help="Samples of every class, the most confident first.")] = 2,
-    pick: Annotated[
-        str, typer.Option(autocompletion=names_of(("right", "wrong")), help="right or wrong: which answers to explain.")
-    ] = "right",
+    pick: Annotated[Literal["right", "wrong"], typer.Option(help="Which answers to explain.")] = "right",
     target: Annotated[
-        str,
-        typer.Option(
-            autocompletion=names_of(("predicted", "truth")),
-            help="predicted or truth: the class whose evidence is shown.",
-        ),
+        Literal["predicted", "truth"], typer.Option(help="The class whose evidence is shown.")
     ] = "predicted",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The PNG. Default: figures/grad-cam-<pick>.png in the run.", show_default=False),
+        typer.Option("--out", help="The PNG.", show_default="figures/grad-cam-<pick>.png in the run"),
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -168,16 +145,14 @@ def explain(
 
         fer-train explain runs/thesis --sample bu3dfe/F0001_AN01WH --out anger.png
     """
-    from fer_train.analysis.explain import PICKS, TARGETS, contact_sheet
+    from fer_train.analysis.explain import contact_sheet
     from fer_train.analysis.explain import explain as make_maps
     from fer_train.environment import choose_device
     from fer_train.inference.trained_run import TrainedRun
     from fer_train.metrics.plots import save_figure
 
-    chosen_pick: Pick = _one_of(PICKS, pick, option="--pick")
-    chosen_target: Target = _one_of(TARGETS, target, option="--target")
     trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
-    explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=chosen_pick, target=chosen_target)
+    explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=pick, target=target)
     path = out or trained.run.figures / f"grad-cam-{pick}.png"
     save_figure(contact_sheet(explained), path)
     console.print(f"{len(explained)} samples: {escape(str(path))}", soft_wrap=True)
@@ -186,26 +161,23 @@ def explain(
 @app.command()
 def embed(
     run: RunArgument = None,
-    data: RunDataOption = Path("global.h5"),
+    data: RunDataOption = DATA,
     fold: Annotated[
         list[int] | None,
-        typer.Option(help="Folds to draw, counted from 0; repeatable. Default: all.", show_default=False),
+        typer.Option(help="Folds to draw, counted from 0; repeatable.", show_default="all"),
     ] = None,
     epochs: Annotated[
         str | None,
         typer.Option(
-            help="Epochs to draw, such as 1,5,10: the fold is trained once more to look in on the way. "
-            "Default: the network that the run kept.",
-            show_default=False,
+            help="Epochs to draw, such as 1,5,10: the fold is trained once more to look in on the way.",
+            show_default="the network that the run kept",
         ),
     ] = None,
     perplexity: Annotated[float, typer.Option(min=2, help="t-SNE: about how many neighbours a point has.")] = 30.0,
     seed: Annotated[int, typer.Option(help="Seeds t-SNE.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(
-            "--out", help="Folder of embedding.png, .csv and .json. Default: figures/ of the run.", show_default=False
-        ),
+        typer.Option("--out", help="Folder of embedding.png, .csv and .json.", show_default="figures/ of the run"),
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:

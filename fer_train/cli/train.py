@@ -3,69 +3,51 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from fer_prep.cli.console import console, note, print_json, print_table, progress_bar
-from fer_prep.cli.options import JsonOption, manifest_names
+from fer_prep.cli.options import JsonOption, Options, manifest_names
 from fer_prep.errors import FerError, UsageError
 from fer_train.cli.app import app
-from fer_train.cli.result_table import print_summary
-from fer_train.cli.train_options import (
-    BackboneOption,
-    BatchOption,
-    DataMemoryOption,
+from fer_train.cli.options import (
+    DATA,
     DataOption,
-    DeterministicOption,
-    DeviceOption,
-    EpochsOption,
-    FusionOption,
-    ImageSizeOption,
-    LossOption,
-    ManifestOption,
-    ModalityOption,
-    OutOption,
-    ParallelOption,
-    PresetOption,
-    ResumeOption,
-    SeedOption,
-    SetOption,
-    TrustPickleOption,
-    WeightsOption,
-    assignments_of,
+    KfoldOptions,
+    SettingsOptions,
+    ShortOptions,
+    make_config,
+    say_if_no_gpu,
 )
+from fer_train.cli.result_table import print_summary
 
 if TYPE_CHECKING:
     from fer_train.config import Config
     from fer_train.training.run_folder import RunFolder
 
 
-@app.command()
+ManifestOption = Annotated[
+    Path | None, typer.Option(help="A fold manifest.", show_default="<data>.folds.json beside the data")
+]
+OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder.", show_default="runs/<time>-<name>")]
+ResumeOption = Annotated[
+    bool, typer.Option("--resume", help="Continue the run in --out, or the newest unfinished one in runs/.")
+]
+
+
+@app.command("kfold")
+@Options
 def kfold(
-    data: DataOption = Path("global.h5"),
+    *,
+    data: DataOption = DATA,
     folds: Annotated[
-        int | None,
-        typer.Option(min=2, help="How many folds. Default: those of the manifest beside the data.", show_default=False),
+        int | None, typer.Option(min=2, help="How many folds.", show_default="those of the manifest beside the data")
     ] = None,
     manifest: ManifestOption = None,
-    preset: PresetOption = None,
-    epochs: EpochsOption = None,
-    batch_size: BatchOption = None,
-    loss: LossOption = None,
-    modality: ModalityOption = None,
-    fusion: FusionOption = None,
-    backbone: BackboneOption = None,
-    weights: WeightsOption = None,
-    trust_pickle: TrustPickleOption = False,
-    image_size: ImageSizeOption = None,
-    seed: SeedOption = None,
-    device: DeviceOption = None,
-    deterministic: DeterministicOption = False,
-    data_memory: DataMemoryOption = None,
-    parallel_folds: ParallelOption = None,
-    settings: SetOption = None,
+    chosen: SettingsOptions,
+    short: KfoldOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
 ) -> None:
@@ -85,47 +67,19 @@ def kfold(
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
-    assignments = assignments_of(
-        settings,
-        epochs=epochs,
-        batch_size=batch_size,
-        loss=loss,
-        modality=modality,
-        fusion=fusion,
-        backbone=backbone,
-        weights=weights,
-        trust_pickle=trust_pickle or None,
-        image_size=image_size,
-        seed=seed,
-        device=device,
-        deterministic=deterministic or None,
-        data_memory=data_memory,
-        parallel_folds=parallel_folds,
-    )
-    run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
+    run, config = _open_run(chosen, short, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, folds=folds)
 
 
-@app.command()
+@app.command("fit")
+@Options
 def fit(
-    data: DataOption = Path("global.h5"),
+    *,
+    data: DataOption = DATA,
     fold: Annotated[int, typer.Option(min=0, help="Which fold of the manifest, counted from 0.")] = 0,
     manifest: ManifestOption = None,
-    preset: PresetOption = None,
-    epochs: EpochsOption = None,
-    batch_size: BatchOption = None,
-    loss: LossOption = None,
-    modality: ModalityOption = None,
-    fusion: FusionOption = None,
-    backbone: BackboneOption = None,
-    weights: WeightsOption = None,
-    trust_pickle: TrustPickleOption = False,
-    image_size: ImageSizeOption = None,
-    seed: SeedOption = None,
-    device: DeviceOption = None,
-    deterministic: DeterministicOption = False,
-    data_memory: DataMemoryOption = None,
-    settings: SetOption = None,
+    chosen: SettingsOptions,
+    short: ShortOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
 ) -> None:
@@ -137,23 +91,7 @@ def fit(
 
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
-    assignments = assignments_of(
-        settings,
-        epochs=epochs,
-        batch_size=batch_size,
-        loss=loss,
-        modality=modality,
-        fusion=fusion,
-        backbone=backbone,
-        weights=weights,
-        trust_pickle=trust_pickle or None,
-        image_size=image_size,
-        seed=seed,
-        device=device,
-        deterministic=deterministic or None,
-        data_memory=data_memory,
-    )
-    run, config = _open_run(preset=preset, assignments=assignments, out=out, resume=resume)
+    run, config = _open_run(chosen, short, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, only=fold)
 
 
@@ -161,7 +99,11 @@ def fit(
 def presets(
     name: Annotated[
         str | None,
-        typer.Argument(autocompletion=manifest_names("presets"), help="A preset or TOML file to show in full."),
+        typer.Argument(
+            autocompletion=manifest_names("presets"),
+            help="A preset or TOML file to show in full.",
+            show_default="list them",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -227,10 +169,9 @@ def _train(
 
 
 def _open_run(
-    *, preset: str | None, assignments: dict[str, Any], out: Path | None, resume: bool
+    chosen: SettingsOptions, short: ShortOptions, *, out: Path | None, resume: bool
 ) -> tuple[RunFolder, Config]:
     """The run folder and the settings to go on with; on resumption they must be those of the run."""
-    from fer_train.settings_file import load_preset, override
     from fer_train.training.machine import is_first_process, launched_by_torchrun
     from fer_train.training.run_folder import RunFolder, default_run_path, newest_unfinished_run
 
@@ -238,35 +179,15 @@ def _open_run(
         raise UsageError("processes that share a training must agree on its run folder", hint="name one with --out")
     if resume:
         run = RunFolder.open(out or newest_unfinished_run())
-        base = run.config if preset is None else load_preset(preset)
-        config = override(base, assignments)
+        config = make_config(chosen, short=short, base=run.config)
         run.refuse_other_settings(config)
         if is_first_process():
             note(f"resuming {run.path}")
             say_if_no_gpu(config)
         return run, config
-    chosen = preset or preset_for_this_machine()
-    config = override(load_preset(chosen), assignments)
+    config = make_config(chosen, short=short)
     if not is_first_process():
         return RunFolder(out or default_run_path(config.name)), config
-    if preset is not None:
+    if chosen.preset is not None:
         say_if_no_gpu(config)
     return RunFolder.create(out or default_run_path(config.name), config=config), config
-
-
-def preset_for_this_machine() -> str:
-    """``thesis`` where PyTorch finds a GPU; else ``demo``, which a CPU can finish; says so."""
-    from fer_train.environment import choose_device
-
-    if choose_device("auto").type != "cpu":
-        return "thesis"
-    note("no GPU here: using the preset demo, which a CPU can finish (--preset thesis for the full network)")
-    return "demo"
-
-
-def say_if_no_gpu(config: Config) -> None:
-    """One line where a GPU would have been taken and there is none: the training goes on, but takes its time."""
-    from fer_train.environment import choose_device
-
-    if config.machine.device == "auto" and choose_device("auto").type == "cpu":
-        note("no GPU here: training on the CPU")

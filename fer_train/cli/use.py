@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, warn
-from fer_prep.cli.options import JsonOption, MaxRejected, names_of, too_many_rejected
+from fer_prep.cli.options import ALLOWED_REJECTED, JsonOption, MaxRejected, too_many_rejected
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
-from fer_train.cli.train_options import DEVICES
+from fer_train.cli.options import DATA, DeviceOption, chosen_run
 from fer_train.metrics.registry import METRICS, Metric
 
 if TYPE_CHECKING:
@@ -21,24 +21,12 @@ if TYPE_CHECKING:
 RunArgument = Annotated[
     Path | None,
     typer.Argument(
-        help="A run folder (all its folds together) or the folder of one fold. Default: the newest in runs/.",
-        show_default=False,
+        help="A run folder (all its folds together) or the folder of one fold.",
+        show_default="the newest in runs/",
     ),
 ]
 WIDE = 120
 SameNames = Literal["leave-out", "strangers"]
-DeviceOption = Annotated[str, typer.Option(autocompletion=names_of(DEVICES), help="auto, cpu, cuda, cuda:1 or mps.")]
-
-
-def chosen_run(run: Path | None) -> Path:
-    """The run that was named, or the newest finished one in ``runs/``; says which."""
-    from fer_train.training.run_folder import finished_runs
-
-    if run is not None:
-        return run
-    newest = finished_runs()[-1]
-    note(f"run: {newest}")
-    return newest
 
 
 @app.command()
@@ -47,17 +35,16 @@ def evaluate(
         list[Path] | None,
         typer.Argument(
             metavar="[RUN...]",
-            help="Run folders (all their folds together), or the folder of one fold. Default: the newest in runs/.",
-            show_default=False,
+            help="Run folders (all their folds together), or the folder of one fold.",
+            show_default="the newest in runs/",
         ),
     ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
             "--data",
-            help="A dataset: an HDF5 file of fer-prep merge; repeatable. Default: global.h5, each of its people judged "
-            "by folds that had not seen them.",
-            show_default=False,
+            help="A dataset: an HDF5 file of fer-prep merge; repeatable.",
+            show_default="global.h5, each of its people judged by folds that had not seen them",
         ),
     ] = None,
     out: Annotated[
@@ -95,7 +82,7 @@ def evaluate(
     if data is None or len(runs) > 1 or len(data) > 1:
         if same_names != "leave-out":
             raise UsageError("--same-names takes one run and one --data, not a matrix of several")
-        _evaluate_many(runs, data or [Path("global.h5")], out=out, device=chosen, as_json=as_json)
+        _evaluate_many(runs, data or [DATA], out=out, device=chosen, as_json=as_json)
     else:
         strangers_only = same_names == "leave-out"
         _evaluate_one(runs[0], data[0], out=out, device=chosen, strangers_only=strangers_only, as_json=as_json)
@@ -156,7 +143,7 @@ def predict(
     source: Annotated[
         Path,
         typer.Argument(help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), or one RGB picture."),
-    ] = Path("global.h5"),
+    ] = DATA,
     depth: Annotated[
         Path | None,
         typer.Option("--depth", help="The depth picture (16-bit PNG) of one RGB picture.", show_default=False),
@@ -172,10 +159,8 @@ def predict(
     depth_unit: Annotated[
         float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
     ] = 0.125,
-    form: Annotated[
-        str, typer.Option("--format", autocompletion=names_of(("table", "csv", "json")), help="table, csv or json.")
-    ] = "table",
-    max_rejected: MaxRejected = 0.05,
+    form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print them.")] = "table",
+    max_rejected: MaxRejected = ALLOWED_REJECTED,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:

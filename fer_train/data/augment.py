@@ -8,49 +8,16 @@ not depend on the batch it is in, on the order of batches, or on the device.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.errors import UsageError
-from fer_train.data.inputs import STORED, Images, Inputs, luma_of
+from fer_train.config import AugmentationSettings
+from fer_train.data.images import Images, Inputs, luma_of
+from fer_train.data.inputs import STORED
 from fer_train.data.random_draws import uniforms
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentationSettings:
-    """How strong each augmentation is; 0 switches it off."""
-
-    rotation_degrees: float = 10.0
-    """Largest rotation about the image's centre, either way, uniform."""
-    flip: float = 0.5
-    """Probability of a left-right flip."""
-    brightness: float = 0.2
-    """RGB is multiplied by 1 ± this, uniform."""
-    contrast: float = 0.2
-    """Distance from the image's mean luma is multiplied by 1 ± this, uniform."""
-    saturation: float = 0.2
-    """Distance from each pixel's luma is multiplied by 1 ± this, uniform."""
-    erase: float = 0.25
-    """Probability that a rectangle is erased, from all inputs alike (a hand hides colour and depth)."""
-    erase_area: tuple[float, float] = (0.02, 0.15)
-    """Share of the image that the rectangle covers, uniform between the two."""
-    erase_aspect: tuple[float, float] = (0.3, 3.3)
-    """Height over width of the rectangle, uniform in the logarithm between the two."""
-
-    def __post_init__(self) -> None:
-        for name in ("flip", "erase", "brightness", "contrast", "saturation"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise UsageError(f"augmentation {name} must be in [0, 1]; found {getattr(self, name)}")
-        if not 0.0 <= self.rotation_degrees <= 180.0:
-            raise UsageError(f"augmentation rotation_degrees must be in [0, 180]; found {self.rotation_degrees}")
-        if not 0.0 < self.erase_area[0] <= self.erase_area[1] <= 1.0:
-            raise UsageError(f"augmentation erase_area must be two rising shares in (0, 1]; found {self.erase_area}")
-        if not 0.0 < self.erase_aspect[0] <= self.erase_aspect[1]:
-            raise UsageError(f"augmentation erase_aspect must be two rising ratios; found {self.erase_aspect}")
 
 
 class Draws(NamedTuple):

@@ -12,9 +12,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_train.data.augment import AugmentationSettings, Draws, augment_images, erase
+from fer_train.config import AugmentationSettings
+from fer_train.data.augment import Draws, augment_images, erase
 from fer_train.data.image_dataset import ImageDataset, to_device
-from fer_train.data.inputs import Inputs, images_of, to_floats
+from fer_train.data.images import Inputs, images_of, to_floats
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys
 

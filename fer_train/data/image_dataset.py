@@ -20,15 +20,8 @@ from torch import Tensor
 from fer_prep.dataset.reader import DatasetFile, Moments
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.data.inputs import (
-    STORED,
-    Images,
-    Modality,
-    modalities_of,
-    prepare_images,
-    refuse_absent_modalities,
-    to_tensors,
-)
+from fer_train.data.images import Images, prepare_images, to_tensors
+from fer_train.data.inputs import STORED, Modality, modalities_of, refuse_absent_modalities
 from fer_train.data.memory import AUTO, describe_bytes, memory_limit
 
 ROWS_AT_ONCE: Final = 64
@@ -74,7 +67,8 @@ class ImageDataset:
         self.labels = torch.from_numpy(self.file.labels_within(self.classes))
         """(N,) int64 on the CPU, dense in ``classes``; −1 for samples of other classes."""
         self._labels_here = self.labels.to(self.device)
-        needed = len(self) * self.image_size**2 * sum(kind.channels * kind.dtype.itemsize for kind in self._kinds)
+        a_pixel = sum(kind.channels * getattr(torch, kind.dtype).itemsize for kind in self._kinds)
+        needed = len(self) * self.image_size**2 * a_pixel
         limit, source = memory_limit(memory, self.device)
         fits, allowed = needed <= limit, f"{describe_bytes(limit)} allowed on {self.device} ({source})"
         threads = f"streamed, {reading_threads or 'no'} reading thread{'' if reading_threads == 1 else 's'}"
@@ -179,7 +173,7 @@ class ImageDataset:
         """Modality → (N, S, S, C) integers on the device, read front to back."""
         shape = len(self), self.image_size, self.image_size
         memory = {
-            name: torch.empty(*shape, kind.channels, dtype=kind.dtype, device=self.device)
+            name: torch.empty(*shape, kind.channels, dtype=getattr(torch, kind.dtype), device=self.device)
             for name, kind in zip(self.modalities, self._kinds, strict=True)
         }
         with progress("reading the dataset", total=len(self)) as advance:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from fer_prep.dataset.reader import Moments
 from fer_prep.errors import UsageError
-from fer_train.data.inputs import INPUTS, STORED, Images, valid_of
+from fer_train.data.images import Images, compute_input, valid_of
+from fer_train.data.inputs import INPUTS, STORED
 
 
 class HasMoments(Protocol):
@@ -69,7 +70,7 @@ class FoldNormalisation(nn.Module):
         inputs: dict[str, Tensor] = {}
         for name in self.inputs:
             mean, std = (self._of(name, what).reshape(1, -1, 1, 1) for what in ("mean", "std"))
-            values = (INPUTS[name].compute(images) - mean) / std
+            values = (compute_input(name, images) - mean) / std
             valid = valid_of(name, images)
             inputs[name] = values if valid is None else values * valid
         return inputs

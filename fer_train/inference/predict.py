@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.csv_text import to_csv
-from fer_train.data.inputs import Images
+from fer_train.data.images import Images
 from fer_train.inference.pictures import Recorded, find_pictures, read_picture
 from fer_train.inference.predictor import BATCH, Predictor
 

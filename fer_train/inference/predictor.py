@@ -16,7 +16,8 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.inputs import Images, images_of, modalities_of, to_floats
+from fer_train.data.images import Images, images_of, to_floats
+from fer_train.data.inputs import modalities_of
 from fer_train.models.model_file import ModelDescription, load_model, model_folders
 from fer_train.models.network import ExpressionNetwork
 

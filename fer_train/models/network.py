@@ -9,7 +9,8 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
-from fer_train.data.inputs import INPUTS, Inputs
+from fer_train.data.images import Inputs
+from fer_train.data.inputs import INPUTS
 from fer_train.models.backbone import Backbone
 
 

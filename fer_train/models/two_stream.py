@@ -18,7 +18,7 @@ from typing import final
 from torch import nn
 
 from fer_prep.errors import UsageError
-from fer_train.data.inputs import Inputs
+from fer_train.data.images import Inputs
 from fer_train.models.encoder import make_aggregation
 from fer_train.models.fusion import make_fusion
 from fer_train.models.network import ExpressionNetwork, NetworkOutput

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fer_prep.atomic_files import replacing
 from fer_prep.errors import UsageError
-from fer_train.losses import ExpressionLoss
+from fer_train.losses.base import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
 
 FORMAT: Final = "fer-checkpoint"

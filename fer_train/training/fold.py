@@ -14,13 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest, make_inner_split
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config, LossSettings
 from fer_train.data.batches import Batches
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.losses import LOSSES, ExpressionLoss, balanced_class_weights, make_loss
+from fer_train.losses import loss_class, make_loss
+from fer_train.losses.base import ExpressionLoss, balanced_class_weights
 from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.training.initial_weights import set_initial_weights
 from fer_train.training.live import tensorboard_events, training_display
@@ -148,8 +150,14 @@ def build_loss(
     settings: LossSettings, *, classes: int, feature_width: int, class_weights: torch.Tensor | None
 ) -> ExpressionLoss:
     """The loss of these settings, given those of them that it has."""
-    own = set(inspect.signature(LOSSES[settings.name]).parameters)
-    arguments = {name: value for name, value in asdict(settings).items() if name in own - {"class_weights"}}
+    kind = loss_class(settings.name)
+    if settings.targets == "soft" and not kind.takes_shares:
+        raise UsageError(
+            f"loss.targets = 'soft': the {settings.name} loss has no form for shares of classes",
+            hint="cross-entropy, center and island have one",
+        )
+    own = set(inspect.signature(kind).parameters) - {"class_weights"}
+    arguments = {name: value for name, value in asdict(settings).items() if name in own}
     return make_loss(
         settings.name, classes=classes, feature_width=feature_width, class_weights=class_weights, **arguments
     )

@@ -22,7 +22,7 @@ from fer_prep.errors import FerError
 from fer_train.config import Config
 from fer_train.data.batches import Batches
 from fer_train.data.random_draws import network_seed
-from fer_train.losses import ExpressionLoss
+from fer_train.losses.base import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
 from fer_train.training.checkpoint import State
 from fer_train.training.machine import Machine

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
@@ -79,14 +78,3 @@ def test_the_shell_offers_commands_options_and_values(line, shell):
     asked = {**environment, "LINE": line, "PROGRAM": line.split()[0]}
     offered = {word.strip() for word in run(name, ASK[name], asked).split("\n") if word.strip()}
     assert offered == QUESTIONS[line]
-
-
-def test_what_is_offered_without_loading_torch_is_what_the_settings_take():
-    from fer_train import config
-    from fer_train.cli import train_options
-    from fer_train.data.inputs import parse_inputs
-    from fer_train.losses import LOSSES
-
-    assert set(train_options.LOSS_NAMES) == set(LOSSES)
-    assert all(parse_inputs(inputs) for inputs in train_options.MODALITIES.values())
-    assert set(train_options.FUSIONS) == set(get_args(config.Fusion))

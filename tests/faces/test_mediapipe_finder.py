@@ -143,6 +143,14 @@ def test_a_worker_says_nothing_on_stderr(one_face, capfd):
     assert capfd.readouterr().err == ""
 
 
+def test_no_file_stays_open(one_face):
+    find(one_face[0])
+    before = sorted(Path("/proc/self/fd").iterdir())
+    for _ in range(5):
+        find(one_face[0])
+    assert sorted(Path("/proc/self/fd").iterdir()) == before
+
+
 def test_threads_of_one_process_share_the_detector(sample_faces):
     paths = [sample_faces.root / row.picture for row in sample_faces.truth[:12:2]]
     with ThreadPoolExecutor(3) as threads:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from fer_prep.errors import UsageError
-from fer_train.losses import LOSSES, balanced_class_weights, make_loss
+from fer_train.losses import LOSSES, make_loss
+from fer_train.losses.base import balanced_class_weights
 from fer_train.losses.class_centers import ClassCenters
 from fer_train.losses.island import pairwise_term, repulsion
 

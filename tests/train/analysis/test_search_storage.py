@@ -31,7 +31,8 @@ import os, sys, time
 from pathlib import Path
 from tiny_training import tiny_config
 from fer_train.analysis.search_space import DEFAULT_SPACE
-from fer_train.analysis.tune import SearchSettings, open_study, search
+from fer_train.analysis.search_settings import SearchSettings
+from fer_train.analysis.tune import open_study, search
 
 def judge(config):
     time.sleep(0.05)

@@ -12,8 +12,9 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.splits import read_folds
 from fer_train.analysis.search_folds import make_search_folds
+from fer_train.analysis.search_settings import SearchSettings
 from fer_train.analysis.search_space import DEFAULT_SPACE, Choice, Range, parse_space
-from fer_train.analysis.tune import SearchSettings, open_study, search
+from fer_train.analysis.tune import open_study, search
 from fer_train.cli.app import app
 from fer_train.settings_file import load_preset
 

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.cli.app import app
+from fer_train.cli.options import ShortOptions
 from fer_train.settings_file import config_to_toml
 from fer_train.training.run_folder import RunFolder
 
@@ -41,10 +42,8 @@ def test_options_are_settings_and_the_run_says_so(place):
 
 
 def test_trusting_a_pickle_takes_an_option_of_its_own(place):
-    from fer_train.cli.train_options import assignments_of
-
-    assert assignments_of(None, weights="w.pt", trust_pickle=None) == {"model.weights": "w.pt"}
-    assert assignments_of(None, trust_pickle=True) == {"model.trust_pickle": True}
+    assert ShortOptions(weights="w.pt").assignments() == {"model.weights": "w.pt"}
+    assert ShortOptions(trust_pickle=True).assignments() == {"model.trust_pickle": True}
     assert "--trust-pickle" in run("kfold", "--help").output
 
 

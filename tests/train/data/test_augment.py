@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from fer_prep.errors import UsageError
-from fer_train.data.augment import AugmentationSettings, Draws, augment_images, erase, move
-from fer_train.data.inputs import to_floats
+from fer_train.config import AugmentationSettings
+from fer_train.data.augment import Draws, augment_images, erase, move
+from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys, uniforms
 

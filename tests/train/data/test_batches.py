@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fer_train.data.augment import AugmentationSettings
+from fer_train.config import AugmentationSettings
 from fer_train.data.batches import Batches
 from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.inputs import to_floats
+from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
 from tests.dataset_factories import make_rows, write_global
 

@@ -13,7 +13,7 @@ from waiting import wait_until
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import DatasetFileError, FoldsError, UsageError
 from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.inputs import to_floats
+from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
 from tests.dataset_factories import make_pixels, make_rows, write_global
 

@@ -9,7 +9,8 @@ import torch
 
 from fer_prep.errors import UsageError
 from fer_train.data.batches import prepare_inputs
-from fer_train.data.inputs import equalise_luma, images_of, modalities_of, parse_inputs
+from fer_train.data.images import equalise_luma, images_of
+from fer_train.data.inputs import modalities_of, parse_inputs
 from fer_train.data.normalise import FoldNormalisation
 from tests.dataset_factories import make_pixels
 
@@ -23,7 +24,7 @@ def test_names_are_parsed_and_wrong_ones_refused():
     assert parse_inputs("depth, rgb") == ("depth", "rgb")
     assert modalities_of(("depth", "rgb")) == ("rgb", "depth")
     assert modalities_of(("depth",)) == ("depth",)
-    with pytest.raises(UsageError, match=r"no input called 'dept'; legal: rgb, depth \(did you mean 'depth'\?\)"):
+    with pytest.raises(UsageError, match=r"model.inputs = 'rgb,dept': did you mean depth\?"):
         parse_inputs("rgb,dept")
     for text in ("", "rgb,rgb"):
         with pytest.raises(UsageError, match="expected different names"):

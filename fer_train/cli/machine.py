@@ -1,4 +1,4 @@
-"""``fer-train bench``: how fast this machine trains."""
+"""``fer-train bench`` and ``doctor``: what this machine can do."""
 
 from __future__ import annotations
 
@@ -8,29 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from fer_prep.cli.console import console, note, print_json, print_table
-from fer_prep.cli.options import JsonOption, manifest_names
+from fer_prep.cli.options import JsonOption, Options
 from fer_train.cli.app import app
+from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config
 
 if TYPE_CHECKING:
     from fer_train.bench import BenchResult
 
 
-@app.command()
+@app.command("bench")
+@Options
 def bench(
-    data: Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")] = Path(
-        "global.h5"
-    ),
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            autocompletion=manifest_names("presets"),
-            help="A preset or TOML file. Default: thesis on a GPU, else demo.",
-            show_default=False,
-        ),
-    ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Any setting; repeatable.")
-    ] = None,
+    *,
+    data: DataOption = DATA,
+    chosen: SettingsOptions,
     rounds: Annotated[int, typer.Option(min=1, help="How often the loops take turns.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.01, help="How long each loop runs in a round.")] = 5.0,
     as_json: JsonOption = False,
@@ -44,12 +35,8 @@ def bench(
         fer-train bench --preset thesis --set machine.compile=true --json
     """
     from fer_train.bench import bench as measure
-    from fer_train.cli.train import preset_for_this_machine
-    from fer_train.settings_file import load_preset, override, parse_assignment
 
-    chosen = load_preset(preset or preset_for_this_machine())
-    config = override(chosen, dict(parse_assignment(text) for text in settings or []))
-    result = measure(data, config=config, rounds=rounds, seconds=seconds, say=note)
+    result = measure(data, config=make_config(chosen), rounds=rounds, seconds=seconds, say=note)
     if as_json:
         print_json(result.to_dict())
         return
@@ -86,3 +73,24 @@ def _print(result: BenchResult) -> None:
         f"would take {minutes:.1f} minutes by these rates",
         soft_wrap=True,
     )
+
+
+@app.command(rich_help_panel="Workspace")
+def doctor(
+    folder: Annotated[Path, typer.Argument(help="Where runs would be written.", file_okay=False, exists=True)] = Path(),
+    as_json: JsonOption = False,
+) -> None:
+    """Show which parts work on this machine, the GPU among them, and the one line that mends each that does not.
+
+    Exit code 1 when a required part does not work.
+
+    Examples:
+
+        fer-train doctor
+
+        fer-train doctor /scratch/runs --json
+    """
+    from fer_prep.cli.diagnosis import show
+    from fer_train.doctor import examine
+
+    show(examine(folder=folder), as_json=as_json)

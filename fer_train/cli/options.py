@@ -1,0 +1,127 @@
+"""Options that several commands share, and the settings that they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, get_type_hints
+
+import typer
+
+from fer_prep.cli.console import note
+from fer_prep.cli.options import names_of
+from fer_prep.cli.workspace import GLOBAL_FILE
+from fer_prep.options import field_help, option
+from fer_prep.resources import manifest_names
+from fer_train.config import Config, Fusion
+
+DATA: Final = GLOBAL_FILE
+MODALITIES: Final = {"rgbd": "rgb,depth", "rgb": "rgb", "depth": "depth"}
+"""Short form → the inputs that it means."""
+DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
+RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
+DeviceOption = Annotated[
+    str,
+    typer.Option(autocompletion=names_of(("auto", "cpu", "cuda", "mps")), help="auto, cpu, cuda, cuda:1 or mps."),
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingsOptions:
+    """Which settings to begin with, and any of them changed."""
+
+    preset: str | None = option(
+        None, names=partial(manifest_names, "presets"), show_default="thesis where there is a GPU, else demo"
+    )
+    """A name of fer-train presets, or a TOML file."""
+    settings: list[str] | None = option(None, name="--set", metavar="SECTION.KEY=VALUE", show_default="none")
+    """Any setting; repeatable. fer-train presets NAME lists them."""
+
+
+def short_for(setting: str, *, flag: str = "", parse: Callable[[str], Any] | None = None) -> Any:
+    """An option under which a setting of ``Config`` is given in short; its meaning and names are the setting's own."""
+    section, _, name = setting.partition(".")
+    kind = get_type_hints(Config)[section]
+    how = next(item.metadata for item in fields(kind) if item.name == name)
+    limits = {key: value for key, value in how.get("more", {}).items() if key in ("min", "max")}
+    meaning = field_help(kind)[name]
+    return option(
+        None, name=flag, names=how.get("names", ()), parse=parse, help=meaning, setting=setting,
+        show_default="the preset's", **limits,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortOptions:
+    """The settings that are changed most often."""
+
+    epochs: int | None = short_for("training.epochs")
+    batch_size: int | None = short_for("training.batch_size")
+    loss: str | None = short_for("loss.name")
+    modality: Literal["rgbd", "rgb", "depth"] | None = option(
+        None, setting="model.inputs", show_default="the preset's inputs"
+    )
+    """What the network looks at: colour and depth, or one of them."""
+    fusion: Fusion | None = short_for("model.fusion")
+    backbone: str | None = short_for("model.backbone")
+    weights: str | None = short_for("model.weights")
+    trust_pickle: bool | None = short_for("model.trust_pickle", flag="--trust-pickle")
+    image_size: int | None = short_for("data.image_size")
+    seed: int | None = short_for("training.seed")
+    device: str | None = short_for("machine.device")
+    deterministic: bool | None = short_for("machine.deterministic", flag="--deterministic")
+    data_memory: str | None = short_for("machine.data_memory")
+
+    def assignments(self) -> dict[str, Any]:
+        """Setting → value, of those that were given."""
+        given = {item.metadata["setting"]: getattr(self, item.name) for item in fields(self)}
+        given["model.inputs"] = MODALITIES.get(self.modality or "")
+        return {setting: value for setting, value in given.items() if value is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class KfoldOptions(ShortOptions):
+    """Those of several folds."""
+
+    parallel_folds: int | None = short_for("machine.parallel_folds")
+
+
+def make_config(chosen: SettingsOptions, *, short: ShortOptions | None = None, base: Config | None = None) -> Config:
+    """The settings that the options come to, on top of ``base`` where no preset is named."""
+    from fer_train.settings_file import load_preset, override, parse_assignment
+
+    if base is None or chosen.preset is not None:
+        base = load_preset(chosen.preset or preset_for_this_machine())
+    assignments = {} if short is None else short.assignments()
+    return override(base, assignments | dict(parse_assignment(text) for text in chosen.settings or ()))
+
+
+def preset_for_this_machine() -> str:
+    """``thesis`` where PyTorch finds a GPU; else ``demo``, which a CPU can finish; says so."""
+    from fer_train.environment import choose_device
+
+    if choose_device("auto").type != "cpu":
+        return "thesis"
+    note("no GPU here: using the preset demo, which a CPU can finish (--preset thesis for the full network)")
+    return "demo"
+
+
+def say_if_no_gpu(config: Config) -> None:
+    """One line where a GPU would have been taken and there is none: the training goes on, but takes its time."""
+    from fer_train.environment import choose_device
+
+    if config.machine.device == "auto" and choose_device("auto").type == "cpu":
+        note("no GPU here: training on the CPU")
+
+
+def chosen_run(run: Path | None) -> Path:
+    """The run that was named, or the newest finished one in ``runs/``; says which."""
+    from fer_train.training.run_folder import finished_runs
+
+    if run is not None:
+        return run
+    newest = finished_runs()[-1]
+    note(f"run: {newest}")
+    return newest

@@ -1,0 +1,54 @@
+"""What a structured file says is built into dataclasses, or the mistake is named by its key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import pytest
+
+from fer_prep.errors import UsageError
+from fer_prep.validated import build
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    kind: Literal["plain", "zoom"] = "plain"
+    focal_px: float = 1.0
+    range_mm: tuple[float, float] = (0.0, 1.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Camera:
+    name: str = "a"
+    pictures: int = 0
+    on: bool = False
+    lens: Lens = field(default_factory=Lens)
+
+
+def test_what_is_left_out_keeps_its_default():
+    values = {"pictures": 2, "lens": {"focal_px": 3, "range_mm": [1, 2]}}
+    assert build(Camera, values) == Camera(pictures=2, lens=Lens(focal_px=3.0, range_mm=(1.0, 2.0)))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"picturs": 1}, "no setting called 'picturs'; nearest: pictures"),
+        ({"lens": {"focl_px": 1}}, "no setting called 'lens.focl_px'; nearest: lens.focal_px"),
+        ({"lenz": {"focal_px": 1}}, "no setting called 'lenz.focal_px'; nearest: lens.focal_px"),
+        ({"lens": 3}, "lens = 3: expected a table; found a whole number"),
+        ({"pictures": "2"}, "pictures = '2': expected a whole number; found text"),
+        ({"pictures": 2.0}, "pictures = 2.0: expected a whole number; found a number"),
+        ({"pictures": True}, "pictures = True: expected a whole number; found true or false"),
+        ({"on": 1}, "on = 1: expected true or false; found a whole number"),
+        ({"name": None}, "name = None: expected text"),
+        ({"lens": {"kind": "fish"}}, "lens.kind = 'fish': expected one of plain, zoom; found text"),
+        ({"lens": {"range_mm": [1]}}, "expected 2 values in brackets"),
+        ({"lens": {"range_mm": [1, "b"]}}, "lens.range_mm = 'b': expected 2 values in brackets, each a number"),
+    ],
+)
+def test_a_mistake_is_named_by_its_key(values, said):
+    with pytest.raises(UsageError) as caught:
+        build(Camera, values)
+    assert said in str(caught.value)
