@@ -116,7 +116,7 @@ def read_picture(
 
 def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any]]:
     # with the packages of fer-prep; a machine that only trains does without them
-    from fer_prep.prepare.one_picture import prepare_picture
+    from fer_prep.prepare.prepare_sample import prepare_picture
 
     known = {name: recorded.preparation[name] for name in ("framing", "mask", "size") if name in recorded.preparation}
     rgb, depth = prepare_picture(

@@ -103,3 +103,21 @@ def test_the_command_prints_a_table_or_json(tmp_path, data):
     found = json.loads(CliRunner().invoke(app, [*options, "--json"]).output)
     assert [run["name"] for run in found["runs"]] == ["weak", "strong"]
     assert found["runs"][1]["versus_first"]["overall_accuracy"]["difference"] > 20
+
+
+@pytest.mark.parametrize("width", [120, 80, 60])
+def test_names_and_numbers_of_the_table_are_whole_in_a_narrow_terminal(width, tmp_path, data, monkeypatch):
+    names = ["2026-11-28-102030-demo-rgb", "2026-11-28-112030-demo-rgbd"]
+    paths = [
+        str(write_run(tmp_path / name, data, predictions_with(data, share_right=share, seed=1)))
+        for name, share in zip(names, (0.4, 0.8), strict=True)
+    ]
+    monkeypatch.setenv("COLUMNS", str(width))
+    options = ["compare", *paths, "--data", str(data), "--rounds", "200"]
+    printed = CliRunner().invoke(app, options).stdout
+    found = json.loads(CliRunner().invoke(app, [*options, "--json"]).output)["runs"][1]["versus_first"]
+    lines = printed.split("Against")[1].splitlines()
+    tables = [line for line in lines if not line[:1].isupper()]  # notes are sentences
+    assert sum(names[1] in line for line in tables) == len(found)
+    told = re.findall(r"\d\.\d{4}", "\n".join(tables))
+    assert told == [f"{each[key]:.4f}" for each in found.values() for key in ("p", "p_adjusted")]
