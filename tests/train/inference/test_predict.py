@@ -30,14 +30,14 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("predict")
     data = write_telling_data(place / "global.h5", subjects=4)
     rgbd = untrained_run(place / "rgbd", data)
-    rgb = untrained_run(place / "rgb", data, model__modality="rgb")
+    rgb = untrained_run(place / "rgb", data, model__inputs="rgb")
     pictures = place / "pictures"
     for name in ("rgb", "depth"):
         (pictures / name).mkdir(parents=True)
     with DatasetFile.open(data) as file:
         for row in range(4):
-            Image.fromarray(file.read_rgb([row])[0]).save(pictures / "rgb" / f"face-{row}.png")
-            Image.fromarray(file.read_depth([row])[0]).save(pictures / "depth" / f"face-{row}.png")
+            Image.fromarray(file.read("rgb", [row])[0]).save(pictures / "rgb" / f"face-{row}.png")
+            Image.fromarray(file.read("depth", [row])[0]).save(pictures / "depth" / f"face-{row}.png")
     return rgbd, rgb, data, pictures
 
 
