@@ -19,6 +19,10 @@ from typing import Any
 
 import torch
 
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.errors import FerError
+from fer_train.library import load_model
+
 BUDGET_S = 600
 THESIS_FOLD = 8716
 """Training samples of one of the thesis's five folds."""
@@ -85,9 +89,6 @@ class Measurement:
 
     def predict(self) -> None:
         """The trained fold on pictures in memory, as another program would use it."""
-        from fer_prep.dataset.reader import DatasetFile
-        from fer_train.library import load_model
-
         model = load_model(self.run)
         with DatasetFile.open(self.data) as data:
             rows = list(range(min(PREDICTED, data.n)))
@@ -102,7 +103,7 @@ class Measurement:
         """A part that fails is a line of the table."""
         try:
             yield
-        except (subprocess.SubprocessError, OSError) as error:
+        except (subprocess.SubprocessError, OSError, FerError) as error:
             self.table.append((name, f"not measured: {type(error).__name__}"))
 
 
@@ -129,8 +130,7 @@ def main() -> None:
     options = parser.parse_args()
     began = time.monotonic()
     measured = Measurement(options)
-    with measured.part("a file of random pixels"):
-        measured.make_data()
+    measured.make_data()
     with measured.part("bf16"):
         measured.bench("bf16", "machine.precision=bf16-mixed", limit_s=120)
     with measured.part("one fold"):
