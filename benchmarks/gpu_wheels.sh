@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 names="h5py blake3 typer rich click shellingham annotated-doc markdown-it-py mdurl pygments
     pydantic pydantic_core annotated-types typing-inspection typing_extensions
     timm safetensors huggingface_hub httpx2 httpcore2 h11 anyio idna certifi truststore filelock fsspec
-    lightning-fabric lightning-utilities packaging pyyaml tqdm tomli_w"
+    packaging pyyaml tqdm tomli_w"
 platforms="--platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64"
 wanted=""
 for name in $names; do

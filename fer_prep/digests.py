@@ -19,11 +19,16 @@ _BYTES: Final = 16
 _BLOCK_BYTES: Final = 1 << 20
 
 
-def pixel_digest(rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> str:
-    """Digest of one sample's pixels: RGB (H, W, 3) u1 then depth (H, W) u2 little-endian, after both shapes."""
-    hasher = blake3(json.dumps([rgb.shape, depth.shape]).encode())
-    hasher.update(np.ascontiguousarray(rgb, np.uint8).reshape(-1).data)
-    hasher.update(np.ascontiguousarray(depth, "<u2").reshape(-1).view(np.uint8).data)
+def pixel_digest(rgb: NDArray[np.uint8] | None, depth: NDArray[np.uint16] | None) -> str:
+    """Digest of one sample's pixels: RGB (H, W, 3) u1 then depth (H, W) u2 little-endian, after both shapes.
+
+    None stands for a modality that the sample does not have.
+    """
+    hasher = blake3(json.dumps([None if part is None else part.shape for part in (rgb, depth)]).encode())
+    if rgb is not None:
+        hasher.update(np.ascontiguousarray(rgb, np.uint8).reshape(-1).data)
+    if depth is not None:
+        hasher.update(np.ascontiguousarray(depth, "<u2").reshape(-1).view(np.uint8).data)
     return hasher.hexdigest(length=_BYTES)
 
 

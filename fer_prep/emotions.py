@@ -14,7 +14,10 @@ EMOTIONS: Final[tuple[str, ...]] = (
     "sadness",
     "surprise",
 )
-"""Label *k* in every file of this project means ``EMOTIONS[k]``."""
+"""The default classes of a file, in label order; the file itself says which it has."""
+
+EIGHT: Final[tuple[str, ...]] = (*EMOTIONS, "contempt")
+"""As CK+, AffectNet and FER+ have them."""
 
 CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
     "seven": EMOTIONS,
@@ -22,6 +25,7 @@ CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
     "six-without-surprise": tuple(name for name in EMOTIONS if name != "surprise"),
     # the selection of every BU-3DFE paper
     "six-without-neutral": tuple(name for name in EMOTIONS if name != "neutral"),
+    "eight": EIGHT,
 }
 
 LABEL_SOURCES: Final[tuple[str, ...]] = ("posed", "elicited", "action-unit")

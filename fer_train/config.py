@@ -11,10 +11,10 @@ from typing import Literal
 
 from fer_prep.errors import UsageError, did_you_mean
 from fer_prep.options import option, refuse_out_of_range
+from fer_train.data.inputs import INPUTS, parse_inputs
 from fer_train.losses import LOSSES
 from fer_train.models import MODELS
 
-Modality = Literal["rgbd", "rgb", "depth"]
 Fusion = Literal["attention", "sum", "concat", "attention-1d"]
 
 
@@ -36,8 +36,8 @@ class ModelSettings:
     """Which network of ``fer_train/models``; the thesis's is the one that comes with the program."""
     backbone: str = "efficientnet_b2"
     """Any timm model that returns feature maps, by its timm name."""
-    modality: Modality = "rgbd"
-    """Both streams, or one alone (thesis, Table 3.6)."""
+    inputs: str = option("rgb,depth", names=(*INPUTS, "rgb,depth"))
+    """What the network looks at, by name, the first one leading in the fusion: one stream each (thesis, Table 3.6)."""
     fusion: Fusion = "attention"
     """How the streams meet: averaged attention masks on the RGB features (thesis), or a baseline (Table 3.7)."""
     aggregation: Literal["encoder", "average"] = "encoder"
@@ -61,7 +61,7 @@ class ModelSettings:
     drop_path: float = 0.0
     """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3
-    """Depth repeated to three channels (thesis), or one channel with an adapted stem."""
+    """Inputs of one channel, such as depth, repeated to three (thesis), or one channel with an adapted stem."""
     pretrained: bool = False
     """Start from timm's own weights, which timm fetches or takes from its cache."""
     weights: str = ""
@@ -73,6 +73,11 @@ class ModelSettings:
     trust_pickle: bool = False
     """Load ``weights`` even where it is a pickled module, which runs the code inside it."""
 
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """``inputs`` one by one; a UsageError where one is unknown."""
+        return parse_inputs(self.inputs)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LossSettings:
@@ -83,6 +88,8 @@ class LossSettings:
     2.22; ``center`` and ``island`` are terms beside cross-entropy."""
     class_weights: Literal["balanced", "none"] = "balanced"
     """``balanced`` weighs a class by the inverse of its frequency in the training fold."""
+    targets: Literal["hard", "soft"] = "hard"
+    """``soft`` learns from the shares of the annotators (``/labels/soft``); losses with a cross-entropy in them."""
     label_smoothing: float = option(0.0, min=0, max=1)
     """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
@@ -193,9 +200,8 @@ class MachineSettings:
     data_memory: str = "auto"
     """What the pixels may take on the device, such as ``8GB``; larger datasets are streamed. ``auto`` is half of what
     is free, ``0`` always streams."""
-    reading_workers: int = option(-1, min=-1)
-    """Threads (compressed files: processes) that read ahead where the data is streamed; −1 goes by the machine, 0 reads
-    when the samples are asked for."""
+    reading_workers: int = option(2, min=0)
+    """Threads that read ahead where the data is streamed; 0 reads when the samples are asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +219,7 @@ class Config:
     machine: MachineSettings = field(default_factory=MachineSettings)
 
     def __post_init__(self) -> None:
+        parse_inputs(self.model.inputs)
         for section in fields(self):
             if is_dataclass(settings := getattr(self, section.name)):
                 refuse_out_of_range(settings, section=f"{section.name}.")

@@ -36,8 +36,8 @@ network = TwoStreamNetwork(classes=2, image_size=32, backbone="test_resnet", tok
                            encoder_heads=2, mlp_width=16, attention_maps=2)
 optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
 before = [p.detach().clone() for p in network.parameters()]
-pictures = torch.rand(4, 3, 32, 32)
-loss = torch.nn.functional.cross_entropy(network(pictures, pictures).logits, torch.tensor([0, 1, 0, 1]))
+inputs = {"rgb": torch.rand(4, 3, 32, 32), "depth": torch.rand(4, 1, 32, 32)}
+loss = torch.nn.functional.cross_entropy(network(inputs).logits, torch.tensor([0, 1, 0, 1]))
 loss.backward()
 optimiser.step()
 assert torch.isfinite(loss), f"the loss is {loss.item()}"

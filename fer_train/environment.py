@@ -20,7 +20,6 @@ PACKAGES: Final = (
     "torch",
     "torchvision",
     "timm",
-    "lightning-fabric",
     "scikit-learn",
     "numpy",
     "h5py",

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
+from fer_train.data.inputs import modalities_of
 from fer_train.environment import choose_device
 from fer_train.inference.evaluate import Ensemble
 from fer_train.inference.predict import Prediction, predict
@@ -76,8 +77,8 @@ class Classifier:
         self._ensemble, self._device = ensemble, device
         self.classes: tuple[str, ...] = ensemble.description.classes
         self.image_size: int = ensemble.description.image_size
-        self.modality: str = ensemble.description.model.modality
-        """``rgbd``, ``rgb`` or ``depth``: what the networks look at."""
+        self.inputs: tuple[str, ...] = ensemble.description.model.input_names
+        """What the networks look at, such as ``rgb`` and ``depth``."""
 
     def predict(self, source: Path | str, *, depth: Path | str | None = None) -> list[Prediction]:
         """Probabilities of an ``.h5`` dataset, a prepared folder, or one prepared picture with its ``depth``.
@@ -95,8 +96,10 @@ class Classifier:
             raise UsageError(expected="rgb (B, H, W, 3) and depth (B, H, W)", found=f"{rgb.shape} and {depth.shape}")
         if rgb.dtype != np.uint8 or depth.dtype != np.uint16:
             raise UsageError(expected="rgb of uint8 and depth of uint16", found=f"{rgb.dtype} and {depth.dtype}")
-        pixels = self._ensemble.prepare(rgb, depth, device=self._device)
-        return self._ensemble.probabilities(pixels).cpu().numpy()
+        stored = {"rgb": rgb, "depth": depth}
+        wanted = {name: stored[name] for name in modalities_of(self.inputs)}
+        images = self._ensemble.prepare(wanted, device=self._device)
+        return self._ensemble.probabilities(images).cpu().numpy()
 
 
 def load_model(run: Path | str, *, device: str = "auto") -> Classifier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 
+import hypothesis
 import pytest
 from filelock import FileLock
 from sample_faces import SampleFaces, make_sample_faces
@@ -12,6 +13,10 @@ from sample_faces import SampleFaces, make_sample_faces
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
     # a shell starts background jobs with SIGINT ignored, and children would inherit that: Ctrl-C could not be tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# nothing here may depend on how fast the machine is, or how busy
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

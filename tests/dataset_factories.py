@@ -13,18 +13,19 @@ from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import bytes_digest, data_digest, pixel_digest, settings_digest
 from fer_prep.emotions import EMOTIONS, label_of
 from fer_prep.formats.images import write_image
-from fer_prep.prepare.files import (
+from fer_prep.landmark_set import LandmarkSet
+from fer_prep.prepare.folder import (
     FORMAT,
     FORMAT_VERSION,
     LEFT_OUT,
     REJECTED,
     SAMPLES,
     SUMMARY,
-    depth_path,
-    rejections_text,
-    rgb_path,
-    samples_text,
+    sample_file,
+    table_name,
 )
+from fer_prep.prepare.folder_tables import rejections_text, samples_text
+from fer_prep.prepare.landmark_tables import table_bytes
 from fer_prep.samples_table import Row
 
 NAN = float("nan")
@@ -122,29 +123,61 @@ class FoldTable:
         return np.array([row[name] for row in self.rows])
 
 
-def write_prepared(folder: Path, rows: list[Row], *, size: int = 32, **settings) -> Path:
-    """A whole prepared folder of ``make_pixels``, with the tables and summary of the real writer."""
-    (folder / "rgb").mkdir(parents=True)
-    (folder / "depth").mkdir()
+def make_landmarks(n: int, *, seed: int = 0, points: int = 3) -> LandmarkSet:
+    """``points`` named points of ``n`` samples somewhere in 32 × 32 pixels, some unknown, with millimetres."""
+    rng = np.random.default_rng(seed)
+    points_px = rng.uniform(0, 31, (n, points, 2)).astype(np.float32)
+    points_px[rng.random((n, points)) < 0.1] = np.nan
+    points_mm = np.concatenate([points_px - 16, points_px[..., :1]], axis=2)
+    return LandmarkSet(names=tuple(f"p{k}" for k in range(points)), points_px=points_px, points_mm=points_mm)
+
+
+def write_prepared(
+    folder: Path,
+    rows: list[Row],
+    *,
+    size: int = 32,
+    modalities=("rgb", "depth"),
+    classes=EMOTIONS,
+    landmarks=(),
+    soft=(),
+    **settings,
+) -> Path:
+    """A whole prepared folder of ``make_pixels``, with the tables and summary of the real writer.
+
+    ``landmarks``: scheme → ``LandmarkSet`` in the order of ``rows``, which must be sorted by id then; ``soft``: the
+    classes whose shares the rows have.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     stored = []
     for row in rows:
         rgb, depth = make_pixels(int(row["digest"][:6], 16), size=size)
         name = row["id"].split("/", 1)[1]
-        rgb_path(folder, name).write_bytes(write_image(rgb))
-        depth_path(folder, name).write_bytes(write_image(depth))
-        stored.append({**row, "digest": pixel_digest(rgb, depth)})
-    tables = {SAMPLES: samples_text(stored), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
+        kept = {kind: pixels for kind, pixels in (("rgb", rgb), ("depth", depth)) if kind in modalities}
+        for kind, pixels in kept.items():
+            path = sample_file(folder, kind, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(write_image(pixels))
+        stored.append({**row, "digest": pixel_digest(kept.get("rgb"), kept.get("depth"))})
+    ids = [row["id"] for row in stored]
+    tables = {SAMPLES: samples_text(stored, soft=soft), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
+    tables = {name: text.encode() for name, text in tables.items()}
+    tables |= {table_name(scheme): table_bytes(points, ids=ids) for scheme, points in dict(landmarks).items()}
     summary = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "dataset": rows[0]["dataset"],
         "created_by": "tests",
         "settings": {"size": size, "framing": "eyes", "mask": "none", **settings},
+        "classes": list(classes),
+        "modalities": list(modalities),
+        "landmarks": sorted(dict(landmarks)),
         "depth_unit_mm": UNIT_MM,
         "counts": {"samples": len(stored), "rejected": 0, "left_out": 0},
         "digest": data_digest((row["digest"] for row in stored), (row["label"] for row in stored)),
-        "tables": {name: bytes_digest(text.encode()) for name, text in tables.items()},
+        "tables": {name: bytes_digest(content) for name, content in tables.items()},
     }
-    for name, text in {**tables, SUMMARY: json.dumps(summary)}.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    for name, content in {**tables, SUMMARY: json.dumps(summary).encode()}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
     return folder

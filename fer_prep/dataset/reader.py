@@ -173,6 +173,20 @@ class DatasetFile:
             raise DatasetFileError(f"{len(unknown)} ids are not in this dataset, e.g. {unknown[0]}", path=self.path)
         return places.astype(np.int64)
 
+    @property
+    def soft_labels(self) -> NDArray[np.float32] | None:
+        """(N, K) shares of the annotators; None where the file has none."""
+        return None
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What is stored, of ``rgb`` and ``depth``."""
+        return tuple(name for name in ("rgb", "depth") if name in self._open())
+
+    def read(self, modality: str, rows: ArrayLike) -> NDArray[Any]:
+        """``rgb`` (n, H, W, 3) u1 or ``depth`` (n, H, W) u2 of rows in any order."""
+        return self._read_rows(modality, rows)
+
     def read_rgb(self, rows: ArrayLike) -> NDArray[np.uint8]:
         """(len(rows), H, W, 3) sRGB of rows in any order."""
         return self._read_rows("rgb", rows)

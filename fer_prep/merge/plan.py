@@ -14,8 +14,7 @@ from fer_prep.digests import data_digest, file_digest
 from fer_prep.emotions import EMOTIONS, dense_index
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
-from fer_prep.prepare.files import SAMPLES, SUMMARY
-from fer_prep.prepare.folder import PreparedFolder
+from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder
 from fer_prep.prepare.parts import PART, check_parts
 from fer_prep.samples_table import COLUMNS, Row, column_array
 

@@ -75,8 +75,8 @@ def kept_features(trained: TrainedRun, index: int, *, limit: int | None = None) 
         ids = tuple(ids[place] for place in np.linspace(0, len(ids) - 1, limit).round().astype(int))
     values, labels = list[torch.Tensor](), list[torch.Tensor]()
     with torch.no_grad():
-        for rgb, depth, truth in fold.inputs(ids):
-            values.append(fold.network(rgb, depth).features.float().cpu())
+        for inputs, truth in fold.inputs(ids):
+            values.append(fold.network(inputs).features.float().cpu())
             labels.append(truth.cpu())
     return Features(
         fold=index,

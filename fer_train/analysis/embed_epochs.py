@@ -11,7 +11,7 @@ from fer_train.analysis.embed import Features
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.training.fold import run_fold
 from fer_train.training.loop import FoldTraining
-from fer_train.training.machine import make_fabric, set_up_machine
+from fer_train.training.machine import set_up_machine
 
 
 def features_at_epochs(trained: TrainedRun, index: int, *, epochs: Sequence[int]) -> list[Features]:
@@ -33,14 +33,13 @@ def features_at_epochs(trained: TrainedRun, index: int, *, epochs: Sequence[int]
                 Features(fold=index, epoch=epoch, ids=ids, labels=labels.cpu().numpy(), values=features.cpu().numpy())
             )
 
-    device = set_up_machine(config.machine)
     with tempfile.TemporaryDirectory() as folder:
         run_fold(
             index,
             manifest=trained.manifest,
             data=trained.data,
             config=config,
-            fabric=make_fabric(device, config.machine),
+            machine=set_up_machine(config.machine),
             folder=Path(folder),
             at_epoch_end=keep,
         )

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from fer_prep.errors import UsageError
+from fer_train.data.images import Inputs
 from fer_train.inference.trained_run import BATCH, TrainedRun
 from fer_train.metrics.plots import GREY, new_figure, show_picture
 from fer_train.metrics.predictions import Predictions
@@ -71,8 +72,8 @@ def explain(
         targets = torch.from_numpy(wanted[mine]).to(trained.data.device)
         maps: dict[str, list[Tensor]] = {}
         batches = fold.inputs([predictions.ids[row] for row in mine])
-        for (rgb, depth, _), chosen in zip(batches, targets.split(BATCH), strict=True):
-            for stream, values in grad_cam(fold.network, rgb, depth, targets=chosen).items():
+        for (inputs, _), chosen in zip(batches, targets.split(BATCH), strict=True):
+            for stream, values in grad_cam(fold.network, inputs, targets=chosen).items():
                 maps.setdefault(stream, []).append(enlarge(values, size=trained.data.image_size))
         joined = {stream: torch.cat(parts).cpu().numpy() for stream, parts in maps.items()}
         for place, row in enumerate(mine):
@@ -91,13 +92,13 @@ def choose(predictions: Predictions, *, per_class: int, pick: Pick) -> list[int]
     return rows
 
 
-def grad_cam(network: ExpressionNetwork, rgb: Tensor, depth: Tensor, *, targets: Tensor) -> dict[str, Tensor]:
-    """Stream → (B, h, w) in [0, 1] for normalised pictures and the class (B,) to explain; the network in eval mode.
+def grad_cam(network: ExpressionNetwork, inputs: Inputs, *, targets: Tensor) -> dict[str, Tensor]:
+    """Stream → (B, h, w) in [0, 1] for normalised inputs and the class (B,) to explain; the network in eval mode.
 
     Each map is divided by its own maximum; one without any positive evidence stays 0.
     """
     with torch.enable_grad(), _feature_maps(network) as features:
-        logits = network(rgb, depth).logits
+        logits = network(inputs).logits
         # samples do not meet in evaluation mode: the gradient of the sum is each one's own
         score = logits[torch.arange(len(logits), device=logits.device), targets].sum()
         gradients = torch.autograd.grad(score, list(features.values()))
@@ -146,15 +147,17 @@ def _rows_named(predictions: Predictions, samples: Sequence[str]) -> list[int]:
 
 def _explained(trained: TrainedRun, row: int, maps: Mapping[str, NDArray[np.float32]]) -> Explained:
     predictions, data = trained.predictions, trained.data
-    seen = data.gather(data.rows_of([predictions.ids[row]]))
+    seen = data.images(data.rows_of([predictions.ids[row]]))
+    size = data.image_size
+    rgb, depth = seen.get("rgb"), seen.get("depth")
     predicted = int(predictions.predicted[row])
     return Explained(
         id=predictions.ids[row],
         truth=predictions.classes[predictions.labels[row]],
         predicted=predictions.classes[predicted],
         probability=float(predictions.probabilities[row, predicted]),
-        rgb=seen.pictures[0].permute(1, 2, 0).cpu().numpy(),
-        depth=seen.depths[0].cpu().numpy().view(np.uint16),
+        rgb=np.zeros((size, size, 3), np.uint8) if rgb is None else rgb[0].permute(1, 2, 0).cpu().numpy(),
+        depth=np.zeros((size, size), np.uint16) if depth is None else depth[0, 0].cpu().numpy().astype(np.uint16),
         maps=maps,
     )
 

@@ -33,11 +33,10 @@ from fer_train.analysis.search_space import Space
 from fer_train.analysis.search_storage import open_storage
 from fer_train.config import Config
 from fer_train.csv_text import to_csv
-from fer_train.data.data_memory import load_data
 from fer_train.metrics.registry import metric_called
 from fer_train.settings_file import config_to_toml, flatten, override, rename
-from fer_train.training.fold import run_fold
-from fer_train.training.machine import make_fabric, set_up_machine
+from fer_train.training.fold import open_data, run_fold
+from fer_train.training.machine import set_up_machine
 
 HOLDOUT: Final = "holdout.folds.json"
 BEST: Final = "best.toml"
@@ -64,30 +63,22 @@ def tune(
 
     ``storage`` is the URL of a database that keeps the trials instead of the journal in ``out``.
     """
-    metric, device = metric_called(settings.metric), set_up_machine(config.machine)
+    metric, machine = metric_called(settings.metric), set_up_machine(config.machine)
     with DatasetFile.open(data_path) as file:
         manifest, holdout = make_search_folds(file, folds=settings.folds, holdout=settings.holdout, seed=settings.seed)
         frame = _frame(file, config=config, space=space, settings=settings)
         study = open_study(out, frame=frame, storage=storage, better=metric.better)
         if holdout is not None and not (out / HOLDOUT).exists():
             write_folds(holdout, out / HOLDOUT, data=file)
-    data = load_data(
-        data_path,
-        device=device,
-        machine=config.machine,
-        classes=manifest.classes,
-        image_size=config.data.image_size,
-        equalise=config.data.equalise_luma,
-        say=say,
-        progress=progress,
+    data = open_data(
+        data_path, config=config, device=machine.device, classes=manifest.classes, say=say, progress=progress
     )
 
     def judge(candidate: Config) -> Iterator[float]:
-        fabric = make_fabric(device, candidate.machine)
         with tempfile.TemporaryDirectory(dir=out, prefix=".trial-") as folder:
             for index in range(len(manifest.folds)):
                 place = Path(folder) / f"fold-{index}"
-                result = run_fold(index, manifest=manifest, data=data, config=candidate, fabric=fabric, folder=place)
+                result = run_fold(index, manifest=manifest, data=data, config=candidate, machine=machine, folder=place)
                 yield metric(result.labels, result.probabilities)
 
     search(study, judge=judge, config=config, space=space, settings=settings, out=out, say=say)

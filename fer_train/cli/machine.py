@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,7 +13,7 @@ from fer_train.cli.app import app
 from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config
 
 if TYPE_CHECKING:
-    from fer_train.bench.bench import BenchResult, Measured
+    from fer_train.bench import BenchResult
 
 
 @app.command("bench")
@@ -34,7 +34,7 @@ def bench(
 
         fer-train bench --preset thesis --set machine.compile=true --json
     """
-    from fer_train.bench.bench import bench as measure
+    from fer_train.bench import bench as measure
 
     result = measure(data, config=make_config(chosen), rounds=rounds, seconds=seconds, say=note)
     if as_json:
@@ -43,28 +43,29 @@ def bench(
     _print(result)
 
 
-def _share(measured: Measured) -> str:
-    """``96.8 % (94–99)``: the median and the quartiles, which say how far to trust it."""
-    low, high = (f"{100 * quartile:.0f}" for quartile in measured.share_quartiles)
-    return f"{100 * measured.share_of_ceiling:.1f} %" + ("" if low == high else f" ({low}–{high})")
+NAMES: Final = {
+    "ceiling": "a  fixed batch: the ceiling",
+    "loop": "b  training loop",
+    "streaming": "c  training loop, streamed",
+    "plain": "d  plain PyTorch loop",
+}
 
 
 def _print(result: BenchResult) -> None:
-    names = ("a  fixed batch: the ceiling", "b  training loop", "c  training loop, streamed", "d  plain PyTorch loop")
     rows = [
         (
-            name,
+            NAMES[name],
             f"{measured.images_per_second:.1f}",
-            _share(measured),
-            f"{measured.peak_memory_bytes / 1e9:.2f} GB",
-            f"{measured.warm_up_seconds:.1f} s",
+            f"{100 * measured.share_of_ceiling:.1f} %",
+            f"{measured.first_step_seconds:.1f} s",
         )
-        for name, measured in zip(names, result.measured, strict=True)
+        for name, measured in result.loops.items()
     ]
-    title = f"{result.preset} on {result.device}, {result.precision}, {result.config.data.image_size} pixels"
-    print_table(title, ("loop", "images/s", "of the ceiling", "peak memory", "first step"), rows)
+    title = f"{result.config.name} on {result.device}, {result.precision}, {result.config.data.image_size} pixels"
+    print_table(title, ("loop", "images/s", "of the ceiling", "first step"), rows)
     training, minutes = result.config.training, result.thesis_run_seconds / 60
-    say(f"validation: {result.validation_images_per_second:.1f} images/s")
+    most = result.peak_memory_bytes / 1e9
+    say(f"validation: {result.validation_images_per_second:.1f} images/s; most memory: {most:.2f} GB")
     say(
         f"5 folds of 8,716 samples, {training.epochs} epochs, {training.validations_per_epoch} validations an epoch, "
         f"would take {minutes:.1f} minutes by these rates"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final, get_type_hints
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import typer
 
@@ -15,9 +15,11 @@ from fer_prep.cli.options import names_of
 from fer_prep.cli.workspace import GLOBAL_FILE
 from fer_prep.options import field_help, option
 from fer_prep.resources import manifest_names
-from fer_train.config import Config, Fusion, Modality
+from fer_train.config import Config, Fusion
 
 DATA: Final = GLOBAL_FILE
+MODALITIES: Final = {"rgbd": "rgb,depth", "rgb": "rgb", "depth": "depth"}
+"""Short form → the inputs that it means."""
 DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
 RunDataOption = Annotated[Path, typer.Option("--data", help="The dataset the run was made with.")]
 DeviceOption = Annotated[
@@ -58,7 +60,10 @@ class ShortOptions:
     epochs: int | None = short_for("training.epochs")
     batch_size: int | None = short_for("training.batch_size")
     loss: str | None = short_for("loss.name")
-    modality: Modality | None = short_for("model.modality")
+    modality: Literal["rgbd", "rgb", "depth"] | None = option(
+        None, setting="model.inputs", show_default="the preset's inputs"
+    )
+    """What the network looks at: colour and depth, or one of them."""
     fusion: Fusion | None = short_for("model.fusion")
     backbone: str | None = short_for("model.backbone")
     weights: str | None = short_for("model.weights")
@@ -72,6 +77,7 @@ class ShortOptions:
     def assignments(self) -> dict[str, Any]:
         """Setting → value, of those that were given."""
         given = {item.metadata["setting"]: getattr(self, item.name) for item in fields(self)}
+        given["model.inputs"] = MODALITIES.get(self.modality or "")
         return {setting: value for setting, value in given.items() if value is not None}
 
 

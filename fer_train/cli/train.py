@@ -145,7 +145,7 @@ def _train(
     """Train, then print the result table and where the report is."""
     from fer_train.report.results import train_and_report
     from fer_train.training.cross_validate import FoldChoice
-    from fer_train.training.processes import is_first_process
+    from fer_train.training.machine import is_first_process
 
     try:
         summary = train_and_report(
@@ -171,7 +171,7 @@ def _open_run(
     chosen: SettingsOptions, short: ShortOptions, *, out: Path | None, resume: bool
 ) -> tuple[RunFolder, Config]:
     """The run folder and the settings to go on with; on resumption they must be those of the run."""
-    from fer_train.training.processes import is_first_process, launched_by_torchrun
+    from fer_train.training.machine import is_first_process, launched_by_torchrun
     from fer_train.training.run_folder import RunFolder, default_run_path, newest_unfinished_run
 
     if launched_by_torchrun() and out is None:

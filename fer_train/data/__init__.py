@@ -1,1 +1,1 @@
-"""From the HDF5 file to batches on the device: resident or streamed, augmented, normalised."""
+"""From the HDF5 file to batches on the device: in memory or streamed, augmented, normalised."""

@@ -1,8 +1,11 @@
-"""From row numbers to what the network takes: gathered, augmented (training only), normalised; all on the device."""
+"""From row numbers to what the network takes: gathered, moved, augmented (training only), normalised; on the device."""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, final
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import tee
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -10,69 +13,82 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_train.config import AugmentationSettings
-from fer_train.data.augment import PairedAugmentation
+from fer_train.data.augment import Draws, augment_images, erase
+from fer_train.data.image_dataset import ImageDataset, to_device
+from fer_train.data.images import Inputs, images_of, to_floats
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.data.pixel_store import PixelStore
-from fer_train.data.pixels import channels_last
 from fer_train.data.random_draws import sample_keys
 
-_ROWS_DRAWN_AT_ONCE: Final = 2**16
-"""Drawing needs several times the 44 bytes a sample that it leaves."""
 
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Some samples, ready for the network."""
 
-class NetworkInput(NamedTuple):
-    """A batch, ready for the network."""
-
-    rgb: Tensor
-    """(B, 3, H, W) normalised."""
-    depth: Tensor
-    """(B, depth channels, H, W) normalised, 0 where there is no data."""
+    inputs: Inputs
+    """Name → (B, C, S, S) float32, normalised."""
     labels: Tensor
     """(B,) int64."""
+    targets: Tensor
+    """What the loss compares with: the labels, or shares of the classes (B, K) float32."""
 
 
 @final
 class Batches:
-    """Makes batches of one fold; ``seed`` keys the augmentation draws of every (epoch, sample)."""
+    """Makes the batches of one fold; ``seed`` keys the augmentation draws of every (epoch, sample).
+
+    With ``soft_targets`` the loss gets what each annotator said, in shares, instead of one label.
+    """
 
     def __init__(
         self,
-        data: PixelStore,
+        data: ImageDataset,
         *,
         normalisation: FoldNormalisation,
         augmentation: AugmentationSettings,
-        depth_channels: int,
         seed: int,
+        soft_targets: bool = False,
     ) -> None:
-        self.data, self.seed, self.depth_channels = data, seed, depth_channels
+        self.data, self.augmentation, self.seed = data, augmentation, seed
         self.normalisation = normalisation.to(data.device)
-        self.augmentation = PairedAugmentation(
-            augmentation, normalisation=self.normalisation, depth_channels=depth_channels
-        )
-        self._drawn_for, self._all_drawn = -1, torch.empty(0)
+        self._shares = data.soft_labels().to(data.device) if soft_targets else None
 
-    def training(self, rows: Tensor, *, epoch: int) -> NetworkInput:
-        """The samples in ``rows`` (B,), augmented as this epoch draws it for each of them."""
-        batch = self.data.gather(rows)
-        drawn = self._drawn(epoch).index_select(0, batch.rows)
-        return NetworkInput(*self.augmentation.apply(batch, drawn=drawn), batch.labels)
+    def training(self, plan: Iterable[tuple[int, Tensor]]) -> Iterator[Batch]:
+        """Of one (epoch, rows (B,)) after the other, augmented as the epoch draws it for each sample."""
+        plan, ahead = tee(plan)
+        for (epoch, rows), stored in zip(plan, self.data.batches(rows for _, rows in ahead), strict=True):
+            there = to_device(rows, self.data.device)
+            draws = Draws.of(sample_keys(there, seed=self.seed, epoch=epoch))
+            images = augment_images(to_floats(stored), draws, settings=self.augmentation)
+            yield self._batch(erase(self.normalisation(images), draws, settings=self.augmentation), rows)
 
-    def validation(self, rows: Tensor) -> NetworkInput:
-        """The samples in ``rows`` (B,) as they are."""
-        batch = self.data.gather(rows)
-        rgb, depth = self.normalisation(batch.rgb, batch.depth, batch.valid, depth_channels=self.depth_channels)
-        return NetworkInput(channels_last(rgb), channels_last(depth), batch.labels)
-
-    def _drawn(self, epoch: int) -> Tensor:
-        """(N, 11): what the epoch draws for every sample of the dataset, once an epoch instead of in every step."""
-        if self._drawn_for != epoch:
-            side = self.data.image_size
-            blocks = torch.arange(len(self.data), device=self.data.device).split(_ROWS_DRAWN_AT_ONCE)
-            keys = (sample_keys(rows, seed=self.seed, epoch=epoch) for rows in blocks)
-            self._all_drawn = torch.cat([self.augmentation.draw(some, side=side) for some in keys])
-            self._drawn_for = epoch
-        return self._all_drawn
+    def validation(self, plan: Iterable[Tensor]) -> Iterator[Batch]:
+        """Of one (B,) of rows after the other, as they are."""
+        plan, ahead = tee(plan)
+        for rows, stored in zip(plan, self.data.batches(ahead), strict=True):
+            yield self._batch(self.normalisation(to_floats(stored)), rows)
 
     def ids_of(self, rows: Tensor) -> NDArray[np.str_]:
         """The sample ids of ``rows``."""
-        return self.data.ids[rows.cpu().numpy()]
+        return self.data.ids[rows.numpy()]
+
+    def _batch(self, inputs: Inputs, rows: Tensor) -> Batch:
+        labels = self.data.labels_of(rows)
+        targets = labels if self._shares is None else self._shares[to_device(rows, self.data.device)]
+        return Batch(inputs=inputs, labels=labels, targets=targets)
+
+
+@torch.no_grad()
+def prepare_inputs(
+    stored: Mapping[str, NDArray[Any]],
+    *,
+    normalisation: FoldNormalisation,
+    image_size: int,
+    equalise: bool = False,
+    device: torch.device | str = "cpu",
+) -> dict[str, Tensor]:
+    """Stored arrays → what a trained network takes, without a dataset file.
+
+    ``stored``: ``rgb`` (B, H, W, 3) u1 and ``depth`` (B, H, W) u2, as far as the inputs of ``normalisation`` need them.
+    Returns input → (B, C, S, S) float32 on the device.
+    """
+    return normalisation(images_of(stored, image_size=image_size, equalise=equalise, device=device))

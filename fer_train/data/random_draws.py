@@ -1,8 +1,7 @@
 """Random numbers as a function of (seed, epoch, sample, which draw): no state, so no order, batch or device matters.
 
 Keys are 64-bit counters scrambled by the finaliser of SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom
-number generators", OOPSLA 2014). All arithmetic is int64 modulo 2⁶⁴, equal on every device. Seeds and epochs are Python
-numbers to the end: a tensor made of them would have to be copied to the device, and the host would wait for that.
+number generators", OOPSLA 2014). All arithmetic is int64 modulo 2⁶⁴, equal on every device.
 """
 
 from __future__ import annotations
@@ -20,6 +19,11 @@ _ALL_BITS: Final = (1 << 64) - 1
 def sample_keys(rows: Tensor, *, seed: int, epoch: int) -> Tensor:
     """Keys (B,) int64 of the samples in ``rows`` (B,) int64, row numbers of the dataset, for one epoch of one run."""
     return _scramble(rows + _signed(_scramble_number(_scramble_number(seed) + epoch)))
+
+
+def epoch_order(rows: Tensor, *, seed: int, epoch: int) -> Tensor:
+    """``rows`` (n,) int64 in the order in which one epoch of one run visits them."""
+    return rows[torch.argsort(sample_keys(rows, seed=seed, epoch=epoch), stable=True)]
 
 
 def uniforms(keys: Tensor, *, draws: int) -> Tensor:

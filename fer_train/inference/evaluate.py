@@ -6,7 +6,7 @@ fold has trained on the people that are judged: those are left out and counted, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.data.batch import Pixels
-from fer_train.data.data_memory import load_data
+from fer_train.data.image_dataset import ImageDataset
+from fer_train.data.images import Images, images_of, to_floats
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.data.pixel_store import PixelStore, prepare_pixels, to_tensors
 from fer_train.metrics.plots import confusion_figure, save_figure
 from fer_train.metrics.predictions import Predictions
 from fer_train.metrics.registry import METRICS, confusion_matrix
@@ -60,22 +59,17 @@ class Ensemble:
             folders=tuple(folders),
         )
 
-    def prepare(self, rgb: NDArray[np.uint8], depth: NDArray[np.uint16], *, device: torch.device) -> Pixels:
-        """Stored pictures (B, H, W, 3) and (B, H, W) on the device, as the networks want them."""
-        return prepare_pixels(
-            *(each.to(device) for each in to_tensors(rgb, depth)),
-            image_size=self.description.image_size,
-            equalise=self.description.equalise_luma,
-        )
+    def prepare(self, stored: Mapping[str, NDArray[Any]], *, device: torch.device) -> dict[str, torch.Tensor]:
+        """Stored ``rgb`` (B, H, W, 3) and ``depth`` (B, H, W) → images (B, C, S, S) in [0, 1] on the device."""
+        description = self.description
+        return images_of(stored, image_size=description.image_size, equalise=description.equalise_luma, device=device)
 
     @torch.no_grad()
-    def probabilities(self, pixels: Pixels) -> torch.Tensor:
-        """(B, K) float64."""
-        channels = self.description.model.depth_channels
+    def probabilities(self, images: Images) -> torch.Tensor:
+        """Images (B, C, S, S) in [0, 1] by modality → (B, K) float64."""
         answers: list[torch.Tensor] = []
         for network, normalisation in zip(self.networks, self.normalisations, strict=True):
-            pictures, depths = normalisation(pixels.rgb, pixels.depth, pixels.valid, depth_channels=channels)
-            answers.append(network(pictures, depths).logits.double().softmax(dim=1))
+            answers.append(network(normalisation(images)).logits.double().softmax(dim=1))
         return torch.stack(answers).mean(dim=0)
 
 
@@ -150,7 +144,9 @@ def evaluate(
     return Evaluation(report=report, predictions=predictions)
 
 
-def load_for(description: ModelDescription, data_path: Path, *, device: torch.device, progress: Progress) -> PixelStore:
+def load_for(
+    description: ModelDescription, data_path: Path, *, device: torch.device, progress: Progress
+) -> ImageDataset:
     """A dataset brought to the input of a trained network; it must have at least one of the network's classes."""
     with DatasetFile.open(data_path) as file:
         missing = [name for name in description.classes if name not in file.classes]
@@ -159,8 +155,9 @@ def load_for(description: ModelDescription, data_path: Path, *, device: torch.de
             f"the network tells {', '.join(missing)} apart, which this dataset does not have among its classes",
             path=data_path,
         )
-    return load_data(
+    return ImageDataset(
         data_path,
+        inputs=description.model.input_names,
         device=device,
         classes=description.classes,
         image_size=description.image_size,
@@ -169,11 +166,9 @@ def load_for(description: ModelDescription, data_path: Path, *, device: torch.de
     )
 
 
-def _judge(ensemble: Ensemble, data: PixelStore, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
-    batches = torch.from_numpy(rows).to(data.row_device).split(BATCH)
-    data.announce(batches)
-    for some in batches:
-        yield ensemble.probabilities(data.gather(some)).cpu().numpy()
+def _judge(ensemble: Ensemble, data: ImageDataset, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
+    for stored in data.batches(torch.from_numpy(rows).split(BATCH)):
+        yield ensemble.probabilities(to_floats(stored)).cpu().numpy()
 
 
 def _scores(predictions: Predictions, subjects: NDArray[np.str_]) -> dict[str, Any]:

@@ -30,9 +30,10 @@ from torch import Tensor, nn
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
 from fer_train import __version__
+from fer_train.data.inputs import STORED, modalities_of
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.models.model_file import ModelDescription, load_model, save_model
-from fer_train.models.network import MODALITIES, ExpressionNetwork
+from fer_train.models.network import ExpressionNetwork
 from fer_train.training.run_folder import RunFolder
 
 OPSET: Final = 18
@@ -57,16 +58,12 @@ class Deployable(nn.Module):
     def __init__(self, network: ExpressionNetwork, normalisation: FoldNormalisation) -> None:
         super().__init__()
         self.network, self.normalisation = network, normalisation
-        self.streams = MODALITIES[network.modality]
+        self.streams = modalities_of(network.inputs)
 
     def forward(self, *pictures: Tensor) -> Tensor:
         """The pictures of this network's streams, in their order → (B, K) probabilities."""
-        given = dict(zip(self.streams, pictures, strict=True))
-        batch, _, height, width = pictures[0].shape
-        rgb = given.get("rgb", pictures[0].new_zeros(1, 3, 1, 1).expand(batch, 3, height, width))
-        depth = given.get("depth", pictures[0].new_zeros(1, 1, 1, 1).expand(batch, 1, height, width))
-        rgb, depth = self.normalisation(rgb, depth, depth > 0, depth_channels=self.network.depth_channels)
-        return self.network(rgb, depth).logits.softmax(dim=1)
+        images = dict(zip(self.streams, pictures, strict=True))
+        return self.network(self.normalisation(images)).logits.softmax(dim=1)
 
 
 def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> Export:
@@ -155,7 +152,7 @@ def describe_export(
         "input": {
             "rgb": f"(B, 3, {size}, {size}) float32, sRGB / 255",
             "depth": f"(B, 1, {size}, {size}) float32, stored depth / 65535, 0 is no data",
-            "used": list(MODALITIES[description.model.modality]),
+            "used": list(modalities_of(description.model.input_names)),
             "luma_equalised_before": description.equalise_luma,
             "prepared_by": "fer-prep: aligned and framed as the training data",
         },
@@ -170,6 +167,6 @@ def _pictures(names: list[str], *, batch: int, image_size: int, seed: int) -> li
     generator = torch.Generator().manual_seed(seed)
     pictures: list[Tensor] = []
     for name in names:
-        values = torch.rand(batch, 3 if name == "rgb" else 1, image_size, image_size, generator=generator)
-        pictures.append(values if name == "rgb" else torch.where(values < 0.2, 0.0, values))
+        values = torch.rand(batch, STORED[name].channels, image_size, image_size, generator=generator)
+        pictures.append(torch.where(values < 0.2, 0.0, values) if STORED[name].holes else values)
     return pictures

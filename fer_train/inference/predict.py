@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.csv_text import to_csv
-from fer_train.data.batch import Pixels, concatenated
+from fer_train.data.images import Images, to_floats
+from fer_train.data.inputs import modalities_of
 from fer_train.inference.evaluate import Ensemble, load_for
 from fer_train.inference.pictures import Recorded, find_pictures, read_picture
 
@@ -65,10 +66,11 @@ def predict(
     """
     if source.suffix.lower() in DATASET_SUFFIXES:
         return Predictions(made=_predict_dataset(ensemble, source, device=device, progress=progress))
-    needs_depth = ensemble.description.model.modality != "rgb"
+    stored_inputs = modalities_of(ensemble.description.model.input_names)
+    needs_depth = "depth" in stored_inputs
     found = find_pictures(source, depth=depth, needs_depth=needs_depth)
     predictions = Predictions()
-    waiting: list[tuple[str, Pixels]] = []
+    waiting: list[tuple[str, Images]] = []
     with progress("predicting", total=len(found)) as advance:
         for files in found:
             try:
@@ -78,7 +80,9 @@ def predict(
                     raise
                 predictions.set_aside.append(error)
             else:
-                waiting.append((files.name, ensemble.prepare(rgb[None], stored[None], device=device)))
+                arrays = {"rgb": rgb[None], "depth": stored[None]}
+                wanted = {name: arrays[name] for name in stored_inputs}
+                waiting.append((files.name, ensemble.prepare(wanted, device=device)))
             if len(waiting) == BATCH:
                 predictions.made += _answers(ensemble, waiting)
                 waiting.clear()
@@ -96,19 +100,17 @@ def _predict_dataset(ensemble: Ensemble, path: Path, *, device: torch.device, pr
     data = load_for(ensemble.description, path, device=device, progress=progress)
     made: list[Prediction] = []
     with progress("predicting", total=len(data)) as advance:
-        batches = torch.arange(len(data), device=data.row_device).split(BATCH)
-        data.announce(batches)
-        for rows in batches:
-            batch = data.gather(rows)
-            answer = ensemble.probabilities(batch).cpu().numpy()
-            made += _named(data.ids[rows.cpu().numpy()].tolist(), answer)
-            advance(len(batch.rows))
+        batches = torch.arange(len(data)).split(BATCH)
+        for rows, stored in zip(batches, data.batches(batches), strict=True):
+            answer = ensemble.probabilities(to_floats(stored)).cpu().numpy()
+            made += _named(data.ids[rows.numpy()].tolist(), answer)
+            advance(len(rows))
     return made
 
 
-def _answers(ensemble: Ensemble, waiting: Sequence[tuple[str, Pixels]]) -> list[Prediction]:
-    names, pixels = zip(*waiting, strict=True)
-    return _named(names, ensemble.probabilities(concatenated(pixels)).cpu().numpy())
+def _answers(ensemble: Ensemble, waiting: Sequence[tuple[str, Images]]) -> list[Prediction]:
+    images = {name: torch.cat([one[name] for _, one in waiting]) for name in waiting[0][1]}
+    return _named([name for name, _ in waiting], ensemble.probabilities(images).cpu().numpy())
 
 
 def _named(ids: Sequence[str], probabilities: NDArray[np.float64]) -> list[Prediction]:

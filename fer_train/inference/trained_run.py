@@ -17,7 +17,8 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest, read_folds
 from fer_prep.progress import Progress, silent
-from fer_train.data.pixel_store import PixelStore
+from fer_train.data.image_dataset import ImageDataset
+from fer_train.data.images import Inputs, to_floats
 from fer_train.inference.evaluate import load_for
 from fer_train.metrics.predictions import Predictions
 from fer_train.models.model_file import DESCRIPTION, ModelDescription, load_model, read_description
@@ -37,17 +38,13 @@ class TrainedFold:
     description: ModelDescription
     val: tuple[str, ...]
     """Ids of the samples that the fold judged."""
-    data: PixelStore
+    data: ImageDataset
 
-    def inputs(self, ids: Sequence[str]) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Batches of normalised RGB (B, 3, H, W), depth (B, channels, H, W), labels (B,), in the order of ``ids``."""
-        channels = self.description.model.depth_channels
+    def inputs(self, ids: Sequence[str]) -> Iterator[tuple[Inputs, Tensor]]:
+        """Batches of normalised inputs, name → (B, C, S, S), and labels (B,), in the order of ``ids``."""
         batches = self.data.rows_of(ids).split(BATCH)
-        self.data.announce(batches)
-        for rows in batches:
-            batch = self.data.gather(rows)
-            rgb, depth = self.description.normalisation(batch.rgb, batch.depth, batch.valid, depth_channels=channels)
-            yield rgb, depth, batch.labels
+        for rows, stored in zip(batches, self.data.batches(batches), strict=True):
+            yield self.description.normalisation(to_floats(stored)), self.data.labels_of(rows)
 
 
 @final
@@ -58,7 +55,7 @@ class TrainedRun:
     run: RunFolder
     manifest: FoldManifest
     predictions: Predictions
-    data: PixelStore
+    data: ImageDataset
 
     @classmethod
     def open(cls, path: Path, data_path: Path, *, device: torch.device, progress: Progress = silent) -> TrainedRun:

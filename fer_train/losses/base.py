@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,9 @@ from fer_prep.errors import UsageError
 
 class ExpressionLoss(nn.Module, ABC):
     """A loss over a batch: subclasses give the formula, this checks shapes and keeps the arithmetic in float32."""
+
+    takes_shares: ClassVar[bool] = False
+    """Whether the targets may be shares of the classes, (B, K), where annotators disagree."""
 
     class_weights: Tensor | None
 
@@ -27,19 +31,24 @@ class ExpressionLoss(nn.Module, ABC):
             "class_weights", None if class_weights is None else class_weights.float(), persistent=False
         )
 
-    def forward(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """``logits`` (B, K), ``features`` (B, D) of any float type, ``labels`` (B,) int64 → scalar float32."""
-        if logits.shape != (len(labels), self.classes) or len(features) != len(labels):
+    def forward(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
+        """``logits`` (B, K), ``features`` (B, D) of any float type, ``targets`` → scalar float32.
+
+        ``targets`` are labels (B,) int64, or shares of the classes (B, K) float32 where the loss takes them.
+        """
+        if logits.shape != (len(targets), self.classes) or len(features) != len(targets):
             raise ValueError(
-                f"expected logits ({len(labels)}, {self.classes}) and as many features; "
+                f"expected logits ({len(targets)}, {self.classes}) and as many features; "
                 f"found {tuple(logits.shape)} and {tuple(features.shape)}"
             )
+        if targets.ndim > 1 and not self.takes_shares:
+            raise UsageError(f"{type(self).__name__} has no form for shares of classes; expected labels (B,)")
         with float32_arithmetic(logits):
-            return self.compute(logits.float(), features.float(), labels)
+            return self.compute(logits.float(), features.float(), targets)
 
     @abstractmethod
-    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """The formula, all in float32: (B, K), (B, D), (B,) → scalar."""
+    def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
+        """The formula, all in float32: (B, K), (B, D), (B,) or (B, K) → scalar."""
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Learn from a batch what is not learned by gradient (class centers); call once per optimiser step."""
@@ -49,6 +58,11 @@ class ExpressionLoss(nn.Module, ABC):
         if self.class_weights is None:
             return torch.ones(len(labels), device=labels.device)
         return self.class_weights[labels]
+
+
+def labels_of(targets: Tensor) -> Tensor:
+    """(B,) int64: labels as they are, of shares (B, K) the class with the largest."""
+    return targets.argmax(dim=1) if targets.ndim > 1 else targets
 
 
 @contextmanager

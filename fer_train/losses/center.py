@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor
 
-from fer_train.losses.base import ExpressionLoss
+from fer_train.losses.base import ExpressionLoss, labels_of
 from fer_train.losses.class_centers import ClassCenters
 from fer_train.losses.cross_entropy import CrossEntropyLoss
 
@@ -18,6 +18,8 @@ class CenterLoss(ExpressionLoss):
     Wen et al., ECCV 2016, eq. 5. The gradient reaches the features only; the centers c move by ``update``.
     λ = 0 is cross-entropy.
     """
+
+    takes_shares = True
 
     def __init__(
         self,
@@ -36,10 +38,10 @@ class CenterLoss(ExpressionLoss):
         self.class_centers = ClassCenters(classes=classes, feature_width=feature_width, alpha=alpha)
         self.center_weight = center_weight
 
-    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """(B, K), (B, D), (B,) → scalar."""
-        distance = self.class_centers.half_squared_distance(features, labels)
-        return self.cross_entropy.compute(logits, features, labels) + self.center_weight * distance
+    def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
+        """(B, K), (B, D), (B,) or (B, K) → scalar."""
+        distance = self.class_centers.half_squared_distance(features, labels_of(targets))
+        return self.cross_entropy.compute(logits, features, targets) + self.center_weight * distance
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Move the centers toward the batch's features, (B, D) and (B,)."""

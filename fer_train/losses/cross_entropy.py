@@ -18,12 +18,16 @@ class CrossEntropyLoss(ExpressionLoss):
     ``label_smoothing`` ε mixes the target with the uniform distribution (Szegedy et al. 2016, §7); 0 is the thesis's.
     """
 
+    takes_shares = True
+
     def __init__(self, *, classes: int, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> None:
         super().__init__(classes=classes, class_weights=class_weights)
         if not 0.0 <= label_smoothing < 1.0:
             raise UsageError(f"label_smoothing must be in [0, 1); found {label_smoothing}")
         self.label_smoothing = label_smoothing
 
-    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """(B, K), (B, D), (B,) → scalar."""
-        return functional.cross_entropy(logits, labels, weight=self.class_weights, label_smoothing=self.label_smoothing)
+    def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
+        """(B, K), (B, D), (B,) or (B, K) → scalar."""
+        return functional.cross_entropy(
+            logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing
+        )

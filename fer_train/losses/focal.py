@@ -26,10 +26,10 @@ class FocalLoss(ExpressionLoss):
             raise UsageError(f"the focal loss's gamma must not be negative; found {gamma}")
         self.gamma = gamma
 
-    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) → scalar."""
-        log_p = functional.log_softmax(logits, dim=1).gather(1, labels[:, None])[:, 0]  # (B,)
-        weights = self.weight_of(labels)
+        log_p = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]  # (B,)
+        weights = self.weight_of(targets)
         if self.gamma == 0:
             modulated = -log_p
         else:

@@ -24,11 +24,11 @@ class SquaredHingeLoss(ExpressionLoss):
             raise UsageError(f"the hinge's margin must be positive; found {margin}")
         self.margin = margin
 
-    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
+    def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) → scalar."""
-        own = logits.gather(1, labels[:, None])  # (B, 1)
+        own = logits.gather(1, targets[:, None])  # (B, 1)
         violations = (self.margin - own + logits).clamp(min=0).square()  # (B, K)
         # the sample's own class violates its margin by exactly m: take it out
-        others = violations.scatter(1, labels[:, None], 0.0).sum(dim=1)  # (B,)
-        weights = self.weight_of(labels)
+        others = violations.scatter(1, targets[:, None], 0.0).sum(dim=1)  # (B,)
+        weights = self.weight_of(targets)
         return (weights * others).sum() / weights.sum()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from fer_prep.errors import UsageError
-from fer_train.losses.base import ExpressionLoss
+from fer_train.losses.base import ExpressionLoss, labels_of
 from fer_train.losses.class_centers import ClassCenters
 from fer_train.losses.cross_entropy import CrossEntropyLoss
 
@@ -31,6 +31,8 @@ class IslandLoss(ExpressionLoss):
     centers in ``update``, which then draw the features after them.
     """
 
+    takes_shares = True
+
     def __init__(
         self,
         *,
@@ -52,12 +54,12 @@ class IslandLoss(ExpressionLoss):
         self.class_centers = ClassCenters(classes=classes, feature_width=feature_width, alpha=alpha)
         self.center_weight, self.pair_weight, self.pair_reduction = center_weight, pair_weight, pair_reduction
 
-    def compute(self, logits: Tensor, features: Tensor, labels: Tensor) -> Tensor:
-        """(B, K), (B, D), (B,) → scalar."""
-        distance = self.class_centers.half_squared_distance(features, labels)
+    def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
+        """(B, K), (B, D), (B,) or (B, K) → scalar."""
+        distance = self.class_centers.half_squared_distance(features, labels_of(targets))
         pairs = pairwise_term(self.class_centers.centers, reduction=self.pair_reduction)
         island = distance + self.pair_weight * pairs
-        return self.cross_entropy.compute(logits, features, labels) + self.center_weight * island
+        return self.cross_entropy.compute(logits, features, targets) + self.center_weight * island
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Move the centers toward the batch's features, (B, D) and (B,), and away from each other.

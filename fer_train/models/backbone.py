@@ -38,8 +38,7 @@ class Backbone(nn.Module):
     ) -> None:
         super().__init__()
         check_backbone_name(name)
-        self.name = name
-        self.image_size = image_size
+        self.name, self.image_size, self.in_channels = name, image_size, in_channels
         trunk = _create_trunk(
             name, image_size=image_size, in_channels=in_channels, drop_path=drop_path, pretrained=pretrained
         )
@@ -49,9 +48,11 @@ class Backbone(nn.Module):
         self.channels: int = shape[1]
         self.grid: tuple[int, int] = (shape[2], shape[3])
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """(B, C, H, W) normalised picture → (B, channels, h, w)."""
-        return self.trunk.forward_intermediates(picture, indices=1, intermediates_only=True)[-1]  # type: ignore[operator]
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) normalised image → (B, channels, h, w); one channel is repeated where the stem wants three."""
+        # the channels of a pixel side by side in memory, as convolutions like it best
+        image = image.expand(-1, self.in_channels, -1, -1).contiguous(memory_format=torch.channels_last)
+        return self.trunk.forward_intermediates(image, indices=1, intermediates_only=True)[-1]  # type: ignore[operator]
 
 
 def check_backbone_name(name: str) -> None:

@@ -1,7 +1,7 @@
 """How the streams' feature maps become one: the thesis's attention fusion and the baselines beside it.
 
-Every fusion takes the feature maps by stream name (``rgb``, ``depth``; or one of them alone) and gives back one map and
-the masks it used. Only this step differs between them, so that comparing them compares fusions:
+Every fusion takes one feature map a stream, by the name of its input, and gives back one map and the masks it used.
+Only this step differs between them, so that comparing them compares fusions:
 
 =============  ==================================================================================  ================
 attention      thesis §3.3: F = F_rgb · ½(M_rgb + M_depth), M the streams' spatial masks           Table 3.6
@@ -10,7 +10,8 @@ concat         F = [F_rgb · M_rgb ; F_depth · M_depth], twice the channels    
 attention-1d   as ``attention``, with a weight a channel instead of a weight a place              baseline
 =============  ==================================================================================  ================
 
-With one stream, all of them are that stream's map weighted by its own mask.
+With one stream, all of them are that stream's map weighted by its own mask. More than two go likewise: ``attention``
+averages all masks on the first stream's map.
 """
 
 from __future__ import annotations
@@ -49,12 +50,11 @@ class Fusion(nn.Module, ABC):
 
 @final
 class AttentionFusion(Fusion):
-    """The masks' mean, multiplied onto the RGB map (the first stream's, where RGB is not among them)."""
+    """The masks' mean, multiplied onto the first stream's map: RGB's, in the thesis."""
 
     def combine(self, features: Maps, masks: Maps) -> Tensor:
         """(B, C, h, w) each → (B, C, h, w)."""
-        carrier = features["rgb"] if "rgb" in features else next(iter(features.values()))
-        return carrier * (sum(masks.values()) / len(masks))
+        return next(iter(features.values())) * (sum(masks.values()) / len(masks))
 
 
 @final

@@ -46,6 +46,7 @@ class ModelDescription:
 def build_network(settings: ModelSettings, *, classes: int, image_size: int, pretrained: bool) -> ExpressionNetwork:
     """The network of these settings; weights are fresh unless ``pretrained`` and the settings ask for timm's."""
     arguments = {name: value for name, value in asdict(settings).items() if name not in NOT_ARCHITECTURE}
+    arguments["inputs"] = settings.input_names
     network = make_network(
         arguments.pop("network"),
         classes=classes,

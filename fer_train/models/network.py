@@ -1,17 +1,17 @@
-"""What every network is to the rest of the trainer: pictures in, logits and features out."""
+"""What every network is to the rest of the trainer: inputs by name in, logits and features out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
+from fer_train.data.images import Inputs
+from fer_train.data.inputs import INPUTS
 from fer_train.models.backbone import Backbone
-
-MODALITIES: Final[dict[str, tuple[str, ...]]] = {"rgbd": ("rgb", "depth"), "rgb": ("rgb",), "depth": ("depth",)}
-"""Modality → its streams, in order."""
 
 
 class NetworkOutput(NamedTuple):
@@ -22,63 +22,55 @@ class NetworkOutput(NamedTuple):
     features: Tensor
     """(B, D): what the classifying layers get, and what center and island loss shape."""
     masks: dict[str, Tensor]
-    """Stream → (B, 1, h, w) in (0, 1), or (B, C, 1, 1) for a weight a channel; empty where there is no attention."""
+    """Input → (B, 1, h, w) in (0, 1), or (B, C, 1, 1) for a weight a channel; empty where there is no attention."""
 
 
 class ExpressionNetwork(nn.Module, ABC):
-    """RGB and depth pictures → class logits. A subclass fills ``backbones`` and gives ``forward``.
+    """Inputs by name → class logits. A subclass fills ``backbones`` and gives ``forward``.
 
-    It is built with ``classes``, ``image_size`` and all settings of ``[model]`` as keywords, and may ignore those that
-    it has no use for.
+    It is built with ``classes``, ``image_size``, ``inputs`` and all settings of ``[model]`` as keywords, and may ignore
+    those that it has no use for. ``inputs`` are names of ``fer_train.data.inputs.INPUTS``: what it is fed with.
     """
 
-    def __init__(
-        self, *, classes: int, image_size: int, modality: str, depth_channels: int, feature_width: int
-    ) -> None:
+    def __init__(self, *, classes: int, image_size: int, inputs: Sequence[str], feature_width: int) -> None:
         super().__init__()
-        if modality not in MODALITIES:
-            raise UsageError(f"unknown modality {modality!r}; legal: {', '.join(MODALITIES)}")
-        if depth_channels not in (1, 3):
-            raise UsageError(f"depth_channels must be 1 or 3; found {depth_channels}")
+        unknown = [name for name in inputs if name not in INPUTS]
+        if unknown or not inputs:
+            raise UsageError(f"unknown input {', '.join(unknown)!r}; legal: {', '.join(INPUTS)}")
         if classes < 2:
             raise UsageError(f"a classifier needs at least two classes; found {classes}")
-        self.classes, self.image_size, self.modality = classes, image_size, modality
-        self.depth_channels, self.feature_width = depth_channels, feature_width
+        self.classes, self.image_size, self.feature_width = classes, image_size, feature_width
+        self.inputs: tuple[str, ...] = tuple(inputs)
         self.backbones = nn.ModuleDict()
-        """Stream → Backbone: they learn at the lower rate, are given weights from files, and are explained."""
+        """Input → Backbone: they learn at the lower rate, are given weights from files, and are explained."""
 
     @abstractmethod
-    def forward(self, rgb: Tensor | None, depth: Tensor | None) -> NetworkOutput:
-        """Normalised ``rgb`` (B, 3, H, W) and ``depth`` (B, depth_channels, H, W) → NetworkOutput.
+    def forward(self, inputs: Inputs) -> NetworkOutput:
+        """Each of ``self.inputs`` (B, C, S, S), normalised → NetworkOutput; others are not looked at."""
 
-        A picture of a modality that this network does not use may be None; ``checked`` refuses any other lack.
+    def build_backbones(
+        self, name: str, *, single_channels: int, drop_path: float = 0.0, pretrained: bool = False
+    ) -> Backbone:
+        """Fill ``backbones`` with one backbone called ``name`` for each input; returns the first.
+
+        An input of one channel is repeated to ``single_channels``.
         """
-
-    @property
-    def streams(self) -> tuple[str, ...]:
-        """The streams of this network's modality, in order."""
-        return MODALITIES[self.modality]
-
-    @property
-    def channels(self) -> dict[str, int]:
-        """Stream → channels of its picture."""
-        return {"rgb": 3, "depth": self.depth_channels}
-
-    def build_backbones(self, name: str, *, drop_path: float = 0.0, pretrained: bool = False) -> Backbone:
-        """Fill ``backbones`` with one backbone called ``name`` for each stream; returns the first."""
-        for stream in self.streams:
-            self.backbones[stream] = Backbone(
+        if single_channels not in (1, 3):
+            raise UsageError(f"depth_channels must be 1 or 3; found {single_channels}")
+        for each in self.inputs:
+            channels = INPUTS[each].channels
+            self.backbones[each] = Backbone(
                 name,
-                in_channels=self.channels[stream],
+                in_channels=single_channels if channels == 1 else channels,
                 image_size=self.image_size,
                 drop_path=drop_path,
                 pretrained=pretrained,
             )
-        return self.backbone(self.streams[0])
+        return self.backbone(self.inputs[0])
 
-    def backbone(self, stream: str) -> Backbone:
-        """The backbone of ``rgb`` or ``depth``, for loading weights and for explaining."""
-        backbone = self.backbones[stream]
+    def backbone(self, name: str) -> Backbone:
+        """The backbone of an input, for loading weights and for explaining."""
+        backbone = self.backbones[name]
         if not isinstance(backbone, Backbone):
             raise TypeError(f"expected a Backbone, found {type(backbone).__name__}")
         return backbone
@@ -89,13 +81,12 @@ class ExpressionNetwork(nn.Module, ABC):
         known = {id(parameter) for parameter in backbone}
         return {"backbone": backbone, "fusion": [p for p in self.parameters() if id(p) not in known]}
 
-    def checked(self, stream: str, picture: Tensor | None) -> Tensor:
-        """The picture of a stream; a missing one, or one of another size, is an error that says what is wanted."""
-        expected = (self.channels[stream], self.image_size, self.image_size)
-        if picture is None:
-            raise UsageError(f"this network was built for {self.modality!r} and needs a {stream} picture")
-        if tuple(picture.shape[1:]) != expected:
-            raise UsageError(
-                f"expected {stream} pictures of (channels, height, width) {expected}; found {tuple(picture.shape[1:])}"
-            )
-        return picture
+    def image(self, inputs: Inputs, name: str) -> Tensor:
+        """The image (B, C, S, S) of an input; a missing one, or one of another size, is an error that says so."""
+        if name not in inputs:
+            raise UsageError(f"this network looks at {', '.join(self.inputs)}; {name} is missing")
+        expected = (INPUTS[name].channels, self.image_size, self.image_size)
+        if tuple(inputs[name].shape[1:]) != expected:
+            found = tuple(inputs[name].shape[1:])
+            raise UsageError(f"expected {name} images of (channels, height, width) {expected}; found {found}")
+        return inputs[name]

@@ -7,16 +7,18 @@
     depth ── Backbone ── F_depth ────────────┴─ S masks, max ── M_depth ┘                               │
                           logits (B, K) ── MLP ── features (B, D) ── encoder ── tokens (B, h·w, D) ─────┘
 
-With one modality only its stream is built; the ablations of Tables 3.6 and 3.7 are arguments.
+One stream is built for each input; the ablations of Tables 3.6 and 3.7 are arguments.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import final
 
-from torch import Tensor, nn
+from torch import nn
 
 from fer_prep.errors import UsageError
+from fer_train.data.images import Inputs
 from fer_train.models.encoder import make_aggregation
 from fer_train.models.fusion import make_fusion
 from fer_train.models.network import ExpressionNetwork, NetworkOutput
@@ -24,11 +26,12 @@ from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
 @final
 class TwoStreamNetwork(ExpressionNetwork):
-    """RGB and depth pictures → class logits; see the module's picture.
+    """Images by name → class logits; see the module's picture.
 
-    ``classes`` K; ``image_size`` pixels of the square pictures; ``backbone`` a timm name; ``token_width`` D;
+    ``classes`` K; ``image_size`` pixels of the square images; ``backbone`` a timm name; ``token_width`` D;
     ``attention_maps`` S attentions a stream, ``attention_reduction`` their channel squeeze; ``mlp_width`` the hidden
-    width of the head; ``dropout`` in encoder and head; ``drop_path`` stochastic depth in the backbones.
+    width of the head; ``dropout`` in encoder and head; ``drop_path`` stochastic depth in the backbones;
+    ``depth_channels`` to which an input of one channel is repeated.
     """
 
     def __init__(
@@ -36,8 +39,8 @@ class TwoStreamNetwork(ExpressionNetwork):
         *,
         classes: int,
         image_size: int,
+        inputs: Sequence[str] = ("rgb", "depth"),
         backbone: str = "efficientnet_b2",
-        modality: str = "rgbd",
         fusion: str = "attention",
         aggregation: str = "encoder",
         spatial_attention: str = "lanet",
@@ -52,20 +55,16 @@ class TwoStreamNetwork(ExpressionNetwork):
         depth_channels: int = 3,
         pretrained: bool = False,
     ) -> None:
-        super().__init__(
-            classes=classes,
-            image_size=image_size,
-            modality=modality,
-            depth_channels=depth_channels,
-            feature_width=token_width,
-        )
+        super().__init__(classes=classes, image_size=image_size, inputs=inputs, feature_width=token_width)
         if not 0.0 <= dropout < 1.0:
             raise UsageError(f"dropout must be in [0, 1); found {dropout}")
-        first = self.build_backbones(backbone, drop_path=drop_path, pretrained=pretrained)
+        first = self.build_backbones(
+            backbone, single_channels=depth_channels, drop_path=drop_path, pretrained=pretrained
+        )
         self.grid = first.grid
         self.fusion = make_fusion(
             fusion,
-            streams=self.streams,
+            streams=self.inputs,
             channels=first.channels,
             spatial_attention=spatial_attention,
             attention_maps=attention_maps,
@@ -84,13 +83,9 @@ class TwoStreamNetwork(ExpressionNetwork):
             nn.Linear(token_width, mlp_width), nn.GELU(), nn.Dropout(dropout), nn.Linear(mlp_width, classes)
         )
 
-    def forward(self, rgb: Tensor | None, depth: Tensor | None) -> NetworkOutput:
-        """Normalised ``rgb`` (B, 3, H, W) and ``depth`` (B, depth_channels, H, W) → NetworkOutput.
-
-        A picture of a modality that this network does not use may be None.
-        """
-        pictures = {"rgb": rgb, "depth": depth}
-        features = {name: backbone(self.checked(name, pictures[name])) for name, backbone in self.backbones.items()}
+    def forward(self, inputs: Inputs) -> NetworkOutput:
+        """Each of ``self.inputs`` (B, C, S, S), normalised → NetworkOutput."""
+        features = {name: backbone(self.image(inputs, name)) for name, backbone in self.backbones.items()}
         fused, masks = self.fusion(features)  # (B, C, h, w)
         tokens = self.to_tokens(fused).flatten(2).transpose(1, 2)  # (B, h·w, D)
         vector = self.aggregation(tokens)  # (B, D)

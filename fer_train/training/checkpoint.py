@@ -1,25 +1,73 @@
 """``last.ckpt``: everything a fold needs to go on as if it had never stopped.
 
-A checkpoint is taken between two optimiser steps, so that no half-accumulated gradient has to be kept. Order and
-augmentation follow from (seed, epoch, sample); dropout from the random state kept here. Training from a checkpoint
-therefore repeats the undisturbed run bit for bit on a CPU.
+A checkpoint is taken between two optimiser steps, so that no half-accumulated gradient has to be kept. Order,
+augmentation and dropout follow from (seed, epoch, sample) and (seed, step): training from a checkpoint repeats the
+undisturbed run bit for bit on a CPU.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
+from timm.utils.model_ema import ModelEmaV3
+from torch import Tensor, nn
 
 from fer_prep.atomic_files import replacing
 from fer_prep.errors import UsageError
+from fer_train.losses.base import ExpressionLoss
+from fer_train.models.network import ExpressionNetwork
 
 FORMAT: Final = "fer-checkpoint"
-VERSION: Final = 2
+VERSION: Final = 3
+PARTS: Final = ("network", "loss", "optimiser", "schedule", "scaler", "ema")
+"""Fields of ``State`` that have a state of their own."""
+PLAIN: Final = ("step", "finished", "history", "chosen", "people")
+"""Fields that go into a checkpoint as they are."""
+
+
+@dataclass
+class State:
+    """What changes while a fold trains; all of it is in the checkpoint."""
+
+    network: ExpressionNetwork
+    loss: ExpressionLoss
+    optimiser: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.OneCycleLR
+    scaler: torch.amp.GradScaler
+    ema: ModelEmaV3 | None
+    step: int = 0
+    finished: bool = False
+    history: list[dict[str, float | Tensor]] = field(default_factory=list[dict[str, float | Tensor]])
+    """A row a step; numbers that the device still holds are tensors."""
+    chosen: dict[str, Any] | None = None
+    """With an inner split: ``weights``, ``step`` and ``loss`` of its best validation."""
+    people: list[str] = field(default_factory=list[str])
+    """Subjects that the weights learn from, also in the training that they started from."""
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated and kept: the averaged one where averaging is on."""
+        return self.ema.module if self.ema else self.network
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        save_checkpoint(path, {**parts, **{name: getattr(self, name) for name in PLAIN}})
+
+    def load(self, path: Path) -> None:
+        """Become the state that was saved there."""
+        stored = load_checkpoint(path)
+        for name, part in self._parts().items():
+            part.load_state_dict(stored[name])
+        for name in PLAIN:
+            setattr(self, name, stored[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in PARTS if getattr(self, name) is not None}
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -36,45 +84,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise UsageError("no such checkpoint", path=path) from None
     except Exception as error:  # torch raises many types for damaged files: zip, pickle, runtime errors
-        raise UsageError(f"cannot be read as a checkpoint: {_first_line(error)}", path=path, hint=hint) from error
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"cannot be read as a checkpoint: {reason}", path=path, hint=hint) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise UsageError(f"expected a {FORMAT} file; found something else", path=path, hint=hint)
     if state["version"] != VERSION:
         raise UsageError(f"expected checkpoint version {VERSION}; found {state['version']}", path=path, hint=hint)
     return state
-
-
-def random_state(device: torch.device) -> dict[str, Any]:
-    """The state of PyTorch's generators that this process draws from."""
-    state: dict[str, Any] = {"cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        state["cuda"] = torch.cuda.get_rng_state(device)
-    return state
-
-
-def restore_random_state(state: Mapping[str, Any], device: torch.device) -> None:
-    """Put the generators back; a state of another kind of device leaves this one's as it is seeded."""
-    torch.set_rng_state(state["cpu"])
-    if device.type == "cuda" and "cuda" in state:
-        torch.cuda.set_rng_state(state["cuda"], device)
-
-
-def seed_libraries(seed: int) -> None:
-    """Seed PyTorch, and the global generators that third-party code may draw from."""
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # noqa: NPY002 - not for us: for libraries that use the global generator
-
-
-def seed_network(seed: int, device: torch.device) -> None:
-    """Seed what a network on ``device`` draws from. ``torch.manual_seed`` visits all kinds of devices: 0.4 ms."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__

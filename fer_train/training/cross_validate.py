@@ -1,4 +1,4 @@
-"""k-fold cross-validation from a dataset file to the trained folds of a run folder."""
+"""k-fold cross-validation: from a dataset file to the folders of trained folds, and what they judged."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds.splits import DEFAULT_PROTOCOL, FoldManifest, make_folds, read_folds, write_folds
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config
-from fer_train.data.data_memory import load_data
-from fer_train.data.pixel_store import PixelStore
+from fer_train.data.image_dataset import ImageDataset
+from fer_train.data.inputs import refuse_absent_modalities
 from fer_train.environment import describe_environment
 from fer_train.metrics.registry import METRICS, score
-from fer_train.training.fold import FoldResult, run_fold
+from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
-from fer_train.training.machine import make_fabric, set_up_machine
+from fer_train.training.machine import launched_by_torchrun, set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
-from fer_train.training.processes import launched_by_torchrun
 from fer_train.training.run_folder import ENVIRONMENT, RunFolder
 
 Say = Callable[[str], None]
@@ -35,11 +34,12 @@ class FoldChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class CrossValidation:
-    """What came out of it, with the data that it was made of."""
+    """What came of all folds that were trained."""
 
-    results: list[FoldResult]
+    results: tuple[FoldResult, ...]
+    """In the order of the folds."""
     manifest: FoldManifest
-    data: PixelStore
+    data: ImageDataset
 
 
 def cross_validate(
@@ -54,17 +54,17 @@ def cross_validate(
 ) -> CrossValidation:
     """Train and judge every fold (or ``only`` one), going on where an earlier attempt stopped.
 
-    ``run`` holds the settings already. ``say`` hears one line per decision and per fold.
+    ``run`` holds the settings already. ``say`` hears one line per decision and per fold. Of several processes of
+    ``torchrun``, the first one talks and writes.
     """
     if config.machine.parallel_folds > 1 and launched_by_torchrun():
         raise UsageError("folds side by side and torchrun's processes inside a fold cannot be combined; use one")
-    device = set_up_machine(config.machine)
-    fabric = make_fabric(device, config.machine)
-    first = fabric.is_global_zero
-    if not first:
+    machine = set_up_machine(config.machine)
+    if not machine.first:
         say, progress = _no_words, silent
     with DatasetFile.open(data_path) as file:
-        manifest = fabric.broadcast(settle_folds(run, file, folds=folds, say=say) if first else None)
+        refuse_absent_modalities(config.model.input_names, file)
+        manifest = machine.broadcast(settle_folds(run, file, folds=folds, say=say) if machine.first else None)
         if manifest is None:
             raise RuntimeError("the first process sent no folds")
         indices = range(len(manifest.folds)) if only is None else [only]
@@ -72,38 +72,27 @@ def cross_validate(
         manifest.fold(indices[-1])
         judged = [name for index in indices for name in manifest.fold(index).val]
         refuse_known_people(config.model, file, file.rows_of(judged))
-        if first:
-            environment = describe_environment(device) | {"data": data_path.name, "processes": fabric.world_size}
-            run.write_json(ENVIRONMENT, environment)
+    if machine.first:
+        environment = describe_environment(machine.device) | {"data": data_path.name, "processes": machine.world}
+        run.write_json(ENVIRONMENT, environment)
 
-        def load() -> PixelStore:
-            return load_data(
-                data_path,
-                device=device,
-                machine=config.machine,
-                classes=manifest.classes,
-                image_size=config.data.image_size,
-                equalise=config.data.equalise_luma,
-                say=say,
-                progress=progress,
-            )
+    def done(result: FoldResult) -> None:
+        say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")
 
-        def done(result: FoldResult) -> None:
-            say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")
-
-        if config.machine.parallel_folds > 1 and len(indices) > 1:
-            results = run_side_by_side(
-                indices, data_path=data_path, manifest=manifest, config=config, run=run, say=say, done=done
-            )
-            data = load()
-        else:
-            data, results = load(), list[FoldResult]()
-            for index in indices:
-                results.append(
-                    run_fold(index, manifest=manifest, data=data, config=config, fabric=fabric, folder=run.fold(index))
-                )
-                done(results[-1])
-    return CrossValidation(results=results, manifest=manifest, data=data)
+    side_by_side = config.machine.parallel_folds > 1 and len(indices) > 1
+    results: list[FoldResult] = []
+    if side_by_side:
+        results = run_side_by_side(
+            indices, data_path=data_path, manifest=manifest, config=config, run=run, say=say, done=done
+        )
+    data = open_data(
+        data_path, config=config, device=machine.device, classes=manifest.classes, say=say, progress=progress
+    )
+    for index in [] if side_by_side else indices:
+        folder = run.fold(index)
+        results.append(run_fold(index, manifest=manifest, data=data, config=config, machine=machine, folder=folder))
+        done(results[-1])
+    return CrossValidation(results=tuple(results), manifest=manifest, data=data)
 
 
 def _no_words(text: str) -> None:

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
-from fer_prep.folds.splits import Fold, FoldManifest, make_inner_split
+from fer_prep.errors import UsageError
+from fer_prep.folds.splits import FoldManifest, make_inner_split
+from fer_prep.progress import Progress, silent
 from fer_train.config import Config, LossSettings
 from fer_train.data.batches import Batches
+from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.data.pixel_store import PixelStore
 from fer_train.losses import loss_class, make_loss
 from fer_train.losses.base import ExpressionLoss, balanced_class_weights
 from fer_train.models.model_file import build_network, describe, save_model
-from fer_train.training.checkpoint import seed_libraries
 from fer_train.training.initial_weights import set_initial_weights
-from fer_train.training.live import training_display
-from fer_train.training.loop import EpochListener, FoldRows, FoldTraining, RowListener
+from fer_train.training.live import tensorboard_events, training_display
+from fer_train.training.loop import EpochListener, FoldRows, FoldTraining
+from fer_train.training.machine import Machine, seed_libraries
 from fer_train.training.run_folder import history_to_csv
-from fer_train.training.state import State
 
 CHECKPOINT: Final = "last.ckpt"
 
@@ -54,9 +54,9 @@ def run_fold(
     index: int,
     *,
     manifest: FoldManifest,
-    data: PixelStore,
+    data: ImageDataset,
     config: Config,
-    fabric: Fabric,
+    machine: Machine,
     folder: Path,
     at_epoch_end: EpochListener | None = None,
     show: bool = True,
@@ -68,56 +68,79 @@ def run_fold(
     """
     seed = config.training.seed + index
     fold = manifest.fold(index)
-    train_ids, inner_ids = _inner_split(fold, manifest=manifest, data=data, config=config, seed=seed)
-    rows = FoldRows(
-        train=data.rows_of(train_ids),
-        val=data.rows_of(fold.val),
-        inner=data.rows_of(inner_ids) if inner_ids else None,
-    )
+    train, inner = fold.train, None
+    if config.training.inner_split:
+        share = config.training.inner_split
+        split = make_inner_split(data.file, fold.train, group_by=manifest.group_by, share=share, seed=seed)
+        train, inner = split.train, data.rows_of(split.val)
+    rows = FoldRows(train=data.rows_of(train), val=data.rows_of(fold.val), inner=inner)
     training = prepare_training(
-        rows, data=data, config=config, fabric=fabric, seed=seed, checkpoint=folder / CHECKPOINT
+        rows, data=data, config=config, machine=machine, seed=seed, checkpoint=folder / CHECKPOINT
     )
     training.at_epoch_end = at_epoch_end
     with ExitStack() as watching:
-        if fabric.is_global_zero and show:
+        if machine.first and show:
             title, steps = manifest.title(index), training.steps.total
             display = training_display(title, total_steps=steps, batch_size=config.training.batch_size)
             training.listeners.append(watching.enter_context(display))
-        if fabric.is_global_zero:
+        if machine.first:
             training.listeners.append(watching.enter_context(tensorboard_events(folder)))
-        state = training.run()
-    return _finish(index, training=training, state=state, ids=fold.val, folder=folder)
+        training.run()
+    return _finish(index, training=training, ids=fold.val, folder=folder)
+
+
+def open_data(
+    path: Path,
+    *,
+    config: Config,
+    device: torch.device,
+    classes: Sequence[str] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    progress: Progress = silent,
+) -> ImageDataset:
+    """The dataset as these settings want it: inputs, size, in memory or streamed."""
+    return ImageDataset(
+        path,
+        inputs=config.model.input_names,
+        image_size=config.data.image_size,
+        equalise=config.data.equalise_luma,
+        classes=classes,
+        device=device,
+        memory=config.machine.data_memory,
+        reading_threads=config.machine.reading_workers,
+        say=say,
+        progress=progress,
+    )
 
 
 def prepare_training(
-    rows: FoldRows, *, data: PixelStore, config: Config, fabric: Fabric, seed: int, checkpoint: Path
+    rows: FoldRows, *, data: ImageDataset, config: Config, machine: Machine, seed: int, checkpoint: Path
 ) -> FoldTraining:
     """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
-    normalisation = FoldNormalisation.fit(data, rows.train, modality=config.model.modality)
+    classes = len(data.classes)
+    normalisation = FoldNormalisation.fit(data, rows.train, inputs=config.model.input_names)
     seed_libraries(seed)
     network = build_network(
-        config.model, classes=len(data.classes), image_size=config.data.image_size, pretrained=not checkpoint.exists()
+        config.model, classes=classes, image_size=config.data.image_size, pretrained=not checkpoint.exists()
     )
-    learnt_from = [rows.train] if rows.inner is None else [rows.train, rows.inner]
-    people = set(data.file.column("subject")[torch.cat(learnt_from).cpu().numpy()].tolist())
+    learnt_from = rows.train if rows.inner is None else torch.cat([rows.train, rows.inner])
+    people = set(data.file.column("subject")[learnt_from.numpy()].tolist())
     if config.model.weights and not checkpoint.exists():
-        judged = rows.val.cpu().numpy()
+        judged = rows.val.numpy()
         people |= set_initial_weights(network, config.model, classes=data.classes, file=data.file, judged=judged)
     weights = None
     if config.loss.class_weights == "balanced":
-        weights = balanced_class_weights(data.labels[rows.train.cpu()], classes=len(data.classes))
-    loss = build_loss(
-        config.loss, classes=len(data.classes), feature_width=network.feature_width, class_weights=weights
-    )
+        weights = balanced_class_weights(data.labels[rows.train], classes=classes)
+    loss = build_loss(config.loss, classes=classes, feature_width=network.feature_width, class_weights=weights)
     batches = Batches(
         data,
         normalisation=normalisation,
         augmentation=config.augmentation,
-        depth_channels=config.model.depth_channels,
         seed=seed,
+        soft_targets=config.loss.targets == "soft",
     )
     training = FoldTraining(
-        network, loss=loss, batches=batches, rows=rows, config=config, fabric=fabric, seed=seed, checkpoint=checkpoint
+        network, loss=loss, batches=batches, rows=rows, config=config, machine=machine, seed=seed, checkpoint=checkpoint
     )
     training.state.people = sorted(people)
     return training
@@ -127,72 +150,44 @@ def build_loss(
     settings: LossSettings, *, classes: int, feature_width: int, class_weights: torch.Tensor | None
 ) -> ExpressionLoss:
     """The loss of these settings, given those of them that it has."""
-    own = set(inspect.signature(loss_class(settings.name)).parameters)
-    arguments = {name: value for name, value in asdict(settings).items() if name in own - {"class_weights"}}
+    kind = loss_class(settings.name)
+    if settings.targets == "soft" and not kind.takes_shares:
+        raise UsageError(
+            f"loss.targets = 'soft': the {settings.name} loss has no form for shares of classes",
+            hint="cross-entropy, center and island have one",
+        )
+    own = set(inspect.signature(kind).parameters) - {"class_weights"}
+    arguments = {name: value for name, value in asdict(settings).items() if name in own}
     return make_loss(
         settings.name, classes=classes, feature_width=feature_width, class_weights=class_weights, **arguments
     )
 
 
-def _inner_split(
-    fold: Fold, *, manifest: FoldManifest, data: PixelStore, config: Config, seed: int
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Ids to train on and ids to choose by; without an inner split all are trained on."""
-    share = config.training.inner_split
-    if not share:
-        return fold.train, ()
-    inner = make_inner_split(data.file, fold.train, group_by=manifest.group_by, share=share, seed=seed)
-    return inner.train, inner.val
-
-
-def _finish(index: int, *, training: FoldTraining, state: State, ids: tuple[str, ...], folder: Path) -> FoldResult:
+def _finish(index: int, *, training: FoldTraining, ids: tuple[str, ...], folder: Path) -> FoldResult:
     """Judge the kept weights and write model, description and history."""
+    state, data = training.state, training.batches.data
     if state.chosen is not None:
         state.judged.load_state_dict(state.chosen["weights"])
-    logits, features, labels = training.final_outputs()
+    logits, features, labels = training.outputs(training.rows.val)
     with torch.no_grad():
         loss = state.loss(logits, features, labels).item()
-    data, config = training.batches.data, training.config
     description = describe(
-        config,
+        training.config,
         classes=data.classes,
         normalisation=training.batches.normalisation,
         people=state.people,
         data_settings=data.file.settings,
     )
-    if training.fabric.is_global_zero:
+    history = [{name: float(value) for name, value in row.items()} for row in state.history]
+    if training.machine.first:
         save_model(folder, state.judged.state_dict(), description=description)
-        write_atomically(folder / "history.csv", content=history_to_csv(state.history))
+        write_atomically(folder / "history.csv", content=history_to_csv(history))
     return FoldResult(
         index=index,
         ids=ids,
         labels=labels.cpu().numpy(),
         probabilities=logits.double().softmax(dim=1).cpu().numpy(),
         loss=loss,
-        history=state.history,
+        history=history,
         train_samples=len(training.rows.train),
     )
-
-
-@contextmanager
-def tensorboard_events(folder: Path) -> Generator[RowListener]:
-    """A listener that writes TensorBoard events into ``folder``; steps that are done again replace the old ones."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    writers: list[SummaryWriter] = []
-
-    def listen(row: Mapping[str, float]) -> None:
-        step = int(row["step"])
-        if not writers:
-            # the first row says where training goes on: what an interrupted run wrote beyond it is void
-            writers.append(SummaryWriter(str(folder), purge_step=step))
-        for name, value in row.items():
-            if name not in ("step", "epoch"):
-                group, _, rest = name.partition("_")
-                writers[0].add_scalar(f"{group}/{rest}", value, step)
-
-    try:
-        yield listen
-    finally:
-        for writer in writers:
-            writer.close()

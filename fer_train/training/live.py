@@ -1,15 +1,17 @@
-"""What a person sees while a fold trains: one live line with loss, accuracy, rate, speed and the time left."""
+"""What a person sees while a fold trains: one live line with loss, accuracy, rate, speed and time left; TensorBoard."""
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from fer_prep.cli.console import messages
+from fer_prep.cli.console import messages, note
 
 ROOM_FOR_A_BAR: Final = 90
 """Columns of a terminal that hold the numbers and a bar."""
@@ -36,6 +38,37 @@ def training_display(
         task = bars.add_task(title, total=total_steps, numbers="")
         seen = _Seen(batch_size)
         yield lambda row: bars.update(task, completed=row["step"], numbers=seen.describe(row))
+
+
+@contextmanager
+def tensorboard_events(folder: Path) -> Generator[Callable[[Mapping[str, float]], None]]:
+    """A listener that writes TensorBoard events into ``folder``; steps that are done again replace the old ones.
+
+    Where TensorBoard is not installed it writes none, and that is said.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        note("no TensorBoard events: pip install tensorboard")
+        yield lambda row: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    writers: list[SummaryWriter] = []
+
+    def listen(row: Mapping[str, float]) -> None:
+        step = int(row["step"])
+        if not writers:
+            # the first row says where training goes on: what an interrupted run wrote beyond it is void
+            writers.append(SummaryWriter(str(folder), purge_step=step))
+        for name, value in row.items():
+            if name not in ("step", "epoch"):
+                group, _, rest = name.partition("_")
+                writers[0].add_scalar(f"{group}/{rest}", value, step)
+
+    try:
+        yield listen
+    finally:
+        for writer in writers:
+            writer.close()
 
 
 class _Seen:

@@ -1,7 +1,7 @@
-"""Folds side by side: several processes, each with a device and the data of its own, train one fold after the other.
+"""Folds side by side: several processes, each with a device and the data of its own, train one fold each.
 
 Folds know nothing of each other, so this needs no exchange and loses nothing, unlike several processes inside a fold.
-Every place has an executor of one process: a process that dies takes its own fold along and no other.
+Every fold has a process of its own: one that dies takes its fold along and no other.
 """
 
 from __future__ import annotations
@@ -10,44 +10,24 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import replace
 from multiprocessing import connection
 from pathlib import Path
-from typing import Final, final
+from queue import SimpleQueue
 
 import torch
 
 from fer_prep.errors import EngineError, FerError
 from fer_prep.folds.splits import FoldManifest
 from fer_train.config import Config
-from fer_train.data.data_memory import AUTO, load_data, memory_limit
-from fer_train.data.pixel_store import PixelStore
+from fer_train.data.memory import AUTO, memory_limit
 from fer_train.environment import choose_device
-from fer_train.training.fold import FoldResult, run_fold
-from fer_train.training.machine import make_fabric, set_up_machine
+from fer_train.training.fold import FoldResult, open_data, run_fold
+from fer_train.training.machine import set_up_machine
 from fer_train.training.run_folder import RunFolder
-
-_CONTEXT: Final = multiprocessing.get_context("spawn")
-"""A forked process cannot use a GPU that its parent has used."""
-
-
-@final
-@dataclass
-class _Place:
-    """One process at a time, with the settings of its own share of the machine."""
-
-    config: Config
-    executor: ProcessPoolExecutor = field(default_factory=lambda: _executor())
-
-    def renew(self) -> None:
-        """A new process for one that died."""
-        self.executor = _executor()
 
 
 def run_side_by_side(
@@ -68,31 +48,41 @@ def run_side_by_side(
     shares = shares_of_machine(config, count=min(config.machine.parallel_folds, len(indices)))
     devices = ", ".join(dict.fromkeys(share.machine.device for share in shares))
     say(f"{len(shares)} folds side by side on {devices}; to look on: tensorboard --logdir {run.path}")
+    free: SimpleQueue[Config] = SimpleQueue()
+    for share in shares:
+        free.put(share)
+
+    def train(index: int) -> FoldResult:
+        share = free.get()
+        try:
+            # a forked process cannot use a GPU that its parent has used
+            spawn = multiprocessing.get_context("spawn")
+            with ProcessPoolExecutor(1, mp_context=spawn, initializer=_follow_parent) as process:
+                return process.submit(_train_fold, index, data_path, manifest, share, run).result()
+        except BrokenProcessPool:
+            raise EngineError("its process died (killed, or out of memory)") from None
+        finally:
+            free.put(share)
+
     results: dict[int, FoldResult] = {}
     failures: dict[int, str] = {}
-    waiting, free = deque(indices), deque(_Place(share) for share in shares)
-    running: dict[Future[FoldResult], tuple[int, _Place]] = {}
-    with _ending_processes():
-        while waiting or running:
-            while waiting and free:
-                place, index = free.popleft(), waiting.popleft()
-                future = place.executor.submit(_train_fold, index, data_path, manifest, place.config, run)
-                running[future] = index, place
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                index, place = running.pop(future)
+    with ThreadPoolExecutor(len(shares)) as threads:
+        running = {threads.submit(train, index): index for index in indices}
+        try:
+            for future in as_completed(running):
+                index = running[future]
                 try:
                     results[index] = future.result()
                     done(results[index])
-                except BrokenProcessPool:
-                    place.renew()
-                    failures[index] = "its process died (killed, or out of memory)"
                 except FerError as error:
                     failures[index] = str(error)
-                if index in failures:
                     say(f"{manifest.title(index)} failed: {failures[index]}")
-                free.append(place)
-        for place in free:
-            place.executor.shutdown()
+        except BaseException:
+            # whatever ends this early (Ctrl-C, an error) ends the processes too: they would train on unseen
+            threads.shutdown(wait=False, cancel_futures=True)
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
     if failures:
         reasons = (f"fold {index}: {reason.splitlines()[0]}" for index, reason in sorted(failures.items()))
         raise EngineError(
@@ -129,22 +119,6 @@ def shares_of_machine(config: Config, *, count: int) -> list[Config]:
     ]
 
 
-def _executor() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(1, mp_context=_CONTEXT, initializer=_follow_parent)
-
-
-@contextmanager
-def _ending_processes() -> Generator[None]:
-    """Whatever ends the block early (Ctrl-C, an error) ends the processes too: they would train on unseen."""
-    before = set(multiprocessing.active_children())
-    try:
-        yield
-    except BaseException:
-        for process in set(multiprocessing.active_children()) - before:
-            process.kill()
-        raise
-
-
 def _follow_parent() -> None:
     """In a child: leave Ctrl-C to the parent, and end when the parent does, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -161,22 +135,8 @@ def _follow_parent() -> None:
 
 
 def _train_fold(index: int, data_path: Path, manifest: FoldManifest, config: Config, run: RunFolder) -> FoldResult:
-    """In a child: one fold, with data that stays on the device for the next one."""
-    device = set_up_machine(config.machine)
-    data = _data_of_this_process(data_path, config, manifest.classes)
-    fabric = make_fabric(device, config.machine)
-    return run_fold(
-        index, manifest=manifest, data=data, config=config, fabric=fabric, folder=run.fold(index), show=False
-    )
-
-
-@lru_cache(maxsize=1)
-def _data_of_this_process(data_path: Path, config: Config, classes: tuple[str, ...]) -> PixelStore:
-    return load_data(
-        data_path,
-        device=choose_device(config.machine.device),
-        machine=config.machine,
-        classes=classes,
-        image_size=config.data.image_size,
-        equalise=config.data.equalise_luma,
-    )
+    """In a child."""
+    machine = set_up_machine(config.machine)
+    data = open_data(data_path, config=config, device=machine.device, classes=manifest.classes)
+    folder = run.fold(index)
+    return run_fold(index, manifest=manifest, data=data, config=config, machine=machine, folder=folder, show=False)

@@ -25,7 +25,7 @@ from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import read_folds
 from fer_prep.merge.merge_folders import merge
 from fer_prep.merge.plan import find_prepared
-from fer_prep.prepare.files import SAMPLES, SUMMARY
+from fer_prep.prepare.folder import SAMPLES, SUMMARY
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ class TestRefused:
 
     def test_another_version(self, folders, out):
         self.edit(folders[0], format_version=0)
-        self.refused(folders, out, "expected fer-prepared version 1; found fer-prepared version 0")
+        self.refused(folders, out, "expected fer-prepared version 2; found fer-prepared version 0")
 
     def test_another_depth_unit(self, folders, out):
         self.edit(folders[0], depth_unit_mm=0.1)

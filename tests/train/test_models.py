@@ -9,6 +9,7 @@ import timm
 import torch
 
 from fer_prep.errors import UsageError
+from fer_train.data.inputs import INPUTS, Input
 from fer_train.models.backbone import Backbone
 from fer_train.models.encoder import TokenEncoder
 from fer_train.models.spatial_attention import SpatialAttention
@@ -23,17 +24,16 @@ def make_network(**settings) -> TwoStreamNetwork:
     return TwoStreamNetwork(**{**TINY, "encoder_depth": 2, "mlp_width": 24, "attention_reduction": 8, **settings})
 
 
-def make_pictures(network: TwoStreamNetwork, *, batch: int, seed: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+def make_inputs(network: TwoStreamNetwork, *, batch: int, seed: int = 1) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     size = network.image_size
-    rgb = torch.randn(batch, 3, size, size, generator=generator)
-    return rgb, torch.randn(batch, network.depth_channels, size, size, generator=generator)
+    return {name: torch.randn(batch, INPUTS[name].channels, size, size, generator=generator) for name in network.inputs}
 
 
 OPTIONS = [
-    {"modality": modality, "fusion": fusion, "aggregation": aggregation, "spatial_attention": attention}
-    for modality, fusion, aggregation, attention in itertools.product(
-        ("rgbd", "rgb", "depth"),
+    {"inputs": inputs, "fusion": fusion, "aggregation": aggregation, "spatial_attention": attention}
+    for inputs, fusion, aggregation, attention in itertools.product(
+        (("rgb", "depth"), ("rgb",), ("depth",)),
         ("attention", "sum", "concat", "attention-1d"),
         ("encoder", "average"),
         ("lanet", "cbam"),
@@ -42,11 +42,11 @@ OPTIONS = [
 ]
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options.values()))
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(map(str, options.values())))
 def test_every_parameter_receives_a_gradient_in_every_combination(options):
     network = make_network(**options, depth_channels=1 if options["aggregation"] == "average" else 3)
     # enough places that each of the S maps is the largest somewhere
-    output = network(*make_pictures(network, batch=14))
+    output = network(make_inputs(network, batch=14))
     torch.nn.functional.cross_entropy(output.logits, torch.arange(14) % 7).backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not bool(p.grad.abs().max() > 0)]
     assert without == []
@@ -66,7 +66,7 @@ def test_the_thesis_network_has_the_published_shapes_and_sizes():
     assert (network.backbone("rgb").channels, *network.grid) == (352, 9, 9)
     with torch.no_grad():
         assert network.backbone("depth")(torch.zeros(1, 3, 260, 260)).shape == (1, 352, 9, 9)
-        masks = network.eval()(torch.zeros(1, 3, 260, 260), torch.zeros(1, 3, 260, 260)).masks
+        masks = network.eval()({"rgb": torch.zeros(1, 3, 260, 260), "depth": torch.zeros(1, 1, 260, 260)}).masks
     assert {name: tuple(mask.shape) for name, mask in masks.items()} == {"rgb": (1, 1, 9, 9), "depth": (1, 1, 9, 9)}
     one_lanet = 352 * 22 + 2 * 22 + 22 + 2
     assert sum(p.numel() for p in network.fusion.parameters()) == 2 * 4 * one_lanet
@@ -97,9 +97,9 @@ def test_parameter_groups_are_a_partition():
 
 def test_attention_fusion_is_the_rgb_map_under_the_mean_of_the_masks():
     network = make_network().eval()
-    rgb, depth = make_pictures(network, batch=2)
+    inputs = make_inputs(network, batch=2)
     with torch.no_grad():
-        features = {"rgb": network.backbone("rgb")(rgb), "depth": network.backbone("depth")(depth)}
+        features = {name: network.backbone(name)(image) for name, image in inputs.items()}
         fused, masks = network.fusion(features)
     expected = features["rgb"] * (masks["rgb"] + masks["depth"]) / 2
     torch.testing.assert_close(fused, expected)
@@ -137,27 +137,39 @@ def test_encoder_layers_start_different():
     assert not torch.equal(first.linear1.weight, second.linear1.weight)
 
 
-@pytest.mark.parametrize("options", [{}, {"modality": "depth", "depth_channels": 1}], ids=["rgbd", "depth"])
+@pytest.mark.parametrize("options", [{}, {"inputs": ("depth",), "depth_channels": 1}], ids=["rgbd", "depth"])
 def test_one_batch_can_be_overfitted(options):
     network = make_network(dropout=0.0, **options)
-    rgb, depth = make_pictures(network, batch=14)
+    inputs = make_inputs(network, batch=14)
     labels = torch.arange(14) % 7
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
     for _ in range(60):
-        loss = torch.nn.functional.cross_entropy(network(rgb, depth).logits, labels)
+        loss = torch.nn.functional.cross_entropy(network(inputs).logits, labels)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     assert loss.item() < 0.1
 
 
-def test_one_modality_needs_only_its_picture():
-    network = make_network(modality="rgb").eval()
-    rgb, _ = make_pictures(network, batch=1)
+def test_a_network_needs_its_inputs_and_no_others():
+    network = make_network(inputs=("rgb",)).eval()
+    inputs = make_inputs(network, batch=1)
     assert list(network.backbones) == ["rgb"]
-    assert network(rgb, None).logits.shape == (1, 7)
-    with pytest.raises(UsageError, match="needs a depth picture"):
-        make_network().eval()(rgb, None)
+    assert network(inputs | {"depth": torch.zeros(1)}).logits.shape == (1, 7)
+    with pytest.raises(UsageError, match="looks at rgb, depth; depth is missing"):
+        make_network().eval()(inputs)
+
+
+@pytest.mark.parametrize("fusion", ["attention", "sum", "concat", "attention-1d"])
+def test_a_third_input_is_one_more_stream(fusion, monkeypatch):
+    slope = Input(stored=("depth",), channels=2, compute=lambda images: images["depth"], statistics="depth")
+    monkeypatch.setitem(INPUTS, "slope", slope)
+    network = make_network(inputs=("rgb", "depth", "slope"), fusion=fusion)
+    output = network(make_inputs(network, batch=14))
+    torch.nn.functional.cross_entropy(output.logits, torch.arange(14) % 7).backward()
+    assert list(output.masks) == ["rgb", "depth", "slope"]
+    gradients = [p.grad for p in network.backbone("slope").parameters()]
+    assert all(gradient is not None and bool(gradient.abs().max() > 0) for gradient in gradients)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +177,7 @@ def test_one_modality_needs_only_its_picture():
     [
         ({"backbone": "eficientnet_b2"}, "nearest: efficientnet_b2"),
         ({"image_size": 16}, "too small"),
-        ({"modality": "rgb-d"}, "legal: rgbd, rgb, depth"),
+        ({"inputs": ("rgb-d",)}, "legal: rgb, depth"),
         ({"fusion": "max"}, "legal: attention, sum, concat, attention-1d"),
         ({"aggregation": "max"}, "legal: encoder, average"),
         ({"spatial_attention": "se"}, "legal: lanet, cbam"),
@@ -194,5 +206,5 @@ def test_offline_pretrained_weights_fail_with_a_way_out(monkeypatch):
 
 def test_a_picture_of_another_size_is_refused():
     network = make_network()
-    with pytest.raises(UsageError, match=r"expected rgb pictures .*\(3, 64, 64\); found \(3, 80, 80\)"):
-        network(torch.zeros(1, 3, 80, 80), torch.zeros(1, 3, 64, 64))
+    with pytest.raises(UsageError, match=r"expected rgb images .*\(3, 64, 64\); found \(3, 80, 80\)"):
+        network({"rgb": torch.zeros(1, 3, 80, 80), "depth": torch.zeros(1, 1, 64, 64)})

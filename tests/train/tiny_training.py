@@ -12,8 +12,9 @@ from fer_prep.dataset.writer import GlobalWriter, measure
 from fer_prep.emotions import EMOTIONS
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.config import Config
+from fer_train.data.image_dataset import ImageDataset
+from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.data.resident import ResidentData
 from fer_train.inference.evaluate import Ensemble
 from fer_train.metrics.predictions import Predictions
 from fer_train.models.model_file import build_network, describe, save_model
@@ -82,32 +83,34 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
     """A run folder as a finished run leaves it, with networks that have learned nothing: made in a second."""
     config = tiny_config(**changes)
     run = RunFolder.create(folder, config=config)
-    resident = ResidentData.load(data, image_size=SIZE)
-    manifest = make_folds(resident.file, folds=folds)
-    write_folds(manifest, run.folds_file, data=resident.file)
+    inputs = config.model.input_names
+    images = ImageDataset(data, inputs=inputs, image_size=SIZE)
+    manifest = make_folds(images.file, folds=folds)
+    write_folds(manifest, run.folds_file, data=images.file)
     results = []
     for index, fold in enumerate(manifest.folds):
         torch.manual_seed(index)
-        normalisation = FoldNormalisation.fit(resident, resident.rows_of(fold.train))
-        network = build_network(config.model, classes=len(resident.classes), image_size=SIZE, pretrained=False)
-        people = resident.file.column("subject")[resident.rows_of(fold.train)].tolist()
-        description = describe(config, classes=resident.classes, normalisation=normalisation, people=people)
+        normalisation = FoldNormalisation.fit(images, images.rows_of(fold.train), inputs=inputs)
+        network = build_network(config.model, classes=len(images.classes), image_size=SIZE, pretrained=False)
+        people = images.file.column("subject")[images.rows_of(fold.train)].tolist()
+        description = describe(config, classes=images.classes, normalisation=normalisation, people=people)
         save_model(run.fold(index), network.state_dict(), description=description)
-        batch = resident.gather(resident.rows_of(fold.val))
-        probabilities = Ensemble.load(run.fold(index), device=resident.device).probabilities(batch)
+        rows = images.rows_of(fold.val)
+        ensemble = Ensemble.load(run.fold(index), device=images.device)
+        probabilities = ensemble.probabilities(to_floats(images.images(rows)))
         point = {"step": 1, "epoch": 1.0, "val_overall_accuracy": 0.0, "val_average_accuracy": 0.0}
         results.append(
             FoldResult(
                 index=index,
                 ids=fold.val,
-                labels=batch.labels.numpy(),
+                labels=images.labels[rows].numpy(),
                 probabilities=probabilities.numpy(),
                 loss=0.0,
                 history=[point],
                 train_samples=len(fold.train),
             )
         )
-    write_summary(run, CrossValidation(results=results, manifest=manifest, data=resident))
+    write_summary(run, CrossValidation(results=results, manifest=manifest, data=images))
     return run
 
 

@@ -72,10 +72,10 @@ def mean_of_folds(run, path):
     for index in (0, 1):
         network, _ = load_model(run.fold(index), device=CPU)
         numbers = json.loads((run.fold(index) / "config.json").read_text())["normalisation"]
-        mean, std = (torch.tensor(numbers[name]).reshape(1, 3, 1, 1) for name in ("rgb_mean", "rgb_std"))
-        z = torch.where(depth > 0, (depth - numbers["depth_mean"]) / numbers["depth_std"], 0.0)
+        mean, std = (torch.tensor(numbers["rgb"][name]).reshape(1, 3, 1, 1) for name in ("mean", "std"))
+        z = torch.where(depth > 0, (depth - numbers["depth"]["mean"][0]) / numbers["depth"]["std"][0], 0.0)
         with torch.no_grad():
-            answers.append(network((rgb - mean) / std, z.expand(-1, 3, -1, -1)).logits.softmax(dim=1))
+            answers.append(network({"rgb": (rgb - mean) / std, "depth": z}).logits.softmax(dim=1))
     return torch.stack(answers).mean(dim=0).numpy()
 
 

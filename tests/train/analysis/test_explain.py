@@ -30,15 +30,15 @@ def make_network(**changes):
 
 
 def pictures(count=3):
-    return torch.randn(count, 3, 64, 64), torch.randn(count, 3, 64, 64)
+    return {"rgb": torch.randn(count, 3, 64, 64), "depth": torch.randn(count, 1, 64, 64)}
 
 
 def test_the_map_is_that_of_the_papers_formula():
     """For average pooling of one stream the class score is linear in the map's mean: the weights are known by hand."""
-    network = make_network(model__modality="rgb", model__aggregation="average")
-    rgb, depth = pictures()
-    targets = torch.tensor([0, 3, 6])
-    found = grad_cam(network, rgb, depth, targets=targets)["rgb"]
+    network = make_network(model__inputs="rgb", model__aggregation="average")
+    inputs = pictures()
+    rgb, targets = inputs["rgb"], torch.tensor([0, 3, 6])
+    found = grad_cam(network, inputs, targets=targets)["rgb"]
     for index in range(3):
         values = network.backbone("rgb")(rgb[index : index + 1]).detach().requires_grad_()
         fused, _ = network.fusion({"rgb": values})
@@ -55,7 +55,7 @@ def test_the_map_is_that_of_the_papers_formula():
 @pytest.mark.parametrize("fusion", ["attention", "sum", "concat", "attention-1d"])
 def test_both_streams_have_maps_between_0_and_1_and_the_network_is_left_as_it_was(fusion):
     network = make_network(model__fusion=fusion)
-    maps = grad_cam(network, *pictures(), targets=torch.tensor([1, 2, 3]))
+    maps = grad_cam(network, pictures(), targets=torch.tensor([1, 2, 3]))
     assert list(maps) == ["rgb", "depth"]
     for values in maps.values():
         assert values.shape == (3, *network.grid)
@@ -67,9 +67,10 @@ def test_both_streams_have_maps_between_0_and_1_and_the_network_is_left_as_it_wa
 
 def test_a_sample_is_explained_alike_alone_and_among_others():
     network = make_network()
-    rgb, depth = pictures()
-    together = grad_cam(network, rgb, depth, targets=torch.tensor([1, 2, 3]))["depth"]
-    alone = grad_cam(network, rgb[1:2], depth[1:2], targets=torch.tensor([2]))["depth"]
+    inputs = pictures()
+    together = grad_cam(network, inputs, targets=torch.tensor([1, 2, 3]))["depth"]
+    second = {name: image[1:2] for name, image in inputs.items()}
+    alone = grad_cam(network, second, targets=torch.tensor([2]))["depth"]
     torch.testing.assert_close(together[1:2], alone, atol=1e-5, rtol=1e-4)
 
 
@@ -99,9 +100,9 @@ def test_each_sample_is_explained_by_the_fold_that_judged_it(finished):
     found = explain(trained, samples=ids)
     assert [sample.id for sample in found] == ids
     fold = trained.fold(1)
-    [(rgb, depth, _)] = fold.inputs(ids[:1])
+    [(inputs, _)] = fold.inputs(ids[:1])
     target = torch.from_numpy(judged_by(run, 1).predicted[2:3])
-    expected = enlarge(grad_cam(fold.network, rgb, depth, targets=target)["rgb"], size=32)[0]
+    expected = enlarge(grad_cam(fold.network, inputs, targets=target)["rgb"], size=32)[0]
     np.testing.assert_allclose(found[0].maps["rgb"], expected.numpy(), atol=1e-5)
     assert found[0].depth.dtype == np.uint16
     assert found[0].depth.max() > 14_000

@@ -39,7 +39,7 @@ datasets = ["bu3dfe"]
 [[rows]]
 name = "RGB"
 figure = 12.5
-settings = { "model.modality" = "rgb" }
+settings = { "model.inputs" = "rgb" }
 [[rows]]
 name = "RGB + depth"
 classes = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]

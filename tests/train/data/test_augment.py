@@ -10,9 +10,8 @@ import torch
 
 from fer_prep.errors import UsageError
 from fer_train.config import AugmentationSettings
-from fer_train.data import augment
-from fer_train.data.augment import NO_AUGMENTATION, PairedAugmentation, places_of, turn_
-from fer_train.data.batch import Pixels
+from fer_train.data.augment import Draws, augment_images, erase, move
+from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys, uniforms
 
@@ -34,38 +33,30 @@ ALONE = {
 TOGETHER = {key: value for one in ALONE.values() for key, value in one.items()}
 
 
+OFF = {"rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "erase": 0.0}
+NORMALISATION = FoldNormalisation({"rgb": (RGB_MEAN, RGB_STD), "depth": ([DEPTH_MEAN], [DEPTH_STD])})
+
+
 def settings_of(changes: dict[str, float]) -> AugmentationSettings:
-    strengths = {name: getattr(NO_AUGMENTATION, name) for name in NO_AUGMENTATION.__dataclass_fields__}
-    return AugmentationSettings(**{**strengths, **changes})
+    return AugmentationSettings(**{**OFF, **changes})
 
 
-def augmentation_of(changes: dict[str, float], *, depth_channels: int = 1) -> PairedAugmentation:
-    normalisation = FoldNormalisation(rgb_mean=RGB_MEAN, rgb_std=RGB_STD, depth_mean=DEPTH_MEAN, depth_std=DEPTH_STD)
-    return PairedAugmentation(settings_of(changes), normalisation=normalisation, depth_channels=depth_channels)
-
-
-def normalised(pixels: Pixels) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is expected of pictures that nothing has changed."""
-    mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (RGB_MEAN, RGB_STD))
-    depth = torch.where(pixels.valid > 0, (pixels.depth - DEPTH_MEAN) / DEPTH_STD, 0.0)
-    return (pixels.rgb - mean) / std, depth
-
-
-def make_pixels(*, seed: int = 0) -> Pixels:
-    """Smooth pictures, a hole in the depth for interpolation to get wrong, depth on both sides of 2¹⁵."""
+def make_images(*, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Smooth images of integers, a hole in the depth for interpolation to get wrong, depth on both sides of 2¹⁵."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:H, :W] / H
     waves = rng.uniform(1, 6, size=(B, 4, 2))
     planes = 0.5 + 0.45 * np.sin(waves[..., :1, None] * x * 3 + waves[..., 1:, None] * y * 3)
-    depths = np.rint((DEPTH_LOW + (DEPTH_HIGH - DEPTH_LOW) * planes[:, 3]) * 65535).astype(np.uint16)
-    depths[:, :3] = 0
-    depths[:, 10:15, 8:12] = 0
-    pictures = torch.from_numpy(np.rint(planes[:, :3] * 255).astype(np.uint8))
-    return Pixels(pictures=pictures, depths=torch.from_numpy(depths.view(np.int16)))
+    depths = np.rint((DEPTH_LOW + (DEPTH_HIGH - DEPTH_LOW) * planes[:, 3:]) * 65535).astype(np.int32)
+    depths[:, :, :3] = 0
+    depths[:, :, 10:15, 8:12] = 0
+    return {"rgb": torch.from_numpy(np.rint(planes[:, :3] * 255).astype(np.uint8)), "depth": torch.from_numpy(depths)}
 
 
-def augmented(augmentation: PairedAugmentation, pixels: Pixels, *, keys: torch.Tensor):
-    return augmentation.apply(pixels, drawn=augmentation.draw(keys, side=H))
+def augmented(changes: dict[str, float], images: dict[str, torch.Tensor], *, keys: torch.Tensor):
+    """All of it, in the order of training."""
+    settings, draws = settings_of(changes), Draws.of(keys)
+    return erase(NORMALISATION(augment_images(to_floats(images), draws, settings=settings)), draws, settings=settings)
 
 
 KEYS = sample_keys(torch.arange(B) + 100, seed=5, epoch=1)
@@ -84,9 +75,10 @@ def reflect(position: float, count: int) -> float:
     return min(max(min(position, 2 * count - position) - 0.5, 0.0), count - 1.0)
 
 
-def look_up(plane: np.ndarray, x: float, y: float) -> float:
-    """Bilinear value at a place whose integers are pixel centres; beyond the border, the mirror image."""
-    x, y = reflect(x, W), reflect(y, H)
+def look_up(plane: np.ndarray, x: float, y: float, *, mirrored: bool) -> float:
+    """Bilinear value at a place whose integers are pixel centres; beyond the border, the mirror image or 0."""
+    if mirrored:
+        x, y = reflect(x, W), reflect(y, H)
     left, top = math.floor(x), math.floor(y)
     total = 0.0
     for row, weight_y in ((top, 1 - (y - top)), (top + 1, y - top)):
@@ -96,7 +88,7 @@ def look_up(plane: np.ndarray, x: float, y: float) -> float:
     return total
 
 
-def move(rgb, depth, valid, *, degrees: float, mirrored: bool):
+def move_slowly(rgb, depth, valid, *, degrees: float, mirrored: bool):
     """Rotate by ``degrees`` about the centre, then mirror what is looked up."""
     out_rgb, out_depth, weight_out = np.zeros_like(rgb), np.zeros_like(depth), np.zeros_like(depth)
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
@@ -107,12 +99,10 @@ def move(rgb, depth, valid, *, degrees: float, mirrored: bool):
             from_x = -from_x if mirrored else from_x
             x, y = from_x + W / 2 - 0.5, from_y + H / 2 - 0.5
             for channel in range(3):
-                out_rgb[channel, row, column] = look_up(rgb[channel], x, y)
-            if abs(from_x) <= W / 2 and abs(from_y) <= H / 2:
-                weight = look_up(valid.astype(float), x, y)
-                weight_out[row, column] = weight
-                if weight >= 0.5:
-                    out_depth[row, column] = look_up(depth * valid, x, y) / weight
+                out_rgb[channel, row, column] = look_up(rgb[channel], x, y, mirrored=True)
+            weight = weight_out[row, column] = look_up(valid.astype(float), x, y, mirrored=False)
+            if weight >= 0.5:
+                out_depth[row, column] = look_up(depth * valid, x, y, mirrored=False) / weight
     return out_rgb, out_depth, weight_out
 
 
@@ -140,13 +130,13 @@ def rectangle(index: int, settings: AugmentationSettings) -> np.ndarray:
     return hidden
 
 
-def reference(index: int, pixels: Pixels, settings: AugmentationSettings):
+def reference(index: int, images: dict[str, torch.Tensor], settings: AugmentationSettings):
     """Expected rgb (3, H, W) and depth (H, W), normalised, and the weight of valid pixels (H, W)."""
-    rgb = pixels.pictures[index].numpy() / 255
-    depth = pixels.depths[index].numpy().view(np.uint16) / 65535
+    rgb = images["rgb"][index].numpy() / 255
+    depth = images["depth"][index, 0].numpy() / 65535
     valid = depth > 0
     degrees = (2 * draw(index, 0) - 1) * settings.rotation_degrees
-    rgb, depth, weight = move(rgb, depth, valid, degrees=degrees, mirrored=draw(index, 1) < settings.flip)
+    rgb, depth, weight = move_slowly(rgb, depth, valid, degrees=degrees, mirrored=draw(index, 1) < settings.flip)
     factors = [
         1 + (2 * draw(index, number) - 1) * strength
         for number, strength in ((2, settings.brightness), (3, settings.contrast), (4, settings.saturation))
@@ -160,105 +150,86 @@ def reference(index: int, pixels: Pixels, settings: AugmentationSettings):
 
 @pytest.mark.parametrize("changes", [*ALONE.values(), TOGETHER], ids=[*ALONE, "together"])
 def test_augmentation_equals_the_reference(changes):
-    pixels = make_pixels()
-    rgb, depth = augmented(augmentation_of(changes), pixels, keys=KEYS)
+    images = make_images()
+    inputs = augmented(changes, images, keys=KEYS)
     for index in range(B):
-        expected_rgb, expected_depth, weight = reference(index, pixels, settings_of(changes))
-        np.testing.assert_allclose(rgb[index].numpy(), expected_rgb, atol=1e-4)
+        expected_rgb, expected_depth, weight = reference(index, images, settings_of(changes))
+        np.testing.assert_allclose(inputs["rgb"][index].numpy(), expected_rgb, atol=1e-4)
         # float32 and float64 may round to either side of the border of validity itself
-        clear = np.abs(weight - 0.5) > 1e-4
+        clear, depth = np.abs(weight - 0.5) > 1e-4, inputs["depth"][index, 0].numpy()
         # no valid depth here is the mean, which alone becomes 0
-        np.testing.assert_array_equal(depth[index, 0].numpy()[clear] != 0, expected_depth[clear] != 0)
-        np.testing.assert_allclose(depth[index, 0].numpy()[clear], expected_depth[clear], atol=8e-6)
+        np.testing.assert_array_equal(depth[clear] != 0, expected_depth[clear] != 0)
+        np.testing.assert_allclose(depth[clear], expected_depth[clear], atol=2e-5)
 
 
 def test_each_augmentation_changes_something():
-    pixels = make_pixels()
-    rgb_before, depth_before = augmented(augmentation_of({}), pixels, keys=KEYS)
+    images = make_images()
+    before = augmented({}, images, keys=KEYS)
     for name, changes in ALONE.items():
-        rgb, depth = augmented(augmentation_of(changes), pixels, keys=KEYS)
-        assert not torch.allclose(rgb, rgb_before, atol=1e-3), name
+        after = augmented(changes, images, keys=KEYS)
+        assert not torch.allclose(after["rgb"], before["rgb"], atol=1e-3), name
         colour_only = name in ("brightness", "contrast", "saturation")
-        assert torch.allclose(depth, depth_before, atol=1e-3) == colour_only, name
-        assert torch.equal(depth, depth_before) == torch.equal(depth != 0, depth_before != 0) == colour_only, name
+        assert torch.equal(after["depth"], before["depth"]) == colour_only, name
 
 
 def test_without_augmentation_only_the_scale_changes():
-    pixels = make_pixels()
-    for found, expected in zip(augmented(augmentation_of({}), pixels, keys=KEYS), normalised(pixels), strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("changes", [{}, *ALONE.values(), TOGETHER], ids=["none", *ALONE, "together"])
-def test_the_output_is_as_convolutions_want_it(changes):
-    rgb, depth = augmented(augmentation_of(changes, depth_channels=3), make_pixels(), keys=KEYS)
-    assert rgb.shape == depth.shape == (B, 3, H, W)
-    assert rgb.is_contiguous(memory_format=torch.channels_last)
-    assert depth.is_contiguous(memory_format=torch.channels_last)
-    assert torch.equal(depth, depth[:, :1].expand(-1, 3, -1, -1))
+    images = make_images()
+    expected = NORMALISATION(to_floats(images))
+    for name, found in augmented({}, images, keys=KEYS).items():
+        assert torch.equal(found, expected[name])
 
 
 def test_draws_do_not_depend_on_the_batch():
-    pixels = make_pixels()
-    augmentation = augmentation_of(TOGETHER)
-    whole = augmented(augmentation, pixels, keys=KEYS)
+    images = make_images()
+    whole = augmented(TOGETHER, images, keys=KEYS)
     order = torch.tensor([7, 2, 9])
-    chosen = Pixels(pictures=pixels.pictures[order], depths=pixels.depths[order])
-    some = augmented(augmentation, chosen, keys=KEYS[order])
-    for part, all_of_them in zip(some, whole, strict=True):
-        torch.testing.assert_close(part, all_of_them[order], atol=5e-6, rtol=0)
-
-
-@pytest.mark.parametrize("changes", [{}, {"flip": 0.5}, TOGETHER], ids=["none", "flip", "together"])
-def test_it_does_not_matter_how_many_go_together(changes, monkeypatch):
-    whole = augmented(augmentation_of(changes), make_pixels(), keys=KEYS)
-    monkeypatch.setattr(augment, "_PIXELS_A_THREAD", H * W)  # a sample for every thread
-    for part, all_of_them in zip(augmented(augmentation_of(changes), make_pixels(), keys=KEYS), whole, strict=True):
-        torch.testing.assert_close(part, all_of_them, atol=5e-6, rtol=0)
+    some = augmented(TOGETHER, {name: image[order] for name, image in images.items()}, keys=KEYS[order])
+    for name, part in some.items():
+        torch.testing.assert_close(part, whole[name][order], atol=5e-6, rtol=0)
 
 
 @pytest.mark.parametrize("changes", [{}, *ALONE.values(), TOGETHER], ids=["none", *ALONE, "together"])
 def test_the_input_is_left_alone(changes):
-    pixels = make_pixels()
-    before = [each.clone() for each in (pixels.pictures, pixels.depths, pixels.planes)]
-    augmented(augmentation_of(changes), pixels, keys=KEYS)
-    for now, then in zip((pixels.pictures, pixels.depths, pixels.planes), before, strict=True):
-        assert torch.equal(now, then)
+    images = make_images()
+    before = {name: image.clone() for name, image in images.items()}
+    augmented(changes, images, keys=KEYS)
+    assert all(torch.equal(images[name], before[name]) for name in images)
 
 
-def moved(planes: torch.Tensor, *, rotation_degrees: float) -> torch.Tensor:
-    """Rotated by up to so much and half of them flipped, not yet normalised."""
-    changes = {"rotation_degrees": rotation_degrees, "flip": 0.5}
-    across, down = places_of(augmentation_of(changes).matrices(uniforms(KEYS, draws=10)), side=H)
-    return turn_(planes, across=across, down=down)
+def moved(images: dict[str, torch.Tensor], *, degrees: float) -> dict[str, torch.Tensor]:
+    """Rotated by up to so much and half of them flipped."""
+    draws = Draws.of(KEYS)
+    mirror = torch.where(draws.flip < 0.5, -1.0, 1.0)
+    return move(images, angle=math.radians(degrees) * (2 * draws.rotation - 1), mirror=mirror)
 
 
 def test_depth_is_never_mixed_with_no_data():
     """Depth around holes of 0: whatever is valid afterwards lies between the least and the most there was."""
-    before = make_pixels().planes
-    measured = before[:, 3][before[:, 4] > 0]
-    low, high, share = measured.min().item(), measured.max().item(), before[:, 4].mean()
-    after = moved(before, rotation_degrees=45.0)
-    depth, valid = after[:, 3], after[:, 4] > 0
-    assert DEPTH_LOW < low - 1e-6 <= depth[valid].min().item() <= depth[valid].max().item() <= high + 1e-6 < DEPTH_HIGH
-    assert 0.5 < valid.float().mean() < share
+    before = to_floats(make_images())["depth"]
+    measured = before[before > 0]
+    after = moved({"depth": before}, degrees=45.0)["depth"]
+    valid = after > 0
+    assert measured.min() - 1e-6 <= after[valid].min()
+    assert after[valid].max() <= measured.max() + 1e-6
+    assert 0.5 < valid.float().mean() < (before > 0).float().mean()
 
 
-def test_both_modalities_get_the_same_geometry():
-    planes = make_pixels().planes
-    planes[:, 3], planes[:, 4] = planes[:, 0], 1
-    after = moved(planes, rotation_degrees=10.0)
-    red, depth, valid = after[:, 0], after[:, 3], after[:, 4] > 0
+def test_all_modalities_get_the_same_geometry():
+    images = to_floats(make_images())
+    images["depth"] = images["rgb"][:, :1]
+    after = moved(images, degrees=10.0)
+    valid = after["depth"] > 0
     assert bool(valid.float().mean() > 0.9)
-    torch.testing.assert_close(depth[valid], red[valid], atol=1e-6, rtol=0)
+    # beyond the border there is no depth, so that at the border itself its mean is of fewer pixels
+    inner = (slice(None), slice(None), slice(4, -4), slice(4, -4))
+    torch.testing.assert_close(after["depth"][inner], after["rgb"][:, :1][inner], atol=1e-5, rtol=0)
 
 
 def test_a_quarter_turn_moves_every_pixel_to_its_place():
-    planes = make_pixels().planes
-    quarter = torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]).expand(B, -1, -1)
-    across, down = places_of(quarter, side=H)
-    expected = planes[:, :3].transpose(2, 3).flip(2)
-    torch.testing.assert_close(turn_(planes, across=across, down=down)[:, :3], expected, atol=1e-5, rtol=0)
+    images = to_floats(make_images())
+    after = move(images, angle=torch.full((B,), math.pi / 2), mirror=torch.ones(B))
+    for name, image in images.items():
+        torch.testing.assert_close(after[name], image.transpose(2, 3).flip(2), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from fer_train.data.epoch_order import epoch_order
-from fer_train.data.random_draws import sample_keys, uniforms
+from fer_train.data.random_draws import epoch_order, sample_keys, uniforms
 
 MASK = (1 << 64) - 1
 

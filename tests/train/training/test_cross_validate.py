@@ -112,7 +112,7 @@ def test_normalisation_knows_the_training_side_only(finished):
     with DatasetFile.open(data) as file:
         sums = file.statistics(file.rows_of(folds[0]["train"]))
     stored = json.loads((run.fold(0) / "config.json").read_text())["normalisation"]
-    assert stored["rgb_mean"] == pytest.approx((sums.rgb.mean / 255).tolist(), rel=1e-5)
+    assert stored["rgb"]["mean"] == pytest.approx((sums.rgb.mean / 255).tolist(), rel=1e-5)
 
 
 def test_the_report_needs_no_other_file(finished):

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,9 +14,10 @@ from tiny_training import TINY, write_telling_data
 from torch import nn
 from training_programs import kill_after_checkpoints
 
-from fer_train.training.batch_statistics import SharedBatchStatistics
+from fer_train.training import processes
 from fer_train.training.checkpoint import load_checkpoint
-from fer_train.training.processes import own_parts, share_of_rows
+from fer_train.training.machine import Machine
+from fer_train.training.processes import SharedBatchStatistics, own_parts, own_share
 from fer_train.training.run_folder import RunFolder, read_history
 
 SETTINGS = TINY | {
@@ -90,7 +90,7 @@ def test_two_processes_that_stream_and_are_killed_go_on_as_if_nothing_was(tmp_pa
     broken, stream = tmp_path / "broken", "--data-memory=0"
     kill_after_checkpoints(command(data, broken, stream, processes=2), broken, count=3)
     said = train(data, broken, stream, "--resume", processes=2)
-    assert "streamed, 1 reading thread" in said
+    assert "streamed, 2 reading threads" in said
     assert_same_run(broken, tmp_path / "one")
 
 
@@ -116,28 +116,31 @@ def test_folds_side_by_side_and_shared_folds_are_not_mixed(tmp_path, monkeypatch
     assert not (tmp_path / "run").exists()
 
 
+def one_of(world: int, rank: int) -> Machine:
+    return Machine(device=torch.device("cpu"), rank=rank, world=world)
+
+
 @pytest.mark.parametrize(("count", "world"), [(1, 1), (4, 2), (3, 2), (5, 4), (1, 3), (2, 3)])
-def test_parts_of_all_processes_are_the_group(count, world):
-    group = torch.arange(10 * count - 3)
-    micro_batches = group.tensor_split(count)
-    parts = [part for rank in range(world) for part in own_parts(micro_batches, rank=rank, world=world)]
-    counted = sorted((part for part in parts if part.weight), key=lambda part: part.number)
-    assert torch.equal(torch.cat([part.rows for part in counted]), group)
-    assert sum(part.weight for part in parts) == pytest.approx(1)
-    assert [len(part.rows) / len(group) for part in counted] == [part.weight for part in counted]
+def test_parts_of_all_processes_are_the_step(count, world):
+    samples = torch.arange(10 * count - 3)
+    micro_batches = samples.tensor_split(count)
+    parts = [part for rank in range(world) for part in own_parts(micro_batches, one_of(world, rank))]
+    parts.sort(key=lambda part: part.number)
+    assert torch.equal(torch.cat([part.rows for part in parts]), samples)
+    assert [part.weight for part in parts] == [len(part.rows) / len(samples) for part in parts]
 
 
 @pytest.mark.parametrize(("count", "world"), [(7, 1), (8, 2), (7, 2), (1, 3), (2, 4)])
 def test_shares_of_all_processes_are_the_rows(count, world):
     rows = torch.arange(count) + 50
-    shares = [share_of_rows(rows, SimpleNamespace(world_size=world, global_rank=rank)) for rank in range(world)]
+    shares = [own_share(rows, one_of(world, rank)) for rank in range(world)]
     assert len({len(share) for share in shares}) == 1
     assert torch.equal(torch.cat(shares)[:count], rows)
 
 
 @pytest.mark.parametrize("world", [2, 3])
-def test_gathered_statistics_are_those_of_one_process(world):
-    """Processes played one after the other: what each would add to the sum is what ``all_reduce`` gets."""
+def test_gathered_statistics_are_those_of_one_process(world, monkeypatch):
+    """Processes played one after the other: what each would add to the sum is what ``summed`` gets."""
     torch.manual_seed(0)
     micro_batches = torch.randn(23, 3, 4, 4).tensor_split(5)
     norm = nn.BatchNorm2d(3, momentum=0.3)
@@ -145,23 +148,24 @@ def test_gathered_statistics_are_those_of_one_process(world):
     for batch in micro_batches:
         alone(batch)
     sums = []
-    for round_of in ("collect", "finish"):
+    for collecting in (True, False):
+
+        def summed(values, machine, *, collecting=collecting):
+            if collecting:
+                sums.append(values)
+            return sum(sums)
+
+        monkeypatch.setattr(processes, "summed", summed)
         for rank in range(world):
             replica = nn.BatchNorm2d(3, momentum=0.3)
             replica.load_state_dict(norm.state_dict())
-
-            def all_reduce(value, *, reduce_op, collecting=round_of == "collect"):
-                assert reduce_op == "sum"
-                if collecting:
-                    sums.append(value)
-                return sum(sums)
-
-            fabric = SimpleNamespace(world_size=world, all_reduce=all_reduce)
-            parts = own_parts(list(micro_batches), rank=rank, world=world)
-            with SharedBatchStatistics(replica, fabric).of_step(parts, count=5) as fading:
-                for part in parts:
-                    replica(part.rows)
-                    fading.after(part)
+            machine = one_of(world, rank)
+            statistics = SharedBatchStatistics(replica, machine)
+            statistics.begin(len(micro_batches))
+            for part in own_parts(list(micro_batches), machine):
+                replica(part.rows)
+                statistics.after(part)
+            statistics.end()
     assert len(sums) == world
     for name, value in alone.state_dict().items():
         torch.testing.assert_close(replica.state_dict()[name], value, msg=name)

@@ -11,10 +11,9 @@ from fer_train.config import OptimiserSettings
 from fer_train.models.network import ExpressionNetwork
 
 
-def make_optimiser(network: ExpressionNetwork, settings: OptimiserSettings, *, fused: bool = True) -> torch.optim.AdamW:
+def make_optimiser(network: ExpressionNetwork, settings: OptimiserSettings) -> torch.optim.AdamW:
     """AdamW over four groups: {backbone, fusion} × {decayed, not decayed}; empty ones are left out.
 
-    ``fused``: one kernel for all parameters; it cannot be used with gradient clipping under float16 scaling.
     Matrices and kernels decay; biases, normalisation weights and other vectors do not.
     """
     rates = {"backbone": settings.backbone_rate, "fusion": settings.fusion_rate}
@@ -26,7 +25,7 @@ def make_optimiser(network: ExpressionNetwork, settings: OptimiserSettings, *, f
                 decay = settings.weight_decay if decayed else 0.0
                 name = part if decayed else f"{part}_undecayed"
                 groups.append({"params": chosen, "lr": rates[part], "weight_decay": decay, "name": name})
-    return torch.optim.AdamW(groups, fused=fused)
+    return torch.optim.AdamW(groups, fused=True)  # one kernel for all parameters
 
 
 def make_schedule(optimiser: torch.optim.Optimizer, settings: OptimiserSettings, *, total_steps: int) -> OneCycleLR:

@@ -1,1 +1,0 @@
-"""How fast training is here: the loop, its ceiling, and a plain loop beside them."""
