@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,10 +44,18 @@ class Measurement:
 
     def program(self, *words: str, limit_s: float) -> str:
         """Run a Python module within its limit and what is left of the budget; its standard output."""
-        limit_s = min(limit_s, self.end - time.monotonic())
+        limit_s = max(min(limit_s, self.end - time.monotonic()), 1)
         command = [sys.executable, "-m", *words]
         print("$", " ".join(command[1:]), flush=True)
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=max(limit_s, 1)).stdout
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+            try:
+                printed, _ = process.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # its worker processes too
+                raise
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        return printed
 
     def make_data(self) -> None:
         """A file of the thesis's size."""
