@@ -80,7 +80,7 @@ def write_plainly(data: DatasetFile, path: Path, *, chunked: bool) -> None:
     """The pixels of ``data``, one sample after another, by h5py's ordinary assignment; synced like a merge."""
     block = 256
     # pixels come from memory, so that only writing is timed: a block is read once and written again and again
-    rgb, depth = data.read_rgb(range(min(block, data.n))), data.read_depth(range(min(block, data.n)))
+    rgb, depth = data.read("rgb", range(min(block, data.n))), data.read("depth", range(min(block, data.n)))
     with h5py.File(path, "w", libver="earliest") as root:
         for name, pixels in (("rgb", rgb), ("depth", depth)):
             shape = (data.n, *pixels.shape[1:])
@@ -114,7 +114,7 @@ def measure_reading(path: Path, work: Path, *, samples: int) -> dict[str, tuple[
     rates = {}
     with DatasetFile.open(path) as data:
         rates["DatasetFile"] = read_rates(
-            lambda row: (data.read_rgb([row]), data.read_depth([row])), n=data.n, samples=samples
+            lambda row: (data.read("rgb", [row]), data.read("depth", [row])), n=data.n, samples=samples
         )
         rates["raw memory map"] = _map_rates(data, work / "raw.npy", samples=samples)
         contiguous = work / "contiguous.h5"

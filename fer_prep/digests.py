@@ -7,7 +7,7 @@ ms and SHA-256 0.19 ms on a processor with SHA instructions, more without.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -57,3 +57,14 @@ def data_digest(sample_digests: Iterable[str], labels: Iterable[int]) -> str:
     for digest, label in sorted(zip(sample_digests, (int(label) for label in labels), strict=True)):
         hasher.update(f"{digest} {label}\n".encode())
     return hasher.hexdigest(length=_BYTES)
+
+
+SPLIT_COLUMNS: Final = ("id", "subject", "dataset", "label", "clip")
+"""What of a sample a split depends on."""
+
+
+def split_digest(columns: Mapping[str, NDArray[Any]], *, classes: Sequence[str]) -> str:
+    """Digest of what folds are made of: ``SPLIT_COLUMNS`` (N,) of every row, and the classes."""
+    return settings_digest(
+        {"classes": list(classes), "columns": {name: columns[name].tolist() for name in SPLIT_COLUMNS}}
+    )

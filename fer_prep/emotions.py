@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
 
 EMOTIONS: Final[tuple[str, ...]] = (
@@ -54,12 +53,3 @@ def class_names(class_set: str) -> tuple[str, ...]:
         return CLASS_SETS[class_set]
     except KeyError:
         raise ValueError(f"unknown class set {class_set!r}; legal: {', '.join(CLASS_SETS)}") from None
-
-
-def dense_index(classes: Sequence[str]) -> dict[int, int]:
-    """Return the map from label numbers (of the seven) to dense class indices 0…K−1.
-
-    >>> dense_index(class_names("six-without-neutral"))[5]
-    4
-    """
-    return {label_of(name): index for index, name in enumerate(classes)}

@@ -72,8 +72,8 @@ def iterate_samples(data: DatasetFile, *, ids: Sequence[str] | None = None) -> I
             dataset=str(columns["dataset"][row]),
             emotion=data.classes[label],
             label=label,
-            rgb=data.read_rgb([row])[0],
-            depth=data.read_depth([row])[0],
+            rgb=data.read("rgb", [row])[0],
+            depth=data.read("depth", [row])[0],
             depth_unit_mm=data.depth_unit_mm,
             depth_offset_mm=float(columns["depth_offset_mm"][row]),
         )

@@ -59,9 +59,9 @@ class RgbdDataset(Dataset[RgbdItem]):
 
     def __getitem__(self, index: int) -> RgbdItem:
         row = int(self._rows[index])
-        depth = torch.from_numpy(self.file.read_depth([row])[0].astype(np.int32))
+        depth = torch.from_numpy(self.file.read("depth", [row])[0].astype(np.int32))
         return RgbdItem(
-            rgb=torch.from_numpy(self.file.read_rgb([row])[0]).permute(2, 0, 1) / 255,
+            rgb=torch.from_numpy(self.file.read("rgb", [row])[0]).permute(2, 0, 1) / 255,
             depth=(depth / 65535)[None],
             valid=(depth > 0)[None],
             label=int(self.file.labels[row]),

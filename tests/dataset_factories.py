@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fer_prep.dataset.writer import GlobalWriter, measure
+from fer_prep.dataset.writer import DatasetWriter, measure
 from fer_prep.depth_encoding import UNIT_MM
-from fer_prep.digests import bytes_digest, data_digest, pixel_digest, settings_digest
+from fer_prep.digests import SPLIT_COLUMNS, bytes_digest, data_digest, pixel_digest, settings_digest, split_digest
 from fer_prep.emotions import EMOTIONS, label_of
 from fer_prep.formats.images import write_image
 from fer_prep.landmark_set import LandmarkSet
@@ -91,13 +91,43 @@ def make_pixels(index: int, *, size: int = 32) -> tuple[np.ndarray, np.ndarray]:
     return rgb, depth
 
 
-def write_global(path: Path, rows: list[Row], *, classes=EMOTIONS, size: int = 32, compression=None) -> Path:
+def make_landmarks(n: int, *, names=("chin", "nose"), metric: bool = True, vertices: bool = False) -> LandmarkSet:
+    """Landmarks of ``n`` samples on a raster of 32²; every third sample has none."""
+    rng = np.random.default_rng(n)
+    points = rng.uniform(4, 28, (n, len(names), 2)).astype(np.float32)
+    points[::3] = NAN
+    depth = rng.uniform(-20, 20, (n, len(names), 1)).astype(np.float32)
+    return LandmarkSet(
+        names=tuple(names),
+        points_px=points,
+        points_mm=np.concatenate([points * 5, depth], axis=2) if metric else None,
+        vertex=np.where(np.isnan(points[..., 0]), -1, 7).astype(np.int32) if vertices else None,
+    )
+
+
+def write_dataset(
+    path: Path,
+    rows: list[Row],
+    *,
+    classes=EMOTIONS,
+    size: int = 32,
+    compression=None,
+    modalities=("rgb", "depth"),
+    landmarks: dict[str, LandmarkSet] | None = None,
+    soft_labels: np.ndarray | None = None,
+) -> Path:
     """A dataset of ``make_pixels`` for each row, written by the real writer."""
-    writer = GlobalWriter(path, n=len(rows), size=size, classes=classes, compression=compression)
+    writer = DatasetWriter(
+        path, n=len(rows), size=size, classes=classes, modalities=modalities, compression=compression
+    )
     for index, row in enumerate(rows):
-        writer.append(measure(row, *make_pixels(index, size=size)))
-    writer.finish(settings={"made_by": "tests"})
+        rgb, depth = make_pixels(index, size=size)
+        writer.append(measure(row, rgb if "rgb" in modalities else None, depth if "depth" in modalities else None))
+    writer.finish(settings={"made_by": "tests"}, landmarks=landmarks, soft_labels=soft_labels)
     return path
+
+
+write_global = write_dataset
 
 
 @dataclass
@@ -106,10 +136,10 @@ class FoldTable:
 
     rows: list[Row]
     classes: tuple[str, ...] = EMOTIONS
-    digest: str = field(init=False)
 
-    def __post_init__(self):
-        self.digest = data_digest((row["digest"] for row in self.rows), (row["label"] for row in self.rows))
+    @property
+    def data_digest(self):
+        return split_digest({name: self.column(name) for name in SPLIT_COLUMNS}, classes=self.classes)
 
     @property
     def ids(self):
@@ -121,15 +151,6 @@ class FoldTable:
 
     def column(self, name):
         return np.array([row[name] for row in self.rows])
-
-
-def make_landmarks(n: int, *, seed: int = 0, points: int = 3) -> LandmarkSet:
-    """``points`` named points of ``n`` samples somewhere in 32 × 32 pixels, some unknown, with millimetres."""
-    rng = np.random.default_rng(seed)
-    points_px = rng.uniform(0, 31, (n, points, 2)).astype(np.float32)
-    points_px[rng.random((n, points)) < 0.1] = np.nan
-    points_mm = np.concatenate([points_px - 16, points_px[..., :1]], axis=2)
-    return LandmarkSet(names=tuple(f"p{k}" for k in range(points)), points_px=points_px, points_mm=points_mm)
 
 
 def write_prepared(
@@ -152,6 +173,7 @@ def write_prepared(
     stored = []
     for row in rows:
         rgb, depth = make_pixels(int(row["digest"][:6], 16), size=size)
+        rgb, depth = rgb if "rgb" in modalities else None, depth if "depth" in modalities else None
         name = row["id"].split("/", 1)[1]
         kept = {kind: pixels for kind, pixels in (("rgb", rgb), ("depth", depth)) if kind in modalities}
         for kind, pixels in kept.items():
@@ -162,16 +184,16 @@ def write_prepared(
     ids = [row["id"] for row in stored]
     tables = {SAMPLES: samples_text(stored, soft=soft), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
     tables = {name: text.encode() for name, text in tables.items()}
-    tables |= {table_name(scheme): table_bytes(points, ids=ids) for scheme, points in dict(landmarks).items()}
+    tables |= {table_name(scheme): table_bytes(points, ids=ids) for scheme, points in dict(landmarks or {}).items()}
     summary = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "dataset": rows[0]["dataset"],
         "created_by": "tests",
-        "settings": {"size": size, "framing": "eyes", "mask": "none", **settings},
         "classes": list(classes),
+        "settings": {"size": size, "framing": "eyes", "mask": "none", **settings},
         "modalities": list(modalities),
-        "landmarks": sorted(dict(landmarks)),
+        "landmarks": sorted(dict(landmarks or {})),
         "depth_unit_mm": UNIT_MM,
         "counts": {"samples": len(stored), "rejected": 0, "left_out": 0},
         "digest": data_digest((row["digest"] for row in stored), (row["label"] for row in stored)),

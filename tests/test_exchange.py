@@ -40,9 +40,9 @@ def test_a_folder_has_every_pixel_and_column(data, tmp_path):
     lines = list(csv.DictReader((tmp_path / "out" / "samples.csv").open()))
     assert [line["id"] for line in lines] == data.ids.tolist()
     line = lines[30]
-    np.testing.assert_array_equal(read_rgb((tmp_path / "out" / line["rgb"]).read_bytes()), data.read_rgb([30])[0])
+    np.testing.assert_array_equal(read_rgb((tmp_path / "out" / line["rgb"]).read_bytes()), data.read("rgb", [30])[0])
     depth = read_depth((tmp_path / "out" / line["depth"]).read_bytes())
-    np.testing.assert_array_equal(depth, data.read_depth([30])[0])
+    np.testing.assert_array_equal(depth, data.read("depth", [30])[0])
     assert line["left_eye"] == "20.0 12.0"
     assert {path.name for path in (tmp_path / "out" / "rgb").iterdir()} == set(data.classes)
 
@@ -76,7 +76,7 @@ def test_webdataset_shards_keep_samples_together_and_repeat(data, tmp_path):
             facts = json.loads(tar.extractfile(names[2]).read())
             row = data.rows_of([facts["id"]])
             assert int(tar.extractfile(names[0]).read()) == data.labels[row][0]
-            np.testing.assert_array_equal(read_rgb(tar.extractfile(names[3]).read()), data.read_rgb(row)[0])
+            np.testing.assert_array_equal(read_rgb(tar.extractfile(names[3]).read()), data.read("rgb", row)[0])
     assert sorted(keys) == sorted(name.replace("/", "_") for name in data.ids)
     again = export_webdataset(data, tmp_path / "b", per_shard=30)
     assert [path.read_bytes() for path in again] == [path.read_bytes() for path in shards]
@@ -146,7 +146,7 @@ class TestImport:
         assert folder.rows[0]["gender"] == "F"
         merge([tmp_path / "out"], out=tmp_path / "lab.h5", size=32)
         with DatasetFile.open(tmp_path / "lab.h5") as data:
-            depth = data.read_depth(range(7))
+            depth = data.read("depth", range(7))
             # 4000…5000 steps of 1/8 mm are 125 mm of relief
             assert 100 < depth[0].max() * data.depth_unit_mm < 126
 
@@ -158,11 +158,11 @@ class TestImport:
         with DatasetFile.open(tmp_path / "again.h5") as back:
             rows = back.rows_of([f"again/{name.replace('/', '_')}" for name in data.ids])
             assert len(rows) == data.n == back.n
-            np.testing.assert_array_equal(back.read_rgb(rows), data.read_rgb(range(data.n)))
+            np.testing.assert_array_equal(back.read("rgb", rows), data.read("rgb", range(data.n)))
             np.testing.assert_array_equal(back.labels[rows], data.labels)
             for column in ("label_source", "intensity", "gender", "action_unit"):
                 np.testing.assert_array_equal(back.column(column)[rows], data.column(column))
-            before, after = data.read_depth(range(data.n)), back.read_depth(rows)
+            before, after = data.read("depth", range(data.n)), back.read("depth", rows)
             np.testing.assert_array_equal(before > 0, after > 0)
             for was, now in zip(before.astype(np.int64), after.astype(np.int64), strict=True):
                 steps = (now - was)[was > 0]

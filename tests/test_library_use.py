@@ -77,7 +77,7 @@ def test_samples_come_in_the_order_asked_for_with_their_own_pixels(workspace):
         samples = list(fer_prep.iterate_samples(data, ids=wanted))
         assert [sample.id for sample in samples] == wanted
         for sample, row in zip(samples, (5, 2), strict=True):
-            np.testing.assert_array_equal(sample.rgb, data.read_rgb([row])[0])
+            np.testing.assert_array_equal(sample.rgb, data.read("rgb", [row])[0])
             holes = sample.depth == 0
             assert holes.any()
             assert np.isnan(sample.height_mm[holes]).all()
@@ -89,7 +89,7 @@ def test_probabilities_of_arrays_are_those_of_the_file(workspace):
     model = fer_train.load_model("runs/demo", device="cpu")
     with fer_prep.open_dataset("global.h5") as data:
         rows = np.arange(data.n)
-        direct = model.probabilities(data.read_rgb(rows), data.read_depth(rows))
+        direct = model.probabilities(data.read("rgb", rows), data.read("depth", rows))
     from_file = np.array([prediction.probabilities for prediction in model.predict("global.h5")])
     np.testing.assert_allclose(direct, from_file, atol=1e-6)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -30,6 +29,14 @@ def merge(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write.")] = GLOBAL_FILE,
     size: Annotated[int, typer.Option(help="Raster of the output, in pixels.")] = 260,
+    modalities: Annotated[
+        str,
+        typer.Option(
+            autocompletion=names_of(("rgb", "depth", "rgb,depth")),
+            help="What to store: rgb, depth, or both with a comma.",
+            show_default="what the folders have",
+        ),
+    ] = "",
     shard_size: Annotated[int, typer.Option(help="Samples in each shard beside a small index; 0: one file.")] = 0,
     compression: Annotated[
         str,
@@ -52,6 +59,7 @@ def merge(
     [dim]fer-prep merge data/prepared/bu3dfe --classes six-without-neutral --intensity 3-4 --out bu3dfe.h5[/]
     """
     from fer_prep.folds.default import write_default_folds
+    from fer_prep.folds.selection import parse_names
     from fer_prep.merge.merge_folders import merge as merge_folders
     from fer_prep.merge.plan import find_prepared
 
@@ -60,6 +68,7 @@ def merge(
         out=out,
         size=size,
         selection=selection,
+        modalities=parse_names(modalities),
         shard_size=shard_size,
         compression=compression,
         workers=workers,
@@ -131,8 +140,6 @@ def folds(
     from fer_prep.folds.splits import make_folds, write_folds
 
     with DatasetFile.open(dataset) as data:
-        if selection.classes == Selection().classes:
-            selection = replace(selection, classes=data.classes)
         manifest = make_folds(data, protocol=protocol, folds=folds, seed=seed, repeats=repeats, selection=selection)
         path = out or folds_path(dataset)
         write_folds(manifest, path, data=data)

@@ -1,97 +1,80 @@
 """One dataset in several files: shards that are datasets themselves, and an index of virtual datasets over them.
 
-``global.h5`` holds all tables and statistics and shows ``/rgb`` and ``/depth`` of ``global-00000.h5``, … as its own.
-HDF5 fills the place of an absent shard with zeros in silence; that is why the index remembers each shard's digest
-and readers verify it when they open.
+``global.h5`` holds all tables and shows the pixels of ``global-00000-<digits of its digest>.h5``, … as its own. The
+virtual datasets are for other programs: HDF5 fills the place of an absent shard with zeros in silence, so this
+project opens every shard itself.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import h5py
 import numpy as np
 
-from fer_prep.dataset.schema import STATISTICS, attribute_text, dataset_at
-from fer_prep.dataset.writer import write_attributes, write_tables
-from fer_prep.dataset.writer_disk import new_file, sync
+from fer_prep.dataset.disk_errors import discard, os_errors, sync
+from fer_prep.dataset.schema import MODALITIES, ShardEntry, open_hdf5, read_header
+from fer_prep.dataset.writer import Tables, create_file, write_tables
+from fer_prep.errors import DatasetFileError
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shard:
-    """One written shard: its final file name, where it lies now, how many samples it has."""
-
-    name: str
-    staged: Path
-    n: int
-    digest: str
+def shard_name(out: Path, *, number: int, digest: str) -> str:
+    """``global-00003-1f2e3d4c.h5`` for shard 3 of ``global.h5``."""
+    return f"{out.stem}-{number:05d}-{digest[:8]}{out.suffix}"
 
 
-def shard_name(out: Path, number: int) -> str:
-    """``global-00003.h5`` for shard 3 of ``global.h5``."""
-    return f"{out.stem}-{number:05d}{out.suffix}"
+def is_shard_name(out: Path, name: str) -> bool:
+    """Whether a shard of ``out`` can have that name."""
+    return re.fullmatch(rf"{re.escape(out.stem)}-\d{{5}}-[0-9a-f]{{8}}{re.escape(out.suffix)}", name) is not None
+
+
+def listed_shards(out: Path) -> list[str]:
+    """The shards of its own that an existing index names; empty where there is no whole index."""
+    try:
+        with open_hdf5(out) as root:
+            listed = read_header(root, out).shards
+    except DatasetFileError:
+        return []
+    return [shard.name for shard in listed if is_shard_name(out, shard.name)]
 
 
 def write_index(
-    path: Path,
-    *,
-    shards: Sequence[Shard],
-    size: int,
-    rows: Sequence[dict[str, Any]],
-    classes: Sequence[str],
-    settings: dict[str, Any],
+    path: Path, *, tables: Tables, shards: Sequence[ShardEntry], size: int, settings: Mapping[str, Any]
 ) -> str:
-    """Write the index over staged shards; return the digest of the whole data."""
-    n = sum(shard.n for shard in shards)
-    statistics = {name: np.zeros((n, *shape), np.uint64) for name, shape in STATISTICS.items()}
-    start = 0
-    for shard in shards:
-        with h5py.File(shard.staged, "r") as root:
-            for name, table in statistics.items():
-                table[start : start + shard.n] = dataset_at(root, f"statistics/{name}")[:]
-        start += shard.n
-    with new_file(path) as root:
-        _create_virtual(root, "rgb", (n, size, size, 3), np.dtype(np.uint8), shards)
-        _create_virtual(root, "depth", (n, size, size), np.dtype("<u2"), shards)
-        tables = write_tables(root, rows, statistics)
-        root.attrs["shards"] = json.dumps([[shard.name, shard.n, shard.digest] for shard in shards])
-        digest = write_attributes(root, rows, classes=classes, settings=settings)
-        root.flush()
-        del tables
+    """Write the index over shards that lie beside it; return its digest."""
+    with os_errors(path):
+        root = create_file(path)
+        try:
+            for modality in tables.modalities:
+                _create_virtual(root, modality, shards, size=size)
+            digest = write_tables(root, tables, settings=settings, shards=shards)
+            root.close()
+        except BaseException:
+            discard(root, path)
+            raise
     sync(path)
     return digest
 
 
-def _create_virtual(
-    root: h5py.File, name: str, shape: tuple[int, ...], dtype: np.dtype, shards: Sequence[Shard]
-) -> None:
+def _create_virtual(root: h5py.File, name: str, shards: Sequence[ShardEntry], *, size: int) -> None:
     """A virtual dataset over the same dataset of every shard.
 
     Low-level calls, because h5py's own would store the time of creation, and equal inputs must give equal bytes.
     """
+    kind, rest = MODALITIES[name]
     plan = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plan.set_layout(h5py.h5d.VIRTUAL)
     plan.set_obj_track_times(False)
-    space = h5py.h5s.create_simple(shape)
+    space = h5py.h5s.create_simple((sum(shard.n for shard in shards), size, size, *rest))
     start = 0
     for shard in shards:
-        part = (shard.n, *shape[1:])
-        space.select_hyperslab((start, *(0 for _ in shape[1:])), part)
+        part = (shard.n, size, size, *rest)
+        space.select_hyperslab((start, *(0 for _ in part[1:])), part)
         # a bare file name: HDF5 looks beside the index, so the files can be moved together
         plan.set_virtual(space, shard.name.encode(), name.encode(), h5py.h5s.create_simple(part))
         start += shard.n
     space.select_all()
-    h5py.h5d.create(root.id, name.encode(), h5py.h5t.py_create(dtype), space, plan)
-
-
-def listed_shards(path: Path) -> list[str]:
-    """File names of the shards that an existing index names; empty where there is none."""
-    if not path.is_file() or not h5py.is_hdf5(path):
-        return []
-    with h5py.File(path, "r") as root:
-        listed = json.loads(attribute_text(root.attrs.get("shards", "[]")))
-    return [cast(str, name) for name, *_ in listed]
+    h5py.h5d.create(root.id, name.encode(), h5py.h5t.py_create(np.dtype(kind)), space, plan)

@@ -130,7 +130,7 @@ def _samples(
             rows = np.sort(data.rows_of(ids))
             for start in range(0, len(rows), _BLOCK):
                 block = rows[start : start + _BLOCK]
-                pixels = zip(block, data.read_rgb(block), data.read_depth(block), strict=True)
+                pixels = zip(block, data.read("rgb", block), data.read("depth", block), strict=True)
                 for position, (row, rgb, depth) in enumerate(pixels, start):
                     name = str(data.ids[row])
                     yield ExportedSample(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FoldsError
-from fer_prep.folds.protocols import GROUP_BY, FoldData, shipped_group_by
+from fer_prep.folds.protocols import GROUP_BY, FoldData, recordings_of, shipped_protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +29,16 @@ class FoldManifest:
     protocol: str
     seed: int
     group_by: str
-    """``subject``, ``dataset`` or ``sample``: what is never on both sides of a fold."""
+    """``subject``, ``dataset`` or ``sample``: what is never on both sides of a fold. Nothing divides a clip or the
+    views of a recording."""
     classes: tuple[str, ...]
     """The classes of the evaluation, in label order: all of the data's, or a subset."""
     data_digest: str
     folds: tuple[Fold, ...]
     selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What of the data takes part, where that is not everything."""
+    partitions: bool = False
+    """Every sample that takes part is validated exactly once."""
 
     def fold(self, number: int) -> Fold:
         """Fold ``number``, counted from 0; one that does not exist is an error, never another split."""
@@ -53,17 +56,18 @@ class FoldManifest:
 
 def validate(manifest: FoldManifest, data: FoldData) -> None:
     """Raise FoldsError at the first thing in a manifest that does not fit the data, or leaks."""
-    if manifest.data_digest != data.digest:
+    if manifest.data_digest != data.data_digest:
         raise FoldsError(
             f"these folds were made for other data (digest {manifest.data_digest[:12]}…, this data has "
-            f"{data.digest[:12]}…)",
+            f"{data.data_digest[:12]}…)",
             hint="make folds for this file: fer-prep folds",
         )
     if manifest.group_by not in GROUP_BY:
         raise FoldsError(expected=f"group_by one of {', '.join(GROUP_BY)}", found=repr(manifest.group_by))
-    if (expected := shipped_group_by(manifest.protocol)) not in ("", manifest.group_by):
+    shipped = shipped_protocol(manifest.protocol)
+    if shipped is not None and shipped.group_by != manifest.group_by:
         raise FoldsError(
-            expected=f"group_by {expected!r}, as protocol {manifest.protocol} has it",
+            expected=f"group_by {shipped.group_by!r}, as protocol {manifest.protocol} has it",
             found=repr(manifest.group_by),
             hint="folds of one's own need a protocol name of their own",
         )
@@ -109,24 +113,23 @@ def _validate_fold(
                 f"{where}: no sample of {absent} in {side}",
                 hint="every class must be on both sides: fewer folds, another seed or fewer classes may give that",
             )
-    if manifest.group_by != "sample":
-        _refuse_shared_groups(rows["train"], rows["val"], manifest.group_by, data, where)
+    _refuse_shared_groups(rows["train"], rows["val"], manifest.group_by, data, where)
 
 
 def _refuse_shared_groups(
     train: NDArray[np.int64], val: NDArray[np.int64], group_by: str, data: FoldData, where: str
 ) -> None:
     # a protocol that keeps datasets apart keeps their subjects apart as well
-    for name in dict.fromkeys(("subject", group_by)):
-        groups = data.column(name)
+    apart = {name: data.column(name) for name in ("subject", group_by) if group_by != "sample"}
+    for name, groups in {**apart, "recording": recordings_of(data)}.items():
         shared = np.intersect1d(groups[train], groups[val])
         if len(shared):
             raise FoldsError(f"{where}: {len(shared)} {name}s are on both sides, e.g. {shared[0]}")
 
 
 def _validate_turns(manifest: FoldManifest) -> None:
-    """In one round of k-fold every sample is validated once; a sample validated twice would count double."""
-    if manifest.protocol not in ("subject-kfold", "leave-one-dataset-out", "thesis-5fold"):
+    """Where every sample is validated once: one validated twice would count double."""
+    if not manifest.partitions:
         return
     seen: set[str] = set()
     for number, fold in enumerate(manifest.folds):

@@ -36,8 +36,8 @@ class FoldData(Protocol):
         ...
 
     @property
-    def digest(self) -> str:
-        """The digest of the data."""
+    def data_digest(self) -> str:
+        """The digest of what a split depends on."""
         ...
 
     @property
@@ -77,10 +77,9 @@ class FoldProtocol:
     selection: dict[str, Any] = field(default_factory=dict[str, Any])
     """Settings of ``selection.Selection`` that belong to the protocol."""
 
-    @property
-    def partitions(self) -> bool:
+    def partitions(self, *, repeats: int) -> bool:
         """True when every sample is validated exactly once."""
-        return self.scheme != "holdout" and self.repeats == 1
+        return self.scheme == "leave-one-out" or (self.scheme == "kfold" and repeats == 1)
 
 
 def read_protocol(name: str) -> FoldProtocol:
@@ -101,11 +100,11 @@ def read_protocol(name: str) -> FoldProtocol:
 
 
 @cache
-def shipped_group_by(name: str) -> str:
-    """What the protocol of that name in ``manifests/protocols`` keeps apart; empty for a protocol of one's own."""
+def shipped_protocol(name: str) -> FoldProtocol | None:
+    """The protocol of that name in ``manifests/protocols``; None for one of a user's own."""
     path = manifests_folder() / "protocols" / f"{name}.toml"
     shipped = path.name == f"{name}.toml" and path.is_file()  # a name with slashes would lead elsewhere
-    return read_protocol(name).group_by if shipped else ""
+    return read_protocol(name) if shipped else None
 
 
 def _refuse_contradictions(protocol: FoldProtocol, path: Path) -> None:
@@ -126,7 +125,7 @@ def make_splits(
     ``rows`` are the selected rows of ``data``, in order of their ids.
     """
     if protocol.scheme == "leave-one-out":
-        groups = data.column(protocol.group_by)[rows]
+        groups = groups_of(data, protocol.group_by)[rows]
         return [(rows[groups != name], rows[groups == name]) for name in np.unique(groups)]
     shares = [protocol.train_share, 1 - protocol.train_share] if protocol.scheme == "holdout" else [1 / folds] * folds
     splits: list[Split] = []
@@ -141,13 +140,31 @@ def make_splits(
     return splits
 
 
+def groups_of(data: FoldData, group_by: str) -> np.ndarray:
+    """(N,) what each sample stays together with: its subject, its dataset, or only its recording."""
+    return recordings_of(data) if group_by == "sample" else data.column(group_by)
+
+
+def recordings_of(data: FoldData) -> NDArray[np.str_]:
+    """(N,) what no split divides: the clip of a frame; else the recording, which the views of one share."""
+    # an id ends with its view's angles after "@"; a clip belongs to its dataset
+    return np.array(
+        [
+            f"{dataset}/{clip} (clip)" if clip else name.partition("@")[0]
+            for name, dataset, clip in zip(
+                data.ids.tolist(), data.column("dataset").tolist(), data.column("clip").tolist(), strict=True
+            )
+        ]
+    )
+
+
 def assign_parts(
     data: FoldData, *, rows: Rows, group_by: str, stratify: bool, shares: list[float], rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """(len(rows),) the part of every row; whole groups stay together."""
     if group_by == "sample":
         return _deal_samples(data, rows=rows, stratify=stratify, shares=shares, rng=rng)
-    names, group = np.unique(data.column(group_by)[rows], return_inverse=True)
+    names, group = np.unique(groups_of(data, group_by)[rows], return_inverse=True)
     labels = data.labels[rows]
     present = np.unique(labels)
     strata = _strata(data, rows) if stratify else np.zeros(len(rows), np.int64)
@@ -174,18 +191,17 @@ def _count(group: Rows, value: Rows, shape: tuple[int, int]) -> NDArray[np.float
 def _deal_samples(
     data: FoldData, *, rows: Rows, stratify: bool, shares: list[float], rng: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Shuffle the samples and cut at the shares; stratified: so that neighbours in a part are alike in stratum."""
-    order = rng.permutation(len(rows))
+    """Shuffle the recordings and cut at the shares; stratified: so that neighbours in a part are alike in stratum."""
+    _, first, recording = np.unique(recordings_of(data)[rows], return_index=True, return_inverse=True)
+    count = len(first)
+    order = rng.permutation(count)
+    part = np.empty(count, np.int64)
     if stratify:
-        order = order[np.argsort(_strata(data, rows)[order], kind="stable")]
-        # every stratum is dealt in turn: sample number i of the sorted pack goes where i falls among the shares
+        order = order[np.argsort(_strata(data, rows[first])[order], kind="stable")]
+        # every stratum is dealt in turn: recording number i of the sorted pack goes where i falls among the shares
         turn = rng.permutation(np.repeat(np.arange(len(shares)), np.rint(np.array(shares) * 100).astype(int)))
-        part = np.empty(len(rows), np.int64)
-        part[order] = (
-            turn[np.arange(len(rows)) % len(turn)] if len(set(shares)) > 1 else np.arange(len(rows)) % len(shares)
-        )
-        return part
-    cuts = np.rint(np.cumsum(shares)[:-1] * len(rows)).astype(int)
-    part = np.empty(len(rows), np.int64)
-    part[order] = np.searchsorted(cuts, np.arange(len(rows)), side="right")
-    return part
+        part[order] = turn[np.arange(count) % len(turn)] if len(set(shares)) > 1 else np.arange(count) % len(shares)
+    else:
+        cuts = np.rint(np.cumsum(shares)[:-1] * count).astype(int)
+        part[order] = np.searchsorted(cuts, np.arange(count), side="right")
+    return part[recording]

@@ -5,7 +5,7 @@ The same options work when merging and when making folds, and what was chosen is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.emotions import CLASS_SETS, EMOTIONS, LABEL_SOURCES
+from fer_prep.emotions import CLASS_SETS, EIGHT, LABEL_SOURCES
 from fer_prep.errors import UsageError
 from fer_prep.options import option
 from fer_prep.resources import manifest_names
@@ -30,12 +30,10 @@ def parse_classes(text: str) -> tuple[str, ...]:
     if text in CLASS_SETS:
         return CLASS_SETS[text]
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if set(names) - set(EMOTIONS):
-        raise UsageError(
-            f"--classes {text!r}: expected {', '.join(CLASS_SETS)}, or, with commas between, "
-            f"some of {', '.join(EMOTIONS)}"
-        )
-    return tuple(name for name in EMOTIONS if name in names)
+    if len(names) < 2:
+        expected = f"{', '.join(CLASS_SETS)}, or at least two classes with commas between"
+        raise UsageError(f"--classes {text!r}: expected {expected}")
+    return tuple(name for name in EIGHT if name in names) + tuple(name for name in names if name not in EIGHT)
 
 
 def parse_intensity(text: str) -> tuple[int, int]:
@@ -78,8 +76,8 @@ def parse_names(text: str) -> tuple[str, ...]:
 class Selection:
     """A choice of samples; the default takes all. Numbers are drawn with ``seed``, from ids in sorted order."""
 
-    classes: tuple[str, ...] = option(EMOTIONS, parse=parse_classes, names=tuple(CLASS_SETS), show_default="all")
-    """``seven``, ``six-without-surprise``, ``six-without-neutral``, or emotions with commas; others are left out."""
+    classes: tuple[str, ...] = option((), parse=parse_classes, names=tuple(CLASS_SETS), show_default="all")
+    """``seven``, ``six-without-surprise``, ``six-without-neutral``, ``eight``, or classes with commas."""
     datasets: tuple[str, ...] = option((), parse=parse_names, names=partial(manifest_names, ""), show_default="all")
     """Only these datasets, with commas."""
     intensity: tuple[int, int] | None = option(None, parse=parse_intensity, show_default="all")
@@ -98,13 +96,8 @@ class Selection:
     """Seed of --max-per-class."""
 
     def __post_init__(self) -> None:
-        unknown = set(self.classes) - set(EMOTIONS)
-        if unknown or len(self.classes) < 2 or len(set(self.classes)) != len(self.classes):
-            raise UsageError(
-                f"expected at least two different classes of {', '.join(EMOTIONS)}; found {', '.join(self.classes)}"
-            )
-        if list(self.classes) != [name for name in EMOTIONS if name in self.classes]:
-            raise UsageError(f"classes must be in label order: {', '.join(EMOTIONS)}")
+        if self.classes and not 1 < len(set(self.classes)) == len(self.classes):
+            raise UsageError(f"expected at least two different classes; found {', '.join(self.classes)}")
         if set(self.label_sources) - set(LABEL_SOURCES):
             raise UsageError(
                 f"expected label sources among {', '.join(LABEL_SOURCES)}; found {', '.join(self.label_sources)}"
@@ -135,16 +128,30 @@ class Selection:
         values |= {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
         return Selection(**values)
 
-    def rows(self, columns: Mapping[str, np.ndarray], *, emotions: np.ndarray) -> NDArray[np.int64]:
+    def classes_of(self, known: Sequence[str]) -> tuple[str, ...]:
+        """The chosen ones of a file's ``known`` classes, in their order; all where none is named.
+
+        A class of a named set may be without samples; any other name that the data does not know is refused.
+        """
+        order = [*known, *(name for name in EIGHT if name not in known)]
+        if strange := set(self.classes) - set(order):
+            raise UsageError(f"no class {', '.join(sorted(strange))}; there are: {', '.join(known)}")
+        return tuple(name for name in order if name in self.classes) or tuple(known)
+
+    def rows(
+        self, columns: Mapping[str, np.ndarray], *, emotions: np.ndarray, classes: Sequence[str]
+    ) -> NDArray[np.int64]:
         """Row numbers that are chosen, ascending.
 
-        ``columns`` holds ``SELECTING_COLUMNS``, (N,) each; ``emotions`` (N,) is every row's emotion name.
+        ``columns`` holds ``SELECTING_COLUMNS``, (N,) each; ``emotions`` (N,) is every row's class by name, one of
+        ``classes``.
         """
+        wanted = self.classes_of(classes)
         known = set(columns["dataset"].tolist())
         absent = (set(self.datasets) | set(self.neutrals_per_subject) - {"*"}) - known
         if absent:
             raise UsageError(f"no samples of {', '.join(sorted(absent))}; there are: {', '.join(sorted(known))}")
-        keep = np.isin(emotions, self.classes)
+        keep = np.isin(emotions, wanted)
         if self.datasets:
             keep &= np.isin(columns["dataset"], self.datasets)
         if self.intensity is not None:
@@ -157,7 +164,7 @@ class Selection:
         rng = np.random.default_rng(self.seed)
         rows = self._draw_subjects(rows, columns, rng)
         rows = self._limit_neutrals(rows, columns, emotions)
-        return np.sort(self._limit_classes(rows, emotions, rng))
+        return np.sort(self._limit_classes(rows, emotions, wanted, rng))
 
     def _draw_subjects(
         self, rows: NDArray[np.int64], columns: Mapping[str, np.ndarray], rng: np.random.Generator
@@ -191,9 +198,9 @@ class Selection:
         return np.array(kept, np.int64)
 
     def _limit_classes(
-        self, rows: NDArray[np.int64], emotions: np.ndarray, rng: np.random.Generator
+        self, rows: NDArray[np.int64], emotions: np.ndarray, classes: Sequence[str], rng: np.random.Generator
     ) -> NDArray[np.int64]:
         if not self.max_per_class:
             return rows
-        kept = [rng.permutation(rows[emotions[rows] == name])[: self.max_per_class] for name in self.classes]
+        kept = [rng.permutation(rows[emotions[rows] == name])[: self.max_per_class] for name in classes]
         return np.concatenate(kept)

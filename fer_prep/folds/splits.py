@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import FoldsError
 from fer_prep.folds.manifest import Fold, FoldManifest, validate
-from fer_prep.folds.protocols import FoldData, assign_parts, make_splits, read_protocol
+from fer_prep.folds.protocols import FoldData, assign_parts, make_splits, read_protocol, shipped_protocol
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
 
 FORMAT: Final = "fer-folds"
@@ -54,11 +54,11 @@ def make_folds(
     drawn_with = rule.seed if seed is None else seed
     if number < 2 or times < 1:
         raise FoldsError(f"at least 2 folds and 1 repeat are needed; asked for {number} and {times}")
-    base = selection or Selection(classes=data.classes)
-    chosen = base.replaced_by({"seed": drawn_with, **rule.selection})
+    chosen = (selection or Selection()).replaced_by({"seed": drawn_with, **rule.selection})
+    classes = chosen.classes_of(data.classes)
     emotions = np.array(data.classes)[data.labels]
-    rows = chosen.rows({name: data.column(name) for name in SELECTING_COLUMNS}, emotions=emotions)
-    absent = [name for name in chosen.classes if name not in set(emotions[rows].tolist())]
+    rows = chosen.rows({name: data.column(name) for name in SELECTING_COLUMNS}, emotions=emotions, classes=data.classes)
+    absent = [name for name in classes if name not in set(emotions[rows].tolist())]
     if absent:
         raise FoldsError(f"no sample of {', '.join(absent)} is left", hint="choose other --classes, or select less")
     rows = rows[np.argsort(data.ids[rows], kind="stable")]
@@ -68,8 +68,9 @@ def make_folds(
         protocol=rule.name,
         seed=drawn_with,
         group_by=rule.group_by,
-        classes=chosen.classes,
-        data_digest=data.digest,
+        partitions=rule.partitions(repeats=times),
+        classes=classes,
+        data_digest=data.data_digest,
         folds=tuple(Fold(train=_ids(data, train), val=_ids(data, val)) for train, val in splits),
         selection=recorded,
     )
@@ -127,6 +128,7 @@ def write_folds(manifest: FoldManifest, path: Path, *, data: FoldData) -> None:
         "protocol": manifest.protocol,
         "seed": manifest.seed,
         "group_by": manifest.group_by,
+        "partitions": manifest.partitions,
         "classes": list(manifest.classes),
         "data_digest": manifest.data_digest,
     }
@@ -169,11 +171,20 @@ def _parse(content: Mapping[str, Any]) -> FoldManifest:
     for name, kind in _TYPES.items():
         if not isinstance(content.get(name), kind) or isinstance(content[name], bool):
             raise FoldsError(expected=f'"{name}" ({kind.__name__})', found=f"{content.get(name)!r}"[:80])
+    shipped = shipped_protocol(content["protocol"])
+    partitions = content.get("partitions", shipped is not None and shipped.partitions(repeats=shipped.repeats))
+    if not isinstance(partitions, bool):
+        raise FoldsError(expected='"partitions" (true or false)', found=f"{partitions!r}"[:80])
+    if not all(isinstance(name, str) for name in content["classes"]):
+        raise FoldsError(expected='"classes": a list of names', found=f"{content['classes']!r}"[:80])
+    if not isinstance(content.get("selection", {}), dict):
+        raise FoldsError(expected='"selection" (an object)', found=f"{content['selection']!r}"[:80])
     folds = tuple(_parse_fold(fold, number) for number, fold in enumerate(content["folds"]))
     return FoldManifest(
         protocol=content["protocol"],
         seed=content["seed"],
         group_by=content["group_by"],
+        partitions=partitions,
         classes=tuple(content["classes"]),
         data_digest=content["data_digest"],
         folds=folds,

@@ -126,8 +126,8 @@ def _atlases(data: DatasetFile, *, size: int, progress: Progress) -> Iterator[tu
     with progress("drawing thumbnails", total=data.n) as advance:
         for number in range(math.ceil(data.n / per_atlas)):
             rows = np.arange(number * per_atlas, min((number + 1) * per_atlas, data.n))
-            yield "rgb", number, _pack([_small(rgb, size) for rgb in data.read_rgb(rows)], size)
-            yield "depth", number, _pack([depth_picture(depth, size=size) for depth in data.read_depth(rows)], size)
+            yield "rgb", number, _pack([_small(rgb, size) for rgb in data.read("rgb", rows)], size)
+            yield "depth", number, _pack([depth_picture(depth, size=size) for depth in data.read("depth", rows)], size)
             advance(len(rows))
 
 

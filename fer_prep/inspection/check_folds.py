@@ -82,7 +82,7 @@ def _check_near_duplicates(
     with progress("comparing pictures", total=data.n) as advance:
         prints: list[NDArray[np.float32]] = []
         for row in range(data.n):
-            prints.append(fingerprint(data.read_rgb([row])[0]))
+            prints.append(fingerprint(data.read("rgb", [row])[0]))
             advance(1)
     pairs = near_duplicates(np.stack(prints))
     crossing: list[str] = []

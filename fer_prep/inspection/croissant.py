@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.dataset.schema import FORMAT_VERSION
-from fer_prep.dataset.shards import listed_shards
 from fer_prep.dataset_manifest import DatasetManifest
 from fer_prep.digests import settings_digest
 from fer_prep.samples_table import COLUMNS
@@ -73,9 +72,7 @@ def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | No
         "citeAs": " ".join(sorted(manifest.citation.get("text", "") for manifest in known)),
         "creator": {"@type": "Organization", "name": data.created_by},
         "isLiveDataset": False,
-        "distribution": [
-            _file(path) for path in (data.path, *(data.path.parent / name for name in listed_shards(data.path)))
-        ],
+        "distribution": [_file(path) for path in (data.path, *(data.path.parent / name for name in data.shard_names))],
         "recordSet": [
             {
                 "@type": "cr:RecordSet",

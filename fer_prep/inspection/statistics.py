@@ -101,7 +101,7 @@ def _depth_range_mm(data: DatasetFile, progress: Progress) -> NDArray[np.float64
     with progress("reading depth", total=data.n) as advance:
         for start in range(0, data.n, _BLOCK):
             rows = np.arange(start, min(start + _BLOCK, data.n))
-            depth = data.read_depth(rows).reshape(len(rows), -1)
+            depth = data.read("depth", rows).reshape(len(rows), -1)
             farthest = depth.max(axis=1).astype(np.float64)
             nearest = np.where(depth > 0, depth, np.iinfo(np.uint16).max).min(axis=1)
             ranges[rows] = np.where(farthest > 0, (farthest - nearest) * data.depth_unit_mm, np.nan)

@@ -1,23 +1,20 @@
-"""Prepared folders → one HDF5 dataset: streamed, sorted by id, whole or not at all (``output`` writes it)."""
+"""Prepared folders → one HDF5 dataset: streamed, sorted by id, whole or not at all (``write_files`` writes it)."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fer_prep.dataset.compression import compression_options
 from fer_prep.dataset.schema import FORMAT, attribute_text, open_hdf5
-from fer_prep.dataset.shards import Shard, listed_shards
 from fer_prep.errors import DatasetFileError, UsageError
 from fer_prep.folder_lock import file_lock
 from fer_prep.folds.selection import Selection
-from fer_prep.merge.output import MergeOutput, remove_unfinished
-from fer_prep.merge.plan import MergePlan, plan_merge
+from fer_prep.merge.plan import plan_merge
+from fer_prep.merge.write_files import FileOptions, write_files
 from fer_prep.progress import Progress, silent
 
 
@@ -44,6 +41,7 @@ def merge(
     out: Path,
     size: int = 260,
     selection: Selection | None = None,
+    modalities: tuple[str, ...] = (),
     shard_size: int = 0,
     compression: str = "none",
     workers: int | None = None,
@@ -51,22 +49,24 @@ def merge(
 ) -> MergeSummary:
     """Write the dataset ``out``; nothing appears under that name before all of it is written and synced.
 
-    ``size`` is the raster of the output; ``shard_size`` 0 writes one file, else so many samples a shard.
+    ``size`` is the raster of the output; ``modalities`` what to store, empty for what the folders have;
+    ``shard_size`` 0 writes one file, else so many samples a shard.
     ``workers`` threads decode (default: one for each core). Raises the error of the first input that is not in order.
     """
     if shard_size < 0:
         raise UsageError(f"--shard-size {shard_size}: expected a number of samples, or 0 for one file")
-    options = compression_options(compression)
-    plan = plan_merge(prepared, size=size, selection=selection or Selection())
+    options = FileOptions(
+        shard_size=shard_size,
+        compression=compression,
+        pixel_options=compression_options(compression),
+        threads=workers or os.cpu_count() or 1,
+    )
+    plan = plan_merge(prepared, size=size, selection=selection or Selection(), modalities=modalities)
     _refuse_foreign_output(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with file_lock(out):
-        remove_unfinished(out)
-        digest, shards = _write(
-            plan, out=out, shard_size=shard_size, compression=compression, options=options, workers=workers,
-            progress=progress,
-        )  # fmt: skip
-    written = [out, *(out.parent / shard.name for shard in shards)]
+    with file_lock(out), progress(f"merging into {out.name}", total=len(plan.samples)) as advance:
+        digest, shards = write_files(plan, out=out, options=options, advance=advance)
+    written = [out, *(out.with_name(shard.name) for shard in shards)]
     return MergeSummary(
         path=out,
         n=len(plan.samples),
@@ -75,36 +75,10 @@ def merge(
         classes=plan.classes,
         bytes_written=sum(path.stat().st_size for path in written),
         left_out=plan.left_out,
-        counts=_count(plan),
+        counts=dict(Counter((s.row["dataset"], plan.classes[int(s.row["label"])]) for s in plan.samples)),
         warnings=list(plan.warnings),
         shards=len(shards),
     )
-
-
-def _write(
-    plan: MergePlan,
-    *,
-    out: Path,
-    shard_size: int,
-    compression: str,
-    options: dict[str, Any] | None,
-    workers: int | None,
-    progress: Progress,
-) -> tuple[str, list[Shard]]:
-    """Write all files under temporary names, then rename; return the digest and the shards."""
-    old_shards = set(listed_shards(out))
-    threads = workers or os.cpu_count() or 1
-    with (
-        ThreadPoolExecutor(threads) as pool,
-        progress(f"merging into {out.name}", total=len(plan.samples)) as advance,
-    ):
-        output = MergeOutput(
-            out=out, plan=plan, options=options, compression=compression, pool=pool, ahead=2 * threads, advance=advance
-        )
-        digest, shards = output.write(shard_size=shard_size)
-    for stale in old_shards - {shard.name for shard in shards}:
-        (out.parent / stale).unlink(missing_ok=True)
-    return digest, shards
 
 
 def _refuse_foreign_output(out: Path) -> None:
@@ -123,10 +97,3 @@ def _refuse_foreign_output(out: Path) -> None:
     raise UsageError(
         f"this file exists and {problem}: it is not replaced", path=out, hint="remove it, or choose another --out"
     )
-
-
-def _count(plan: MergePlan) -> dict[tuple[str, str], int]:
-    counted: Sequence[tuple[str, str]] = [
-        (sample.row["dataset"], plan.classes[plan.output_label(sample.row)]) for sample in plan.samples
-    ]
-    return dict(Counter(counted))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from fer_prep.dataset.schema import MODALITIES
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import data_digest, file_digest
-from fer_prep.emotions import EMOTIONS, dense_index
+from fer_prep.emotions import EIGHT, EMOTIONS
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
 from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder
@@ -23,21 +24,22 @@ PREPARED_ROOT: Final = Path("data/prepared")
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedSample:
-    """One sample of the output: where its pixels are and what its row says (label still one of the seven)."""
+    """One sample of the output: where its pixels are, and what its row says (label already one of the output's)."""
 
     row: Row
     folder: PreparedFolder
-    prepared_size: int
+    place: int
+    """Its number among the rows of the folder."""
 
     @property
-    def rgb_path(self) -> Path:
-        """The colour picture."""
-        return self.folder.rgb_path(self.row["id"].split("/", 1)[1])
+    def name(self) -> str:
+        """Its id without the dataset."""
+        return self.row["id"].split("/", 1)[1]
 
     @property
-    def depth_path(self) -> Path:
-        """The 16-bit depth."""
-        return self.folder.depth_path(self.row["id"].split("/", 1)[1])
+    def prepared_size(self) -> int:
+        """The raster of the prepared pictures."""
+        return int(self.folder.settings["size"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +49,13 @@ class MergePlan:
     samples: tuple[PlannedSample, ...]
     """Sorted by id."""
     classes: tuple[str, ...]
+    modalities: tuple[str, ...]
     size: int
     settings: Mapping[str, Any]
     """What the file records about how it was made; no path, no time: equal inputs give equal bytes."""
     warnings: tuple[str, ...]
     left_out: int
     """Samples of the folders that the selection does not take."""
-
-    def output_label(self, row: Mapping[str, Any]) -> int:
-        """The index of a row's emotion among ``classes``."""
-        return dense_index(self.classes)[int(row["label"])]
 
 
 def find_prepared(root: Path = PREPARED_ROOT) -> list[Path]:
@@ -71,30 +70,81 @@ def find_prepared(root: Path = PREPARED_ROOT) -> list[Path]:
     return folders
 
 
-def plan_merge(prepared: Iterable[Path], *, size: int, selection: Selection) -> MergePlan:
-    """Open and judge all folders; raises the error of the first one that cannot be used."""
+def plan_merge(
+    prepared: Iterable[Path], *, size: int, selection: Selection, modalities: tuple[str, ...] = ()
+) -> MergePlan:
+    """Open and judge all folders; raises the error of the first one that cannot be used.
+
+    ``modalities`` empty takes those that the folders have, which must be the same.
+    """
     if not 8 <= size <= 4096:
         raise UsageError(f"--size {size}: expected 8 to 4096 pixels")
     folders = [_open_whole(path) for path in _refuse_twice(prepared)]
     check_parts(folders)
+    stored = _common_modalities(folders, modalities)
+    known = _known_classes(folders)
     samples = [
-        PlannedSample(row=row, folder=folder, prepared_size=int(folder.settings["size"]))
+        PlannedSample(row=row, folder=folder, place=place)
         for folder in folders
-        for row in folder.rows
+        for place, row in enumerate(folder.rows)
     ]
     _refuse_same_ids(samples)
     samples.sort(key=lambda sample: sample.row["id"])
-    chosen = [samples[row] for row in _selected_rows(samples, selection)]
+    chosen = [samples[row] for row in _selected_rows(samples, selection, known)]
     if not chosen:
         raise UsageError("no sample is left: the folders are empty, or the selection takes nothing")
+    classes = selection.classes_of(known)
     return MergePlan(
-        samples=tuple(chosen),
-        classes=selection.classes,
+        samples=tuple(_relabelled(sample, classes) for sample in chosen),
+        classes=classes,
+        modalities=stored,
         size=size,
         settings={"size": size, "selection": selection.recorded(), "inputs": _describe(folders)},
         warnings=tuple(_differences(folders)),
         left_out=len(samples) - len(chosen),
     )
+
+
+def _common_modalities(folders: Sequence[PreparedFolder], wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """What the dataset will store; a folder that lacks some of it is refused, not filled up."""
+    if set(wanted) - set(MODALITIES):
+        expected = "rgb, depth or both with a comma"
+        raise UsageError(f"--modalities {','.join(wanted)}: expected {expected}")
+    asked = wanted or tuple(name for folder in folders for name in folder.modalities)
+    stored = tuple(name for name in MODALITIES if name in asked)
+    for folder in folders:
+        if absent := [name for name in stored if name not in folder.modalities]:
+            common = [name for name in stored if all(name in other.modalities for other in folders)]
+            raise PreparedFolderError(
+                path=folder.path,
+                expected=f"{' and '.join(stored)}, as {'--modalities says' if wanted else 'other folders have'}",
+                found=f"no {' and no '.join(absent)}",
+                hint=f"--modalities {','.join(common)} merges what all of them have" if common else "leave it out",
+            )
+    return stored
+
+
+def _known_classes(folders: Sequence[PreparedFolder]) -> tuple[str, ...]:
+    """The classes of all folders: the seven, or what they have beyond those, in an order that no folder order changes.
+
+    Folders of one list keep its order, whatever it is.
+    """
+    lists = {folder.classes for folder in folders}
+    if all(set(classes) <= set(EMOTIONS) for classes in lists):
+        return EMOTIONS
+    if len(lists) == 1:
+        return lists.pop()
+    found = {name for classes in lists for name in classes}
+    return (*(name for name in EIGHT if name in found), *sorted(found - set(EIGHT)))
+
+
+def _relabelled(sample: PlannedSample, classes: tuple[str, ...]) -> PlannedSample:
+    """The sample with its label an index into the output's ``classes``."""
+    return replace(sample, row={**sample.row, "label": classes.index(_emotion(sample))})
+
+
+def _emotion(sample: PlannedSample) -> str:
+    return sample.folder.classes[int(sample.row["label"])]
 
 
 def _refuse_twice(prepared: Iterable[Path]) -> list[Path]:
@@ -119,10 +169,10 @@ def _open_whole(path: Path) -> PreparedFolder:
             hint="run the command that prepared it again",
         )
     for row in rows:
-        if row["dataset"] != folder.dataset or int(row["label"]) >= len(EMOTIONS):
+        if row["dataset"] != folder.dataset or int(row["label"]) >= len(folder.classes):
             raise PreparedFolderError(
                 path=path,
-                expected=f"samples of {folder.dataset} with labels 0 to {len(EMOTIONS) - 1}",
+                expected=f"samples of {folder.dataset} with labels 0 to {len(folder.classes) - 1}",
                 found=f"{row['id']} of {row['dataset']} with label {row['label']}",
             )
     return folder
@@ -169,7 +219,7 @@ def _refuse_same_ids(samples: Sequence[PlannedSample]) -> None:
         first[name] = sample
 
 
-def _selected_rows(samples: Sequence[PlannedSample], selection: Selection) -> Sequence[int]:
+def _selected_rows(samples: Sequence[PlannedSample], selection: Selection, classes: tuple[str, ...]) -> Sequence[int]:
     if not samples:
         return []
     columns = {
@@ -177,8 +227,8 @@ def _selected_rows(samples: Sequence[PlannedSample], selection: Selection) -> Se
         for column in COLUMNS
         if column.name in SELECTING_COLUMNS
     }
-    emotions = np.array([EMOTIONS[int(sample.row["label"])] for sample in samples])
-    return selection.rows(columns, emotions=emotions).tolist()
+    emotions = np.array([_emotion(sample) for sample in samples])
+    return selection.rows(columns, emotions=emotions, classes=classes).tolist()
 
 
 def _describe(folders: Sequence[PreparedFolder]) -> list[dict[str, Any]]:

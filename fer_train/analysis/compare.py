@@ -123,10 +123,10 @@ def _common_ids(runs: Sequence[RunFolder], predictions: Sequence[Predictions]) -
 
 
 def _refuse_other_data(run: RunFolder, summary: dict[str, Any], data: DatasetFile) -> None:
-    if summary["data_digest"] != data.digest:
+    if summary["data_digest"] != data.data_digest:
         raise UsageError(
             path=run.path,
-            expected=f"a run on {data.path} (digest {data.digest[:12]}…)",
+            expected=f"a run on {data.path} (digest {data.data_digest[:12]}…)",
             found=f"one on other data ({summary['data_digest'][:12]}…)",
             hint="name the dataset of the runs with --data",
         )

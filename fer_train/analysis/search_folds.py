@@ -13,7 +13,7 @@ class SomeRows:
     """Some rows of a dataset, as ``make_folds`` wants data."""
 
     def __init__(self, file: DatasetFile, rows: NDArray[np.int64]) -> None:
-        self.classes, self.digest = file.classes, file.digest
+        self.classes, self.data_digest = file.classes, file.data_digest
         self.ids, self.labels = file.ids[rows], file.labels[rows]
         self._file, self._rows = file, rows
 

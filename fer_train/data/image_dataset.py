@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_prep.dataset.reader import DatasetFile, Moments
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.dataset.statistics import Moments
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.data.images import Images, prepare_images, to_tensors
@@ -137,7 +138,8 @@ class ImageDataset:
         """Modality → sums over the pixels of ``rows`` (n,) as they are here (resized, equalised), in stored units."""
         if not self.equalise and (self.file.height, self.file.width) == (self.image_size, self.image_size):
             sums = self.file.statistics(rows.numpy())
-            return {name: getattr(sums, name) for name in self.modalities}
+            kept = {"rgb": sums.rgb, "depth": sums.depth}
+            return {name: moments for name, moments in kept.items() if moments and name in self.modalities}
         totals = {name: [0, *[0] * 2 * STORED[name].channels] for name in self.modalities}
         for images in self.batches(rows.split(ROWS_AT_ONCE)):
             for name, image in images.items():

@@ -8,7 +8,7 @@ from typing import Any, Protocol, final
 import torch
 from torch import Tensor, nn
 
-from fer_prep.dataset.reader import Moments
+from fer_prep.dataset.statistics import Moments
 from fer_prep.errors import UsageError
 from fer_train.data.images import Images, compute_input, valid_of
 from fer_train.data.inputs import INPUTS, STORED

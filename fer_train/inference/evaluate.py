@@ -130,7 +130,7 @@ def evaluate(
     report = {
         "run": run.name,
         "models": len(ensemble.networks),
-        "data_digest": data.file.digest,
+        "data_digest": data.file.data_digest,
         "classes": list(ensemble.description.classes),
         "left_out": int((strangers & ~of_known_classes).sum()),
         "left_out_trained_on": int((~strangers).sum()),

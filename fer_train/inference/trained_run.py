@@ -82,7 +82,7 @@ class TrainedRun:
     def pictures(self, ids: Sequence[str]) -> dict[str, NDArray[np.uint8 | np.uint16]]:
         """Stored modality → (n, H, W, 3) or (n, H, W) of the samples ``ids``, as they are in the file."""
         rows = self.data.file.rows_of(ids)
-        return {"rgb": self.data.file.read_rgb(rows), "depth": self.data.file.read_depth(rows)}
+        return {name: self.data.file.read(name, rows) for name in ("rgb", "depth")}
 
     @property
     def fold_numbers(self) -> list[int]:

@@ -60,7 +60,7 @@ def summarise(
         "classes": list(predictions.classes),
         "samples": len(predictions.ids),
         "subjects": answers.people,
-        "data_digest": data.digest,
+        "data_digest": data.data_digest,
         "headline": f"Every fold is judged with the weights that {chosen}.",
         "folds": folds,
         **{key: _spread(folds, key) | {"ci95": list(ends)} for key, ends in intervals.items()},

@@ -203,6 +203,80 @@ class TestProtocols:
             make_folds(FOUR, protocol=str(path))
 
 
+class TestRecordings:
+    """A clip and the views of a recording stay together, whatever the protocol."""
+
+    CLIPS = FoldTable(
+        sorted(
+            (
+                make_row("bu4dfe", f"F{subject:03d}", emotion, frame, clip=f"bu4dfe/{subject}_{emotion}", frame=frame)
+                for subject in range(20) for emotion in EMOTIONS for frame in range(6)
+            ),
+            key=lambda row: row["id"],
+        )
+    )  # fmt: skip
+    VIEWS = FoldTable(
+        sorted(
+            (
+                {**row, "id": row["id"] + view}
+                for row in make_rows({"bu3dfe": 30})
+                for view in ("", "@y+30p-10", "@y-30p+0")
+            ),
+            key=lambda row: row["id"],
+        )
+    )
+
+    @pytest.mark.parametrize("protocol", ["thesis-5fold", "thesis-60-40", "thesis-80-20", "subject-kfold"])
+    @pytest.mark.parametrize("data", [CLIPS, VIEWS], ids=["clips", "views"])
+    def test_no_split_divides_one(self, protocol, data):
+        names = data.column("clip") if data is self.CLIPS else [name.split("@")[0] for name in data.ids]
+        recordings = dict(zip(data.ids, names, strict=True))
+        for fold in make_folds(data, protocol=protocol).folds:
+            assert not {recordings[name] for name in fold.train} & {recordings[name] for name in fold.val}
+        inner = make_inner_split(data, data.ids.tolist(), group_by="sample")
+        assert not {recordings[name] for name in inner.train} & {recordings[name] for name in inner.val}
+
+    def test_a_manifest_that_divides_one_is_refused(self):
+        manifest = make_folds(self.VIEWS, protocol="thesis-5fold")
+        first = manifest.folds[0]
+        fold = Fold(train=(*first.train, first.val[0]), val=first.val[1:])
+        with pytest.raises(FoldsError, match="1 recordings are on both sides"):
+            validate(replace(manifest, folds=(fold, *manifest.folds[1:])), self.VIEWS)
+
+
+class TestPartitions:
+    """Whether every sample is validated once is said in the manifest, by whatever protocol it was made."""
+
+    OWN = 'title="t"\nscheme="kfold"\ngroup_by="subject"\nfolds=3\nused_by="me"\nleaks=""\n'
+
+    def test_the_folds_of_a_users_own_protocol_are_checked_too(self, tmp_path):
+        (tmp_path / "mine.toml").write_text(self.OWN)
+        manifest = make_folds(FOUR, protocol=str(tmp_path / "mine.toml"))
+        assert manifest.partitions
+        with pytest.raises(FoldsError, match="already validated"):
+            validate(replace(manifest, folds=(manifest.folds[0], *manifest.folds)), FOUR)
+
+    @pytest.mark.parametrize(
+        ("options", "partitions"),
+        [({}, True), ({"repeats": 2}, False), ({"protocol": "subject-60-40"}, False),
+         ({"protocol": "leave-one-dataset-out"}, True)],
+    )  # fmt: skip
+    def test_what_was_asked_for_decides(self, options, partitions, tmp_path):
+        manifest = make_folds(FOUR, **options)
+        assert manifest.partitions == partitions
+        write_folds(manifest, tmp_path / "f.json", data=FOUR)
+        assert read_folds(tmp_path / "f.json", data=FOUR) == manifest
+
+    def test_a_manifest_without_the_word_follows_its_protocol(self, tmp_path):
+        path = tmp_path / "f.json"
+        for protocol, partitions in (("subject-kfold", True), ("subject-60-40", False), ("mine", False)):
+            write_folds(replace(make_folds(FOUR), protocol=protocol), path, data=FOUR)
+            content = json.loads(path.read_text())
+            del content["partitions"]
+            path.write_text(json.dumps(content))
+            assert read_folds(path).partitions == partitions
+
+
 class TestInnerSplit:
     def test_it_stays_inside_the_training_set_and_keeps_subjects_together(self):
         outer = make_folds(FOUR).fold(2)
@@ -218,13 +292,20 @@ class TestInnerSplit:
         assert len(inner.val) / len(outer.train) == pytest.approx(0.25, abs=0.01)
 
 
+WHOLE = (
+    '{"format": "fer-folds", "version": 1, "protocol": "mine", "seed": 0, "group_by": "subject", "partitions": true, '
+    '"classes": ["a", "b"], "data_digest": "", "folds": [], "selection": {}}'
+)
+
+
 class TestFiles:
     def test_written_as_the_contract_says_and_read_back(self, tmp_path):
         path = tmp_path / "folds.json"
         manifest = make_folds(FOUR)
         write_folds(manifest, path, data=FOUR)
         content = json.loads(path.read_text())
-        assert list(content) == ["format", "version", "protocol", "seed", "group_by", "classes", "data_digest", "folds"]
+        assert list(content) == ["format", "version", "protocol", "seed", "group_by", "partitions", "classes",
+                                 "data_digest", "folds"]  # fmt: skip
         assert (content["format"], content["version"]) == ("fer-folds", 1)
         assert list(content["folds"][0]) == ["train", "val"]
         assert read_folds(path, data=FOUR) == manifest
@@ -249,6 +330,9 @@ class TestFiles:
             ('{"format": "other"}', "found 'other'"),
             ('{"format": "fer-folds", "version": 2}', "expected version 1; found version 2"),
             ('{"format": "fer-folds", "version": 1}', '"protocol"'),
+            (WHOLE.replace("true", '"yes"'), 'expected "partitions" .true or false.; found .yes'),
+            (WHOLE.replace('["a"', "[1"), 'expected "classes": a list of names'),
+            (WHOLE.replace("{}", "[]"), 'expected "selection"'),
         ],
     )
     def test_a_malformed_file_is_refused_and_named(self, tmp_path, content, match):

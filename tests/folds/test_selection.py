@@ -18,7 +18,7 @@ NAMES = np.array([EMOTIONS[row["label"]] for row in ROWS])
 
 
 def chosen(**settings):
-    return Selection(**settings).rows(COLUMNS, emotions=NAMES)
+    return Selection(**settings).rows(COLUMNS, emotions=NAMES, classes=EMOTIONS)
 
 
 def test_the_default_takes_all_and_records_nothing():
@@ -74,8 +74,7 @@ def test_a_number_of_subjects():
     "settings",
     [
         {"classes": ("anger",)},
-        {"classes": ("fear", "anger")},
-        {"classes": ("anger", "bored")},
+        {"classes": ("anger", "anger")},
         {"intensity": (0, 4)},
         {"intensity": (4, 3)},
         {"label_sources": ("guessed",)},
@@ -85,6 +84,13 @@ def test_a_number_of_subjects():
 def test_what_cannot_work_is_refused(settings):
     with pytest.raises(UsageError):
         Selection(**settings)
+
+
+def test_classes_come_in_the_order_of_the_data_and_an_unknown_one_is_refused():
+    assert Selection(classes=("fear", "anger")).classes_of(EMOTIONS) == ("anger", "fear")
+    assert Selection().classes_of(("b", "a")) == ("b", "a")
+    with pytest.raises(UsageError, match="no class bored; there are: anger, disgust"):
+        chosen(classes=("anger", "bored"))
 
 
 def test_an_unknown_setting_is_refused():

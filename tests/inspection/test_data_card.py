@@ -46,7 +46,7 @@ def test_croissant_describes_files_classes_and_fields(dataset):
         for source in places.values():
             assert source["fileObject"] == {"@id": "global.h5"}
             assert source["extract"]["column"] in root
-    assert card["version"].startswith("1.0.0+")
+    assert card["version"].startswith("2.0.0+")
 
 
 def test_equal_datasets_get_equal_cards(dataset):

@@ -70,7 +70,7 @@ def test_subjects_and_their_gender(data):
 
 def test_measures_are_those_of_the_samples(data):
     found = {f"{measure.name} {measure.unit}": measure.values for measure in measures(data)}
-    depth = data.read_depth([3])[0]
+    depth = data.read("depth", [3])[0]
     expected = (int(depth.max()) - int(depth[depth > 0].min())) * 0.01
     assert found["depth range mm"][3] == pytest.approx(expected)
     assert found["depth coverage %"][3] == pytest.approx(100 * (depth > 0).mean())

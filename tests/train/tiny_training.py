@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from dataset_factories import make_rows
 
-from fer_prep.dataset.writer import GlobalWriter, measure
+from fer_prep.dataset.writer import DatasetWriter, measure
 from fer_prep.emotions import EMOTIONS
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.config import Config
@@ -72,7 +72,7 @@ def write_telling_data(
     seen = np.array([row["label"] for row in rows])
     if shuffle_labels:
         np.random.default_rng(5).shuffle(seen)
-    writer = GlobalWriter(path, n=len(rows), size=size, classes=EMOTIONS)
+    writer = DatasetWriter(path, n=len(rows), size=size, classes=EMOTIONS)
     for index, (row, label) in enumerate(zip(rows, seen, strict=True)):
         writer.append(measure(row, *telling_pixels(int(label), seed=index, size=size)))
     writer.finish(settings={"made_by": "tests"})

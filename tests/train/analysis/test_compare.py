@@ -44,7 +44,7 @@ def write_run(folder, data, predictions, *, folds="{}"):
     """A finished run, as far as a comparison looks at it."""
     run = RunFolder.create(folder, config=tiny_config())
     with DatasetFile.open(data) as file:
-        run.write_json("summary.json", {"data_digest": file.digest, "protocol": "subject-kfold", "warnings": []})
+        run.write_json("summary.json", {"data_digest": file.data_digest, "protocol": "subject-kfold", "warnings": []})
     run.folds_file.write_text(folds)
     run.write_predictions(predictions)
     return run.path

@@ -13,7 +13,7 @@ from tiny_training import SIZE, telling_pixels, untrained_run, write_telling_dat
 from typer.testing import CliRunner
 
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.dataset.writer import GlobalWriter, measure
+from fer_prep.dataset.writer import DatasetWriter, measure
 from fer_prep.emotions import CLASS_SETS, EMOTIONS
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
@@ -27,7 +27,7 @@ def write_others(path, subjects, *, classes=EMOTIONS):
     """A dataset of people whom ``write_telling_data`` does not know."""
     rows = make_rows(subjects, emotions=classes)
     rows = [row | {"label": list(classes).index(EMOTIONS[row["label"]])} for row in rows]
-    writer = GlobalWriter(path, n=len(rows), size=SIZE, classes=classes)
+    writer = DatasetWriter(path, n=len(rows), size=SIZE, classes=classes)
     for index, row in enumerate(rows):
         writer.append(measure(row, *telling_pixels(int(row["label"]), seed=index)))
     writer.finish(settings={"made_by": "tests"})
@@ -66,8 +66,8 @@ def test_another_dataset_is_judged_by_all_folds_together(run, tmp_path):
 def mean_of_folds(run, path):
     """Each fold's network fed with pictures that are normalised by hand, by its own numbers."""
     with DatasetFile.open(path) as data:
-        rgb = torch.from_numpy(data.read_rgb(range(data.n))).permute(0, 3, 1, 2).float() / 255
-        depth = torch.from_numpy(data.read_depth(range(data.n)).astype(np.int32))[:, None].float() / 65535
+        rgb = torch.from_numpy(data.read("rgb", range(data.n))).permute(0, 3, 1, 2).float() / 255
+        depth = torch.from_numpy(data.read("depth", range(data.n)).astype(np.int32))[:, None].float() / 65535
     answers = []
     for index in (0, 1):
         network, _ = load_model(run.fold(index), device=CPU)

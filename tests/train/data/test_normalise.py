@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer_prep.dataset.reader import Moments
+from fer_prep.dataset.statistics import Moments
 from fer_prep.errors import UsageError
 from fer_train.data.normalise import FoldNormalisation
 

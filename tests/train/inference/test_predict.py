@@ -36,8 +36,8 @@ def made(tmp_path_factory):
         (pictures / name).mkdir(parents=True)
     with DatasetFile.open(data) as file:
         for row in range(4):
-            Image.fromarray(file.read_rgb([row])[0]).save(pictures / "rgb" / f"face-{row}.png")
-            Image.fromarray(file.read_depth([row])[0]).save(pictures / "depth" / f"face-{row}.png")
+            Image.fromarray(file.read("rgb", [row])[0]).save(pictures / "rgb" / f"face-{row}.png")
+            Image.fromarray(file.read("depth", [row])[0]).save(pictures / "depth" / f"face-{row}.png")
     return rgbd, rgb, data, pictures
 
 

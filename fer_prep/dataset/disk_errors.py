@@ -24,19 +24,6 @@ def os_errors(path: Path) -> Generator[None]:
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-@contextmanager
-def new_file(path: Path) -> Generator[h5py.File]:
-    """An HDF5 file to be written at once; where that fails it is gone. Flush it at the end."""
-    with os_errors(path):
-        root = h5py.File(path, "w", libver="earliest", track_order=False)
-        try:
-            yield root
-            root.close()
-        except BaseException:
-            discard(root, path)
-            raise
-
-
 def discard(root: h5py.File, path: Path) -> None:
     """Close and remove an unfinished file, also where its disk takes nothing any more."""
     path.unlink(missing_ok=True)
