@@ -27,8 +27,8 @@ import numpy as np
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.digests import bytes_digest, data_digest
 from fer_prep.merge.merge_folders import merge
-from fer_prep.prepare.files import SAMPLES, SUMMARY, depth_path, rgb_path, samples_text
-from fer_prep.prepare.folder import PreparedFolder
+from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, sample_file
+from fer_prep.prepare.folder_tables import samples_text
 
 FULL_SIZE = 8716 + 2500 + 902
 
@@ -64,8 +64,8 @@ def _repeat(folder: PreparedFolder, out: Path, *, count: int) -> None:
         row = folder.rows[number % len(folder.rows)]
         name = row["id"].split("/", 1)[1]
         again = f"{name}-r{number // len(folder.rows):04d}"
-        os.link(folder.rgb_path(name), rgb_path(out, again))
-        os.link(folder.depth_path(name), depth_path(out, again))
+        os.link(folder.rgb_path(name), sample_file(out, "rgb", again))
+        os.link(folder.depth_path(name), sample_file(out, "depth", again))
         rows.append({**row, "id": f"{folder.dataset}/{again}", "subject": f"{row['subject']}-{number % 100}"})
     table = samples_text(rows)
     (out / SAMPLES).write_text(table, encoding="utf-8")

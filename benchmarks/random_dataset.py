@@ -38,9 +38,11 @@ def write_random_dataset(path: Path, *, samples: int, size: int, seed: int = 0) 
 
 
 def row_of(index: int) -> dict[str, object]:
-    """The table's row of one sample."""
+    """The table's row of one sample: what is not known of it is empty, 0 or NaN."""
+    nothing = {"str": "", "f4": float("nan")}
+    row: dict[str, object] = {c.name: np.full(c.width, nothing.get(c.kind, 0)) for c in COLUMNS if c.width > 1}
+    row |= {c.name: nothing.get(c.kind, 0) for c in COLUMNS if c.width == 1}
     person, label = index % PEOPLE, index // PEOPLE % len(EMOTIONS)
-    row: dict[str, object] = {column.name: column.missing for column in COLUMNS}
     row |= {"id": f"random/{index:06d}", "dataset": "random", "subject": f"random:{person}", "label": label}
     return row | {"label_source": "posed", "source_file": f"{index}.png"}
 

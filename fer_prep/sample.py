@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import Reason
+
+MODALITIES: Final = ("rgb", "depth")
 
 Point = NDArray[np.float64]
 """(2,) float64: x, y in continuous pixel coordinates."""
@@ -45,6 +48,12 @@ class Sample:
     ethnicity: str = ""
     intensity: int = 0
     """1–4, or 0 where the dataset has none."""
+    clip: str = ""
+    """The sequence that this is a frame of (``bu4dfe/F001_Angry``); empty for stills. No split divides a clip."""
+    frame: int = 0
+    """The number of the frame in its clip, from 0."""
+    soft_labels: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Class → the share of annotators who chose it; empty where the dataset does not say."""
 
     @property
     def name(self) -> str:
@@ -73,6 +82,10 @@ class Listing:
     """
 
     samples: tuple[Sample, ...]
+    classes: tuple[str, ...] = EMOTIONS
+    """What the emotions of the samples are among, in label order."""
+    modalities: tuple[str, ...] = MODALITIES
+    """What every sample has, of ``MODALITIES``."""
     rejected: tuple[Rejection, ...] = ()
     left_out: tuple[Rejection, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -101,6 +114,19 @@ class Frame:
     """How many valid pixels were interpolated over small holes instead of measured."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointSet:
+    """The L points of one landmark scheme (``bu3dfe-83``, ``mediapipe-468`` …) on one recording; NaN where unknown."""
+
+    names: tuple[str, ...]
+    points_px: NDArray[np.float64]
+    """(L, 2) in continuous scene-raster pixels."""
+    points_mm: NDArray[np.float64] | None = None
+    """(L, 3) in the source's own frame; None where the scheme has none, or where depth is still to be asked."""
+    vertex: NDArray[np.int32] | None = None
+    """(L,) index of the mesh vertex, −1 where unknown; None where the scheme has none."""
+
+
 class Scene(Protocol):
     """A loaded recording that can be looked at through any raster, with one resampling from source to pixels.
 
@@ -115,7 +141,12 @@ class Scene(Protocol):
 
     @property
     def landmarks(self) -> Mapping[str, Point]:
-        """The dataset's own landmarks in scene-raster pixels, under the names of ``faces.landmarks``; may be empty."""
+        """The dataset's own landmarks in scene-raster pixels, under the names of ``landmark_names``; may be empty."""
+        ...
+
+    @property
+    def schemes(self) -> Mapping[str, PointSet]:
+        """All landmarks that the dataset gives, by scheme; may be empty."""
         ...
 
     @property
@@ -161,3 +192,5 @@ class Landmarks:
     """``dataset``, ``file``, or the back end and attempt: ``mediapipe as-is``, ``mediapipe rotated+30`` …"""
     faces_found: int = 1
     extra: Mapping[str, Point] = field(default_factory=dict[str, Point])
+    schemes: Mapping[str, PointSet] = field(default_factory=dict[str, PointSet])
+    """All points that were found, by scheme."""

@@ -1,11 +1,11 @@
-"""What all tests share: where the independent corpus is, when this checkout has one."""
+"""What all tests share: faces that MediaPipe finds."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 from sample_faces import SampleFaces, make_sample_faces
@@ -14,14 +14,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_threa
     # a shell starts background jobs with SIGINT ignored, and children would inherit that: Ctrl-C could not be tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-
-@pytest.fixture(scope="session")
-def corpus() -> Path:
-    """The small independent datasets with truth, beside the checkout; the test is skipped where they are absent."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "corpus"
-    if not folder.is_dir():
-        pytest.skip("the independent corpus is not beside this checkout")
-    return folder
+# nothing here may depend on how fast the machine is, or how busy
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 @pytest.fixture(scope="session")

@@ -14,18 +14,18 @@ from fer_prep.digests import SPLIT_COLUMNS, bytes_digest, data_digest, pixel_dig
 from fer_prep.emotions import EMOTIONS, label_of
 from fer_prep.formats.images import write_image
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.prepare.files import (
+from fer_prep.prepare.folder import (
     FORMAT,
     FORMAT_VERSION,
     LEFT_OUT,
     REJECTED,
     SAMPLES,
     SUMMARY,
-    depth_path,
-    rejections_text,
-    rgb_path,
-    samples_text,
+    sample_file,
+    table_name,
 )
+from fer_prep.prepare.folder_tables import rejections_text, samples_text
+from fer_prep.prepare.landmark_tables import table_bytes
 from fer_prep.samples_table import Row
 
 NAN = float("nan")
@@ -160,34 +160,46 @@ def write_prepared(
     size: int = 32,
     modalities=("rgb", "depth"),
     classes=EMOTIONS,
-    landmarks: dict[str, LandmarkSet] | None = None,
+    landmarks=(),
+    soft=(),
     **settings,
 ) -> Path:
-    """A whole prepared folder of ``make_pixels``, with the tables and summary of the real writer."""
-    for modality in modalities:
-        (folder / modality).mkdir(parents=True)
+    """A whole prepared folder of ``make_pixels``, with the tables and summary of the real writer.
+
+    ``landmarks``: scheme → ``LandmarkSet`` in the order of ``rows``, which must be sorted by id then; ``soft``: the
+    classes whose shares the rows have.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     stored = []
     for row in rows:
         rgb, depth = make_pixels(int(row["digest"][:6], 16), size=size)
         rgb, depth = rgb if "rgb" in modalities else None, depth if "depth" in modalities else None
         name = row["id"].split("/", 1)[1]
-        for pixels, path in ((rgb, rgb_path(folder, name)), (depth, depth_path(folder, name))):
-            if pixels is not None:
-                path.write_bytes(write_image(pixels))
-        stored.append({**row, "digest": pixel_digest(rgb, depth)})
-    tables = {SAMPLES: samples_text(stored), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
+        kept = {kind: pixels for kind, pixels in (("rgb", rgb), ("depth", depth)) if kind in modalities}
+        for kind, pixels in kept.items():
+            path = sample_file(folder, kind, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(write_image(pixels))
+        stored.append({**row, "digest": pixel_digest(kept.get("rgb"), kept.get("depth"))})
+    ids = [row["id"] for row in stored]
+    tables = {SAMPLES: samples_text(stored, soft=soft), REJECTED: rejections_text([]), LEFT_OUT: rejections_text([])}
+    tables = {name: text.encode() for name, text in tables.items()}
+    tables |= {table_name(scheme): table_bytes(points, ids=ids) for scheme, points in dict(landmarks).items()}
     summary = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "dataset": rows[0]["dataset"],
         "created_by": "tests",
-        "classes": list(classes),
         "settings": {"size": size, "framing": "eyes", "mask": "none", **settings},
+        "classes": list(classes),
+        "modalities": list(modalities),
+        "landmarks": sorted(dict(landmarks)),
         "depth_unit_mm": UNIT_MM,
         "counts": {"samples": len(stored), "rejected": 0, "left_out": 0},
         "digest": data_digest((row["digest"] for row in stored), (row["label"] for row in stored)),
-        "tables": {name: bytes_digest(text.encode()) for name, text in tables.items()},
+        "tables": {name: bytes_digest(content) for name, content in tables.items()},
     }
-    for name, text in {**tables, SUMMARY: json.dumps(summary)}.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    for name, content in {**tables, SUMMARY: json.dumps(summary).encode()}.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(content)
     return folder

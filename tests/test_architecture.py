@@ -41,7 +41,7 @@ TRAIN_LAYERS = (
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
                  "free_memory"}  # fmt: skip
-WHERE_ASKED_FOR = {"fer_prep.prepare.one_picture"}
+WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample"}
 """What predict --align imports, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",
          "distributed")  # fmt: skip
@@ -139,7 +139,7 @@ def test_nothing_heavy_is_imported_for_the_help_of_every_command(program):
 
 def test_fer_train_runs_without_the_preparation_libraries():
     """A GPU box gets the HDF5 file, not the raw data, and has none of fer-prep's heavy dependencies."""
-    absent = ["mediapipe", "open3d", "pyrender", "trimesh", "cv2", "embreex"]
+    absent = ["mediapipe", "open3d", "pyrender", "trimesh", "cv2"]
     modules = sorted(
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in (ROOT / "fer_train").rglob("*.py")

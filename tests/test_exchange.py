@@ -9,18 +9,21 @@ import tarfile
 import numpy as np
 import pytest
 from dataset_factories import make_rows, write_global
+from folder_snapshot import snapshot
 from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.emotions import EMOTIONS
 from fer_prep.engines.engine import InProcessEngine
-from fer_prep.errors import FoldsError, UsageError
+from fer_prep.errors import FoldsError, FormatError, Reason, UsageError
 from fer_prep.exchange.export import export_folder, export_webdataset
 from fer_prep.exchange.import_folder import TableSource
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_prep.formats.images import read_depth, read_rgb, write_image
+from fer_prep.inspection.check_prepared import check_prepared
 from fer_prep.merge.merge_folders import merge
-from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.prepare.folder import PreparedFolder
 from fer_prep.prepare.prepare_tree import prepare
 
 ROWS = make_rows({"bu3dfe": 6, "mend3s": 5})
@@ -98,7 +101,7 @@ def test_the_export_command(data, tmp_path):
 class TestImport:
     @pytest.fixture
     def pictures(self, tmp_path):
-        """Eight samples of two people, one of them without depth, and four lines that are no samples."""
+        """Eight lines of two people, one of them without depth, and four more that are no samples."""
         folder = tmp_path / "lab"
         (folder / "p").mkdir(parents=True)
         rng = np.random.default_rng(5)
@@ -115,7 +118,7 @@ class TestImport:
             )
         lines += [
             ["p/none.png", "", "anger", "s0", ""],
-            ["p/0.png", "", "contempt", "s0", ""],
+            ["p/0.png", "p/0_d.png", "joyful", "s0", ""],
             ["p/1.png", "p/none.png", "anger", "s0", ""],
             ["p/2.png", "", "anger", "", ""],
         ]
@@ -127,24 +130,23 @@ class TestImport:
         from fer_prep.faces.finder_spec import FinderSpec
         from fer_prep.prepare.settings import PrepareSettings
 
-        return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"))
+        return PrepareSettings(size=32, framing="none", landmarks=FinderSpec.parse("none"), mesh=False)
 
     def test_a_table_becomes_a_prepared_folder_and_a_dataset(self, pictures, tmp_path):
-        source = TableSource(dataset="lab", depth_unit_mm=0.125)
+        source = TableSource(dataset="lab", depth_unit_mm=0.125, classes="seven")
         summary = prepare(
             source, root=pictures, out=tmp_path / "out", settings=self.settings(), engine=InProcessEngine()
         )
-        assert [row["id"] for row in summary.rows] == [f"lab/p_{number}" for number in range(8)]
-        assert [r.found for r in summary.rejected] == ["no such file", "'contempt'", "no such file", "''"]
-        assert not verify(tmp_path / "out", deep=True).failed
+        assert [row["id"] for row in summary.rows] == [f"lab/p_{number}" for number in range(8) if number != 3]
+        reasons = [Reason.NO_DEPTH, Reason.NO_DEPTH, Reason.BAD_LABEL, Reason.MISSING_FILE, Reason.BAD_NAME]
+        assert [rejection.reason for rejection in summary.rejected] == reasons
+        assert not check_prepared(tmp_path / "out", deep=True).failed
         folder = PreparedFolder.open(tmp_path / "out")
         assert folder.rows[0]["subject"] == "lab:s0"
         assert folder.rows[0]["gender"] == "F"
         merge([tmp_path / "out"], out=tmp_path / "lab.h5", size=32)
         with DatasetFile.open(tmp_path / "lab.h5") as data:
-            depth = data.read("depth", range(8))
-            assert not depth[3].any(), "RGB only"
-            assert np.isnan(data.column("depth_offset_mm")[3])
+            depth = data.read("depth", range(7))
             # 4000…5000 steps of 1/8 mm are 125 mm of relief
             assert 100 < depth[0].max() * data.depth_unit_mm < 126
 
@@ -168,17 +170,21 @@ class TestImport:
 
     @pytest.mark.parametrize(
         ("header", "match"),
-        [("rgb,emotion", "no subject"), ("rgb,emotion,subject,mood", "also mood"), ("", "no emotion, rgb, subject")],
+        [
+            ("rgb,emotion", "no subject"),
+            ("rgb,emotion,subject,mood", "also mood"),
+            ("", "no rgb or depth, emotion, subject"),
+        ],
     )
     def test_a_table_with_other_columns_is_refused(self, tmp_path, header, match):
         (tmp_path / "samples.csv").write_text(header + "\n")
-        with pytest.raises(UsageError, match=match):
+        with pytest.raises(FormatError, match=match):
             TableSource(dataset="lab").list_samples(tmp_path)
 
     def test_no_table_says_what_was_expected(self, tmp_path):
         with pytest.raises(UsageError, match="no such table") as caught:
             TableSource(dataset="lab").list_samples(tmp_path)
-        assert "rgb, emotion, subject" in caught.value.hint
+        assert "rgb or depth, emotion, subject" in caught.value.hint
 
     @pytest.mark.parametrize("name", ["My Lab", "", "../x"])
     def test_a_name_that_cannot_begin_an_id_is_refused(self, name):
@@ -190,4 +196,68 @@ class TestImport:
                      "--framing", "none", "--workers", "0", "--size", "32"]  # fmt: skip
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])
         assert result.exit_code == 1, "a third of the lines was rejected"
-        assert len(PreparedFolder.open(tmp_path / "out").rows) == 8
+        assert len(PreparedFolder.open(tmp_path / "out").rows) == 7
+
+    def prepared(self, pictures, out, table, **options):
+        """The folder made of a table of ``pictures``: its header and lines."""
+        with (pictures / "samples.csv").open("w", newline="") as stream:
+            csv.writer(stream).writerows(table)
+        source = TableSource(dataset="lab", depth_unit_mm=0.125, **options)
+        summary = prepare(source, root=pictures, out=out, settings=self.settings(), engine=InProcessEngine())
+        return PreparedFolder.open(out), summary
+
+    @pytest.mark.parametrize("modality", ["rgb", "depth"])
+    def test_a_table_of_one_modality_makes_a_whole_folder_of_it(self, pictures, tmp_path, modality):
+        file = {"rgb": "p/{}.png", "depth": "p/{}_d.png"}[modality]
+        lines = [[file.format(number), "anger", f"s{number}"] for number in range(3)]
+        folder, _ = self.prepared(pictures, tmp_path / "out", [[modality, "emotion", "subject"], *lines])
+        assert folder.modalities == (modality,)
+        assert len(folder.rows) == 3
+        assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == [modality]
+        assert np.isnan(folder.rows[0]["depth_offset_mm"]) == (modality == "rgb")
+        assert not check_prepared(tmp_path / "out", deep=True).failed
+
+    def test_a_folder_that_loses_a_modality_keeps_no_file_of_it(self, pictures, tmp_path):
+        both = [["rgb", "depth", "emotion", "subject"], ["p/0.png", "p/0_d.png", "anger", "s0"]]
+        self.prepared(pictures, tmp_path / "out", both)
+        self.prepared(pictures, tmp_path / "out", [line[:1] + line[2:] for line in both])
+        assert not (tmp_path / "out" / "depth").exists()
+        self.prepared(pictures, tmp_path / "fresh", [line[:1] + line[2:] for line in both])
+        assert snapshot(tmp_path / "out") == snapshot(tmp_path / "fresh")
+
+    @pytest.mark.parametrize(
+        ("emotions", "classes"),
+        [
+            (("anger", "neutral"), EMOTIONS),
+            (("anger", "contempt"), (*EMOTIONS, "contempt")),
+            (("pain", "neutral", "boredom", "anger"), ("anger", "neutral", "boredom", "pain")),
+        ],
+    )
+    def test_the_labels_of_the_table_give_the_classes(self, pictures, tmp_path, emotions, classes):
+        lines = [[f"p/{number}.png", emotion, "s0"] for number, emotion in enumerate(emotions)]
+        folder, summary = self.prepared(pictures, tmp_path / "out", [["rgb", "emotion", "subject"], *lines])
+        assert folder.classes == classes
+        assert [folder.classes[row["label"]] for row in folder.rows] == list(emotions)
+        assert any("boredom (1), pain (1)" in text for text in summary.warnings) == ("pain" in emotions)
+
+    def test_classes_that_are_given_hold(self, pictures, tmp_path):
+        lines = [["p/0.png", "pain", "s0"], ["p/1.png", "Pain", "s0"]]
+        table = [["rgb", "emotion", "subject"], *lines]
+        folder, summary = self.prepared(pictures, tmp_path / "out", table, classes="pain,none")
+        assert folder.classes == ("pain", "none")
+        assert [rejection.reason for rejection in summary.rejected] == [Reason.BAD_LABEL]
+
+    def test_frames_of_clips_and_shares_of_annotators(self, pictures, tmp_path):
+        header = ["rgb", "emotion", "subject", "clip", "frame", "soft_anger", "soft_neutral"]
+        lines = [
+            ["p/0.png", "anger", "s0", "s0_anger", "36", "6", "2"],
+            ["p/1.png", "anger", "s0", "", "", "0.5", "0.5"],
+            ["p/2.png", "anger", "s0", "s0_anger", "-1", "1", "0"],
+            ["p/4.png", "anger", "s0", "s0_anger", "1", "0", ""],
+            ["", "", "", "", "", "", ""],
+        ]
+        folder, summary = self.prepared(pictures, tmp_path / "out", [header, *lines])
+        assert [(row["clip"], row["frame"]) for row in folder.rows] == [("lab/s0_anger", 36), ("", 0)]
+        np.testing.assert_allclose(folder.soft_labels[:, [0, 4]], [[0.75, 0.25], [0.5, 0.5]])
+        np.testing.assert_allclose(folder.soft_labels.sum(axis=1), 1)
+        assert [rejection.reason for rejection in summary.rejected] == [Reason.BAD_NAME, Reason.BAD_LABEL]

@@ -15,7 +15,8 @@ import pytest
 from folder_snapshot import snapshot
 from noise_tree import write_noise_tree
 
-from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.inspection.check_prepared import check_prepared
+from fer_prep.prepare.folder import PreparedFolder
 
 KILLS = 32
 SAMPLES = 40
@@ -114,7 +115,7 @@ def test_killed_at_random_moments_the_folder_ends_the_same(tree, undisturbed, tm
         if draw.random() < 0.5:
             shutil.rmtree(out)
     assert partial_folders >= KILLS // 4, "too few kills hit a run at work: the test shows nothing"
-    assert not verify(out, deep=True).failed if out.exists() else True
+    assert not check_prepared(out, deep=True).failed if out.exists() else True
 
 
 @pytest.mark.slow

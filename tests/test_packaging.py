@@ -22,7 +22,14 @@ from fer_prep.resources import manifest_file
 
 ROOT = Path(__file__).resolve().parents[1]
 
-COMES_WITH = {"OpenGL": "pyrender", "dask": "distributed", "sqlalchemy": "optuna"}
+COMES_WITH = {
+    "OpenGL": "pyrender",
+    "dask": "distributed",
+    "markupsafe": "jinja2",
+    "pydantic_core": "pydantic",
+    "sqlalchemy": "optuna",
+    "torchvision": "timm",
+}
 """Imported packages that a declared one cannot be without."""
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.console import console, warn
+from fer_prep.cli.console import say, warn
 from fer_prep.cli.dataset_commands import merge
 from fer_prep.cli.options import ALLOWED_REJECTED, MaxRejected, Options
 from fer_prep.cli.prepare_commands import align, expected_trees, render_bosphorus, render_bu3dfe
@@ -56,7 +56,7 @@ def prepare_all(
         raise UsageError("none of the raw trees is here", path=raw, hint=expected_trees(raw, tuple(RAW_TREES)))
     summaries = [_prepare(context, name, tree=tree, out=prepared / name) for name, tree in trees.items()]
     show_summaries(summaries)
-    console.print()
+    say()
     if filled := [summary.folder for summary in summaries if summary.rows]:
         # not --workers: there they are threads, and 0 means something else
         merge(**options_of_step(context, "merge", without=("workers",)) | {"prepared": filled})

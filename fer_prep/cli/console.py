@@ -15,6 +15,7 @@ from typing import Any, Final, final
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -34,7 +35,7 @@ EXIT_DATA_WRONG: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_INTERRUPTED: Final = 130
 NO_LIMIT: Final = 10_000
-"""Columns of a table that goes into a file or a pipe: it is printed whole, whatever the terminal."""
+"""Columns for a table that goes into a file or a pipe."""
 
 
 @final
@@ -59,6 +60,11 @@ messages: Final = _Terminal(stderr=True, highlight=False)
 """Progress, warnings and errors: standard error, so that output can be piped."""
 
 
+def say(text: str = "") -> None:
+    """Print a line of results as it stands, unwrapped so that paths can be copied."""
+    console.print(escape(text), soft_wrap=True)
+
+
 def note(text: str) -> None:
     """Say what is going on, on standard error; not with ``--quiet``."""
     if not messages.quiet_run:
@@ -76,18 +82,23 @@ def report_error(error: FerError) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table, numbers on the right. In a terminal long cells are folded; a file or a pipe gets whole lines."""
+    """Print a table, numbers on the right. In a terminal cells are folded between words, never within one.
+
+    A file or a pipe gets every row on one line; so does a terminal that is too narrow even for the words.
+    """
     console.print(Text(title, style="italic"), soft_wrap=True)  # a title in the table would wrap at its width
-    fits_to = console if console.is_terminal or "COLUMNS" in os.environ else _Terminal(width=NO_LIMIT)
     table = Table(show_edge=False, pad_edge=False)
     for index, name in enumerate(columns):
         cells = [str(row[index]) for row in rows]
         is_numeric = bool(cells) and all(re.fullmatch(r"[-−]?\d+(\.\d+)?", cell) for cell in cells)
-        names_row = index == 0 and max(map(len, cells), default=0) <= fits_to.width // 3
-        table.add_column(name, justify="right" if is_numeric else "left", overflow="fold", no_wrap=names_row)
+        of_words = not any(" " in text for text in (name, *cells))  # ids and paths: other columns give way
+        table.add_column(name, justify="right" if is_numeric else "left", no_wrap=of_words)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    fits_to.print(table)
+    needs = Measurement.get(console, console.options.update(width=NO_LIMIT), table)
+    room = console.width if console.is_terminal or "COLUMNS" in os.environ else NO_LIMIT
+    table.width = min(needs.maximum, max(room, needs.minimum))
+    console.print(table, crop=False)
 
 
 @final

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.console import console, print_json, print_table, progress_bar, warn
+from fer_prep.cli.console import print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
 from fer_prep.cli.workspace import GLOBAL_FILE
 from fer_prep.folds.selection import Selection, parse_names
@@ -77,12 +77,12 @@ def merge(
         warn(warning)
     _print_merged(summary)
     folds = write_default_folds(out)
-    (console.print if folds.manifest else warn)(folds.said)
+    (say if folds.manifest else warn)(folds.said)
     if card:
         from fer_prep.inspection.data_card import write_data_card
 
         written = write_data_card(out)
-        console.print(f"data card: {', '.join(path.name for path in written)}")
+        say(f"data card: {', '.join(path.name for path in written)}")
 
 
 def _print_merged(summary: MergeSummary) -> None:
@@ -93,13 +93,12 @@ def _print_merged(summary: MergeSummary) -> None:
     rows = [[name, *numbers, sum(numbers)] for name, numbers in counts.items()]
     print_table("samples", ["class", *datasets, "all"], rows)
     shards = f" in {summary.shards} shards" if summary.shards else ""
-    console.print(
+    say(
         f"{summary.path}: {summary.n} samples of {summary.size}×{summary.size}, "
-        f"{summary.bytes_written / 1e6:.1f} MB{shards}, digest {summary.digest}",
-        soft_wrap=True,
+        f"{summary.bytes_written / 1e6:.1f} MB{shards}, digest {summary.digest}"
     )
     if summary.left_out:
-        console.print(f"{summary.left_out} prepared samples were not selected")
+        say(f"{summary.left_out} prepared samples were not selected")
 
 
 @app.command("folds", rich_help_panel="Dataset")
@@ -170,8 +169,8 @@ def _print_folds(manifest: FoldManifest, data: DatasetFile, path: Path, *, as_js
     else:
         print_table(f"{manifest.protocol}, seed {manifest.seed}", columns, rows[:20])
         if len(rows) > 20:
-            console.print(f"… and {len(rows) - 20} more folds")
-        console.print(f"{path}: {len(manifest.folds)} folds", soft_wrap=True)
+            say(f"… and {len(rows) - 20} more folds")
+        say(f"{path}: {len(manifest.folds)} folds")
     if any(shared):
         validated = sum(row[4] for row in rows)
         warn(
@@ -220,9 +219,9 @@ def export(
         manifest = read_folds(folds, data=data) if folds is not None else None
         if to == "folder":
             count = export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)
-            console.print(f"{out}: {count} samples", soft_wrap=True)
+            say(f"{out}: {count} samples")
         else:
             shards = export_webdataset(
                 data, out, per_shard=per_shard, manifest=manifest, fold=fold, progress=progress_bar
             )
-            console.print(f"{out}: {len(shards)} shards, {shards[0].name} to {shards[-1].name}", soft_wrap=True)
+            say(f"{out}: {len(shards)} shards, {shards[0].name} to {shards[-1].name}")

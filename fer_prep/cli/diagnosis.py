@@ -20,7 +20,7 @@ from typing import Final
 import typer
 from rich.markup import escape
 
-from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json, print_table
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json, print_table, say
 from fer_prep.free_memory import free_memory_bytes
 from fer_prep.resources import tested_versions
 
@@ -141,7 +141,7 @@ def show(findings: Sequence[Diagnosis], *, as_json: bool) -> None:
     else:
         print_table("On this machine", ("", "part", "found"), [(_mark(f), f.part, f.found) for f in findings])
         if failed:
-            console.print("\nTo mend it:")
+            say("\nTo mend it:")
         for finding in failed:
             console.print(f"  {escape(finding.part)}: [bold]{escape(finding.mend)}[/]", soft_wrap=True)
     if any(finding.required for finding in failed):

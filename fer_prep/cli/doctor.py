@@ -75,7 +75,7 @@ def _system_libraries() -> Iterator[Diagnosis]:
 
 
 def _renderers() -> Iterator[Diagnosis]:
-    """One that works is enough; ``auto`` takes the first."""
+    """One that works is enough, if it is named."""
     problems = probe_renderers()
     for name, problem in problems.items():
         found = problem or "casts a test ray rightly"

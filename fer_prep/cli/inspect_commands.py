@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_json, print_table, progress_bar, warn
+from fer_prep.cli.console import EXIT_DATA_WRONG, print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import JsonOption, manifest_names
 from fer_prep.cli.workspace import GLOBAL_FILE, RAW
 
@@ -58,7 +58,7 @@ def _print_report(report: CheckReport, *, show: int) -> None:
     print_table(f"{report.kind} {report.path}", ["", "looked at", "found"], rows)
     errors = sum(finding.severity == "error" for finding in report.findings)
     warnings = sum(finding.severity == "warning" for finding in report.findings)
-    console.print(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
+    say(f"{_counted(errors, 'error')}, {_counted(warnings, 'warning')}")
 
 
 def _counted(number: int, noun: str) -> str:
@@ -166,7 +166,7 @@ def browse(
             read_folds(folds, data=data) if folds else read_folds(beside, data=data) if beside.is_file() else None
         )
         written = write_page(data, page, manifest=manifest, thumbnail=thumbnail, progress=progress_bar)
-    console.print(f"{page}: {written / 1e6:.1f} MB; open it in a browser", soft_wrap=True)
+    say(f"{page}: {written / 1e6:.1f} MB; open it in a browser")
 
 
 @app.command("map-aus", rich_help_panel="Prepare")
@@ -197,18 +197,18 @@ def map_aus(
     if as_json:
         print_json(mapped)
         return
-    console.print(f"{mapped.policy}: {mapped.description}\n", soft_wrap=True)
+    say(f"{mapped.policy}: {mapped.description}\n")
     if show:
         rows = [(scan.scan, scan.category or "–", scan.strength, scan.reason) for scan in mapped.scans[:show]]
         print_table("scans", ["scan", "category", "strength", "reason"], rows)
         if len(mapped.scans) > show:
-            console.print(f"… and {len(mapped.scans) - show} more in {out}", soft_wrap=True)
-        console.print()
+            say(f"… and {len(mapped.scans) - show} more in {out}")
+        say()
     print_table("categories", ["category", "posed", "strong", "weak", "all"], mapped.counts())
     if reasons := mapped.left_out():
-        console.print()
+        say()
         print_table("left out", ["reason", "scans"], reasons)
     incomplete = [scan for scan in mapped.scans if scan.category and scan.usable != "yes"]
     if incomplete:
-        console.print(f"\n{len(incomplete)} of the scans with a category lack files, such as {incomplete[0].scan}")
-    console.print(f"\n{len(mapped.scans)} scans: {out}", soft_wrap=True)
+        say(f"\n{len(incomplete)} of the scans with a category lack files, such as {incomplete[0].scan}")
+    say(f"\n{len(mapped.scans)} scans: {out}")

@@ -178,10 +178,10 @@ def import_pictures(
     settings: PrepareSettings = NO_LANDMARK_FILES,
     max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
-    """Pictures with a CSV table → a prepared folder; RGB alone or with 16-bit depth. A new dataset needs no code.
+    """Pictures with a CSV table → a prepared folder; RGB, 16-bit depth or both. A new dataset needs no code.
 
-    The table has the columns rgb, emotion, subject, and perhaps depth, id, label_source, intensity, action_unit,
-    gender, ethnicity.
+    The table has the columns rgb or depth or both, emotion, subject, and perhaps id, label_source, intensity,
+    action_unit, gender, ethnicity, clip, frame, soft_<class>.
 
     [dim]fer-prep import my-pictures --dataset mylab[/]
 

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import typer
-from rich.markup import escape
 
-from fer_prep.cli.console import EXIT_DATA_WRONG, console, print_table, warn
+from fer_prep.cli.console import EXIT_DATA_WRONG, print_table, say, warn
 from fer_prep.cli.options import too_many_rejected
 
 if TYPE_CHECKING:
@@ -19,19 +18,19 @@ SHOWN_REJECTIONS = 5
 
 def show_summaries(summaries: Sequence[PrepareSummary]) -> None:
     """Print what became of every recording, the samples by class, and the first rejections of each dataset."""
-    console.print()
+    say()
     print_table("Recordings", ["", *(s.dataset for s in summaries)], _outcome_rows(summaries))
-    console.print()
+    say()
     print_table("Samples", ["class", *(s.dataset for s in summaries)], _class_rows(summaries))
     for summary in summaries:
         for text in summary.notes:
-            console.print(f"{summary.dataset}: {text}", soft_wrap=True)
+            say(f"{summary.dataset}: {text}")
         for text in summary.warnings:
             warn(f"{summary.dataset}: {text}")
         _show_rejections(summary)
         if summary.preview is not None:
-            console.print(f"{summary.dataset}: to look at: {summary.preview}", soft_wrap=True)
-        console.print(f"{summary.dataset}: {len(summary.rows)} samples in {summary.folder}", soft_wrap=True)
+            say(f"{summary.dataset}: to look at: {summary.preview}")
+        say(f"{summary.dataset}: {len(summary.rows)} samples in {summary.folder}")
 
 
 def exit_code(summaries: Sequence[PrepareSummary], *, max_rejected: float) -> int:
@@ -80,11 +79,11 @@ def _show_rejections(summary: PrepareSummary) -> None:
     if not summary.rejected:
         return
     rejected = sorted(summary.rejected, key=lambda rejection: rejection.source_file)
-    console.print()
-    console.print(f"Rejected from {summary.dataset} ({len(rejected)}):")
+    say()
+    say(f"Rejected from {summary.dataset} ({len(rejected)}):")
     for rejection in rejected[:SHOWN_REJECTIONS]:
-        console.print(escape(f"  {rejection.source_file} ({rejection.stage})"), soft_wrap=True)
-        console.print(escape(f"    expected {rejection.expected}; found {rejection.found}"), soft_wrap=True)
+        say(f"  {rejection.source_file} ({rejection.stage})")
+        say(f"    expected {rejection.expected}; found {rejection.found}")
     more = len(rejected) - SHOWN_REJECTIONS
     and_more = f"and {more} more, " if more > 0 else ""
-    console.print(f"  {and_more}all with their reasons in {summary.folder / 'rejected.csv'}", soft_wrap=True)
+    say(f"  {and_more}all with their reasons in {summary.folder / 'rejected.csv'}")

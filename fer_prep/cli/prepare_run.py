@@ -65,14 +65,14 @@ def prepare_dataset(
 def prepare_source(
     source: Source, *, root: Path, out: Path, run: RunOptions, settings: PrepareSettings, part: str = ""
 ) -> PrepareSummary:
-    """Prepare what a source lists, with a progress bar; of recordings with depth in some unit, the unit is checked.
+    """Prepare what a source lists, with a progress bar.
 
     A file of given landmarks is read whole: a wrong one stops here, instead of rejecting every recording.
     """
     from fer_prep.engines.choice import make_engine
     from fer_prep.faces.given_points import read_points
     from fer_prep.prepare.parts import Part
-    from fer_prep.prepare.prepare_tree import Extras, prepare
+    from fer_prep.prepare.prepare_tree import prepare
 
     if settings.landmarks.points_file is not None:
         read_points(settings.landmarks.points_file)
@@ -80,7 +80,6 @@ def prepare_source(
     if engine.remote:  # such workers have another current folder
         root, out = root.absolute(), out.absolute()
         settings = replace(settings, landmarks=settings.landmarks.absolute())
-    unit, focal_px = getattr(source, "depth_unit_mm", None), getattr(source, "focal_px", None)
     return prepare(
         source,
         root=root,
@@ -88,7 +87,7 @@ def prepare_source(
         settings=settings,
         engine=engine,
         part=Part.parse(part) if part else None,
-        extras=Extras(depth_unit_mm=unit, focal_px=focal_px, preview=run.preview),
+        preview=run.preview,
         progress=progress_bar,
         debug=messages.debug_run,
     )

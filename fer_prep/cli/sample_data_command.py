@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.console import console, print_table, progress_bar
+from fer_prep.cli.console import console, print_table, progress_bar, say
 
 
 def _levels(text: str) -> tuple[int, ...]:
@@ -53,6 +53,6 @@ def sample_data(
     rows = [(name, summary.subjects[name], count) for name, count in summary.samples.items()]
     print_table(f"Sample data in {summary.out}", ("dataset", "people", "recordings"), rows)
     if summary.already_there:
-        console.print("it was there already, complete; nothing was written")
+        say("it was there already, complete; nothing was written")
     else:
         console.print("next: [bold]fer-prep all[/]")

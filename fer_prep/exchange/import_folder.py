@@ -1,40 +1,46 @@
 """A folder of pictures with a CSV table as a raw dataset, so that a fifth dataset needs no code.
 
-The table has one line a sample. Columns: ``rgb`` (path relative to the folder), ``emotion``, ``subject``; optional:
-``depth`` (16-bit PNG on the same raster, distance from the camera, 0 = no data; leave the cell empty for RGB only),
-``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``. An exported folder is one too
-(``--depth-unit 0.01 --framing none`` keeps its pixels). From here on such a dataset goes
-the way of all others: landmarks, framing, rejected table, resuming.
+The table has one line a sample. Columns: ``emotion``, ``subject``, and ``rgb`` (a picture's path, relative to the
+folder) or ``depth`` (a 16-bit PNG, distance from the camera, 0 = no data) or both, then on one raster. Optional:
+``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``; ``clip`` and ``frame`` for frames
+of sequences; ``soft_<class>`` for the shares or votes of annotators. An exported folder is one too
+(``--depth-unit 0.01 --framing none`` keeps its pixels).
+
+What no line of the table has is not there: a table without depth makes an RGB-only folder. Where some lines lack what
+others have, those are rejected. From here on such a dataset goes the way of all others: landmarks, framing, rejected
+table, resuming.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from fer_prep.emotions import EMOTIONS, LABEL_SOURCES
-from fer_prep.errors import Reason, SampleError, UsageError
-from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.images import read_depth, read_rgb
-from fer_prep.sample import Listing, Rejection, Sample, Scene
+from fer_prep.emotions import CLASS_SETS, EIGHT, EMOTIONS, LABEL_SOURCES
+from fer_prep.errors import FormatError, Reason, UsageError
+from fer_prep.prepare.folder_tables import SOFT
+from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene
 from fer_prep.samples_table import COLUMNS
 from fer_prep.sources.options import TableOptions
 from fer_prep.sources.raw_tree import rejected, without_duplicates
-from fer_prep.sources.read_file import read_file
+from fer_prep.sources.recorded_pair import read_pair
 
-REQUIRED: Final = ("rgb", "emotion", "subject")
-OPTIONAL: Final = ("depth", "id", "label_source", "intensity", "action_unit", "gender", "ethnicity")
-MEASURED: Final = frozenset({"split", *(column.name for column in COLUMNS)}) - {*REQUIRED, *OPTIONAL}
+REQUIRED: Final = ("emotion", "subject")
+OPTIONAL: Final = ("id", "label_source", "intensity", "action_unit", "gender", "ethnicity", "clip", "frame")
+KNOWN: Final = (*MODALITIES, *REQUIRED, *OPTIONAL)
+MEASURED: Final = frozenset({"split", *(column.name for column in COLUMNS)}) - {*KNOWN}
 """What the table of an export has besides; it is measured anew or made up of other columns."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+_NAME_IN_WORDS: Final = "letters, digits and . _ + -"
 _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+Cells = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,124 +60,209 @@ class TableSource(TableOptions):
         return asdict(self)
 
     def load_settings(self) -> Mapping[str, Any]:
-        """The option that changes depth."""
-        return {"depth_unit_mm": self.depth_unit_mm}
+        """The options that change depth and what it says of space."""
+        return {"depth_unit_mm": self.depth_unit_mm, "focal_px": self.focal_px}
 
     def list_samples(self, root: Path) -> Listing:
         """Read the table; a line that cannot be a sample is rejected with its reason."""
+        lines = _read_table(root / self.table)
+        modalities = tuple(name for name in MODALITIES if any(cells.get(name) for _, cells in lines))
+        classes, warnings = self._classes(lines)
         samples: list[Sample] = []
         rejections: list[Rejection] = []
-        for number, cells in self._lines(root):
-            outcome = self._sample(root, number, cells)
-            (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
+        for number, cells in lines:
+            line = _Line(source=self, root=root, number=number, cells=cells, modalities=modalities, classes=classes)
+            if problem := line.problem():
+                rejections.append(problem)
+            else:
+                samples.append(line.sample())
         kept, doubles = without_duplicates(samples)
-        return Listing(samples=tuple(kept), rejected=(*rejections, *doubles))
+        return Listing(
+            samples=tuple(kept),
+            classes=classes,
+            modalities=modalities or MODALITIES,
+            rejected=(*rejections, *doubles),
+            warnings=warnings,
+        )
 
-    def _lines(self, root: Path) -> Iterator[tuple[int, dict[str, str]]]:
-        path = root / self.table
-        if not path.is_file():
-            raise UsageError(
-                "no such table",
-                path=path,
-                hint=f"expected a CSV file with the columns {', '.join(REQUIRED)} and perhaps {', '.join(OPTIONAL)}",
-            )
-        try:
-            with path.open(newline="", encoding="utf-8-sig") as stream:
-                reader = csv.DictReader(stream)
-                columns = set(reader.fieldnames or ())
-                missing, unknown = set(REQUIRED) - columns, columns - {*REQUIRED, *OPTIONAL} - MEASURED
-                if missing or unknown:
-                    found = f"no {', '.join(sorted(missing))}" if missing else f"also {', '.join(sorted(unknown))}"
-                    raise UsageError(
-                        path=path, expected=f"the columns {', '.join((*REQUIRED, *OPTIONAL))}", found=found
-                    )
-                for cells in reader:
-                    yield reader.line_num, {name: (value or "").strip() for name, value in cells.items() if name}
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise UsageError(path=path, expected="a CSV table in UTF-8", found=str(error)) from None
+    def _classes(self, lines: Sequence[tuple[int, Cells]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The classes in label order, and a warning where the table has some of its own."""
+        if self.classes:
+            named = CLASS_SETS.get(self.classes) or tuple(name.strip() for name in self.classes.split(","))
+            return named, ()
+        counts = Counter(cells["emotion"] for _, cells in lines if _NAME.fullmatch(cells["emotion"]))
+        names = (
+            {*counts, *(name.removeprefix(SOFT) for name in lines[0][1] if name.startswith(SOFT))} if lines else set()
+        )
+        for known in (EMOTIONS, EIGHT):
+            if names <= set(known):
+                return known, ()
+        others = sorted(names - set(EIGHT))
+        listed = ", ".join(f"{name} ({counts[name]})" for name in others)
+        warning = f"labels beyond the usual are classes of their own: {listed}; --classes says which are meant"
+        return (*(name for name in EIGHT if name in names), *others), (warning,)
 
-    def _sample(self, root: Path, number: int, cells: Mapping[str, str]) -> Sample | Rejection:
-        """The sample of one line, or what is wrong with it."""
-        # an exported id or subject begins with the dataset it came from
-        name = (cells.get("id") or Path(cells["rgb"]).with_suffix("").as_posix()).replace("/", "_")
-        subject = cells["subject"].replace(":", "-")
-        where = cells["rgb"] or f"{self.table}, line {number}"
-        label_source = cells.get("label_source") or self.label_source
+    def load(self, sample: Sample) -> Scene:
+        """Read the picture, its depth map of the same raster, or whichever of the two there is."""
+        return read_pair(
+            sample.files.get("rgb"),
+            depth_file=sample.files.get("depth"),
+            depth_unit_mm=self.depth_unit_mm,
+            focal_px=self.focal_px,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Line:
+    """One line of the table: a sample, or what is wrong with it."""
+
+    source: TableSource
+    root: Path
+    number: int
+    cells: Cells
+    modalities: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    @property
+    def file(self) -> str:
+        """The file that stands for it; empty where it names none."""
+        return next((self.cells[name] for name in self.modalities if self.cells.get(name)), "")
+
+    @property
+    def name(self) -> str:
+        """Its name without the dataset; an exported one begins with the dataset that it came from."""
+        return (self.cells.get("id") or str(Path(self.file).with_suffix("")) if self.file else "").replace("/", "_")
+
+    @property
+    def subject(self) -> str:
+        """The person, without the dataset."""
+        return self.cells["subject"].replace(":", "-")
+
+    def problem(self) -> Rejection | None:
+        """The first thing that is wrong; None for a sample."""
+        for wrong, reason, expected, found in self._problems():
+            if wrong:
+                where = self.file or f"{self.source.table}, line {self.number}"
+                sample_id = f"{self.source.dataset}/{self.name}" if self.name else ""
+                return rejected(where, sample_id=sample_id, reason=reason, expected=expected, found=found)
+        return None
+
+    def _problems(self) -> list[tuple[bool, Reason, str, str]]:
+        cells, clip, frame = self.cells, self._clip, self.cells.get("frame") or "0"
+        label_source = cells.get("label_source") or self.source.label_source
         intensity = cells.get("intensity") or "0"
-        problems = [
-            (not _NAME.fullmatch(name), Reason.BAD_NAME, "an id of letters, digits and . _ + -", repr(name)),
+        lacking = {"rgb": Reason.NO_COLOUR, "depth": Reason.NO_DEPTH}
+        one_of = "one of {}".format
+        return [
+            (not self.file, Reason.MISSING_FILE, "a picture or a depth map", "empty cells"),
+            (not _NAME.fullmatch(self.name), Reason.BAD_NAME, f"an id of {_NAME_IN_WORDS}", repr(self.name)),
             (
-                not _NAME.fullmatch(subject),
+                not _NAME.fullmatch(self.subject),
                 Reason.BAD_NAME,
-                "a subject of letters, digits and . _ + -",
+                f"a subject of {_NAME_IN_WORDS}",
                 repr(cells["subject"]),
             ),
             (
-                cells["emotion"] not in EMOTIONS,
+                bool(clip) and not _NAME.fullmatch(clip),
+                Reason.BAD_NAME,
+                f"a clip of {_NAME_IN_WORDS}",
+                repr(clip),
+            ),
+            (not frame.isdecimal(), Reason.BAD_NAME, "a frame number from 0", repr(frame)),
+            (
+                cells["emotion"] not in self.classes,
                 Reason.BAD_LABEL,
-                f"one of {', '.join(EMOTIONS)}",
+                one_of(", ".join(self.classes)),
                 repr(cells["emotion"]),
             ),
             (
                 label_source not in LABEL_SOURCES,
                 Reason.BAD_LABEL,
-                f"one of {', '.join(LABEL_SOURCES)}",
+                one_of(", ".join(LABEL_SOURCES)),
                 repr(label_source),
             ),
             (
-                intensity not in "01234" or len(intensity) != 1,
+                intensity not in ("0", "1", "2", "3", "4"),
                 Reason.BAD_LABEL,
                 "an intensity of 0 to 4",
                 repr(intensity),
             ),
-            (not (root / cells["rgb"]).is_file(), Reason.MISSING_FILE, "a picture", "no such file"),
             (
-                bool(cells.get("depth")) and not (root / cells["depth"]).is_file(),
-                Reason.MISSING_FILE,
-                f"{cells.get('depth')}",
-                "no such file",
+                self._has_shares and not self._soft_labels,
+                Reason.BAD_LABEL,
+                f"shares of annotators in the columns {SOFT}…, not all 0",
+                ", ".join(repr(cells[name]) for name in cells if name.startswith(SOFT)),
+            ),
+            *((not cells.get(name), lacking[name], f"a file in the column {name}", "none") for name in self.modalities),
+            *(
+                (not (self.root / cells[name]).is_file(), Reason.MISSING_FILE, cells[name], "no such file")
+                for name in self.modalities
+                if cells.get(name)
             ),
         ]
-        for wrong, reason, expected, found in problems:
-            if wrong:
-                sample_id = f"{self.dataset}/{name}"
-                return rejected(where, sample_id=sample_id, reason=reason, expected=expected, found=found)
+
+    @property
+    def _clip(self) -> str:
+        return self.cells.get("clip", "").replace("/", "_")
+
+    @property
+    def _has_shares(self) -> bool:
+        return any(name.startswith(SOFT) for name in self.cells)
+
+    @property
+    def _soft_labels(self) -> dict[str, float]:
+        """Class → share; empty where the cells are no numbers from 0, or all 0."""
+        cells = {name.removeprefix(SOFT): cell for name, cell in self.cells.items() if name.startswith(SOFT)}
+        try:
+            votes = {name: float(cell or 0) for name, cell in cells.items()}
+        except ValueError:
+            return {}
+        total = sum(votes.values())
+        if not 0 < total < float("inf") or min(votes.values()) < 0:
+            return {}
+        return {name: vote / total for name, vote in votes.items()}
+
+    def sample(self) -> Sample:
+        """The sample of a line that has no problem."""
+        cells, dataset = self.cells, self.source.dataset
         return Sample(
-            id=f"{self.dataset}/{name}",
-            dataset=self.dataset,
-            subject=f"{self.dataset}:{subject}",
+            id=f"{dataset}/{self.name}",
+            dataset=dataset,
+            subject=f"{dataset}:{self.subject}",
             emotion=cells["emotion"],
-            label_source=label_source,
-            source_file=cells["rgb"],
-            files={role: root / cells[role] for role in ("rgb", "depth") if cells.get(role)},
+            label_source=cells.get("label_source") or self.source.label_source,
+            source_file=self.file,
+            files={name: self.root / cells[name] for name in self.modalities},
             action_unit=cells.get("action_unit", ""),
             gender=cells.get("gender", ""),
             ethnicity=cells.get("ethnicity", ""),
-            intensity=int(intensity),
+            intensity=int(cells.get("intensity") or 0),
+            clip=f"{dataset}/{self._clip}" if self._clip else "",
+            frame=int(cells.get("frame") or 0),
+            soft_labels=self._soft_labels,
         )
 
-    def load(self, sample: Sample) -> Scene:
-        """Read the picture and, where there is one, its depth map of the same raster."""
-        rgb = read_file(sample.files["rgb"], reader=read_rgb)
-        depth_file = sample.files.get("depth")
-        if depth_file is None:
-            nothing = np.zeros(rgb.shape[:2], bool)
-            return PictureScene(rgb=rgb, z_mm=np.zeros(rgb.shape[:2], np.float32), valid=nothing)
-        depth = read_file(depth_file, reader=read_depth)
-        if depth.shape != rgb.shape[:2]:
-            raise SampleError(
-                stage="read",
-                reason=Reason.MISMATCH,
-                path=depth_file,
-                expected=f"the raster of the picture, {rgb.shape[1]} × {rgb.shape[0]}",
-                found=f"{depth.shape[1]} × {depth.shape[0]}",
-            )
-        if not depth.any():
-            raise SampleError(
-                stage="read",
-                reason=Reason.NO_DEPTH,
-                path=depth_file,
-                expected="depth values",
-                found="no data in any pixel",
-            )
-        return PictureScene(rgb=rgb, z_mm=depth * np.float32(-self.depth_unit_mm), valid=depth > 0)
+
+def _read_table(path: Path) -> list[tuple[int, Cells]]:
+    """Line numbers and cells without spaces around them; lines without any content are passed over."""
+    columns = f"{' or '.join(MODALITIES)}, {', '.join(REQUIRED)} and perhaps {', '.join(OPTIONAL)}, {SOFT}<class>"
+    if not path.is_file():
+        raise UsageError("no such table", path=path, hint=f"expected a CSV file with the columns {columns}")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            found = list(reader.fieldnames or ())
+            missing = [name for name in REQUIRED if name not in found]
+            if not set(MODALITIES) & set(found):
+                missing.insert(0, " or ".join(MODALITIES))
+            unknown = [name for name in found if name not in {*KNOWN, *MEASURED} and not name.startswith(SOFT)]
+            if missing or unknown:
+                what = f"no {', '.join(missing)}" if missing else f"also {', '.join(unknown)}"
+                raise FormatError(path=path, expected=f"the columns {columns}", found=what)
+            lines = [
+                (reader.line_num, {name: (cell or "").strip() for name, cell in cells.items() if name})
+                for cells in reader
+            ]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(path=path, expected="a CSV table in UTF-8", found=str(error)) from None
+    return [(number, cells) for number, cells in lines if any(cells.values())]

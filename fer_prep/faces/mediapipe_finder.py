@@ -26,7 +26,7 @@ from fer_prep.landmark_names import (
     RIGHT_EYE_OUTER,
     eye_centres,
 )
-from fer_prep.sample import Landmarks, Point, Sample, Scene
+from fer_prep.sample import Landmarks, Point, PointSet, Sample, Scene
 
 MESH_INDEX: Final[Mapping[str, int]] = {
     RIGHT_EYE_OUTER: 33,
@@ -39,6 +39,10 @@ MESH_INDEX: Final[Mapping[str, int]] = {
     CHIN: 152,
 }
 """Vertices of MediaPipe's canonical face mesh; right and left are the subject's."""
+
+SCHEME: Final = "mediapipe-468"
+SCHEME_NAMES: Final = tuple(str(vertex) for vertex in range(468))
+"""The canonical face mesh: a point is called by its vertex. The irises of models that find them are not in it."""
 
 # FACEMESH_FACE_OVAL as one closed walk from the top of the forehead, clockwise in the picture
 FACE_OVAL: Final = (
@@ -88,6 +92,7 @@ class MediapipeFinder:
             found_by=f"{back_end} {attempt}",
             faces_found=len(meshes),
             extra=dict(zip(_OVAL_NAMES, mesh[_OVAL], strict=True)),
+            schemes={SCHEME: PointSet(names=SCHEME_NAMES, points_px=mesh[: len(SCHEME_NAMES)])},
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,8 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.geometry.warp import warp_depth, warp_rgb
-from fer_prep.sample import Frame, Point
+from fer_prep.geometry.warp import transform_points, warp_depth, warp_rgb
+from fer_prep.sample import Frame, Point, PointSet
 
 FOREGROUND_MM: Final = 300.0
 """How far behind the nearest surface a pixel still belongs to the person rather than to the wall: a head's depth."""
@@ -21,15 +22,19 @@ class PictureScene:
     """One registered picture and depth map of the same raster, first row on top.
 
     ``rgb`` (H, W, 3) u1 sRGB; ``z_mm`` (H, W) height toward the camera in mm (minus the distance along its axis),
-    anything where ``valid`` (H, W) is false. Nothing is resampled before ``view``.
+    anything where ``valid`` (H, W) is false. Nothing is resampled before ``view``. Where the camera's focal length is
+    known, its axis is taken to meet the middle of the raster.
     """
 
     rgb: NDArray[np.uint8]
     z_mm: NDArray[np.float32]
     valid: NDArray[np.bool_]
     landmarks: Mapping[str, Point] = field(default_factory=dict[str, Point])
+    schemes: Mapping[str, PointSet] = field(default_factory=dict[str, PointSet])
     rgb_source: str = "picture"
     registration_residual_px: float = 0.0
+    focal_px: float = math.nan
+    """Focal length in pixels of the raster; NaN where nobody knows."""
 
     def __post_init__(self) -> None:
         height, width = self.rgb.shape[:2]
@@ -62,10 +67,19 @@ class PictureScene:
         return np.array([columns.mean() + 0.5, rows.mean() + 0.5])
 
     def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(L, 2) NaN: nothing says where in space the camera was."""
-        return np.full((len(points_mm), 2), np.nan)
+        """(L, 3) points in the camera's frame → (L, 2) pixels; NaN where the focal length is not known."""
+        points = np.asarray(points_mm, np.float64)
+        return np.array(self.raster_size) / 2 + self.focal_px * points[:, :2] * (1, -1) / -points[:, 2:]
 
     def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
         """See the raster through ``size`` × ``size`` pixels; ``matrix`` (2, 3) maps scene to output pixels."""
         z_mm, valid = warp_depth(self.z_mm, self.valid, matrix, size=size)
-        return Frame(rgb=warp_rgb(self.rgb, matrix, size=size), z_mm=z_mm, valid=valid)
+        scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+        x, y = transform_points(np.array(self.raster_size) / 2, matrix).tolist()
+        return Frame(
+            rgb=warp_rgb(self.rgb, matrix, size=size),
+            z_mm=z_mm,
+            valid=valid,
+            focal_px=scale * self.focal_px,
+            principal_px=(x, y) if math.isfinite(self.focal_px) else (math.nan, math.nan),
+        )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
-from fer_prep.formats.number_text import NumberTextError, parse_decimals
+from fer_prep.formats.number_text import NumberTextError, parse_numbers
 
 _MAX_BYTES: Final = 256 << 10
 _MAX_INDEX: Final = 2**31 - 1
@@ -41,7 +41,7 @@ def read_bnd(data: bytes) -> Bnd:
         if len(line.replace(b",", b" ").split()) != 4:
             raise FormatError(expected="four numbers 'vertexIndex x y z'", found=f"line {number}: {_shown(line)}")
     try:
-        table = parse_decimals(b"\n".join(line for _, line in rows)).reshape(-1, 4)
+        table = parse_numbers(b"\n".join(line for _, line in rows), kind=np.float64).reshape(-1, 4)
     except NumberTextError as error:
         raise FormatError(expected="four numbers 'vertexIndex x y z'", found=error.found) from None
     index = table[:, 0]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
-from fer_prep.formats.number_text import NumberTextError, parse_decimals, parse_integers
+from fer_prep.formats.number_text import NumberTextError, parse_numbers
 from fer_prep.formats.vrml_nodes import MAX_BYTES, PROTO, Document, Node, parse_document
 from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, transformed
 
@@ -67,18 +67,13 @@ class _Piece:
 
 def read_vrml(data: bytes) -> VrmlMesh:
     """Read every indexed face set of a VRML file as one mesh."""
-    document = parse_document(data)
-    pieces: list[_Piece] = []
-    bytes_left = MAX_BYTES  # what USE repeats is parsed again: a small file could ask for any amount of work
-    for node, state in _face_sets(document):
-        bytes_left -= _text_bytes(node, state)
-        if bytes_left < 0:
-            raise FormatError(
-                expected=f"at most {MAX_BYTES >> 20} MiB of numbers, with all that USE repeats", found="more of them"
-            )
-        piece = _read_face_set(node, state)
-        if len(piece.faces):
-            pieces.append(piece)
+    sets = list(_face_sets(parse_document(data)))
+    # what USE repeats is parsed again: a small file could ask for any amount of work
+    if sum(_text_bytes(node, state) for node, state in sets) > MAX_BYTES:
+        raise FormatError(
+            expected=f"at most {MAX_BYTES >> 20} MiB of numbers, with all that USE repeats", found="more of them"
+        )
+    pieces = [piece for node, state in sets if len((piece := _read_face_set(node, state)).faces)]
     if not pieces:
         raise FormatError(
             expected="an IndexedFaceSet with coordinates and faces", found="a file without any faces", hint=""
@@ -198,7 +193,7 @@ def _integers(node: Node, *names: bytes) -> NDArray[np.int64]:
     for name in names:
         if name in node.arrays:
             try:
-                index = parse_integers(node.arrays[name])
+                index = parse_numbers(node.arrays[name], kind=np.int64)
                 return index if not index.size or index[-1] == -1 else np.append(index, -1)
             except NumberTextError as error:
                 raise FormatError(expected=f"integers in {name.decode()}", found=error.found) from None
@@ -209,15 +204,14 @@ def _table(node: Node, name: bytes, *, columns: int) -> NDArray[np.float64]:
     """The points of a coordinate node as (n, columns)."""
     what = f"{columns} finite numbers for every point of {node.kind.decode()}"
     try:
-        values = parse_decimals(node.arrays.get(name, b""))
+        values = parse_numbers(node.arrays.get(name, b""), kind=np.float64)
     except NumberTextError as error:
         raise FormatError(expected=what, found=error.found) from None
     if values.size % columns:
         raise FormatError(expected=what, found=f"{values.size} numbers")
-    if not np.isfinite(values).all():
-        raise FormatError(
-            expected=what, found=f"an infinite number in point {int(np.argmin(np.isfinite(values))) // columns}"
-        )
+    if not (finite := np.isfinite(values)).all():
+        first = int(np.argmin(finite))
+        raise FormatError(expected=what, found=f"{values[first]} in point {first // columns}")
     return values.reshape(-1, columns)
 
 

@@ -15,6 +15,7 @@ where ``origin`` is the metric x, y at the centre of pixel (0, 0) and ``mm`` the
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,14 +23,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rays:
-    """One ray a pixel, in row-major order: ``origins_mm`` (N, 3) and unit ``directions`` (N, 3), both float64."""
-
-    origins_mm: Array
-    directions: Array
 
 
 class Camera(Protocol):
@@ -52,24 +45,29 @@ class Camera(Protocol):
         """Whether the rays meet in one point, so that attributes are linear on the screen only when divided by w."""
         ...
 
-    def rays(self, size: int, *, points_mm: Array) -> Rays:
-        """The rays of a ``size`` × ``size`` raster, starting just in front of ``points_mm`` (N, 3)."""
+    @property
+    def mm_per_pixel(self) -> float:
+        """Pixel size of parallel rays; NaN for central ones."""
+        ...
+
+    @property
+    def origin_mm(self) -> tuple[float, float]:
+        """Metric x, y at the centre of pixel (0, 0) of parallel rays; NaN for central ones."""
+        ...
+
+    @property
+    def focal_px(self) -> float:
+        """Focal length of central rays; NaN for parallel ones."""
+        ...
+
+    @property
+    def principal_px(self) -> tuple[float, float]:
+        """Principal point of central rays in continuous pixels; NaN for parallel ones."""
         ...
 
     def seen_through(self, matrix: Array) -> Camera:
         """This camera with its raster mapped by ``matrix`` (2, 3): scene pixels → output pixels."""
         ...
-
-
-def homogeneous(matrix: Array) -> Array:
-    """A (2, 3) affine map as a (3, 3) matrix."""
-    return np.vstack([matrix, [0.0, 0.0, 1.0]])
-
-
-def pixel_centres(size: int) -> Array:
-    """(size², 2) continuous x, y of every pixel centre, in row-major order."""
-    rows, columns = np.divmod(np.arange(size * size), size)
-    return np.stack([columns + 0.5, rows + 0.5], axis=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +80,9 @@ class AffineCamera:
 
     projection: Array
     toward: Array
+    is_central = False
+    focal_px = math.nan
+    principal_px = (math.nan, math.nan)
 
     @classmethod
     def frontal(cls, *, left_mm: float, top_mm: float, mm_per_pixel: float) -> AffineCamera:
@@ -90,17 +91,9 @@ class AffineCamera:
         projection = np.array([[scale, 0.0, 0.0, -left_mm * scale], [0.0, -scale, 0.0, top_mm * scale]])
         return cls(projection=projection, toward=np.array([0.0, 0.0, 1.0]))
 
-    @property
-    def is_central(self) -> bool:
-        """False: the rays are parallel."""
-        return False
-
     def screen(self, points_mm: Array) -> Array:
         """(N, 3) metric → (N, 3) x, y in pixels and height toward the viewer in mm."""
-        full = np.vstack([self.projection[:, :3], self.toward])
-        columns = full @ points_mm.T
-        columns[:2] += self.projection[:, 3:]
-        return columns.T  # each coordinate contiguous: that is how they are used
+        return points_mm @ np.vstack([self.projection[:, :3], self.toward]).T + [*self.projection[:, 3], 0.0]
 
     def height_mm(self, nearness: Array) -> Array:
         """The nearness of a parallel camera is the height already."""
@@ -111,12 +104,6 @@ class AffineCamera:
         full = np.vstack([self.projection[:, :3], self.toward])
         known = np.column_stack([pixels - self.projection[:, 3], np.zeros(len(pixels))])
         return np.linalg.solve(full, known.T).T.astype(np.float64)
-
-    def rays(self, size: int, *, points_mm: Array) -> Rays:
-        """Parallel rays that start 1 mm in front of the nearest of ``points_mm``."""
-        start = float((points_mm @ self.toward).max()) + 1.0
-        origins = self.unproject(pixel_centres(size)) + start * self.toward
-        return Rays(origins_mm=origins, directions=np.broadcast_to(-self.toward, origins.shape))
 
     def seen_through(self, matrix: Array) -> AffineCamera:
         """The same rays' bundle, sampled at the pixels of another raster."""
@@ -146,35 +133,23 @@ class PerspectiveCamera:
     intrinsics: Array
     rotation: Array
     translation_mm: Array
-
-    @property
-    def is_central(self) -> bool:
-        """True: the rays meet in the camera centre."""
-        return True
+    is_central = True
+    mm_per_pixel = math.nan
+    origin_mm = (math.nan, math.nan)
 
     def screen(self, points_mm: Array) -> Array:
         """(N, 3) metric → (N, 3) x, y in pixels and 1 / (distance along the axis in mm); NaN behind the camera."""
         in_camera = points_mm @ self.rotation.T + self.translation_mm
-        distance = np.where(in_camera[:, 2] > 0, in_camera[:, 2], np.nan)
-        pixels = in_camera @ self.intrinsics.T
-        return np.column_stack([pixels[:, :2] / (pixels[:, 2:] * (distance / distance)[:, None]), 1.0 / distance])
+        distance = np.where(in_camera[:, 2] > 0, in_camera[:, 2], np.nan)[:, None]
+        return np.hstack([(in_camera @ self.intrinsics[:2].T) / distance, 1.0 / distance])
 
     def height_mm(self, nearness: Array) -> Array:
         """Minus the distance along the axis."""
         return -1.0 / nearness
 
-    def rays(self, size: int, *, points_mm: Array) -> Rays:
-        """Rays that start on the plane across the axis 1 mm in front of the nearest of ``points_mm``."""
-        start = float((points_mm @ self.rotation[2] + self.translation_mm[2]).min()) - 1.0
-        pixels = np.column_stack([pixel_centres(size), np.ones(size * size)])
-        towards = np.linalg.solve(self.intrinsics, pixels.T).T  # in the camera frame, at distance 1
-        origins = (start * towards - self.translation_mm) @ self.rotation
-        directions = towards @ self.rotation
-        return Rays(origins_mm=origins, directions=directions / np.linalg.norm(directions, axis=1, keepdims=True))
-
     def seen_through(self, matrix: Array) -> PerspectiveCamera:
         """The same centre and pose, with the raster mapped by ``matrix``."""
-        intrinsics = homogeneous(np.asarray(matrix, np.float64)) @ self.intrinsics
+        intrinsics = np.vstack([matrix, [0.0, 0.0, 1.0]]) @ self.intrinsics
         return PerspectiveCamera(intrinsics=intrinsics, rotation=self.rotation, translation_mm=self.translation_mm)
 
     @property

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.geometry.hits import surface_at
-from fer_prep.geometry.mesh_scene import centroid, whole_triangles
-from fer_prep.geometry.renderers import Renderer, choose_renderer
+from fer_prep.geometry.cast_scene import CastScene
+from fer_prep.geometry.hits import Surface
+from fer_prep.geometry.mesh import whole_triangles
+from fer_prep.geometry.renderers import Renderer
 from fer_prep.geometry.solve_camera import SolvedCamera, solve_camera
 from fer_prep.geometry.warp import warp_rgb
-from fer_prep.sample import Frame, Point
 
 MAX_RESIDUAL: Final = 0.016
 """Largest root-mean-square misfit of the solved camera, as a part of the photograph's width: 8 px in 512, about 4 mm
@@ -25,13 +24,16 @@ FindPoints = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float64]]]
 """A landmark finder: (H, W, 3) sRGB → name → (2,) continuous pixels; empty where it finds no face."""
 
 
-class PhotoScene:
+class PhotoScene(CastScene):
     """The photograph as it is, and the mesh rendered through the camera that took it.
 
     ``vertices_mm`` (V, 3), ``faces`` (F, 3), ``photo`` (H, W, 3) sRGB, ``landmarks_mm`` name → (3,) on the mesh;
     ``find_points`` finds landmarks of the same names in the photograph. Raises SampleError where it finds none, and
-    where the camera leaves more than ``MAX_RESIDUAL`` unexplained.
+    where the camera leaves more than ``MAX_RESIDUAL`` unexplained. ``registration_residual_px`` is the
+    root-mean-square distance between projected and found landmarks in photograph pixels.
     """
+
+    rgb_source = "photo"
 
     def __init__(
         self,
@@ -43,68 +45,25 @@ class PhotoScene:
         find_points: FindPoints,
         renderer: Renderer | None = None,
     ) -> None:
-        self._mesh = whole_triangles(vertices_mm, faces=faces)
-        self._photo = photo
-        self._renderer = renderer or choose_renderer()
+        mesh = whole_triangles(vertices_mm, faces=faces)
         self.solved = _solve(photo, landmarks_mm=landmarks_mm, find_points=find_points)
-        self._landmarks = {
-            name: self.solved.camera.screen(np.atleast_2d(point).astype(np.float64))[0, :2]
-            for name, point in landmarks_mm.items()
-        }
-
-    @property
-    def raster_size(self) -> tuple[int, int]:
-        """Width and height of the photograph."""
-        return self._photo.shape[1], self._photo.shape[0]
-
-    @property
-    def landmarks(self) -> Mapping[str, Point]:
-        """The mesh's landmarks where the solved camera sees them in the photograph."""
-        return self._landmarks
-
-    @property
-    def rgb_source(self) -> str:
-        """The photograph."""
-        return "photo"
-
-    @property
-    def registration_residual_px(self) -> float:
-        """Root-mean-square distance between projected and found landmarks in photograph pixels."""
-        return self.solved.residual_px
+        super().__init__(
+            mesh,
+            camera=self.solved.camera,
+            attributes=np.zeros((0, 3, len(mesh.faces))),
+            raster_size=(photo.shape[1], photo.shape[0]),
+            landmarks_mm=landmarks_mm,
+            renderer=renderer,
+        )
+        self.registration_residual_px = self.solved.residual_px
+        self._photo = photo
 
     def picture(self) -> NDArray[np.uint8]:
         """(H, W, 3) the photograph."""
         return self._photo
 
-    def depth_centre(self) -> Point | None:
-        """Centroid of the rendered mesh in photograph pixels."""
-        return self._mesh_centre
-
-    @cached_property
-    def _mesh_centre(self) -> Point | None:
-        longer = max(self.raster_size)
-        coarse = min(1.0, 128 / longer)
-        frame = self.view(np.array([[coarse, 0.0, 0.0], [0.0, coarse, 0.0]]), size=round(longer * coarse))
-        centre = centroid(frame.valid)
-        return None if centre is None else centre / coarse
-
-    def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(L, 3) metric points → (L, 2) scene-raster pixels."""
-        return self.solved.camera.screen(np.asarray(points_mm, np.float64))[:, :2]
-
-    def view(self, matrix: NDArray[np.float64], *, size: int) -> Frame:
-        """The photograph resampled, and the mesh cast at the very same rays; ``matrix`` (2, 3)."""
-        camera = self.solved.camera.seen_through(matrix)
-        hits = self._renderer.first_hits(self._mesh, camera=camera, size=size)
-        none = np.zeros((0, 3, len(self._mesh.faces)))
-        surface = surface_at(hits, mesh=self._mesh, camera=camera, attributes=none)
-        return Frame(
-            rgb=warp_rgb(self._photo, matrix, size=size),
-            z_mm=surface.raster(surface.z_mm, fill=np.nan),
-            valid=hits >= 0,
-            focal_px=camera.focal_px,
-            principal_px=camera.principal_px,
-        )
+    def _colour(self, surface: Surface, *, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
+        return warp_rgb(self._photo, matrix, size=len(surface.valid))
 
 
 def _solve(

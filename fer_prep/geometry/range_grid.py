@@ -32,7 +32,6 @@ SPIKE_MM: Final = 2.0
 _MIN_NEIGHBOURS: Final = 6
 _NEIGHBOURS: Final = ((0, 1), (1, 0), (1, 1), (1, -1), (0, -1), (-1, 0), (-1, -1), (-1, 1))
 """Steps down and right; the last four are opposite to the first four."""
-_LINES_LOOKED_AT: Final = 60
 JUMP_STEEPNESS: Final = 8.0
 """The tangent of 83°: a structured-light sensor returns nothing from steeper skin."""
 
@@ -56,22 +55,20 @@ class CleanGrid:
 
 def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
     """Take out spikes and close small holes of a grid (R, C, 3) with picture coordinates (R, C, 2)."""
-    # (R, C, 5) with each of the five contiguous: they are worked on one by one
-    values = np.moveaxis(np.concatenate([np.moveaxis(points_mm, -1, 0), np.moveaxis(image_uv, -1, 0)]), 0, -1)
-    measured = valid.copy()
-    for k in range(values.shape[2]):
-        measured &= np.isfinite(values[:, :, k])
-    pitch_mm = node_distance_mm(values, valid=measured)
-    spikes = find_spikes(np.where(measured, values[:, :, 2], np.nan))
-    for k in (0, 1):
-        if _is_torn(values[:, :, k], pitch_mm=pitch_mm):
-            spikes |= find_spikes(np.where(measured, values[:, :, k], np.nan))
+    values = np.concatenate([points_mm, image_uv], axis=2)
+    measured = valid & np.isfinite(values).all(axis=2)
+    pitch_mm = node_distance_mm(points_mm, valid=measured)
+    spikes = np.zeros(valid.shape, bool)
+    for k in range(3):
+        spikes |= find_spikes(np.where(measured, points_mm[:, :, k], np.nan))
     kept = measured & ~spikes
     values, filled = fill_small_holes(values, valid=kept, pitch_mm=pitch_mm)
+    whole = kept | filled
+    values[~whole] = 0.0
     return CleanGrid(
         points_mm=values[:, :, :3],
         image_uv=values[:, :, 3:],
-        valid=kept | filled,
+        valid=whole,
         filled=filled,
         spikes=int(np.count_nonzero(spikes)),
         pitch_mm=pitch_mm,
@@ -79,48 +76,23 @@ def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
 
 
 def node_distance_mm(points_mm: Array, *, valid: Mask) -> float:
-    """Median distance in x, y between measured neighbours in a row or a column; 1.0 where there are none.
-
-    Of a large grid (R, C, 3) some sixty rows and columns are looked at.
-    """
-    every_row, every_column = (max(1, length // _LINES_LOOKED_AT) for length in valid.shape)
-    along = _squared_steps(points_mm[::every_row], valid[::every_row])
-    across = _squared_steps(points_mm.swapaxes(0, 1)[::every_column], valid.T[::every_column])
-    squares = np.concatenate([along, across])
-    return float(np.sqrt(np.median(squares))) if len(squares) else 1.0
-
-
-def _squared_steps(points_mm: Array, valid: Mask) -> Array:
-    """Squared distances in x, y between measured neighbours along the second axis of (L, N, 3)."""
-    x, y = points_mm[:, :, 0], points_mm[:, :, 1]
-    return ((x[:, 1:] - x[:, :-1]) ** 2 + (y[:, 1:] - y[:, :-1]) ** 2)[valid[:, 1:] & valid[:, :-1]]
-
-
-def _is_torn(place_mm: Array, *, pitch_mm: float) -> bool:
-    """Whether neighbours in (R, C) are further apart than a grid's nodes ever are; comparisons with NaN are false."""
-    limit_mm = JUMP_STEEPNESS * pitch_mm
-    across, down = place_mm[:, 1:] - place_mm[:, :-1], place_mm[1:] - place_mm[:-1]
-    return bool((np.abs(across) > limit_mm).any() or (np.abs(down) > limit_mm).any())
+    """Median distance in x, y between measured neighbours in a row or a column; 1.0 where there are none."""
+    place = np.where(valid[..., None], points_mm[..., :2], np.nan)
+    steps = [np.linalg.norm(np.diff(place, axis=axis), axis=2).ravel() for axis in (0, 1)]
+    known = np.concatenate(steps)
+    known = known[np.isfinite(known)]
+    return float(np.median(known)) if len(known) else 1.0
 
 
 def find_spikes(z_mm: Array) -> Mask:
     """(R, C) the spikes of heights (R, C) with NaN where there is no node; rule in the module's text."""
+    rows, columns = z_mm.shape
     around = np.pad(z_mm, 1, constant_values=np.nan)
-    twice = 2 * z_mm
+    steps = np.stack([around[1 + r : 1 + r + rows, 1 + c : 1 + c + columns] - z_mm for r, c in _NEIGHBOURS])
     # comparisons with NaN are false: a missing neighbour is not close, a missing pair contradicts nothing
-    suspects = np.isfinite(z_mm)
-    suspects &= ~(np.abs(around[1:-1, 2:] + around[1:-1, :-2] - twice) <= 2 * SPIKE_MM)
-    suspects &= ~(np.abs(around[2:, 1:-1] + around[:-2, 1:-1] - twice) <= 2 * SPIKE_MM)
-    rows, columns = np.nonzero(suspects)  # few: only they are compared with all eight
-    steps = (
-        np.stack([around[rows + 1 + down, columns + 1 + right] for down, right in _NEIGHBOURS]) - z_mm[rows, columns]
-    )
-    is_spike = (np.abs(steps) <= SPIKE_MM).sum(axis=0) <= 1
-    is_spike &= ~(np.abs(steps[:4] + steps[4:]) <= 2 * SPIKE_MM).any(axis=0)
-    is_spike &= np.isfinite(steps).sum(axis=0) >= _MIN_NEIGHBOURS
-    spikes = np.zeros(z_mm.shape, bool)
-    spikes[rows[is_spike], columns[is_spike]] = True
-    return spikes
+    lonely = (np.abs(steps) <= SPIKE_MM).sum(axis=0) <= 1
+    between = (np.abs(steps[:4] + steps[4:]) <= 2 * SPIKE_MM).any(axis=0)
+    return lonely & ~between & (np.isfinite(steps).sum(axis=0) >= _MIN_NEIGHBOURS)
 
 
 def triangulate(grid: CleanGrid) -> NDArray[np.int32]:

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 Picture = NDArray[np.uint8]
 Places = NDArray[np.float32]
 
-_BLOCK: Final = 1024
-"""OpenCV samples rasters, not lists: lists of places are folded into rows of this length."""
+_ROW: Final = 1024
 
 
 def _bilinear(picture: Picture, x: Places, y: Places) -> Picture:
@@ -58,33 +57,18 @@ class TexturePyramid:
     def sample(self, *, u: Places, v_down: Places, level: Places) -> Picture:
         """(M, 3) colours at ``u`` and ``v_down`` (M,), normalised from the upper left corner.
 
-        ``level`` (M,) is log₂ of the texels along one side of a pixel's footprint; between two levels of the pyramid
-        the colour is mixed linearly.
+        ``level`` (M,) is log₂ of the texels along one side of a pixel's footprint; the nearest level is taken.
         """
-        if not len(u):
-            return np.empty((0, 3), np.uint8)
-        level = np.clip(level, 0.0, len(self.levels) - 1.0)
-        lower = level.astype(np.intp)
-        counts = np.bincount(lower)
-        # nearly all of a scan is on one level: done for every place, the rest is then done over
-        common = int(counts.argmax())
-        colour = self._between(common, u, v_down, level)
-        for k in np.flatnonzero(counts):
-            if k != common:
-                here = np.flatnonzero(lower == k)
-                colour[here] = self._between(int(k), u[here], v_down[here], level[here])
+        nearest = np.clip(np.rint(level), 0, len(self.levels) - 1)
+        colour = np.empty((len(u), 3), np.uint8)
+        for k in np.unique(nearest).astype(int):
+            here = np.flatnonzero(nearest == k)
+            colour[here] = self._level(k, u[here], v_down[here])
         return colour
 
-    def _between(self, k: int, u: Places, v_down: Places, level: Places) -> Picture:
-        """(M, 3) colours between level ``k`` and the next; nearer to either than ``level`` where that is beyond."""
-        missing = -len(u) % _BLOCK
-        u, v_down, level = (np.pad(values, (0, missing)).reshape(-1, _BLOCK) for values in (u, v_down, level))
-        colour = self._level(k, u, v_down)
-        if k + 1 < len(self.levels):
-            mix = np.clip(level - np.float32(k), 0, 1)
-            colour = cv2.blendLinear(colour, self._level(k + 1, u, v_down), 1 - mix, mix)
-        return colour.reshape(-1, 3)[: u.size - missing]  # type: ignore[return-value]
-
     def _level(self, k: int, u: Places, v_down: Places) -> Picture:
+        """(M, 3) colours of level ``k``; OpenCV samples rasters, not lists, so the list is folded into rows."""
         height, width = (np.float32(length / 2**k) for length in self.levels[0].shape[:2])
-        return _bilinear(self.levels[k], u * width, v_down * height)
+        missing = -len(u) % _ROW
+        x, y = (np.pad(values, (0, missing)).reshape(-1, _ROW) for values in (u * width, v_down * height))
+        return _bilinear(self.levels[k], x, y).reshape(-1, 3)[: len(u)]

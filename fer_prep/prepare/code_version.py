@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from fer_prep.digests import file_digest, settings_digest
 
-PIXEL_PACKAGES: Final = ("formats", "geometry", "faces")
+PIXEL_PACKAGES: Final = ("formats", "geometry", "faces", "prepare", "sources")
 """Packages of fer_prep every sample passes through."""
-PIXEL_MODULES: Final = ("depth_encoding", "landmark_names", "prepare/prepare_sample", "resample", "sample")
+PIXEL_MODULES: Final = ("depth_encoding", "landmark_names", "landmark_set", "resample", "sample")
 LIBRARIES: Final = (
     "numpy",
     "scipy",
@@ -22,7 +22,6 @@ LIBRARIES: Final = (
     "open3d-cpu",
     "open3d",
     "trimesh",
-    "embreex",
     "pyrender",
 )
 """Distributions whose version can change a pixel."""

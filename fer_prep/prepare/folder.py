@@ -1,39 +1,53 @@
-"""Reading a prepared folder: what merging, checking and browsing know of it."""
+"""A prepared folder: where things are in it, and reading it."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from fer_prep.digests import file_digest, pixel_digest
-from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import FormatError, PreparedFolderError
-from fer_prep.findings import CheckReport
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.errors import PreparedFolderError
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.prepare.files import (
-    DEPTH,
-    FORMAT,
-    FORMAT_VERSION,
-    LEFT_OUT,
-    REJECTED,
-    RGB,
-    SAMPLES,
-    SUMMARY,
-    TABLES,
-    depth_path,
-    read_rejections,
-    read_samples,
-    rgb_path,
-)
-from fer_prep.prepare.parts import PART
-from fer_prep.prepare.records import JOURNAL_NAME
+from fer_prep.prepare.folder_tables import SOFT, read_rejections, read_samples
+from fer_prep.prepare.landmark_tables import read_table
 from fer_prep.sample import Rejection
 from fer_prep.samples_table import Row
+
+FORMAT: Final = "fer-prepared"
+FORMAT_VERSION: Final = 2
+
+SUMMARY, SAMPLES, REJECTED, LEFT_OUT = "prepared.json", "samples.csv", "rejected.csv", "left_out.csv"
+PREVIEW: Final = "preview.png"
+LANDMARKS: Final = "landmarks"
+JOURNAL, RECORDS = ".journal.jsonl", ".records.jsonl"
+MARKERS: Final = (SUMMARY, JOURNAL, RECORDS)
+"""One of them is in every prepared folder, whole or half done."""
+_SAMPLE_FILES: Final = {"rgb": ("rgb", ".png"), "depth": ("depth", ".png"), "landmarks": (".landmarks", ".npz")}
+"""What is kept of a sample → its folder and suffix. The archives of landmarks are joined in ``landmarks/``."""
+KINDS: Final = tuple(_SAMPLE_FILES)
+
+_HOW: Final = "make one with fer-prep render-bu3dfe, render-bosphorus, align, prepare or import"
+
+
+def files_of(folder: Path, kind: str) -> Path:
+    """The folder of the samples' files of a kind: ``rgb``, ``depth`` or ``landmarks``."""
+    return folder / _SAMPLE_FILES[kind][0]
+
+
+def sample_file(folder: Path, kind: str, name: str) -> Path:
+    """A file of the sample ``name`` (its id without the dataset): a picture, a 16-bit depth map, its landmarks."""
+    return files_of(folder, kind) / f"{name}{_SAMPLE_FILES[kind][1]}"
+
+
+def table_name(scheme: str) -> str:
+    """The table of a landmark scheme, relative to the folder."""
+    return f"{LANDMARKS}/{scheme}.npz"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +74,38 @@ class PreparedFolder:
         return self.summary["settings"]
 
     @property
+    def modalities(self) -> tuple[str, ...]:
+        """What every sample has: of ``rgb`` and ``depth``, in this order."""
+        return tuple(self.summary["modalities"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the labels mean."""
+        return tuple(self.summary["classes"])
+
+    @property
     def digest(self) -> str:
-        """Digest over the (sample digest, label) pairs: what a dataset of exactly these samples has."""
+        """Digest over the (sample digest, label) pairs."""
         return self.summary["digest"]
 
     @cached_property
     def rows(self) -> list[Row]:
-        """The samples, sorted by id."""
+        """The samples, sorted by id; shares of annotators are columns ``soft_<class>``."""
         return read_samples(self.path / SAMPLES)
+
+    @cached_property
+    def soft_labels(self) -> NDArray[np.float32] | None:
+        """(N, K) the annotators' shares; None where the dataset has none."""
+        names = [f"{SOFT}{name}" for name in self.classes]
+        if not self.rows or any(name not in self.rows[0] for name in names):
+            return None
+        return np.array([[row[name] for name in names] for row in self.rows], np.float32)
+
+    @cached_property
+    def landmarks(self) -> Mapping[str, LandmarkSet]:
+        """Scheme → the landmarks of all samples, in the order of ``rows``."""
+        ids = [row["id"] for row in self.rows]
+        return {scheme: read_table(self.path / table_name(scheme), ids=ids) for scheme in self.summary["landmarks"]}
 
     @cached_property
     def rejections(self) -> list[Rejection]:
@@ -79,114 +117,13 @@ class PreparedFolder:
         """What the label policy does not use, and why."""
         return read_rejections(self.path / LEFT_OUT)
 
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """What is stored, of ``rgb`` and ``depth``."""
-        return tuple(name for name in (RGB, DEPTH) if (self.path / name).is_dir())
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """What the label column counts through."""
-        return tuple(self.summary.get("classes", EMOTIONS))
-
-    @cached_property
-    def landmarks(self) -> Mapping[str, LandmarkSet]:
-        """Scheme → one entry a row, in row order."""
-        return {}
-
     def rgb_path(self, name: str) -> Path:
         """The colour picture of a sample (``name`` is its id without the dataset)."""
-        return rgb_path(self.path, name)
+        return sample_file(self.path, "rgb", name)
 
     def depth_path(self, name: str) -> Path:
         """The 16-bit depth of a sample."""
-        return depth_path(self.path, name)
-
-
-def verify(path: Path, *, deep: bool = False) -> CheckReport:
-    """Whether a prepared folder is complete; with ``deep`` every pixel is read and compared with its digest.
-
-    Raises PreparedFolderError where there is no whole prepared folder to look at.
-    """
-    folder = PreparedFolder.open(path)
-    report = CheckReport(path=str(path), kind="prepared folder")
-    _verify_tables(folder, report)
-    names = [row["id"].split("/", 1)[1] for row in folder.rows]
-    _verify_files(folder, names, report)
-    if deep:
-        _verify_pixels(folder, report)
-    _notes(folder, report)
-    return report
-
-
-def _verify_tables(folder: PreparedFolder, report: CheckReport) -> None:
-    """Tables as ``prepared.json`` describes them, and consistent in themselves."""
-    changed = [name for name in TABLES if not _has_digest(folder.path / name, folder.summary["tables"][name])]
-    if changed:
-        report.add("error", "tables", "missing, or changed since the folder was prepared", tuple(changed))
-    rows = folder.rows
-    ids = [row["id"] for row in rows]
-    doubles = sorted(sample_id for sample_id, times in Counter(ids).items() if times > 1)
-    if doubles:
-        report.add("error", "tables", "the same sample more than once", tuple(doubles))
-    counted = folder.summary["counts"]["samples"]
-    if len(rows) != counted:
-        report.add("error", "tables", f"{len(rows)} samples in {SAMPLES}; {SUMMARY} says {counted}")
-    if not changed and not doubles and len(rows) == counted:
-        report.add("ok", "tables", f"{len(rows)} samples, as {SUMMARY} says")
-
-
-def _verify_files(folder: PreparedFolder, names: list[str], report: CheckReport) -> None:
-    """Exactly the files that the table names."""
-    complete = True
-    for part, place in ((RGB, folder.rgb_path), (DEPTH, folder.depth_path)):
-        expected = {place(name) for name in names}
-        found = set((folder.path / part).glob("*"))
-        missing = tuple(sorted(file.relative_to(folder.path).as_posix() for file in expected - found))
-        strange = tuple(sorted(file.relative_to(folder.path).as_posix() for file in found - expected))
-        if missing:
-            report.add("error", "missing files", f"{len(missing)} of {len(expected)} in {part}/", missing)
-        if strange:
-            report.add("warning", "other files", f"{len(strange)} in {part}/ that {SAMPLES} does not name", strange)
-        complete = complete and not missing
-    if complete:
-        report.add("ok", "files", f"{2 * len(names)} pictures are there")
-
-
-def _verify_pixels(folder: PreparedFolder, report: CheckReport) -> None:
-    """Every picture decodes to the pixels that were prepared."""
-    from fer_prep.formats.images import read_depth, read_rgb
-
-    damaged: list[str] = []
-    for row in folder.rows:
-        name = row["id"].split("/", 1)[1]
-        try:
-            rgb = read_rgb(folder.rgb_path(name).read_bytes())
-            depth = read_depth(folder.depth_path(name).read_bytes())
-        except (OSError, FormatError) as error:
-            damaged.append(f"{row['id']}: {error}")
-            continue
-        if pixel_digest(rgb, depth) != row["digest"]:
-            damaged.append(f"{row['id']}: other pixels than were prepared")
-    if damaged:
-        report.add("error", "pixels", f"{len(damaged)} samples are damaged", tuple(damaged))
-    else:
-        report.add("ok", "pixels", "every sample has the pixels that were prepared")
-
-
-def _notes(folder: PreparedFolder, report: CheckReport) -> None:
-    if part := folder.summary.get(PART):
-        report.add("note", "part", f"part {part['index']} of {part['of']}: merging needs all of them")
-    rejected = tuple(f"{r.source_file}: expected {r.expected}; found {r.found}" for r in folder.rejections)
-    if rejected:
-        report.add("note", "rejected", f"{len(rejected)} recordings could not be prepared", rejected)
-
-
-def _has_digest(path: Path, digest: str) -> bool:
-    try:
-        return file_digest(path) == digest
-    except OSError:
-        return False
+        return sample_file(self.path, "depth", name)
 
 
 def _read_summary(path: Path) -> Mapping[str, Any]:
@@ -197,7 +134,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
         )
     file = path / SUMMARY
     if not file.is_file():
-        if (path / JOURNAL_NAME).is_file():
+        if (path / JOURNAL).is_file():
             raise PreparedFolderError(
                 "half done: a run was stopped here, or is still going on",
                 path=path,
@@ -220,7 +157,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             expected=f"{FORMAT} version {FORMAT_VERSION}",
             found=f"{kind} version {version}",
             path=file,
-            hint="update fer-rgbd" if newer else "prepare it again with this version",
+            hint="update fer-rgbd" if newer else "run the command that prepared it again: it prepares it anew",
         )
     return summary
 
@@ -230,6 +167,3 @@ def _in_words(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return f"no key {error}" if isinstance(error, KeyError) else f"no JSON object of that kind ({error})"
-
-
-_HOW = "make one with fer-prep render-bu3dfe, render-bosphorus or align"

@@ -1,10 +1,11 @@
 """Writing a prepared folder so that a kill at any moment costs one sample's work and nothing else.
 
 Order of events: the folder is locked; ``.journal.jsonl`` appears and ``prepared.json`` goes as soon as anything is to
-change; each sample's two files get their names, then its record a line in the journal; at the end files of samples
-that are no longer there are removed, the tables and ``.records.jsonl`` are written, ``prepared.json`` last, and the
-journal goes. So ``prepared.json`` is there exactly while the folder is whole. Pictures are flushed to the
-disk all at once, before the tables: what a power failure makes of them until then is seen by their digests.
+change; each sample's files get their names, then its record a line in the journal; at the end files of samples that
+are no longer there are removed, the tables and ``.records.jsonl`` are written (sorted: the same bytes whatever
+happened on the way), ``prepared.json`` last, and the journal goes. So ``prepared.json`` is there exactly while the
+folder is whole. Pictures are flushed to the disk all at once, before the tables: what a power failure makes of them
+until then is seen by their digests. A line of the journal that a kill cut off is dropped: its sample is made again.
 """
 
 from __future__ import annotations
@@ -19,17 +20,44 @@ from typing import IO, Any, Final
 from fer_prep.atomic_files import LEFTOVERS, flush_file_system, publish_file, remove_leftovers, write_atomically
 from fer_prep.errors import PreparedFolderError
 from fer_prep.folder_lock import LOCK_NAME, folder_lock
-from fer_prep.prepare.files import DEPTH, PREVIEW, RGB, SUMMARY, depth_path, rgb_path
-from fer_prep.prepare.records import JOURNAL_NAME, RECORDS_NAME, Record, header_line, read_records, records_text
+from fer_prep.prepare.folder import (
+    FORMAT_VERSION,
+    JOURNAL,
+    KINDS,
+    LANDMARKS,
+    MARKERS,
+    PREVIEW,
+    RECORDS,
+    SUMMARY,
+    files_of,
+    sample_file,
+)
 
-_MARKERS: Final = (SUMMARY, JOURNAL_NAME, RECORDS_NAME)
+_RECORDS_FORMAT: Final = "fer-prepared-records"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One sample that has been prepared: a line of ``.journal.jsonl`` and ``.records.jsonl``."""
+
+    name: str
+    key: str
+    """Digest of all that its pixels and landmarks depend on."""
+    files: Mapping[str, str]
+    """Kind of file (``rgb``, ``depth``, ``landmarks``) → digest of what was written."""
+    measured: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The cells of the samples table that preparation measured."""
+
+    def to_line(self) -> str:
+        """One JSON line."""
+        return json.dumps(vars(self), sort_keys=True) + "\n"
 
 
 @contextmanager
 def open_for_writing(folder: Path, *, dataset: str) -> Generator[PreparedWriter]:
     """Lock ``folder`` (made if need be) and take up what earlier runs left.
 
-    Raises PreparedFolderError where another run has it, or where it holds something else than this dataset.
+    Raises BusyError where another run has it, PreparedFolderError where it holds something else than this dataset.
     """
     _refuse_foreign(folder)
     with folder_lock(folder):
@@ -39,8 +67,6 @@ def open_for_writing(folder: Path, *, dataset: str) -> Generator[PreparedWriter]
         try:
             if not (folder / SUMMARY).is_file():
                 writer.begin_changes()
-            for part in (RGB, DEPTH):
-                (folder / part).mkdir(exist_ok=True)
             yield writer
         finally:
             writer.close()
@@ -63,68 +89,77 @@ class PreparedWriter:
         """Mark the folder half done, once."""
         if self._journal is not None:
             return
-        path = self.folder / JOURNAL_NAME
+        path = self.folder / JOURNAL
         if not path.is_file():
-            write_atomically(path, content=header_line(self.dataset))
+            write_atomically(path, content=_header(self.dataset))
         _end_cut_line(path)
         self._journal = path.open("a", encoding="utf-8")
         for name in (SUMMARY, PREVIEW):
             (self.folder / name).unlink(missing_ok=True)
 
-    def publish(self, record: Record, *, rgb: Path, depth: Path) -> None:
-        """Give a prepared sample's two staged files their names and remember it."""
+    def publish(self, record: Record, *, staged: Mapping[str, Path]) -> None:
+        """Give a prepared sample's staged files (kind → temporary name) their names and remember it."""
         self.begin_changes()
-        publish_file(rgb, path=rgb_path(self.folder, record.name))
-        publish_file(depth, path=depth_path(self.folder, record.name))
-        self._append(record.to_line())
-
-    def finish(self, *, records: Iterable[Record], texts: Mapping[str, str]) -> None:
-        """Make the folder whole: exactly these samples, and these tables (file name → text, ``prepared.json`` last)."""
-        records = list(records)
-        self._remove_orphans({record.name for record in records})
-        if self._journal is not None:
-            flush_file_system(self.folder)  # the pictures must be on the disk before a table speaks of them
-        self._write_if_changed(RECORDS_NAME, records_text(self.dataset, records))
-        for name, text in texts.items():
-            self._write_if_changed(name, text)
-        self.close()
-        (self.folder / JOURNAL_NAME).unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """Let go of the journal; a run that ends early leaves it for the next one."""
-        if self._journal is not None:
-            with suppress(OSError):  # a line that cannot be written was reported by ``_append``
-                self._journal.close()
-            self._journal = None
-
-    def _append(self, line: str) -> None:
+        for kind, file in staged.items():
+            publish_file(file, path=sample_file(self.folder, kind, record.name))
         if self._journal is None:
-            raise ValueError("begin_changes comes first")
+            raise ValueError("the writer is closed")
         try:
-            self._journal.write(line)
+            self._journal.write(record.to_line())
             self._journal.flush()
         except OSError as error:
             raise OSError(error.errno, error.strerror, self._journal.name) from error
 
-    def _remove_orphans(self, names: set[str]) -> None:
-        for part in (RGB, DEPTH):
-            for file in (self.folder / part).glob("*.png"):
-                if file.stem not in names:
-                    self.begin_changes()
-                    file.unlink()
+    def finish(self, *, records: Iterable[Record], content: Mapping[str, str | bytes]) -> None:
+        """Make the folder whole: exactly these samples and these files (name → content, ``prepared.json`` last)."""
+        records = sorted(records, key=lambda record: record.name)
+        self._remove_orphans(records, tables=content)
+        if self._journal is not None:
+            flush_file_system(self.folder)  # the pictures must be on the disk before a table speaks of them
+        self._write_if_changed(RECORDS, _header(self.dataset) + "".join(record.to_line() for record in records))
+        for name, text in content.items():
+            self._write_if_changed(name, text)
+        self.close()
+        (self.folder / JOURNAL).unlink(missing_ok=True)
 
-    def _write_if_changed(self, name: str, text: str) -> None:
+    def close(self) -> None:
+        """Let go of the journal; a run that ends early leaves it for the next one."""
+        if self._journal is not None:
+            with suppress(OSError):  # a line that cannot be written was reported by ``publish``
+                self._journal.close()
+            self._journal = None
+
+    def _remove_orphans(self, records: Iterable[Record], *, tables: Mapping[str, str | bytes]) -> None:
+        """Files of samples that are no longer there, and folders of what the dataset no longer has."""
+        kept = {sample_file(self.folder, kind, record.name) for record in records for kind in record.files}
+        kept |= {self.folder / name for name in tables}
+        for place in _places(self.folder):
+            for file in [*place.glob("*.png"), *place.glob("*.npz")]:
+                if file in kept:
+                    continue
+                self.begin_changes()
+                file.unlink()
+            if place.is_dir() and not any(place.iterdir()):
+                place.rmdir()
+
+    def _write_if_changed(self, name: str, content: str | bytes) -> None:
         path = self.folder / name
-        if not path.is_file() or path.read_bytes() != text.encode():
+        data = content.encode() if isinstance(content, str) else content
+        if not path.is_file() or path.read_bytes() != data:
             self.begin_changes()
-            write_atomically(path, content=text)
+            write_atomically(path, content=data)
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folders inside a prepared one."""
+    return [*(files_of(folder, kind) for kind in KINDS), folder / LANDMARKS]
 
 
 def _refuse_foreign(folder: Path) -> None:
     """Only an empty folder or one of ours is written to: files are replaced and removed in it."""
     if folder.is_file():
         raise PreparedFolderError("is a file, not a folder", path=folder, hint="choose another --out")
-    if not folder.is_dir() or any((folder / name).is_file() for name in _MARKERS):
+    if not folder.is_dir() or any((folder / name).is_file() for name in MARKERS):
         return
     others = [p.name for p in folder.iterdir() if p.name != LOCK_NAME and not p.match(LEFTOVERS)]
     if others:
@@ -136,17 +171,39 @@ def _refuse_foreign(folder: Path) -> None:
         )
 
 
+def _header(dataset: str) -> str:
+    """The first line of journal and records: whose they are."""
+    return json.dumps({"dataset": dataset, "format": _RECORDS_FORMAT, "version": FORMAT_VERSION}) + "\n"
+
+
 def _known_records(folder: Path, dataset: str) -> dict[str, Record]:
-    """Records of the last whole run and of those that were cut off after it."""
+    """Records of the last whole run and of those that were cut off after it; later lines win."""
     known: dict[str, Record] = {}
-    for name in (RECORDS_NAME, JOURNAL_NAME):
-        owner, records = read_records(folder / name)
-        if owner not in (None, dataset):
+    for name in (RECORDS, JOURNAL):
+        lines = _lines_of(folder / name)
+        owner = next((header.get("dataset", dataset) for header in lines[:1]), dataset)
+        if owner != dataset:
             raise PreparedFolderError(
                 expected=f"samples of {dataset}", found=f"samples of {owner}", path=folder, hint="choose another --out"
             )
-        known.update(records)
+        for line in lines[1:]:
+            with suppress(TypeError):  # of another version: prepared again
+                record = Record(**line)
+                known[record.name] = record
     return known
+
+
+def _lines_of(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a records file that are JSON objects; the first is its header."""
+    if not path.is_file():
+        return []
+    found: list[dict[str, Any]] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+        with suppress(ValueError):
+            value = json.loads(line) if line.endswith("\n") else None
+            if isinstance(value, dict):
+                found.append(value)
+    return found
 
 
 def _earlier_summary(folder: Path) -> dict[str, Any]:
@@ -158,7 +215,7 @@ def _earlier_summary(folder: Path) -> dict[str, Any]:
 
 def _clean(folder: Path) -> None:
     """Remove what killed runs left half written."""
-    for place in (folder, folder / RGB, folder / DEPTH):
+    for place in (folder, *_places(folder)):
         remove_leftovers(place)
 
 

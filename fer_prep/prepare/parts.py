@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from fer_prep.digests import bytes_digest, settings_digest
 from fer_prep.errors import PreparedFolderError, UsageError
+from fer_prep.prepare.folder import PreparedFolder
 from fer_prep.sample import Listing
 
 PART: Final = "part"
@@ -49,11 +50,11 @@ class Part:
 
     def of_listing(self, listing: Listing) -> Listing:
         """What of a tree belongs to this part, the recordings that became no sample too."""
-        return Listing(
+        return replace(
+            listing,
             samples=tuple(sample for sample in listing.samples if self._has(sample.id)),
             rejected=tuple(r for r in listing.rejected if self._has(r.sample_id or r.source_file)),
             left_out=tuple(r for r in listing.left_out if self._has(r.sample_id or r.source_file)),
-            warnings=listing.warnings,
         )
 
     def describe(self, listing: Listing) -> dict[str, Any]:
@@ -65,23 +66,9 @@ class Part:
         return int(bytes_digest(name.encode(errors="surrogateescape"))[:12], 16) % self.count == self.index - 1
 
 
-class HasSummary(Protocol):
-    """A prepared folder, as far as it matters here."""
-
-    @property
-    def path(self) -> Path:
-        """Its place."""
-        ...
-
-    @property
-    def summary(self) -> Mapping[str, Any]:
-        """Its ``prepared.json``."""
-        ...
-
-
-def check_parts(folders: Sequence[HasSummary]) -> None:
+def check_parts(folders: Sequence[PreparedFolder]) -> None:
     """Raise PreparedFolderError where parts of a dataset are missing, doubled, or not of the same run of parts."""
-    by_dataset: dict[str, list[HasSummary]] = defaultdict(list)
+    by_dataset: dict[str, list[PreparedFolder]] = defaultdict(list)
     for folder in folders:
         if PART in folder.summary:
             by_dataset[folder.summary["dataset"]].append(folder)
@@ -90,7 +77,7 @@ def check_parts(folders: Sequence[HasSummary]) -> None:
         _refuse_missing(dataset, parts)
 
 
-def _refuse_different(dataset: str, parts: Sequence[HasSummary]) -> None:
+def _refuse_different(dataset: str, parts: Sequence[PreparedFolder]) -> None:
     """All parts must come of one division of one tree, by the same settings and code."""
     first, others = parts[0], parts[1:]
     for other in others:
@@ -109,7 +96,7 @@ def _refuse_different(dataset: str, parts: Sequence[HasSummary]) -> None:
                 )
 
 
-def _refuse_missing(dataset: str, parts: Sequence[HasSummary]) -> None:
+def _refuse_missing(dataset: str, parts: Sequence[PreparedFolder]) -> None:
     count = int(parts[0].summary[PART]["of"])
     found = {int(part.summary[PART]["index"]): part.path for part in parts}
     if len(found) < len(parts):

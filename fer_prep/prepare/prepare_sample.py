@@ -1,13 +1,15 @@
-"""One sample from raw files to a framed pair: Sample → Scene → landmarks → framing → view → RGB and encoded depth.
+"""One sample from raw files to what is stored: Sample → Scene → landmarks → framing → view → pixels, row, landmarks.
 
-The same sample and settings give the same pixels in any process; nothing is written here.
+The same sample and settings give the same outcome in any process; nothing is written here. Loose pictures
+(``prepare_picture``) go the same way as the samples of a dataset.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -15,73 +17,118 @@ from numpy.typing import NDArray
 
 from fer_prep.depth_encoding import encode_depth
 from fer_prep.digests import pixel_digest
-from fer_prep.emotions import label_of
 from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
-from fer_prep.geometry.warp import transform_points
-from fer_prep.landmark_names import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
-from fer_prep.prepare.settings import PrepareSettings
-from fer_prep.sample import Frame, Landmarks, Sample, Scene
+from fer_prep.landmark_set import LandmarkSet
+from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns
+from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
+from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
 from fer_prep.sources import Source
+from fer_prep.sources.recorded_pair import read_pair
 
-NOT_FOUND: Final = "not found"
-"""``landmarks_from`` of a sample that was kept without a face."""
+SEARCHING: Final = ("mediapipe", "task")
+"""The finders that look into the picture."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedSample:
-    """The outcome of one sample: pixels and what was measured on the way."""
+    """The outcome of one sample: pixels, and what was measured on the way."""
 
-    rgb: NDArray[np.uint8]
-    """(size, size, 3) sRGB."""
-    depth: NDArray[np.uint16]
-    """(size, size), encoded as ``depth_encoding`` says."""
+    rgb: NDArray[np.uint8] | None
+    """(size, size, 3) sRGB; None where the dataset has no colour."""
+    depth: NDArray[np.uint16] | None
+    """(size, size), encoded as ``depth_encoding`` says; None where the dataset has no depth."""
     measured: Row
     """The columns of the samples table that come from pixels and geometry."""
+    landmarks: Mapping[str, LandmarkSet]
+    """Scheme → a set of this one sample, in stored pixels (centre of the first pixel: 0, 0)."""
 
 
-def prepare_sample(sample: Sample, *, source: Source, settings: PrepareSettings) -> PreparedSample:
-    """Load, find the face, frame, encode.
+def prepare_sample(
+    sample: Sample, *, source: Source, settings: PrepareSettings, modalities: Sequence[str] = MODALITIES
+) -> PreparedSample:
+    """Load one sample and prepare it; raises SampleError (or FormatError) where it cannot be prepared."""
+    return prepare_scene(source.load(sample), sample=sample, settings=settings, modalities=modalities)
 
-    Raises SampleError (or FormatError) where this one sample cannot be prepared.
+
+def prepare_picture(
+    rgb_file: Path,
+    *,
+    depth_file: Path | None = None,
+    framing: FramingKind = "rotate",
+    mask: Mask = "none",
+    size: int = 260,
+    depth_unit_mm: float = 0.125,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """One loose picture for predicting, alone or with its depth map, prepared as the samples of a dataset are.
+
+    Returns colour (size, size, 3) sRGB and stored depth (size, size), 0 everywhere where there is no ``depth_file``.
+    ``depth_unit_mm`` is what one step of the 16-bit depth map means. Raises FormatError for files that cannot be read,
+    SampleError where they do not belong together or no face is found.
     """
-    scene = source.load(sample)
-    landmarks = find_landmarks(scene, sample=sample, settings=settings)
-    frame, framing = frame_scene(scene, landmarks, settings=settings)
+    is_plain = framing == "none" and mask == "none"
+    finders = FinderSpec(kinds=("none",)) if is_plain else FOUND
+    settings = PrepareSettings(size=size, framing=framing, mask=mask, landmarks=finders, mesh=False)
+    sample = Sample(
+        id=f"picture/{rgb_file.stem}",
+        dataset="picture",
+        subject=f"picture:{rgb_file.stem}",
+        emotion="",
+        label_source="",
+        source_file=rgb_file.name,
+        files={"rgb": rgb_file},
+    )
+    scene = read_pair(rgb_file, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
+    modalities = ("rgb",) if depth_file is None else MODALITIES
+    prepared = prepare_scene(scene, sample=sample, settings=settings, modalities=modalities)
+    if prepared.rgb is None:
+        raise ValueError("a picture has colour")
+    depth = np.zeros((size, size), np.uint16) if prepared.depth is None else prepared.depth
+    return prepared.rgb, depth
+
+
+def prepare_scene(
+    scene: Scene, *, sample: Sample, settings: PrepareSettings, modalities: Sequence[str]
+) -> PreparedSample:
+    """Find the face, frame it, encode what is stored: the way of every recording."""
+    found = find_landmarks(scene, sample=sample, settings=settings)
+    frame, framing = frame_scene(scene, found, settings=settings)
+    rgb = frame.rgb if "rgb" in modalities else None
     depth, offset_mm = encode_depth(frame.z_mm, frame.valid)
-    # a recording that has colour alone may stay without depth; one that should have geometry may not
-    if not depth.any() and set(sample.files) != {"rgb"}:
+    if "depth" in modalities and not depth.any():
         raise SampleError(
             stage="frame",
             reason=Reason.NO_DEPTH,
             expected="geometry in the framed square",
             found="no valid depth pixel",
         )
+    stored_depth = depth if "depth" in modalities else None
     measured: Row = {
         "roll_degrees": np.float32(framing.roll_degrees),
         "depth_offset_mm": np.float32(offset_mm),
         "mm_per_pixel": np.float32(frame.mm_per_pixel),
         "origin_mm": np.array(frame.origin_mm, np.float32),
-        "focal_px": np.float32(np.nan),
-        "principal_px": np.full(2, np.nan, np.float32),
-        "digest": pixel_digest(frame.rgb, depth),
-        "rgb_source": scene.rgb_source,
+        "focal_px": np.float32(frame.focal_px),
+        "digest": pixel_digest(rgb, stored_depth),
+        "rgb_source": scene.rgb_source if rgb is not None else "",
         "registration_residual_px": np.float32(scene.registration_residual_px),
         "filled_pixels": np.uint32(frame.filled_pixels),
-        **_landmark_columns(landmarks, framing.matrix),
+        **landmark_columns(found, framing=framing, frame=frame),
     }
-    return PreparedSample(rgb=frame.rgb, depth=depth, measured=measured)
+    mesh_finder = _mesh_finder(settings) if rgb is not None else None
+    landmarks = all_landmarks(scene, found, sample=sample, framing=framing, frame=frame, mesh_finder=mesh_finder)
+    return PreparedSample(rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks)
 
 
 def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -> Landmarks | None:
-    """The face's landmarks in scene-raster pixels; None where there are none and the settings allow that."""
+    """The landmarks that frame the face, in scene-raster pixels; None where there are none and that is allowed."""
     landmarks = finder_of(settings.landmarks).find(scene, sample=sample)
     if landmarks is None and settings.unfound == "reject" and settings.landmarks.kinds != ("none",):
-        is_searched = bool({"mediapipe", "task"} & set(settings.landmarks.kinds))
+        is_searched = bool(set(SEARCHING) & set(settings.landmarks.kinds))
         raise SampleError(
             stage="landmarks",
             reason=Reason.NO_FACE,
@@ -107,41 +154,35 @@ def finder_of(spec: FinderSpec) -> LandmarkFinder:
     return make_finder(spec)
 
 
-def table_row(sample: Sample, measured: Mapping[str, Any]) -> Row:
+def _mesh_finder(settings: PrepareSettings) -> LandmarkFinder | None:
+    """What finds the face mesh where framing did not; None where it is not wanted."""
+    if not settings.mesh:
+        return None
+    kind = "task" if settings.landmarks.task_file is not None else "mediapipe"
+    return finder_of(FinderSpec(kinds=(kind,), task_file=settings.landmarks.task_file))
+
+
+def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[str]) -> Row:
     """The whole row of the samples table: what the dataset says and what preparation measured."""
+    shares = {f"soft_{name}": np.float32(sample.soft_labels.get(name, 0.0)) for name in classes}
     return {
         "id": sample.id,
         "subject": sample.subject,
         "dataset": sample.dataset,
         "source_file": sample.source_file,
-        "label": np.uint8(label_of(sample.emotion)),
+        "label": np.uint8(classes.index(sample.emotion)),
         "label_source": sample.label_source,
         "action_unit": sample.action_unit,
         "gender": sample.gender,
         "ethnicity": sample.ethnicity,
         "intensity": np.uint8(sample.intensity),
-        "clip": "",
-        "frame": np.uint32(0),
+        "clip": sample.clip,
+        "frame": np.uint32(sample.frame),
         "yaw_degrees": np.float32(0),
         "pitch_degrees": np.float32(0),
         **measured,
+        **(shares if sample.soft_labels else {}),
     }
-
-
-def _landmark_columns(landmarks: Landmarks | None, matrix: NDArray[np.float64]) -> Row:
-    """Landmarks in output pixels; NaN where unknown."""
-    points = {} if landmarks is None else dict(landmarks.points)
-    eyes = eye_centres(points)
-    if eyes is not None:
-        points["left_eye"], points["right_eye"] = eyes
-    unknown = np.full(2, np.nan)
-    columns: Row = {
-        name: transform_points(points.get(name, unknown), matrix).astype(np.float32)
-        for name in ("left_eye", "right_eye", NOSE_TIP, MOUTH_LEFT, MOUTH_RIGHT)
-    }
-    columns["landmarks_from"] = NOT_FOUND if landmarks is None else landmarks.found_by
-    columns["faces_found"] = np.uint8(0 if landmarks is None else min(landmarks.faces_found, 255))
-    return columns
 
 
 def _masked(frame: Frame, inside: NDArray[np.bool_]) -> Frame:

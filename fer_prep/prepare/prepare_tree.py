@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,31 +12,20 @@ from fer_prep.engines.engine import Engine, WorkerDied
 from fer_prep.errors import Reason
 from fer_prep.faces.depth_unit import check_depth_unit
 from fer_prep.prepare.code_version import code_version
-from fer_prep.prepare.folder_writer import PreparedWriter, open_for_writing
+from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
+from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
+from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
 from fer_prep.prepare.prepare_sample import finder_of, table_row
 from fer_prep.prepare.preview import write_preview
-from fer_prep.prepare.records import Record
 from fer_prep.prepare.settings import PrepareSettings
-from fer_prep.prepare.summary import PrepareSummary, describe, folder_texts
-from fer_prep.prepare.task import PrepareTask, Reused, Staged, Task
+from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
+from fer_prep.prepare.worker import PrepareTask, Task
 from fer_prep.prepare.worker_place import WorkerPlace
 from fer_prep.progress import Progress, silent
 from fer_prep.sample import Listing, Rejection, Sample
 from fer_prep.samples_table import cells_from_text
-from fer_prep.sources import Source
-
-
-@dataclass(frozen=True, kw_only=True)
-class Extras:
-    """What a run may do beside preparing."""
-
-    depth_unit_mm: float | None = None
-    """Check this unit of the recorded depth against the size of human faces."""
-    focal_px: float | None = None
-    """Focal length in pixels of the recorded pictures, which makes that check exact."""
-    preview: int = 0
-    """Show so many samples on a contact sheet."""
+from fer_prep.sources import RecordsDepth, Source
 
 
 def prepare(
@@ -47,7 +36,7 @@ def prepare(
     settings: PrepareSettings,
     engine: Engine,
     part: Part | None = None,
-    extras: Extras = Extras(),
+    preview: int = 0,
     progress: Progress = silent,
     debug: bool = False,
 ) -> PrepareSummary:
@@ -55,9 +44,10 @@ def prepare(
 
     Samples that are up to date are reused; killed at any moment and started again, the outcome is the same bytes.
     ``engine`` runs the work (see ``make_engine``); with ``debug``, unexpected errors end the run.
-    With ``part``, that share of the samples goes to a folder of its own beside ``out``.
-    Raises UsageError for a wrong root, PreparedFolderError for a folder that is busy or holds something else, OSError
-    where the disk is full.
+    With ``part``, that share of the samples goes to a folder of its own beside ``out``; ``preview`` samples are shown
+    on a contact sheet.
+    Raises UsageError for a wrong root, BusyError and PreparedFolderError for a folder that another run writes or that
+    holds something else, OSError where the disk is full.
     """
     whole = _without_doubles(source.list_samples(root))
     listing = whole if part is None else part.of_listing(whole)
@@ -65,6 +55,8 @@ def prepare(
     summary = PrepareSummary(
         dataset=source.dataset,
         folder=out,
+        classes=listing.classes,
+        modalities=listing.modalities,
         rejected=list(listing.rejected),
         left_out=list(listing.left_out),
         warnings=list(listing.warnings),
@@ -75,32 +67,25 @@ def prepare(
         root=root,
         folder=out,
         code=code_version(source),
+        modalities=listing.modalities,
         debug=debug,
     )
     if settings.landmarks.task_file is not None:
         summary.notes.append(f"landmarks by {settings.landmarks.describe()}")
     with open_for_writing(out, dataset=source.dataset) as writer:
+        if writer.earlier.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
+            summary.notes.append("the folder was of another format version: everything is prepared anew")
         if engine.remote:
             function = replace(function, place=WorkerPlace.of(out, root=root, code=function.code))
         records = _run(function, listing.samples, engine=engine, writer=writer, summary=summary, progress=progress)
-        samples = [sample for sample in listing.samples if sample.name in records]
-        summary.rows = [table_row(sample, cells_from_text(records[sample.name].measured)) for sample in samples]
-        description = describe(
-            summary, settings={**settings.as_json(), "source": dict(source.settings())}, code=function.code
-        )
-        if part is not None:
-            description[PART] = part.describe(whole)
-        if extras.depth_unit_mm is not None:
-            verdict = _depth_unit_verdict(source, samples, settings, extras, description, writer.earlier)
-            description["depth_unit_check"] = verdict
-            is_wrong = verdict["outcome"] in ("doubtful", "implausible")
-            (summary.warnings if is_wrong else summary.notes).append(verdict["text"])
-        writer.finish(records=records.values(), texts=folder_texts(summary, description=description))
-        if extras.preview:
+        known = {PART: part.describe(whole)} if part is not None else {}
+        content = _finish(function, listing, records=records, summary=summary, known=known, earlier=writer.earlier)
+        writer.finish(records=records.values(), content=content)
+        if preview:
             faceless = {rejection.sample_id for rejection in summary.rejected if rejection.reason is Reason.NO_FACE}
             shown = [sample for sample in listing.samples if sample.name in records or sample.id in faceless]
             summary.preview = write_preview(
-                out, samples=shown, count=extras.preview, source=source, settings=settings, progress=progress
+                out, samples=shown, count=preview, source=source, settings=settings, progress=progress
             )
     return summary
 
@@ -122,22 +107,22 @@ def _run(
         # closed first when an error comes through here: no worker writes on after the lock is gone
         outcomes = within.enter_context(closing(engine.run(function, items=tasks)))
         for task, outcome in outcomes:
-            if isinstance(outcome, Staged):
-                writer.publish(outcome.record, rgb=outcome.rgb, depth=outcome.depth)
-                summary.prepared += 1
-            elif isinstance(outcome, Reused):
-                summary.reused += 1
+            if isinstance(outcome, WorkerDied):
+                summary.rejected.append(_killer(task.sample, outcome))
+            elif isinstance(outcome, Rejection):
+                summary.rejected.append(outcome)
             else:
-                summary.rejected.append(_as_rejection(task.sample, outcome))
-            if isinstance(outcome, Staged | Reused):
                 records[task.sample.name] = outcome.record
+                if outcome.staged:
+                    writer.publish(outcome.record, staged=outcome.staged)
+                    summary.prepared += 1
+                else:
+                    summary.reused += 1
             advance(1)
     return records
 
 
-def _as_rejection(sample: Sample, outcome: Rejection | WorkerDied) -> Rejection:
-    if isinstance(outcome, Rejection):
-        return outcome
+def _killer(sample: Sample, outcome: WorkerDied) -> Rejection:
     return Rejection(
         source_file=sample.source_file,
         sample_id=sample.id,
@@ -148,27 +133,63 @@ def _as_rejection(sample: Sample, outcome: Rejection | WorkerDied) -> Rejection:
     )
 
 
+def _finish(
+    function: PrepareTask,
+    listing: Listing,
+    *,
+    records: Mapping[str, Record],
+    summary: PrepareSummary,
+    known: Mapping[str, Any],
+    earlier: Mapping[str, Any],
+) -> dict[str, str | bytes]:
+    """Fill ``summary`` and return the files that make the folder whole; ``known``: what ``prepared.json`` says more."""
+    source, settings = function.source, function.settings
+    samples = sorted((sample for sample in listing.samples if sample.name in records), key=lambda sample: sample.id)
+    summary.rows = [
+        table_row(sample, cells_from_text(records[sample.name].measured), classes=listing.classes) for sample in samples
+    ]
+    files = [
+        sample_file(function.folder, "landmarks", sample.name) if "landmarks" in records[sample.name].files else None
+        for sample in samples
+    ]
+    landmarks = tables_of_samples(files, ids=[sample.id for sample in samples])
+    description = describe(
+        summary,
+        settings={**settings.as_json(), "source": dict(source.settings())},
+        code=function.code,
+        schemes=landmarks,
+    )
+    description |= known
+    if isinstance(source, RecordsDepth) and "depth" in listing.modalities:
+        verdict = _depth_unit_verdict(source, source, samples, settings, description, earlier)
+        description["depth_unit_check"] = verdict
+        is_wrong = verdict["outcome"] in ("doubtful", "implausible")
+        (summary.warnings if is_wrong else summary.notes).append(verdict["text"])
+    return folder_content(summary, description=description, landmarks=landmarks)
+
+
 def _depth_unit_verdict(
     source: Source,
+    recorded: RecordsDepth,
     samples: Sequence[Sample],
     settings: PrepareSettings,
-    extras: Extras,
     description: Mapping[str, Any],
     earlier: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Judge the depth unit, or take the verdict of an earlier run over the same pixels, settings and code."""
-    same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
     known = earlier.get("depth_unit_check")
-    if same and isinstance(known, dict) and known.get("focal_px") == extras.focal_px:
+    if isinstance(known, dict) and all(
+        earlier.get(name) == description[name] for name in ("digest", "settings", "code")
+    ):
         return known
     verdict = check_depth_unit(
         source.load,
         samples,
         finder=finder_of(settings.landmarks),
-        depth_unit_mm=extras.depth_unit_mm or 0.0,
-        focal_px=extras.focal_px,
+        depth_unit_mm=recorded.depth_unit_mm,
+        focal_px=recorded.focal_px,
     )
-    return {"outcome": verdict.outcome, "text": verdict.text, "focal_px": extras.focal_px}
+    return {"outcome": verdict.outcome, "text": verdict.text}
 
 
 def _without_doubles(listing: Listing) -> Listing:
@@ -178,20 +199,18 @@ def _without_doubles(listing: Listing) -> Listing:
     rejected = list(listing.rejected)
     for sample in listing.samples:
         if sample.name in seen or "/" in sample.name:
-            found = "the same name twice" if sample.name in seen else f"the name {sample.name!r}"
+            is_double = sample.name in seen
             rejected.append(
                 Rejection(
                     source_file=sample.source_file,
                     sample_id=sample.id,
                     stage="list",
                     expected="a name of its own that can be a file name",
-                    found=found,
-                    reason=Reason.DUPLICATE if sample.name in seen else Reason.BAD_NAME,
+                    found="the same name twice" if is_double else f"the name {sample.name!r}",
+                    reason=Reason.DUPLICATE if is_double else Reason.BAD_NAME,
                 )
             )
         else:
             seen.add(sample.name)
             samples.append(sample)
-    return Listing(
-        samples=tuple(samples), rejected=tuple(rejected), left_out=listing.left_out, warnings=listing.warnings
-    )
+    return replace(listing, samples=tuple(samples), rejected=tuple(rejected))

@@ -10,7 +10,7 @@ from fer_prep.errors import SampleError
 from fer_prep.faces.contact_sheet import SheetEntry, contact_sheet, sheet_entry
 from fer_prep.faces.framing import Framing
 from fer_prep.formats.images import write_image
-from fer_prep.prepare.files import PREVIEW
+from fer_prep.prepare.folder import PREVIEW
 from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.progress import Progress, silent

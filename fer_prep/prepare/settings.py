@@ -39,6 +39,8 @@ class PrepareSettings:
     """What becomes of a sample whose face is not found: rejected, or kept as it was recorded."""
     mask: Mask = "none"
     """face-oval blackens RGB and depth outside the face."""
+    mesh: bool = option(True, offered=False)
+    """Look for MediaPipe's face mesh in every sample with colour, whatever frames the face."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, before any sample is touched."""
@@ -59,10 +61,11 @@ class PrepareSettings:
         return {"unfound": self.unfound, **self.content()}
 
     def content(self, sample: Sample | None = None) -> dict[str, Any]:
-        """What decides the pixels of ``sample``. ``unfound`` is not in it: it decides about unfound faces alone."""
+        """What decides the outcome of ``sample``. ``unfound`` is not in it: it decides about unfound faces alone."""
         return {
             "size": self.size,
             "framing": self.framing,
             "mask": self.mask,
+            "mesh": self.mesh,
             "landmarks": self.landmarks.settings(sample=sample),
         }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from fer_prep.errors import UsageError
 from fer_prep.sample import Listing, Sample, Scene
@@ -56,6 +56,21 @@ class Source(Protocol):
 
     def load(self, sample: Sample) -> Scene:
         """Read one recording; raises SampleError (or FormatError) naming the file, what was expected and found."""
+        ...
+
+
+@runtime_checkable
+class RecordsDepth(Protocol):
+    """A source of recorded depth whose unit somebody had to state: preparation checks it against the size of faces."""
+
+    @property
+    def depth_unit_mm(self) -> float:
+        """Millimetres per step of the recorded depth."""
+        ...
+
+    @property
+    def focal_px(self) -> float | None:
+        """Focal length in pixels of the recorded pictures, which makes the check exact; None where nobody knows."""
         ...
 
 

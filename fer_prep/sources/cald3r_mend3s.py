@@ -21,16 +21,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import numpy as np
-
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.picture_scene import PictureScene
-from fer_prep.formats.images import read_depth, read_rgb
+from fer_prep.errors import Reason
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.options import RgbdOptions
 from fer_prep.sources.raw_tree import (
@@ -44,7 +40,7 @@ from fer_prep.sources.raw_tree import (
     walk_tree,
     without_duplicates,
 )
-from fer_prep.sources.read_file import read_file
+from fer_prep.sources.recorded_pair import read_pair
 
 TITLES: Final = {"cald3r": "CalD3r", "mend3s": "MenD3s"}
 NUMBER_WIDTH: Final = {"cald3r": 3, "mend3s": 2}
@@ -72,14 +68,16 @@ class RgbdPairs(RgbdOptions):
             raise ValueError(f"expected the dataset cald3r or mend3s; found {self.dataset!r}")
         if not 0 < self.depth_unit_mm < 100:
             raise ValueError(f"expected a depth unit between 0 and 100 mm; found {self.depth_unit_mm}")
+        if self.focal_px is not None and not self.focal_px > 0:
+            raise ValueError(f"expected a positive focal length; found {self.focal_px}")
 
     def settings(self) -> Mapping[str, Any]:
-        """What matters to the outcome; the focal length only serves to check the depth unit."""
-        return {"dataset": self.dataset, "depth_unit_mm": self.depth_unit_mm}
+        """All options."""
+        return asdict(self)
 
     def load_settings(self) -> Mapping[str, Any]:
-        """The option that changes depth."""
-        return {"depth_unit_mm": self.depth_unit_mm}
+        """The options that change depth and what it says of space."""
+        return {"depth_unit_mm": self.depth_unit_mm, "focal_px": self.focal_px}
 
     def list_samples(self, root: Path) -> Listing:
         """Pair pictures and depth maps by name; what is wrongly named or has no partner is rejected."""
@@ -194,25 +192,13 @@ class RgbdPairs(RgbdOptions):
         return warnings
 
     def load(self, sample: Sample) -> Scene:
-        """Read one pair; both files must be of one raster and the depth must hold something."""
-        rgb = read_file(sample.files["rgb"], reader=read_rgb)
-        depth_file = sample.files["depth"]
-        depth = read_file(depth_file, reader=read_depth)
-        if depth.shape != rgb.shape[:2]:
-            raise SampleError(
-                stage="read",
-                reason=Reason.MISMATCH,
-                path=depth_file,
-                expected=f"the raster of the picture, {rgb.shape[1]} × {rgb.shape[0]}",
-                found=f"{depth.shape[1]} × {depth.shape[0]}",
-            )
-        if (depth == depth[0, 0]).all():
-            found = f"the value {depth[0, 0]} in every pixel" if depth[0, 0] else "no data in any pixel"
-            raise SampleError(
-                stage="read", reason=Reason.NO_DEPTH, path=depth_file, expected="depth values that differ", found=found
-            )
-        valid = depth > 0
-        return PictureScene(rgb=rgb, z_mm=(depth * np.float32(-self.depth_unit_mm)), valid=valid)
+        """Read one pair."""
+        return read_pair(
+            sample.files["rgb"],
+            depth_file=sample.files["depth"],
+            depth_unit_mm=self.depth_unit_mm,
+            focal_px=self.focal_px,
+        )
 
 
 def cald3r(**options: Any) -> RgbdPairs:

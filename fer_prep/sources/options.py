@@ -11,7 +11,7 @@ from typing import Literal
 
 from fer_prep.action_units import DEFAULT_POLICY
 from fer_prep.emotions import LABEL_SOURCES
-from fer_prep.geometry.renderers import RENDERERS
+from fer_prep.geometry.renderers import DEFAULT_RENDERER, RENDERERS
 from fer_prep.options import option
 from fer_prep.resources import manifest_names
 
@@ -20,10 +20,10 @@ from fer_prep.resources import manifest_names
 class RenderOptions:
     """Of every source whose recordings are geometry."""
 
-    incomplete: Literal["reject", "keep"] = "reject"
+    incomplete: Literal["reject", "keep"] = "keep"
     """What becomes of a recording that lacks only its landmark files; keep finds landmarks in the picture."""
-    renderer: str = option("auto", names=("auto", *RENDERERS))
-    """What casts the rays at the mesh: auto, or one of those that fer-prep doctor lists."""
+    renderer: str = option(DEFAULT_RENDERER, names=tuple(RENDERERS))
+    """What casts the rays at the mesh: one of those that fer-prep doctor lists; numpy works on every machine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,8 @@ class RgbdOptions:
     depth_unit_mm: float = option(0.125, name="--depth-unit")
     """Millimetres per step of the recorded depth."""
     focal_px: float | None = option(None, min=1, metavar="PX", show_default="unknown")
-    """Focal length of the recorded pictures, if you know it: the depth unit is then checked exactly."""
+    """Focal length of the recorded pictures, if you know it: the depth unit is then checked exactly, and landmarks get
+    their places in millimetres."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,11 @@ class TableOptions:
     """A name for the dataset: lower case, digits, hyphens."""
     table: str = "samples.csv"
     """The CSV table, relative to the folder."""
+    classes: str = option("", show_default="the seven, or what else the table has")
+    """A class set (seven, eight …), or names with commas between, in label order."""
     depth_unit_mm: float = option(1.0, name="--depth-unit")
     """Millimetres per step of the depth pictures."""
+    focal_px: float | None = option(None, min=1, metavar="PX", show_default="unknown")
+    """Focal length of the pictures, if you know it: landmarks then get their places in millimetres."""
     label_source: str = option("posed", names=LABEL_SOURCES)
     """For lines of the table that do not say it."""

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from fer_prep.cli.console import console, note, print_table, progress_bar
+from fer_prep.cli.console import note, print_table, progress_bar, say
 from fer_prep.cli.options import Options, manifest_names
 from fer_prep.errors import UsageError
 from fer_train.analysis.search_settings import SearchSettings
@@ -71,13 +70,13 @@ def tune(
     if not (out / BEST).exists():
         raise UsageError("no trial was completed: trials.csv says how each ended", path=out)
     best = study.best_trial
-    console.print(f"best: trial {best.number}, {metric.name} {best.value:.2f} {metric.unit} over {how.folds} folds")
+    say(f"best: trial {best.number}, {metric.name} {best.value:.2f} {metric.unit} over {how.folds} folds")
     for key, value in best.params.items():
-        console.print(f"  {key} = {escape(str(value))}")
-    console.print("This score chose the settings: it is no result.")
+        say(f"  {key} = {value}")
+    say("This score chose the settings: it is no result.")
     if how.holdout:
         command = f"fer-train fit --data {data} --preset {out / BEST} --manifest {out / HOLDOUT}"
-        console.print(f"judge them once, by the people held out: {escape(command)}", soft_wrap=True)
+        say(f"judge them once, by the people held out: {command}")
 
 
 @app.command("reproduce")
@@ -141,5 +140,5 @@ def reproduce(
     )
     print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())
     for remark in found.remarks():
-        console.print(f"- {escape(remark)}", soft_wrap=True)
-    console.print(f"written to {escape(str(folder / 'table.md'))}; each row's report is in its folder", soft_wrap=True)
+        say(f"- {remark}")
+    say(f"written to {folder / 'table.md'}; each row's report is in its folder")

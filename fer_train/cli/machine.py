@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fer_prep.cli.console import console, note, print_json, print_table
+from fer_prep.cli.console import note, print_json, print_table, say
 from fer_prep.cli.options import JsonOption, Options
 from fer_train.cli.app import app
 from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config
@@ -64,11 +64,10 @@ def _print(result: BenchResult) -> None:
     title = f"{result.preset} on {result.device}, {result.precision}, {result.config.data.image_size} pixels"
     print_table(title, ("loop", "images/s", "of the ceiling", "peak memory", "first step"), rows)
     training, minutes = result.config.training, result.thesis_run_seconds / 60
-    console.print(f"validation: {result.validation_images_per_second:.1f} images/s")
-    console.print(
+    say(f"validation: {result.validation_images_per_second:.1f} images/s")
+    say(
         f"5 folds of 8,716 samples, {training.epochs} epochs, {training.validations_per_epoch} validations an epoch, "
-        f"would take {minutes:.1f} minutes by these rates",
-        soft_wrap=True,
+        f"would take {minutes:.1f} minutes by these rates"
     )
 
 

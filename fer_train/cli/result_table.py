@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fer_prep.cli.console import console, print_table
+from fer_prep.cli.console import print_table, say
 from fer_train.metrics.registry import METRICS
 
 
@@ -28,7 +28,4 @@ def print_summary(summary: dict[str, Any]) -> None:
         mean, std = (metric.text(summary[metric.key][part]) for part in ("mean", "std"))
         low, high = (metric.text(end) for end in summary[metric.key]["ci95"])
         unit = f" {metric.unit}" if metric.unit else ""
-        console.print(
-            f"{metric.name}: {mean} ± {std}{unit} (folds), 95 % interval over people {low} to {high}{unit}",
-            soft_wrap=True,
-        )
+        say(f"{metric.name}: {mean} ± {std}{unit} (folds), 95 % interval over people {low} to {high}{unit}")

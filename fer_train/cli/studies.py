@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.markup import escape
 
-from fer_prep.cli.console import console, print_table, progress_bar
+from fer_prep.cli.console import print_table, progress_bar, say
 from fer_prep.cli.options import JsonOption
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
@@ -62,7 +61,7 @@ def _print_comparison(comparison: Comparison) -> None:
     ]
     title = f"{comparison.samples} samples of {comparison.people} people that every run judged"
     print_table(title, ("run", "protocol", *(metric.title for metric in METRICS)), rows)
-    console.print()
+    say()
     first, *others = comparison.runs
     differences = [
         (
@@ -80,9 +79,9 @@ def _print_comparison(comparison: Comparison) -> None:
     columns = ("run", "metric", "difference", "95 % interval", "p", "p (Holm)")
     print_table(f"Against {first.name}", columns, differences)
     if comparison.left_out:
-        console.print(f"{comparison.left_out} samples that only some of the runs judged were left out")
+        say(f"{comparison.left_out} samples that only some of the runs judged were left out")
     for note in comparison.notes:
-        console.print(escape(note), soft_wrap=True)
+        say(note)
 
 
 @app.command()
@@ -112,8 +111,8 @@ def export(
     run = chosen_run(run)
     exported = export_fold(run, out or Path("models") / f"{run.resolve().name}-fold-{fold}", fold=fold, onnx=onnx)
     if exported.onnx_difference is not None:
-        console.print(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
-    console.print(f"written to {escape(str(exported.folder))}", soft_wrap=True)
+        say(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
+    say(f"written to {exported.folder}")
 
 
 @app.command()
@@ -155,7 +154,7 @@ def explain(
     explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=pick, target=target)
     path = out or trained.run.figures / f"grad-cam-{pick}.png"
     save_figure(contact_sheet(explained), path)
-    console.print(f"{len(explained)} samples: {escape(str(path))}", soft_wrap=True)
+    say(f"{len(explained)} samples: {path}")
 
 
 @app.command()
@@ -210,7 +209,7 @@ def embed(
     save_figure(embedding_figure(embeddings, trained.data.classes), folder / "embedding.png")
     rows = [(e.fold, e.epoch or "kept", len(e.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}") for e in embeddings]
     print_table("Classes in the feature space", ("fold", "epoch", "samples", "silhouette", "between/within"), rows)
-    console.print(f"written to {escape(str(folder))}", soft_wrap=True)
+    say(f"written to {folder}")
 
 
 def _whole_numbers(text: str, *, option: str) -> list[int]:

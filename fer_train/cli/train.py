@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
-from fer_prep.cli.console import console, note, print_json, print_table, progress_bar
+from fer_prep.cli.console import note, print_json, print_table, progress_bar, say
 from fer_prep.cli.options import JsonOption, Options, manifest_names
 from fer_prep.errors import FerError, UsageError
 from fer_train.cli.app import app
@@ -124,7 +123,7 @@ def presets(
         print_json({known: load_preset(known) for known in wanted})
         return
     if name is not None:
-        console.print(escape(config_to_toml(load_preset(name))), soft_wrap=True)
+        say(config_to_toml(load_preset(name)))
         return
     rows: list[tuple[str, str, str, object, str]] = []
     for known in preset_names():
@@ -165,7 +164,7 @@ def _train(
     if is_first_process():
         print_summary(summary)
         if run.report.exists():
-            console.print(f"report: {escape(str(run.report))}", soft_wrap=True)
+            say(f"report: {run.report}")
 
 
 def _open_run(

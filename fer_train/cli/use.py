@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, warn
+from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import ALLOWED_REJECTED, JsonOption, MaxRejected, too_many_rejected
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
@@ -109,9 +109,9 @@ def _evaluate_one(
     columns = ("dataset", "samples", "people", *(metric.title for metric in METRICS))
     print_table(f"{run.name}, {report['models']} network(s)", columns, rows)
     if report["left_out"]:
-        console.print(f"{report['left_out']} samples of other classes were left out")
+        say(f"{report['left_out']} samples of other classes were left out")
     if report["left_out_trained_on"]:
-        console.print(f"{report['left_out_trained_on']} samples of people that were trained on were left out")
+        say(f"{report['left_out_trained_on']} samples of people that were trained on were left out")
     if report["judged_of_same_name"]:
         warn(f"{report['judged_of_same_name']} samples are of people named like some that were trained on")
 
@@ -130,7 +130,7 @@ def _evaluate_many(
     for metric in METRICS:
         rows = [(run, *(_cell(row.get(name), metric) for name in matrix.datasets)) for run, row in matrix.cells.items()]
         print_table(f"{metric.title}: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
-    console.print("* trained on this dataset: each person judged by the fold that had not seen them")
+    say("* trained on this dataset: each person judged by the fold that had not seen them")
 
 
 def _cell(cell: Mapping[str, Any] | None, metric: Metric) -> str:

@@ -100,7 +100,7 @@ def read_picture(
 
 def _prepare(files: PictureFiles, recorded: Recorded) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     # with the packages of fer-prep; a machine that only trains does without them
-    from fer_prep.prepare.one_picture import prepare_picture
+    from fer_prep.prepare.prepare_sample import prepare_picture
 
     known = {name: recorded.preparation[name] for name in ("framing", "mask", "size") if name in recorded.preparation}
     return prepare_picture(files.rgb, depth_file=files.depth, depth_unit_mm=recorded.depth_unit_mm, **known)

@@ -150,7 +150,7 @@ def test_a_reader_that_goes_away(command, tmp_path):
 
 @pytest.mark.parametrize(
     "environment",
-    [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "40"}, {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}],
+    [{}, {"NO_COLOR": "1"}, {"TERM": "dumb"}, {"COLUMNS": "70"}, {"LC_ALL": "C", "PYTHONIOENCODING": "ascii"}],
     ids=str,
 )
 def test_output_is_plain_wherever_it_goes(environment, tmp_path):
@@ -162,4 +162,4 @@ def test_output_is_plain_wherever_it_goes(environment, tmp_path):
     assert "happiness" in done.stdout
     assert "\x1b" not in done.stdout + done.stderr
     if "COLUMNS" in environment:
-        assert max(map(len, done.stdout.splitlines())) <= 40
+        assert max(map(len, done.stdout.splitlines())) <= 70

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 
+import numpy as np
 import pytest
 from folder_snapshot import snapshot
 from noise_tree import write_noise_tree
@@ -15,7 +16,8 @@ from waiting import wait_until
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.inspection.check_prepared import check_prepared
+from fer_prep.prepare.folder import PreparedFolder
 
 
 @pytest.fixture
@@ -96,12 +98,15 @@ def test_a_wrong_file_of_landmarks_stops_the_command(workspace):
     assert not (workspace / "data" / "prepared").exists()
 
 
-def test_the_focal_length_is_part_of_the_check_and_of_nothing_else(workspace):
+def test_the_focal_length_that_is_given_is_kept_for_every_sample(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=6, without_depth=-1, without_points=-1)
     align(points)
-    assert re.search(r"reused +│ +6\n", align(points, "--focal-px", 575)[0])
-    check = PreparedFolder.open(workspace / "data" / "prepared" / "mend3s").summary["depth_unit_check"]
-    assert check["focal_px"] == 575
+    folder = workspace / "data" / "prepared" / "mend3s"
+    assert all(np.isnan(row["focal_px"]) for row in PreparedFolder.open(folder).rows)
+    align(points, "--focal-px", 575)
+    rows = PreparedFolder.open(folder).rows
+    assert all(row["focal_px"] > 0 for row in rows)
+    assert all(np.isfinite(row["principal_px"]).all() for row in rows)
 
 
 def test_a_task_file_that_does_not_serve_is_an_error_that_names_it(workspace):
@@ -151,7 +156,7 @@ def test_too_many_rejected_is_exit_code_1_and_the_folder_is_whole(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=10)
     _, said = align(points, code=1)
     assert "mend3s: 2 of 10 recordings rejected (20 %); --max-rejected 0.05 allows 5 %" in said
-    assert not verify(workspace / "data" / "prepared" / "mend3s", deep=True).failed
+    assert not check_prepared(workspace / "data" / "prepared" / "mend3s", deep=True).failed
     align(points, "--max-rejected", 0.2)
     align(points, "--max-rejected", "20%")
     assert "--max-rejected 0.195 allows 19.5 %" in align(points, "--max-rejected", "19.5 %", code=1)[1]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fer_prep.errors import SampleError
+from fer_prep.geometry.cast_scene import BACKGROUND
 from fer_prep.geometry.grid_scene import GridScene
-from fer_prep.geometry.mesh_scene import BACKGROUND
 from fer_prep.geometry.renderers import RENDERERS, choose_renderer, probe_renderers
 
 ROWS, COLUMNS = 90, 80

@@ -5,8 +5,9 @@ import pytest
 from geometry_shapes import height_field, sphere_cap
 
 from fer_prep.errors import SampleError
+from fer_prep.geometry.cast_scene import BACKGROUND
 from fer_prep.geometry.mesh import TriangleMesh
-from fer_prep.geometry.mesh_scene import BACKGROUND, MeshScene
+from fer_prep.geometry.mesh_scene import MeshScene
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 

@@ -37,9 +37,10 @@ def test_a_fine_checkerboard_becomes_grey_not_stripes_when_seen_small() -> None:
     assert abs(by_pyramid.mean() - 127.5) < 2
 
 
-def test_levels_are_mixed_between() -> None:
+def test_the_level_nearest_to_the_footprint_is_taken() -> None:
     picture = noise(16, 16)
     pyramid = TexturePyramid.of(picture)
     u = v = np.full(1, 0.3, np.float32)
-    at = [pyramid.sample(u=u, v_down=v, level=np.full(1, k, np.float32)).astype(float) for k in (0.0, 0.5, 1.0)]
-    np.testing.assert_allclose(at[1], (at[0] + at[2]) / 2, atol=1.0)
+    fine, coarse, between = (pyramid.sample(u=u, v_down=v, level=np.full(1, k, np.float32)) for k in (0.0, 1.0, 0.8))
+    np.testing.assert_array_equal(between, coarse)
+    assert not np.array_equal(fine, coarse)

@@ -10,7 +10,8 @@ from fake_source import FakeSource, write_tree
 from fer_prep.engines.engine import InProcessEngine
 from fer_prep.errors import PreparedFolderError
 from fer_prep.faces.finder_spec import FinderSpec
-from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.inspection.check_prepared import check_prepared
+from fer_prep.prepare.folder import PreparedFolder
 from fer_prep.prepare.folder_writer import open_for_writing
 from fer_prep.prepare.prepare_tree import prepare
 from fer_prep.prepare.settings import PrepareSettings
@@ -19,7 +20,7 @@ from fer_prep.prepare.settings import PrepareSettings
 @pytest.fixture
 def folder(tmp_path):
     tree = write_tree(tmp_path / "raw", samples=5, words={2: "broken"})
-    settings = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
+    settings = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)), mesh=False)
     prepare(FakeSource(), root=tree, out=tmp_path / "prepared", settings=settings, engine=InProcessEngine())
     return tmp_path / "prepared"
 
@@ -51,7 +52,7 @@ def test_a_whole_folder_tells_what_it_holds(folder):
 
 def test_a_whole_folder_has_nothing_wrong(folder):
     for deep in (False, True):
-        assert not verify(folder, deep=deep).failed
+        assert not check_prepared(folder, deep=deep).failed
 
 
 @pytest.mark.parametrize(
@@ -78,9 +79,9 @@ def test_a_half_done_folder_is_refused(folder):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"format_version": 2}, "found fer-prepared version 2\nupdate fer-rgbd"),
-        ({"format_version": 0}, "prepare it again"),
-        ({"format": "fer-folds"}, "found fer-folds version 1"),
+        ({"format_version": 3}, "found fer-prepared version 3\nupdate fer-rgbd"),
+        ({"format_version": 1}, "run the command that prepared it again: it prepares it anew"),
+        ({"format": "fer-folds"}, "found fer-folds version 2"),
     ],
 )
 def test_another_version_or_kind_is_refused(folder, changes, said):
@@ -99,13 +100,13 @@ def test_a_broken_description_is_refused(folder, text):
 
 def test_a_missing_picture_is_named(folder):
     (folder / "depth" / "F0003_happiness.png").unlink()
-    report = verify(folder)
+    report = check_prepared(folder)
     assert errors_of(report)["missing files"].items == ("depth/F0003_happiness.png",)
 
 
 def test_a_strange_picture_is_a_warning(folder):
     (folder / "rgb" / "holiday.png").write_bytes(b"")
-    report = verify(folder)
+    report = check_prepared(folder)
     assert not report.failed
     assert ("rgb/holiday.png",) in [finding.items for finding in report.findings if finding.severity == "warning"]
 
@@ -114,20 +115,20 @@ def test_a_strange_picture_is_a_warning(folder):
 def test_an_edited_table_is_named(folder, table):
     path = folder / table
     path.write_text(path.read_text() + "\n")
-    assert errors_of(verify(folder))["tables"].items == (table,)
+    assert errors_of(check_prepared(folder))["tables"].items == (table,)
 
 
 def test_other_pixels_are_found_when_looking_deep(folder):
     (folder / "rgb" / "F0000_anger.png").write_bytes((folder / "rgb" / "F0001_disgust.png").read_bytes())
-    assert not verify(folder).failed
-    (damaged,) = errors_of(verify(folder, deep=True))["pixels"].items
+    assert not check_prepared(folder).failed
+    (damaged,) = errors_of(check_prepared(folder, deep=True))["pixels"].items
     assert damaged == "fake/F0000_anger: other pixels than were prepared"
 
 
 def test_a_cut_off_picture_is_found_when_looking_deep(folder):
     picture = folder / "depth" / "F0000_anger.png"
     picture.write_bytes(picture.read_bytes()[:50])
-    (damaged,) = errors_of(verify(folder, deep=True))["pixels"].items
+    (damaged,) = errors_of(check_prepared(folder, deep=True))["pixels"].items
     assert damaged.startswith("fake/F0000_anger: ")
 
 

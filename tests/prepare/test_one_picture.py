@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from fer_prep.errors import FormatError, SampleError
-from fer_prep.prepare.one_picture import prepare_picture
-from fer_prep.prepare.prepare_sample import prepare_sample
-from fer_prep.prepare.settings import FOUND, PrepareSettings
+from fer_prep.prepare.prepare_sample import prepare_picture, prepare_sample
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sources.cald3r_mend3s import cald3r
 
 
@@ -19,10 +18,10 @@ def save(path, pixels):
 
 
 @pytest.mark.parametrize("framing", ["rotate", "eyes"])
-def test_the_pixels_are_those_of_the_dataset(sample_faces, framing):
+def test_the_pixels_are_those_of_the_dataset(corpus, framing):
     source = cald3r()
-    sample = source.list_samples(sample_faces.tree).samples[0]
-    settings = PrepareSettings(size=96, framing=framing, landmarks=FOUND)
+    sample = source.list_samples(corpus / "CalD3r").samples[0]
+    settings = PrepareSettings(size=96, framing=framing)
     expected = prepare_sample(sample, source=source, settings=settings)
     files = sample.files
     rgb, depth = prepare_picture(files["rgb"], depth_file=files["depth"], framing=framing, size=96)
@@ -47,7 +46,7 @@ def test_what_cannot_be_prepared_is_named(tmp_path):
     with pytest.raises(SampleError, match="expected a face"):
         prepare_picture(grey)
     small = save(tmp_path / "small.png", np.ones((8, 8), np.uint16))
-    with pytest.raises(FormatError, match="64 × 64; found 8 × 8"):
+    with pytest.raises(SampleError, match="64 × 64; found 8 × 8"):
         prepare_picture(grey, depth_file=small)
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(FormatError, match="PNG, BMP or JPEG"):

@@ -10,14 +10,15 @@ from fake_source import FakeSource, write_tree
 from fer_prep.engines.engine import InProcessEngine
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.faces.finder_spec import FinderSpec
+from fer_prep.inspection.check_prepared import check_prepared
 from fer_prep.merge.merge_folders import merge
 from fer_prep.merge.plan import find_prepared
-from fer_prep.prepare.folder import PreparedFolder, verify
+from fer_prep.prepare.folder import PreparedFolder
 from fer_prep.prepare.parts import Part
 from fer_prep.prepare.prepare_tree import prepare
 from fer_prep.prepare.settings import PrepareSettings
 
-SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
+SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)), mesh=False)
 WORDS = {1: "faceless", 4: "broken"}
 
 
@@ -42,7 +43,7 @@ def parts(tree, tmp_path):
 def test_each_part_has_a_folder_of_its_own(parts):
     assert [path.name for path in parts] == ["fake.part-1-of-3", "fake.part-2-of-3", "fake.part-3-of-3"]
     assert Part(index=3, count=64).folder(parts[0].with_name("bu3dfe")).name == "bu3dfe.part-03-of-64"
-    assert not any(verify(path, deep=True).failed for path in parts)
+    assert not any(check_prepared(path, deep=True).failed for path in parts)
 
 
 def test_every_recording_is_in_one_part(tree, tmp_path, parts):
@@ -83,7 +84,7 @@ def test_parts_of_different_trees_are_refused(tree, tmp_path, parts):
 
 
 def test_parts_by_different_settings_are_refused(tree, tmp_path, parts):
-    other = PrepareSettings(size=32, framing="eyes", landmarks=SETTINGS.landmarks)
+    other = PrepareSettings(size=32, framing="eyes", landmarks=SETTINGS.landmarks, mesh=False)
     run(tree, tmp_path / "prepared" / "fake", part=Part(index=3, count=3), settings=other)
     with pytest.raises(PreparedFolderError, match="with other settings"):
         merge(parts, out=tmp_path / "global.h5", size=32)
@@ -111,7 +112,7 @@ def test_a_part_without_samples_is_whole(tree, tmp_path):
 
 
 def test_check_says_that_a_folder_is_a_part(parts):
-    notes = [finding.text for finding in verify(parts[0]).findings if finding.what == "part"]
+    notes = [finding.text for finding in check_prepared(parts[0]).findings if finding.what == "part"]
     assert notes == ["part 1 of 3: merging needs all of them"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -13,14 +13,15 @@ from folder_snapshot import snapshot
 
 from fer_prep.engines.engine import InProcessEngine
 from fer_prep.engines.process_engine import ProcessEngine
-from fer_prep.errors import PreparedFolderError, UsageError
+from fer_prep.errors import PreparedFolderError, Reason, UsageError
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.formats.images import read_depth, read_rgb
-from fer_prep.prepare.folder import PreparedFolder, verify
-from fer_prep.prepare.prepare_tree import Extras, prepare
+from fer_prep.inspection.check_prepared import check_prepared
+from fer_prep.prepare.folder import PreparedFolder
+from fer_prep.prepare.prepare_tree import prepare
 from fer_prep.prepare.settings import PrepareSettings
 
-SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)))
+SETTINGS = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)), mesh=False)
 WORDS = {1: "faceless", 4: "broken", 6: "bug"}
 
 
@@ -43,12 +44,12 @@ def test_every_recording_is_a_sample_or_a_rejection(tree, out):
     folder = PreparedFolder.open(out)
     assert (summary.prepared, summary.reused, summary.total) == (6, 0, 9)
     assert [row["id"] for row in folder.rows] == sorted(row["id"] for row in summary.rows)
-    assert {rejection.source_file: rejection.stage for rejection in folder.rejections} == {
-        "F0001_disgust.txt": "landmarks",
-        "F0004_anger.txt": "read",
-        "F0006_fear.txt": "internal",
+    assert {rejection.source_file: rejection.reason for rejection in folder.rejections} == {
+        "F0001_disgust.txt": Reason.NO_FACE,
+        "F0004_anger.txt": Reason.UNREADABLE,
+        "F0006_fear.txt": Reason.INTERNAL,
     }
-    assert not verify(out, deep=True).failed
+    assert not check_prepared(out, deep=True).failed
 
 
 def test_pictures_are_those_of_the_digests_and_depth_is_16_bit(tree, out):
@@ -96,7 +97,7 @@ def test_a_worker_that_dies_costs_one_sample(tmp_path, out):
     summary = run(tree, out, engine=ProcessEngine(workers=2))
     assert summary.prepared == 9
     (rejection,) = summary.rejected
-    assert (rejection.stage, rejection.source_file) == ("worker", "F0003_happiness.txt")
+    assert (rejection.reason, rejection.source_file) == (Reason.WORKER_DIED, "F0003_happiness.txt")
     assert "SIGKILL" in rejection.found
 
 
@@ -294,7 +295,7 @@ def test_description_names_settings_counts_and_nothing_of_the_machine(tree, out)
 
 
 def test_the_preview_follows_the_folder(tree, out):
-    summary = run(tree, out, extras=Extras(preview=4))
+    summary = run(tree, out, preview=4)
     assert summary.preview == out / "preview.png"
     assert read_rgb(summary.preview.read_bytes()).shape[2] == 3
     assert run(tree, out).preview is None
@@ -303,8 +304,30 @@ def test_the_preview_follows_the_folder(tree, out):
     assert not (out / "preview.png").exists()
 
 
-def test_the_verdict_on_the_depth_unit_is_kept(tree, out, monkeypatch):
-    first = run(tree, out, extras=Extras(depth_unit_mm=0.125))
+@dataclass(frozen=True, kw_only=True)
+class RecordedSource(FakeSource):
+    """A fake source whose depth is in a unit that somebody had to state."""
+
+    depth_unit_mm: float = 0.125
+    focal_px: float | None = None
+
+
+def test_the_depth_unit_is_judged_and_the_verdict_kept(tree, out, monkeypatch):
+    first = run(tree, out, source=RecordedSource())
     assert first.notes == [json.loads((out / "prepared.json").read_text())["depth_unit_check"]["text"]]
     monkeypatch.setattr("fer_prep.prepare.prepare_tree.check_depth_unit", None)
-    assert run(tree, out, extras=Extras(depth_unit_mm=0.125)).notes == first.notes
+    assert run(tree, out, source=RecordedSource()).notes == first.notes
+
+
+def test_a_folder_of_an_older_version_is_prepared_anew_and_says_so(tree, out, tmp_path):
+    run(tree, out)
+    about = json.loads((out / "prepared.json").read_text())
+    (out / "prepared.json").write_text(json.dumps({**about, "format_version": 1}))
+    old = {"name": "F0000_anger", "key": "0", "rgb": "1", "depth": "2", "measured": {}}
+    header = {"dataset": "fake", "format": "fer-prepared-records", "version": 1}
+    (out / ".records.jsonl").write_text(json.dumps(header) + "\n" + json.dumps(old) + "\n")
+    summary = run(tree, out)
+    assert summary.prepared == 6
+    assert "prepared anew" in " ".join(summary.notes)
+    run(tree, tmp_path / "fresh")
+    assert snapshot(out) == snapshot(tmp_path / "fresh")

@@ -7,7 +7,8 @@ import pytest
 from fake_source import FakeSource, write_tree
 
 from fer_prep.depth_encoding import decode_depth
-from fer_prep.errors import SampleError, UsageError
+from fer_prep.emotions import EMOTIONS
+from fer_prep.errors import Reason, SampleError, UsageError
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.landmark_names import EYE_CORNERS
@@ -55,7 +56,7 @@ def eyes_scene(*, roll_degrees: float = 0.0, valid: bool = True) -> PictureScene
 @pytest.mark.parametrize("roll_degrees", [-20.0, 0.0, 13.0])
 def test_eyes_are_level_and_where_the_row_says_in_both_modalities(sample, framing, roll_degrees):
     source = SceneSource(eyes_scene(roll_degrees=roll_degrees))
-    settings = PrepareSettings(size=64, framing=framing, landmarks=DATASET)
+    settings = PrepareSettings(size=64, framing=framing, landmarks=DATASET, mesh=False)
     prepared = prepare_sample(sample, source=source, settings=settings)
     row = prepared.measured
     assert row["roll_degrees"] == pytest.approx(roll_degrees, abs=1e-4)
@@ -63,14 +64,14 @@ def test_eyes_are_level_and_where_the_row_says_in_both_modalities(sample, framin
     assert row["left_eye"][0] > row["right_eye"][0]
     z_mm, _ = decode_depth(prepared.depth, float(row["depth_offset_mm"]))
     for eye in (row["left_eye"], row["right_eye"]):
-        column, line = eye.astype(int)
+        column, line = np.rint(eye).astype(int)
         assert prepared.rgb[line, column].min() > 200
         assert z_mm[line, column] == pytest.approx(-590, abs=0.01)
 
 
 def test_framing_none_keeps_the_picture(sample):
     scene = eyes_scene(roll_degrees=20)
-    settings = PrepareSettings(size=SIDE, framing="none", landmarks=DATASET)
+    settings = PrepareSettings(size=SIDE, framing="none", landmarks=DATASET, mesh=False)
     prepared = prepare_sample(sample, source=SceneSource(scene), settings=settings)
     assert (prepared.rgb == scene.rgb).all()
     assert prepared.measured["roll_degrees"] == 0
@@ -80,7 +81,7 @@ def test_the_mask_blackens_both_modalities_alike(sample):
     landmarks = eyes_scene().landmarks
     grey, flat = np.full((SIDE, SIDE, 3), 90, np.uint8), np.full((SIDE, SIDE), -600, np.float32)
     scene = PictureScene(rgb=grey, z_mm=flat, valid=np.ones((SIDE, SIDE), bool), landmarks=landmarks)
-    settings = PrepareSettings(size=64, landmarks=DATASET, mask="face-oval")
+    settings = PrepareSettings(size=64, landmarks=DATASET, mesh=False, mask="face-oval")
     prepared = prepare_sample(sample, source=SceneSource(scene), settings=settings)
     inside = prepared.depth > 0
     assert 0.2 < inside.mean() < 0.9
@@ -91,10 +92,12 @@ def test_the_mask_blackens_both_modalities_alike(sample):
 def test_a_face_that_is_not_found_is_rejected_or_kept_as_recorded(sample):
     scene = eyes_scene()
     unknown = PictureScene(rgb=scene.rgb, z_mm=scene.z_mm, valid=scene.valid)
+    keep = PrepareSettings(size=SIDE, landmarks=DATASET, mesh=False, unfound="keep")
     with pytest.raises(SampleError, match="a face") as caught:
-        prepare_sample(sample, source=SceneSource(unknown), settings=PrepareSettings(size=SIDE, landmarks=DATASET))
-    assert caught.value.stage == "landmarks"
-    keep = PrepareSettings(size=SIDE, landmarks=DATASET, unfound="keep")
+        prepare_sample(
+            sample, source=SceneSource(unknown), settings=PrepareSettings(size=SIDE, landmarks=DATASET, mesh=False)
+        )
+    assert caught.value.reason is Reason.NO_FACE
     kept = prepare_sample(sample, source=SceneSource(unknown), settings=keep)
     assert (kept.rgb == scene.rgb).all()
     assert kept.measured["landmarks_from"] == "not found"
@@ -102,21 +105,21 @@ def test_a_face_that_is_not_found_is_rejected_or_kept_as_recorded(sample):
 
 
 def test_a_frame_without_geometry_is_rejected(sample):
-    settings = PrepareSettings(size=64, landmarks=DATASET)
+    settings = PrepareSettings(size=64, landmarks=DATASET, mesh=False)
     with pytest.raises(SampleError, match="no valid depth pixel"):
         prepare_sample(sample, source=SceneSource(eyes_scene(valid=False)), settings=settings)
 
 
 def test_a_row_has_every_column_and_survives_the_table(sample):
-    settings = PrepareSettings(size=64, landmarks=DATASET)
+    settings = PrepareSettings(size=64, landmarks=DATASET, mesh=False)
     prepared = prepare_sample(sample, source=SceneSource(eyes_scene(roll_degrees=7)), settings=settings)
-    cells = row_to_text(table_row(sample, prepared.measured))
+    cells = row_to_text(table_row(sample, prepared.measured, classes=EMOTIONS))
     names = [column.name for column in COLUMNS]
     assert row_to_text(row_from_text(dict(zip(names, cells, strict=True)))) == cells
 
 
 def test_no_landmarks_at_all_needs_no_finder(sample):
-    settings = PrepareSettings(size=64, framing="none", landmarks=FinderSpec(kinds=("none",)))
+    settings = PrepareSettings(size=64, framing="none", landmarks=FinderSpec(kinds=("none",)), mesh=False)
     scene = eyes_scene()
     assert find_landmarks(scene, sample=sample, settings=settings) is None
     frame, framing = frame_scene(scene, None, settings=settings)

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import errno
+import resource
+from dataclasses import replace
 
 import pytest
 from folder_snapshot import snapshot
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fer_prep.atomic_files import stage_file
-from fer_prep.prepare.files import depth_path, rgb_path
-from fer_prep.prepare.folder_writer import open_for_writing
-from fer_prep.prepare.records import JOURNAL_NAME, Record
+from fer_prep.prepare.folder import JOURNAL, KINDS, sample_file
+from fer_prep.prepare.folder_writer import Record, open_for_writing
 
 TEXTS = {"samples.csv": "samples\n", "prepared.json": "{}\n"}
 
 
 def publish(writer, folder, name, *, key="key"):
-    rgb = stage_file(rgb_path(folder, name), content=f"rgb {name} {key}")
-    depth = stage_file(depth_path(folder, name), content=f"depth {name} {key}")
-    record = Record(name=name, key=key, rgb="r", depth="d")
-    writer.publish(record, rgb=rgb, depth=depth)
+    staged = {}
+    for kind in KINDS:
+        path = sample_file(folder, kind, name)
+        path.parent.mkdir(exist_ok=True)
+        staged[kind] = stage_file(path, content=f"{kind} {name} {key}")
+    record = Record(name=name, key=key, files=dict.fromkeys(KINDS, "digest"))
+    writer.publish(record, staged=staged)
     return record
 
 
 def write_whole(folder, *names, key="key"):
     with open_for_writing(folder, dataset="x") as writer:
         records = [publish(writer, folder, name, key=key) for name in names]
-        writer.finish(records=records, texts=TEXTS)
+        writer.finish(records=records, content=TEXTS)
     return snapshot(folder)
 
 
@@ -46,17 +51,17 @@ def test_what_was_published_is_known_to_the_next_run(tmp_path):
 
 def test_a_half_done_folder_has_no_description_and_a_whole_one_no_journal(tmp_path):
     write_whole(tmp_path, "a")
-    assert not (tmp_path / JOURNAL_NAME).exists()
+    assert not (tmp_path / JOURNAL).exists()
     with open_for_writing(tmp_path, dataset="x") as writer:
         assert (tmp_path / "prepared.json").exists()
         publish(writer, tmp_path, "b")
         assert not (tmp_path / "prepared.json").exists()
-        assert (tmp_path / JOURNAL_NAME).exists()
+        assert (tmp_path / JOURNAL).exists()
 
 
 def test_a_journal_cut_in_the_middle_of_a_line_is_continued(tmp_path):
     write_part(tmp_path, "a", "b")
-    journal = tmp_path / JOURNAL_NAME
+    journal = tmp_path / JOURNAL
     journal.write_bytes(journal.read_bytes()[:-7])
     assert write_part(tmp_path, "c") == {"a"}
     with open_for_writing(tmp_path, dataset="x") as writer:
@@ -65,9 +70,9 @@ def test_a_journal_cut_in_the_middle_of_a_line_is_continued(tmp_path):
 
 def test_killed_after_the_description_and_before_the_journal_goes(tmp_path):
     whole = write_whole(tmp_path, "a")
-    (tmp_path / JOURNAL_NAME).write_text('{"dataset": "x"}\n')
+    (tmp_path / JOURNAL).write_text('{"dataset": "x"}\n')
     with open_for_writing(tmp_path, dataset="x") as writer:
-        writer.finish(records=writer.known.values(), texts=TEXTS)
+        writer.finish(records=writer.known.values(), content=TEXTS)
     assert snapshot(tmp_path) == whole
 
 
@@ -84,24 +89,47 @@ def test_pictures_without_a_sample_are_removed_and_other_files_stay(tmp_path):
     write_whole(tmp_path, "a", "b")
     (tmp_path / "rgb" / "notes.txt").write_text("mine")
     with open_for_writing(tmp_path, dataset="x") as writer:
-        writer.finish(records=[writer.known["a"]], texts=TEXTS)
+        writer.finish(records=[writer.known["a"]], content=TEXTS)
     assert sorted(file.name for file in (tmp_path / "rgb").iterdir()) == ["a.png", "notes.txt"]
     assert sorted(file.name for file in (tmp_path / "depth").iterdir()) == ["a.png"]
 
 
-def test_a_journal_that_cannot_be_written_names_itself(tmp_path):
-    class FullDisk:
-        name = "journal"
-
-        def write(self, line):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        def close(self):
-            raise OSError(errno.ENOSPC, "No space left on device")
-
+def test_what_the_dataset_no_longer_has_is_removed(tmp_path):
+    write_whole(tmp_path, "a")
     with open_for_writing(tmp_path, dataset="x") as writer:
-        writer._journal.close()
-        writer._journal = FullDisk()
-        with pytest.raises(OSError, match="No space left on device: 'journal'"):
-            publish(writer, tmp_path, "a")
+        record = replace(writer.known["a"], files={"depth": "digest"})
+        writer.finish(records=[record], content=TEXTS)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["depth"]
+
+
+@given(st.data())
+def test_a_journal_cut_anywhere_yields_whole_records_only(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("cut")
+    write_part(folder, *"abcde")
+    text = (folder / JOURNAL).read_bytes()
+    cut = data.draw(st.integers(0, len(text)))
+    (folder / JOURNAL).write_bytes(text[:cut])
+    with open_for_writing(folder, dataset="x") as writer:
+        assert list(writer.known) == list("abcde")[: max(text[:cut].count(b"\n") - 1, 0)]
+
+
+def test_later_lines_win_and_the_records_are_sorted(tmp_path):
+    with open_for_writing(tmp_path, dataset="x") as writer:
+        for name, key in (("b", "old"), ("a", "new"), ("b", "new")):
+            publish(writer, tmp_path, name, key=key)
+    with open_for_writing(tmp_path, dataset="x") as writer:
+        assert {name: record.key for name, record in writer.known.items()} == {"a": "new", "b": "new"}
+        writer.finish(records=writer.known.values(), content=TEXTS)
+    assert snapshot(tmp_path) == write_whole(tmp_path, "a", "b", key="new")
+
+
+def test_a_journal_that_cannot_be_written_names_itself(tmp_path):
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with open_for_writing(tmp_path, dataset="x") as writer:
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / JOURNAL).stat().st_size, hard))
+        try:
+            with pytest.raises(OSError, match=r"\.journal\.jsonl"):
+                publish(writer, tmp_path, "a")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert write_part(tmp_path) == set()

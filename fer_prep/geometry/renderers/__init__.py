@@ -1,8 +1,11 @@
-"""Which triangle does each pixel see? One small seam, four back ends.
+"""Which triangle does each pixel see? One small seam, three back ends.
 
-A back end answers with triangle *indices* only; heights and texture coordinates are then computed from the triangle's
-own corners in float64 (:mod:`fer_prep.geometry.hits`), so that all back ends agree to rounding wherever they see the
-same triangle, whatever the precision they search in.
+A back end works on the screen, where a camera has put the vertices: x and y in pixels, and a nearness that is linear
+over every triangle. It answers with triangle *indices* only; what is there is then computed from the triangle's own
+corners in float64 (:mod:`fer_prep.geometry.hits`), so that all back ends agree wherever they see the same triangle.
+
+Open3D is the default everywhere; ``numpy`` is for machines without its system libraries, ``opengl`` for those with a
+graphics card.
 """
 
 from __future__ import annotations
@@ -14,27 +17,23 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import UsageError
-from fer_prep.geometry.camera import AffineCamera, Camera
-from fer_prep.geometry.mesh import TriangleMesh
+from fer_prep.errors import UsageError, did_you_mean
 
 NO_TRIANGLE: Final = -1
+DEFAULT_RENDERER: Final = "open3d"
 
 
 class Renderer(Protocol):
-    """Finds the nearest triangle on the ray of every pixel."""
+    """Finds the nearest triangle behind every pixel."""
 
     name: str
 
-    def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
-        """(size, size) index of the nearest triangle at each pixel centre, ``NO_TRIANGLE`` where there is none."""
+    def first_hits(self, screen: NDArray[np.float64], *, faces: NDArray[np.int32], size: int) -> NDArray[np.int32]:
+        """(size, size) index of the nearest triangle at each pixel centre, ``NO_TRIANGLE`` where there is none.
+
+        ``screen`` (V, 3): x, y in continuous pixels, and the nearness, larger = nearer; ``faces`` (F, 3) of its rows.
+        """
         ...
-
-
-def _numpy() -> Renderer:
-    from fer_prep.geometry.renderers.numpy_renderer import NumpyRenderer
-
-    return NumpyRenderer()
 
 
 def _open3d() -> Renderer:
@@ -43,10 +42,10 @@ def _open3d() -> Renderer:
     return Open3dRenderer()
 
 
-def _embree() -> Renderer:
-    from fer_prep.geometry.renderers.embree_renderer import EmbreeRenderer
+def _numpy() -> Renderer:
+    from fer_prep.geometry.renderers.numpy_renderer import NumpyRenderer
 
-    return EmbreeRenderer()
+    return NumpyRenderer()
 
 
 def _opengl() -> Renderer:
@@ -55,18 +54,12 @@ def _opengl() -> Renderer:
     return OpenGlRenderer()
 
 
-RENDERERS: Final[Mapping[str, Callable[[], Renderer]]] = {
-    "numpy": _numpy,
-    "open3d": _open3d,
-    "embree": _embree,
-    "opengl": _opengl,
-}
-"""In the order in which ``auto`` tries them; measured in ``benchmarks/render.py``."""
+RENDERERS: Final[Mapping[str, Callable[[], Renderer]]] = {"open3d": _open3d, "numpy": _numpy, "opengl": _opengl}
 
 INSTALL_HINTS: Final[Mapping[str, str]] = {
+    "open3d": "pip install 'fer-rgbd[prep]'; on a slim machine also: apt-get install libgl1 libegl1 libusb-1.0-0; "
+    "--renderer numpy needs none of them",
     "numpy": "pip install --force-reinstall numpy",
-    "open3d": "pip install 'fer-rgbd[prep]'; on a slim machine also: apt-get install libgl1 libegl1 libusb-1.0-0",
-    "embree": "pip install trimesh embreex",
     "opengl": "pip install pyrender; system libraries: apt-get install libegl1 libgl1-mesa-dri libxrender1",
 }
 
@@ -84,29 +77,23 @@ def _working(name: str) -> Renderer | str:
 
 def _probe(renderer: Renderer) -> str:
     """Render a triangle before another one and say what is wrong with the outcome; empty when nothing is."""
-    vertices = np.array([[0, 0, 0], [8, 0, 0], [0, 8, 0], [2, 1, 5], [7, 1, 5], [2, 6, 5]], np.float64)
-    mesh = TriangleMesh(vertices_mm=vertices, faces=np.arange(6, dtype=np.int32).reshape(2, 3))
-    camera = AffineCamera.frontal(left_mm=0.0, top_mm=8.0, mm_per_pixel=1.0)
-    hits = renderer.first_hits(mesh, camera=camera, size=8)
+    screen = np.array([[0, 8, 0], [8, 8, 0], [0, 0, 0], [2, 7, 5], [7, 7, 5], [2, 2, 5]], np.float64)
+    hits = renderer.first_hits(screen, faces=np.arange(6, dtype=np.int32).reshape(2, 3), size=8)
     seen = (int(hits[7, 0]), int(hits[5, 3]), int(hits[0, 7]))
     return "" if seen == (0, 1, NO_TRIANGLE) else f"a probe rendered wrongly: expected (0, 1, -1), found {seen}"
 
 
 def probe_renderers() -> dict[str, str]:
-    """Name → why the back end cannot be used here, empty where it can; in order of preference."""
+    """Name → why the back end cannot be used here, empty where it can."""
     found = {name: _working(name) for name in RENDERERS}
     return {name: value if isinstance(value, str) else "" for name, value in found.items()}
 
 
-def choose_renderer(name: str = "auto") -> Renderer:
-    """The back end called ``name``, or with ``auto`` the first one that works on this machine."""
-    if name != "auto" and name not in RENDERERS:
-        raise UsageError(f"no renderer called {name!r}; known: auto, {', '.join(RENDERERS)}")
-    reasons: dict[str, str] = {}
-    for candidate in RENDERERS if name == "auto" else [name]:
-        found = _working(candidate)
-        if not isinstance(found, str):
-            return found
-        reasons[candidate] = found
-    why = "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
-    raise UsageError(f"the renderer {name!r} cannot be used here ({why})", hint=INSTALL_HINTS.get(name, ""))
+def choose_renderer(name: str = DEFAULT_RENDERER) -> Renderer:
+    """The back end called ``name``; raises UsageError where it is unknown, or cannot be used on this machine."""
+    if name not in RENDERERS:
+        raise UsageError(f"no renderer called {name!r}; {did_you_mean(name, RENDERERS)}")
+    found = _working(name)
+    if isinstance(found, str):
+        raise UsageError(f"the renderer {name!r} cannot be used here ({found})", hint=INSTALL_HINTS[name])
+    return found

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.geometry.camera import Camera
-from fer_prep.geometry.mesh import TriangleMesh
-
 
 class Open3dRenderer:
-    """Open3D behind the renderer seam."""
+    """Open3D behind the renderer seam: one ray for every pixel, across the screen."""
 
     name = "open3d"
 
@@ -21,14 +19,30 @@ class Open3dRenderer:
 
         self._open3d: ModuleType = open3d
 
-    def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
+    def first_hits(self, screen: NDArray[np.float64], *, faces: NDArray[np.int32], size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
-        if not len(mesh.faces):
+        if not len(faces):
             return np.full((size, size), -1, np.int32)
         tensor = self._open3d.core.Tensor
         scene = self._open3d.t.geometry.RaycastingScene(nthreads=1)
-        scene.add_triangles(tensor(mesh.vertices_mm.astype(np.float32)), tensor(mesh.faces.astype(np.uint32)))
-        rays = camera.rays(size, points_mm=mesh.vertices_mm[mesh.faces.ravel()])
-        packed = np.concatenate([rays.origins_mm, rays.directions], axis=1, dtype=np.float32)
-        found = scene.cast_rays(tensor(packed), nthreads=1)["primitive_ids"].numpy()
+        scene.add_triangles(tensor(_as_deep_as_wide(screen, faces, size=size)), tensor(faces.astype(np.uint32)))
+        found = scene.cast_rays(tensor(_rays(size)), nthreads=1)["primitive_ids"].numpy()
         return found.astype(np.int32).reshape(size, size)  # Open3D's "none" is the largest uint32, which becomes -1
+
+
+def _as_deep_as_wide(screen: NDArray[np.float64], faces: NDArray[np.int32], *, size: int) -> NDArray[np.float32]:
+    """The vertices with the nearness spread over 0…``size``: float32 must tell near from far whatever its unit."""
+    nearness = screen[faces.ravel(), 2]
+    low, high = nearness.min(), nearness.max()
+    scaled = screen - (0, 0, low)
+    scaled[:, 2] *= size / max(high - low, 1e-12)
+    return scaled.astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def _rays(size: int) -> NDArray[np.float32]:
+    """(size², 6) origins in front of everything, and directions away from the viewer."""
+    rows, columns = np.divmod(np.arange(size * size), size)
+    rays = np.zeros((size * size, 6), np.float32)
+    rays[:, 0], rays[:, 1], rays[:, 2], rays[:, 5] = columns + 0.5, rows + 0.5, size + 1, -1
+    return rays

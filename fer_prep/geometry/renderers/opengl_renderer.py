@@ -12,14 +12,10 @@ than that to an outline may see what is behind it: about one pixel of a face, of
 from __future__ import annotations
 
 import os
-import threading
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-
-from fer_prep.geometry.camera import Camera
-from fer_prep.geometry.mesh import TriangleMesh
 
 _VERTEX_SHADER: Final = """#version 330 core
 layout(location = 0) in vec3 place;
@@ -31,41 +27,25 @@ void main() { triangle = gl_PrimitiveID; }
 """
 
 
-class _ThreadsContext(threading.local):
-    """The context of one thread of one process: OpenGL allows no sharing."""
-
-    context: Any = None
-    program: int = 0
-    process: int = 0
-
-
 class OpenGlRenderer:
-    """OpenGL behind the renderer seam; every thread that renders gets a context of its own."""
+    """OpenGL behind the renderer seam, in a context of this process and thread: it is to be used where it was made."""
 
     name = "opengl"
 
     def __init__(self) -> None:
         os.environ.setdefault("PYOPENGL_PLATFORM", "egl")  # must be there before OpenGL is first imported
         os.environ.setdefault("LP_NUM_THREADS", "1")  # software Mesa: parallelism is the engine's affair
-        self._here = _ThreadsContext()
+        self._context = _new_context()
+        self._context.make_current()
+        self._program = _build_program()
 
-    def first_hits(self, mesh: TriangleMesh, *, camera: Camera, size: int) -> NDArray[np.int32]:
+    def first_hits(self, screen: NDArray[np.float64], *, faces: NDArray[np.int32], size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
-        if not len(mesh.faces):
+        if not len(faces):
             return np.full((size, size), -1, np.int32)
-        program = self._enter_context()
-        places = _on_screen(camera.screen(mesh.vertices_mm), mesh.faces, size=size)
-        return _draw(program, places=places, faces=np.ascontiguousarray(mesh.faces, np.uint32), size=size)
-
-    def _enter_context(self) -> int:
-        """Make this thread's context current, or make one; return its program."""
-        here = self._here
-        if here.context is None or here.process != os.getpid():
-            here.context, here.process = _new_context(), os.getpid()
-            here.context.make_current()
-            here.program = _build_program()
-        here.context.make_current()
-        return here.program
+        self._context.make_current()
+        places = _on_screen(screen, faces, size=size)
+        return _draw(self._program, places=places, faces=np.ascontiguousarray(faces, np.uint32), size=size)
 
 
 def _draw(program: int, *, places: NDArray[np.float32], faces: NDArray[np.uint32], size: int) -> NDArray[np.int32]:

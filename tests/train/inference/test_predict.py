@@ -142,7 +142,7 @@ def test_nonsense_is_refused(made, tmp_path):
 
 def test_recorded_pictures_are_prepared_as_the_training_data_was(made, sample_faces):
     """Aligned here or by fer-prep beforehand: the same probabilities."""
-    from fer_prep.prepare.one_picture import prepare_picture
+    from fer_prep.prepare.prepare_sample import prepare_picture
 
     rgbd, _, _, _ = made
     ensemble = Ensemble.load(rgbd.path, device=CPU)

@@ -1,41 +1,30 @@
-"""Where things are in a prepared folder, and its two tables."""
+"""The tables of a prepared folder: ``samples.csv``, ``rejected.csv`` and ``left_out.csv`` as text and back."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+import numpy as np
 
 from fer_prep.errors import PreparedFolderError, Reason
 from fer_prep.sample import Rejection
 from fer_prep.samples_table import COLUMNS, Row, row_from_text, row_to_text
 
-FORMAT: Final = "fer-prepared"
-FORMAT_VERSION: Final = 1
-
-RGB, DEPTH = "rgb", "depth"
-SUMMARY, SAMPLES, REJECTED, LEFT_OUT = "prepared.json", "samples.csv", "rejected.csv", "left_out.csv"
-PREVIEW: Final = "preview.png"
-TABLES: Final = (SAMPLES, REJECTED, LEFT_OUT)
+SOFT: Final = "soft_"
+"""How the columns begin that hold the annotators' shares, one a class."""
 REJECTION_COLUMNS: Final = ("source_file", "sample_id", "stage", "expected", "found", "reason")
 
 
-def rgb_path(folder: Path, name: str) -> Path:
-    """The colour picture of a sample."""
-    return folder / RGB / f"{name}.png"
-
-
-def depth_path(folder: Path, name: str) -> Path:
-    """The 16-bit depth of a sample."""
-    return folder / DEPTH / f"{name}.png"
-
-
-def samples_text(rows: Iterable[Row]) -> str:
-    """``samples.csv``, sorted by sample id."""
-    lines = [row_to_text(row) for row in sorted(rows, key=lambda row: row["id"])]
-    return _csv_text([column.name for column in COLUMNS], lines)
+def samples_text(rows: Iterable[Row], *, soft: Sequence[str] = ()) -> str:
+    """``samples.csv``, sorted by sample id; ``soft`` names the classes whose shares the rows have."""
+    shares = [f"{SOFT}{name}" for name in soft]
+    ordered = sorted(rows, key=lambda row: row["id"])
+    lines = [[*row_to_text(row), *(str(np.float32(row.get(name, np.nan))) for name in shares)] for row in ordered]
+    return _csv_text([*(column.name for column in COLUMNS), *shares], lines)
 
 
 def rejections_text(rejections: Iterable[Rejection]) -> str:
@@ -47,9 +36,10 @@ def rejections_text(rejections: Iterable[Rejection]) -> str:
 def read_samples(path: Path) -> list[Row]:
     """The typed rows of ``samples.csv``; raises PreparedFolderError naming the line that cannot be read."""
     rows: list[Row] = []
-    for number, cells in _read(path, [column.name for column in COLUMNS]):
+    for number, cells in _lines(path, [column.name for column in COLUMNS]):
         try:
-            rows.append(row_from_text(cells))
+            shares = {name: np.float32(cell) for name, cell in cells.items() if name.startswith(SOFT)}
+            rows.append({**row_from_text(cells), **shares})
         except ValueError as error:
             raise PreparedFolderError(f"line {number}: {error}", path=path) from None
     return rows
@@ -58,13 +48,12 @@ def read_samples(path: Path) -> list[Row]:
 def read_rejections(path: Path) -> list[Rejection]:
     """The rows of ``rejected.csv`` or ``left_out.csv``."""
     rows: list[Rejection] = []
-    for number, cells in _read(path, REJECTION_COLUMNS):
+    for number, cells in _lines(path, REJECTION_COLUMNS):
         try:
-            reason = Reason(cells["reason"])
+            texts = {name: cells[name] for name in REJECTION_COLUMNS if name != "reason"}
+            rows.append(Rejection(**texts, reason=Reason(cells["reason"])))
         except ValueError as error:
             raise PreparedFolderError(f"line {number}: {error}", path=path) from None
-        texts = {name: cells[name] for name in REJECTION_COLUMNS if name != "reason"}
-        rows.append(Rejection(**texts, reason=reason))
     return rows
 
 
@@ -81,7 +70,7 @@ def _one_line(text: str) -> str:
     return " ".join(str(text).split())
 
 
-def _read(path: Path, columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
+def _lines(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line numbers and cells; the columns must all be there."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:

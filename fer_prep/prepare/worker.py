@@ -1,4 +1,4 @@
-"""What a worker does with one sample: reuse what is up to date, else prepare it and stage its two files.
+"""What a worker does with one sample: reuse what is up to date, else prepare it and stage its files.
 
 Workers never touch a final name: they write under temporary names, and the one process that holds the folder's lock
 publishes. A worker that outlives a killed run can therefore spoil nothing.
@@ -7,6 +7,7 @@ publishes. A worker that outlives a killed run can therefore spoil nothing.
 from __future__ import annotations
 
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +15,14 @@ from fer_prep.atomic_files import stage_file
 from fer_prep.digests import bytes_digest, file_digest, settings_digest
 from fer_prep.errors import FerError, FormatError, Reason, SampleError
 from fer_prep.formats.images import write_image
-from fer_prep.prepare.files import depth_path, rgb_path
-from fer_prep.prepare.prepare_sample import NOT_FOUND, PreparedSample, prepare_sample
-from fer_prep.prepare.records import Record
+from fer_prep.prepare.folder import sample_file
+from fer_prep.prepare.folder_writer import Record
+from fer_prep.prepare.landmark_tables import sample_bytes
+from fer_prep.prepare.prepare_sample import PreparedSample, prepare_sample
+from fer_prep.prepare.sample_landmarks import NOT_FOUND
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.worker_place import WorkerPlace, check_place
-from fer_prep.sample import Rejection, Sample
+from fer_prep.sample import MODALITIES, Rejection, Sample
 from fer_prep.samples_table import cells_to_text
 from fer_prep.sources import Source
 from fer_prep.sources.raw_tree import printable
@@ -34,22 +37,15 @@ class Task:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reused:
-    """The sample's files are there, whole, and made from the same inputs, settings and code."""
+class UpToDate:
+    """The sample's record; its files wait under temporary names, or are there already where ``staged`` is empty."""
 
     record: Record
+    staged: Mapping[str, Path]
+    """Kind of file → temporary name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Staged:
-    """The sample was prepared; its files wait under temporary names."""
-
-    record: Record
-    rgb: Path
-    depth: Path
-
-
-Outcome = Reused | Staged | Rejection
+Outcome = UpToDate | Rejection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +58,7 @@ class PrepareTask:
     folder: Path
     code: str
     """Digest of the code that makes the pixels."""
+    modalities: tuple[str, ...] = MODALITIES
     debug: bool = False
     """Let unexpected errors through instead of rejecting the sample."""
     place: WorkerPlace | None = None
@@ -75,30 +72,31 @@ class PrepareTask:
         try:
             key = self._key(sample)
             if task.known is not None and self._is_up_to_date(task.known, key):
-                return Reused(record=task.known)
-            prepared = prepare_sample(sample, source=self.source, settings=self.settings)
+                return UpToDate(record=task.known, staged={})
+            prepared = prepare_sample(sample, source=self.source, settings=self.settings, modalities=self.modalities)
         except SampleError as error:
-            return self._rejection(sample, error.stage, error.reason, error.expected, error.found, error.path)
+            return self._rejection(sample, error, stage=error.stage, reason=error.reason)
         except FormatError as error:
-            return self._rejection(sample, "read", Reason.UNREADABLE, error.expected, error.found, error.path)
+            return self._rejection(sample, error, stage="read", reason=Reason.UNREADABLE)
         except OSError as error:
-            found = error.strerror or str(error)
-            return self._rejection(sample, "read", Reason.UNREADABLE, "a readable file", found, error.filename)
+            found = FerError(expected="a readable file", found=error.strerror or str(error), path=error.filename)
+            return self._rejection(sample, found, stage="read", reason=Reason.UNREADABLE)
         except FerError:
             raise  # about the whole run: a missing library, an unusable option
         except Exception as error:  # a bug must not cost the other samples; it is named in the table
             if self.debug:
                 raise
-            expected = "no internal error (please report it)"
-            return self._rejection(sample, "internal", Reason.INTERNAL, expected, _named(error), None)
+            found = FerError(expected="no internal error (please report it)", found=_named(error))
+            return self._rejection(sample, found, stage="internal", reason=Reason.INTERNAL)
         return self._stage(sample, key, prepared)
 
     def _key(self, sample: Sample) -> str:
-        """Digest of all that the sample's pixels depend on."""
+        """Digest of all that the sample's pixels and landmarks depend on."""
         return settings_digest(
             {
                 "id": sample.id,
                 "inputs": {role: file_digest(path) for role, path in sample.files.items()},
+                "modalities": self.modalities,
                 "settings": self.settings.content(sample),
                 "source": dict(self.source.load_settings()),
                 "code": self.code,
@@ -109,42 +107,36 @@ class PrepareTask:
         if known.key != key or (known.measured["landmarks_from"] == NOT_FOUND and self.settings.unfound == "reject"):
             return False
         try:
-            return (
-                file_digest(rgb_path(self.folder, known.name)) == known.rgb
-                and file_digest(depth_path(self.folder, known.name)) == known.depth
-            )
+            files = {kind: file_digest(sample_file(self.folder, kind, known.name)) for kind in known.files}
         except OSError:
             return False
+        return files == known.files
 
-    def _stage(self, sample: Sample, key: str, prepared: PreparedSample) -> Staged:
-        rgb = write_image(prepared.rgb)
-        depth = write_image(prepared.depth)
-        record = Record(
-            name=sample.name,
-            key=key,
-            rgb=bytes_digest(rgb),
-            depth=bytes_digest(depth),
-            measured=cells_to_text(prepared.measured),
-        )
-        return Staged(
-            record=record,
-            rgb=stage_file(rgb_path(self.folder, sample.name), content=rgb, flush=False),
-            depth=stage_file(depth_path(self.folder, sample.name), content=depth, flush=False),
-        )
+    def _stage(self, sample: Sample, key: str, prepared: PreparedSample) -> UpToDate:
+        content = {"landmarks": sample_bytes(prepared.landmarks)} if prepared.landmarks else {}
+        for kind, pixels in (("rgb", prepared.rgb), ("depth", prepared.depth)):
+            if pixels is not None:
+                content[kind] = write_image(pixels)
+        staged: dict[str, Path] = {}
+        for kind, data in content.items():
+            path = sample_file(self.folder, kind, sample.name)
+            path.parent.mkdir(exist_ok=True)
+            staged[kind] = stage_file(path, content=data, flush=False)
+        files = {kind: bytes_digest(data) for kind, data in content.items()}
+        record = Record(name=sample.name, key=key, files=files, measured=cells_to_text(prepared.measured))
+        return UpToDate(record=record, staged=staged)
 
-    def _rejection(
-        self, sample: Sample, stage: str, reason: Reason, expected: str, found: str, path: Path | str | None
-    ) -> Rejection:
-        """Name the file that is wrong, relative to the raw tree."""
+    def _rejection(self, sample: Sample, error: FerError, *, stage: str, reason: Reason) -> Rejection:
+        """The row that names the file that is wrong, relative to the raw tree."""
         file = sample.source_file
-        if path is not None and Path(path).is_relative_to(self.root):
-            file = Path(path).relative_to(self.root).as_posix()
+        if error.path is not None and error.path.is_relative_to(self.root):
+            file = error.path.relative_to(self.root).as_posix()
         return Rejection(
             source_file=printable(file),
             sample_id=sample.id,
             stage=stage,
-            expected=expected,
-            found=found,
+            expected=error.expected,
+            found=error.found,
             reason=reason,
         )
 
