@@ -113,7 +113,7 @@ def assert_walked(heading: str, action: Callable[[], None]) -> None:
 
 
 @pytest.mark.xfail(
-    reason="KNOWN FAULT: the text names the steps in an order the code left behind when the parts were joined",
+    reason="KNOWN FAULT: the text has the steps in an older order",
     strict=False,
 )
 def test_a_sample_goes_the_way_of_the_text(tmp_path, monkeypatch):
@@ -128,7 +128,7 @@ def test_a_sample_goes_the_way_of_the_text(tmp_path, monkeypatch):
 
 
 @pytest.mark.xfail(
-    reason="KNOWN FAULT: the text names the steps in an order the code left behind when the parts were joined",
+    reason="KNOWN FAULT: the text has the steps in an older order",
     strict=False,
 )
 def test_a_batch_goes_the_way_of_the_text(tmp_path):

@@ -73,7 +73,7 @@ def assert_same_run(found: Path, expected: Path, *, folds: int = 2) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    reason="KNOWN FAULT: under torchrun the loss differs from that of one process by 1e-4 to 1e-3, relative",
+    reason="KNOWN FAULT: with torchrun the loss differs by 1e-4 and more",
     strict=False,
 )
 def test_two_processes_give_the_result_of_one(tmp_path):
@@ -89,7 +89,7 @@ def test_two_processes_give_the_result_of_one(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.xfail(
-    reason="KNOWN FAULT: under torchrun the loss differs from that of one process by 1e-4 to 1e-3, relative",
+    reason="KNOWN FAULT: with torchrun the loss differs by 1e-4 and more",
     strict=False,
 )
 def test_two_processes_that_stream_and_are_killed_go_on_as_if_nothing_was(tmp_path):
