@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.errors import FerError
+from fer_train.library import load_model
 
 BUDGET_S = 600
 THESIS_FOLD = 8716
@@ -39,10 +44,18 @@ class Measurement:
 
     def program(self, *words: str, limit_s: float) -> str:
         """Run a Python module within its limit and what is left of the budget; its standard output."""
-        limit_s = min(limit_s, self.end - time.monotonic())
+        limit_s = max(min(limit_s, self.end - time.monotonic()), 1)
         command = [sys.executable, "-m", *words]
         print("$", " ".join(command[1:]), flush=True)
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=max(limit_s, 1)).stdout
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+            try:
+                printed, _ = process.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # its worker processes too
+                raise
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        return printed
 
     def make_data(self) -> None:
         """A file of the thesis's size."""
@@ -85,9 +98,6 @@ class Measurement:
 
     def predict(self) -> None:
         """The trained fold on pictures in memory, as another program would use it."""
-        from fer_prep.dataset.reader import DatasetFile
-        from fer_train.library import load_model
-
         model = load_model(self.run)
         with DatasetFile.open(self.data) as data:
             rows = list(range(min(PREDICTED, data.n)))
@@ -102,7 +112,7 @@ class Measurement:
         """A part that fails is a line of the table."""
         try:
             yield
-        except (subprocess.SubprocessError, OSError) as error:
+        except (subprocess.SubprocessError, OSError, FerError) as error:
             self.table.append((name, f"not measured: {type(error).__name__}"))
 
 
@@ -129,8 +139,7 @@ def main() -> None:
     options = parser.parse_args()
     began = time.monotonic()
     measured = Measurement(options)
-    with measured.part("a file of random pixels"):
-        measured.make_data()
+    measured.make_data()
     with measured.part("bf16"):
         measured.bench("bf16", "machine.precision=bf16-mixed", limit_s=120)
     with measured.part("one fold"):

@@ -29,7 +29,8 @@ LAYERS = (
 )  # fmt: skip
 
 TRAIN_LAYERS = (
-    ("data", "metrics", "losses", "models", "config", "settings_file", "environment", "csv_text"),
+    ("data", "metrics", "environment", "csv_text"),
+    ("models", "losses", "config", "settings_file"),
     ("training",),
     ("inference", "library"),
     ("analysis",),

@@ -1,8 +1,11 @@
-"""CONTRIBUTING's walks, walked: a dataset from a package of its own, a loss, a network; with the code of the text."""
+"""CONTRIBUTING's walks, walked with the code of the text: a source elsewhere, a loss, a network, a metric."""
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -102,3 +105,44 @@ def test_the_network_of_the_text_needs_its_file_and_one_line(tmp_path, monkeypat
     assert output.logits.shape == (2, 7)
     assert output.features.shape == (2, network.feature_width)
     assert all(network.parameter_groups().values())
+
+
+USE_OF_THE_METRIC = """
+import json, sys
+from pathlib import Path
+from tiny_training import untrained_run, write_telling_data
+from typer.testing import CliRunner
+from fer_train.cli.app import app
+
+place = Path(sys.argv[1])
+data = write_telling_data(place / "global.h5", subjects=4)
+runs = [str(untrained_run(place / name, data, training__seed=seed).path) for name, seed in (("a", 0), ("b", 1))]
+compared = CliRunner().invoke(app, ["compare", *runs, "--data", str(data), "--rounds", "100", "--json"])
+print(json.dumps({"summary": json.loads((place / "a/summary.json").read_text()), "compared": compared.stdout}))
+"""
+
+
+def test_the_metric_of_the_text_is_one_function_and_one_entry_in_one_file(tmp_path):
+    section = TEXT.split("## Add a metric")[1].split("\n## ")[0]
+    function, entry = re.findall(r"```python\n(.*?)```", section, re.S)
+    shutil.copytree(ROOT / "fer_train", tmp_path / "fer_train")
+    file = tmp_path / "fer_train" / "metrics" / "registry.py"
+    before, table, after = file.read_text(encoding="utf-8").partition("METRICS: Final")
+    entries, end, rest = after.partition("\n)\n")
+    file.write_text(f"{before}{function}\n\n{table}{entries}\n{entry.rstrip()}{end}{rest}", encoding="utf-8")
+    path = os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "tests", ROOT / "tests" / "train")))
+    done = subprocess.run(
+        [sys.executable, "-c", USE_OF_THE_METRIC, str(tmp_path)],
+        cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    summary = found["summary"]
+    counts = np.array(summary["confusion_matrix"], float)
+    agreed, chance = np.trace(counts) / counts.sum(), (counts.sum(0) @ counts.sum(1)) / counts.sum() ** 2
+    assert summary["pooled"]["kappa"] == pytest.approx((agreed - chance) / (1 - chance))
+    assert set(summary["kappa"]) == {"mean", "std", "ci95"}
+    assert all("kappa" in fold for fold in summary["folds"])
+    runs = json.loads(found["compared"])["runs"]
+    assert runs[0]["kappa"] == pytest.approx(summary["pooled"]["kappa"])
+    assert "p" in runs[1]["versus_first"]["kappa"]

@@ -60,7 +60,7 @@ def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
     pitch_mm = node_distance_mm(points_mm, valid=measured)
     spikes = np.zeros(valid.shape, bool)
     for k in range(3):
-        spikes |= find_spikes(np.where(measured, points_mm[:, :, k], np.nan))
+        spikes |= find_spikes(np.where(measured, points_mm[:, :, k], np.nan).astype(np.float32))
     kept = measured & ~spikes
     values, filled = fill_small_holes(values, valid=kept, pitch_mm=pitch_mm)
     whole = kept | filled
@@ -84,7 +84,7 @@ def node_distance_mm(points_mm: Array, *, valid: Mask) -> float:
     return float(np.median(known)) if len(known) else 1.0
 
 
-def find_spikes(z_mm: Array) -> Mask:
+def find_spikes(z_mm: NDArray[np.floating]) -> Mask:
     """(R, C) the spikes of heights (R, C) with NaN where there is no node; rule in the module's text."""
     rows, columns = z_mm.shape
     around = np.pad(z_mm, 1, constant_values=np.nan)

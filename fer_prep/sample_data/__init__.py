@@ -2,7 +2,7 @@
 
 From the plan of a face to files: ``face_plan`` and ``plan_mesh`` say where features lie; ``face_shape`` (who),
 ``action_unit_shapes`` (what is shown) and ``openings`` (lids, lips) give the surface; ``skin`` and ``wrinkles`` paint
-it; ``head`` puts both together with hair and shoulders; ``rasteriser``, ``shading`` and ``rendering`` take the picture;
+it; ``head`` puts both together with hair and shoulders; ``studio`` lights it, ``rendering`` takes the picture;
 ``bu3dfe_tree``, ``bosphorus_tree`` and ``rgbd_tree`` write what each dataset would hold.
 """
 

@@ -61,7 +61,6 @@ ACTION_UNIT_BUMPS: Final[Mapping[int, tuple[Bump, ...]]] = {
         Bump(21, -50, 8, 9, dy=3.4, dz=2.2),
         Bump(15, -46, 6, 6, dx=0.8, dy=1.8),
     ),
-    11: (Bump(22, -52, 7, 10, dy=2.5, dz=2.0),),
     12: (
         Bump(26, -71, 11, 11, dx=8.5, dy=8.5, dz=-4.5),
         Bump(40, -40, 14, 14, dx=1.5, dy=5.0, dz=4.8),
@@ -83,20 +82,10 @@ ACTION_UNIT_BUMPS: Final[Mapping[int, tuple[Bump, ...]]] = {
         Bump(0, -64, 13, 6, dy=2.2, dz=0.8, only=UPPER_LIP),
         Bump(25, -72, 8, 7, dy=-1.6),
     ),
-    18: (
-        Bump(25, -71, 11, 12, dx=-8.5, dz=3.5),
-        Bump(0, -65, 11, 6, dy=1.2, dz=5.0),
-        Bump(0, -78, 11, 6, dy=-0.8, dz=5.0),
-    ),
     20: (
         Bump(26, -72, 11, 11, dx=9.0, dy=-2.2, dz=-5.0),
         Bump(14, -80, 14, 8, dy=-1.6, dz=-1.5, only=LOWER_LIP),
         Bump(34, -92, 12, 12, dx=2.5, dy=-2.5),
-    ),
-    22: (
-        Bump(25, -71, 11, 11, dx=-6.0, dz=3.0),
-        Bump(0, -65, 13, 6, dy=3.0, dz=6.0, only=UPPER_LIP),
-        Bump(0, -79, 13, 6, dy=-3.6, dz=6.0, only=LOWER_LIP),
     ),
     23: (
         Bump(25, -71, 10, 9, dx=-3.2),
@@ -114,13 +103,8 @@ ACTION_UNIT_BUMPS: Final[Mapping[int, tuple[Bump, ...]]] = {
         Bump(0, -67, 15, 7, dy=1.4, only=UPPER_LIP),
         Bump(0, -76, 15, 9, dy=-3.6, only=LOWER_LIP),
     ),
-    28: (
-        Bump(0, -65, 17, 5, dy=-4.2, dz=-4.0, only=UPPER_LIP),
-        Bump(0, -78, 17, 5, dy=5.4, dz=-4.0, only=LOWER_LIP),
-    ),
     34: (Bump(40, -62, 14, 15, dx=6.0, dz=8.0),),
     43: (_upper_lid(-11.0), _lower_lid(0.8)),
-    44: (_lower_lid(3.2), _upper_lid(-3.2), Bump(42, 18, 16, 8, dy=-2.5)),
 }
 
 JAW_DROP_MM: Final[Mapping[int, float]] = {26: 11.0, 27: 25.0}

@@ -23,12 +23,11 @@ from fer_prep.sample_data.native_files import (
     bnt_bytes,
     lm2_bytes,
     lm3_bytes,
-    write_atomically,
+    write_file,
 )
 from fer_prep.sample_data.people import Person, draw_person
 from fer_prep.sample_data.plan_mesh import plan_mesh
-from fer_prep.sample_data.rasteriser import rasterise
-from fer_prep.sample_data.rendering import distance_image, paint, see, to_bytes
+from fer_prep.sample_data.rendering import paint, see, to_bytes
 from fer_prep.sample_data.studio import draw_lighting, plain_background, through_lens
 from fer_prep.sample_data.truth import TruthRow, truth_row
 
@@ -159,11 +158,13 @@ def _range_planes(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.G
     low = np.maximum(face.min(axis=0) - 4, 1.0) + rng.uniform(0, 1, 2)
     high = np.minimum(face.max(axis=0) + 4, np.array(camera.size) - 1.0)
     columns, rows = np.floor((high - low) / spacing_px).astype(int).tolist()
-    scanned = _scanned_part(head)
-    distance_mm = camera.range_mm(posed)
-    nodes = (camera.project(posed) - low) / spacing_px
-    seen = rasterise(nodes, scanned.faces, inverse_depth=1 / distance_mm, shape=(rows, columns))
-    distance = distance_image(seen, scanned, distance_mm=distance_mm)
+    grid = Camera(
+        distance_mm=camera.distance_mm,
+        focal_px=camera.focal_px / spacing_px,
+        centre_px=tuple((camera.centre_px - low) / spacing_px),
+        size=(columns, rows),
+    )
+    distance = see(_scanned_part(head), posed=posed, lens=grid).distance_mm()
     distance = distance + SENSOR_NOISE_MM * rng.standard_normal(distance.shape)
     distance[rng.random(distance.shape) < DROPOUT] = np.nan
     u = low[0] + (np.arange(columns) + 0.5) * spacing_px
@@ -188,24 +189,23 @@ def _visible_landmarks(distance: Array, posed: Array, camera: Camera) -> dict[st
     return visible
 
 
-def _write_scan(base: Path, head: HeadMesh, posed: Array, *, style: TextStyle, rng: np.random.Generator) -> Camera:
+def write_scan(base: Path, head: HeadMesh, posed: Array, *, style: TextStyle, rng: np.random.Generator) -> Camera:
     """Write the four files of one scan; returns the camera of its picture."""
     camera = _crop_camera(posed, head)
     name = f"{base.name}.png"
     background = plain_background(rng, size=camera.size) * 0.25
     light = draw_lighting(rng, variety=0.2)
-    seen = see(head, posed=posed, camera=camera)
-    picture = paint(seen, head, posed=posed, light=light, background=background)
+    view = see(head, posed=posed, lens=camera)
+    picture = paint(view, head, light=light, background=background)
     picture = through_lens(picture, blur_px=0.7, noise=0.008, rng=rng)
-    write_atomically(base.with_name(name), write_image(to_bytes(picture)))
+    write_file(base.with_name(name), write_image(to_bytes(picture)))
     planes = _range_planes(head, posed, camera, rng)
-    write_atomically(base.with_suffix(".bnt"), bnt_bytes(planes, picture_name=name))
-    distance = distance_image(seen, head, distance_mm=camera.range_mm(posed))
-    visible = _visible_landmarks(distance, posed, camera)
+    write_file(base.with_suffix(".bnt"), bnt_bytes(planes, picture_name=name))
+    visible = _visible_landmarks(view.distance_mm(), posed, camera)
     in_space = {label: posed[vertex] for label, vertex in visible.items()}
     in_picture = {label: camera.project(point[None])[0] for label, point in in_space.items()}
-    write_atomically(base.with_suffix(".lm3"), lm3_bytes(in_space, picture_name=name, style=style))
-    write_atomically(base.with_suffix(".lm2"), lm2_bytes(in_picture, picture_name=name, style=style))
+    write_file(base.with_suffix(".lm3"), lm3_bytes(in_space, picture_name=name, style=style))
+    write_file(base.with_suffix(".lm2"), lm2_bytes(in_picture, picture_name=name, style=style))
     return camera
 
 
@@ -229,7 +229,7 @@ def write_subject(root: Path, index: int, *, rng: np.random.Generator) -> list[T
         head = build_head(person, actions=scan.actions, atlas=atlas, hand_at=scan.hand_at)
         posed = _pose(scan, head.points, rng)
         sample = f"{subject}_{scan.code}_{scan.repetition}"
-        camera = _write_scan(root / "BosphorusDB" / subject / sample, head, posed, style=style, rng=rng)
+        camera = write_scan(root / "BosphorusDB" / subject / sample, head, posed, style=style, rng=rng)
         row = truth_row(
             dataset="bosphorus",
             sample=sample,

@@ -13,7 +13,7 @@ from fer_prep.sample_data import skin
 from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
 from fer_prep.sample_data.head import HeadMesh, build_head
-from fer_prep.sample_data.native_files import TextStyle, bnd_bytes, write_atomically, wrl_bytes
+from fer_prep.sample_data.native_files import TextStyle, bnd_bytes, write_file, wrl_bytes
 from fer_prep.sample_data.people import draw_person
 from fer_prep.sample_data.plan_mesh import plan_mesh
 from fer_prep.sample_data.rendering import bake_texture, paint, see, to_bytes
@@ -70,9 +70,9 @@ def _write_mesh(base: Path, head: HeadMesh, posed: Array, texture: Array, style:
         texture=f"{name}.bmp",
         style=style,
     )
-    write_atomically(base.with_name(f"{name}.wrl"), content)
-    write_atomically(base.with_name(f"{name}.bnd"), bnd_bytes(rows, points[rows], style=style))
-    write_atomically(base.with_name(f"{name}.bmp"), write_image(to_bytes(texture), kind="bmp"))
+    write_file(base.with_name(f"{name}.wrl"), content)
+    write_file(base.with_name(f"{name}.bnd"), bnd_bytes(rows, points[rows], style=style))
+    write_file(base.with_name(f"{name}.bmp"), write_image(to_bytes(texture), kind="bmp"))
 
 
 def _camera(rng: np.random.Generator) -> Camera:
@@ -86,7 +86,7 @@ def _camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def _write_scan(base: Path, head: HeadMesh, style: TextStyle, rng: np.random.Generator) -> tuple[Array, Camera]:
+def write_scan(base: Path, head: HeadMesh, style: TextStyle, rng: np.random.Generator) -> tuple[Array, Camera]:
     """Write the four files of one scan; returns the head's points (V, 3) as posed, and the photograph's camera."""
     light = draw_lighting(rng, variety=0.15)
     yaw, pitch, roll = rng.normal(0, (1.5, 1.5, 1.2))
@@ -95,10 +95,9 @@ def _write_scan(base: Path, head: HeadMesh, style: TextStyle, rng: np.random.Gen
     _write_mesh(base, head, posed, bake_texture(head, posed=posed, light=light), style)
     camera = _camera(rng)
     background = plain_background(rng, size=camera.size)
-    seen = see(head, posed=posed, camera=camera)
-    picture = paint(seen, head, posed=posed, light=light, background=background)
+    picture = paint(see(head, posed=posed, lens=camera), head, light=light, background=background)
     picture = through_lens(picture, blur_px=0.7, noise=0.006, rng=rng)
-    write_atomically(base.with_name(f"{base.name}_F2D.bmp"), write_image(to_bytes(picture), kind="bmp"))
+    write_file(base.with_name(f"{base.name}_F2D.bmp"), write_image(to_bytes(picture), kind="bmp"))
     return posed, camera
 
 
@@ -114,7 +113,7 @@ def write_subject(root: Path, index: int, *, rng: np.random.Generator, intensiti
         actions = emotion_actions(emotion, strength=STRENGTHS.get(level, 1.0), style=person.style, rng=rng)
         head = build_head(person, actions=actions, atlas=atlas)
         sample = f"{subject}_{code}{level:02d}{person.ethnicity}"
-        posed, camera = _write_scan(folder / sample, head, STYLES[index % len(STYLES)], rng)
+        posed, camera = write_scan(folder / sample, head, STYLES[index % len(STYLES)], rng)
         row = truth_row(
             dataset="bu3dfe",
             sample=sample,

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from fer_prep.geometry.camera import PerspectiveCamera
 
 Array = NDArray[np.float64]
 
 
 def head_rotation(*, yaw_degrees: float, pitch_degrees: float, roll_degrees: float) -> Array:
     """(3, 3) rotation; yaw turns the face to the subject's left, pitch lifts the chin, roll leans it clockwise."""
-    yaw, pitch, roll = np.radians([yaw_degrees, pitch_degrees, roll_degrees])
-    turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    nod = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
-    lean = np.array([[np.cos(roll), np.sin(roll), 0], [-np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
-    return lean @ nod @ turn
+    return Rotation.from_euler("yxz", [yaw_degrees, -pitch_degrees, -roll_degrees], degrees=True).as_matrix()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +36,13 @@ class Camera:
 
     def project(self, points: Array) -> Array:
         """(n, 2) continuous pixel coordinates of points (n, 3) in mm."""
-        scale = self.focal_px / self.range_mm(points)
-        return np.column_stack([self.centre_px[0] + points[:, 0] * scale, self.centre_px[1] - points[:, 1] * scale])
+        return self.central().screen(points)[:, :2]
 
-
-def roll_degrees(left_eye: Array, right_eye: Array) -> float:
-    """Angle of the line from the right to the left eye in a picture, y down: positive = clockwise."""
-    dx, dy = left_eye - right_eye
-    return float(np.degrees(np.arctan2(dy, dx)))
+    def central(self) -> PerspectiveCamera:
+        """The same camera as the geometry knows it."""
+        (x, y), focal = self.centre_px, self.focal_px
+        return PerspectiveCamera(
+            intrinsics=np.array([[focal, 0, x], [0, focal, y], [0, 0, 1]]),
+            rotation=np.diag([1.0, -1.0, -1.0]),
+            translation_mm=np.array([0, 0, self.distance_mm]),
+        )

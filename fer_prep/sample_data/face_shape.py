@@ -19,19 +19,8 @@ Knot = TypeVar("Knot", int, float)
 
 # plan y → mm; anthropometric means of adult faces, rounded
 _HALF_WIDTH: Final = {
-    -128: 20,
-    -118: 29,
-    -111: 34,
-    -104: 41,
-    -90: 50,
-    -70: 58,
-    -50: 63,
-    -20: 69,
-    0: 70,
-    30: 69,
-    55: 65,
-    76: 56,
-}
+    -128: 20, -118: 29, -111: 34, -104: 41, -90: 50, -70: 58, -50: 63, -20: 69, 0: 70, 30: 69, 55: 65, 76: 56,
+}  # fmt: skip
 _MIDLINE_Z: Final = {
     -128: -42, -121: -24, -116: -12, -112: -3, -107: 2, -98: 4, -86: 2, -70: 4, -52: 3, -30: 0,
     -5: -3, 6: -2, 18: 3, 32: 4, 48: 0, 62: -7, 76: -18,
@@ -81,8 +70,8 @@ def _bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, f
 
 def _nose(x: Array, y: Array) -> Array:
     """Height of the nose above the sheet: ridge, tip, wings, less the hollow of the nostrils."""
-    ridge: dict[float, float] = {
-        -80: 0,
+    ridge = {
+        -80.0: 0,
         -57: 0,
         -53.5: 3.5,
         -50: 12,

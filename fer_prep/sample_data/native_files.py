@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fer_prep.atomic_files import publish_file, stage_file
 
 Array = NDArray[np.float64]
 
@@ -48,12 +49,10 @@ class TextStyle:
     bnd_gap: str = "\t\t"
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that it is either whole or absent."""
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is either whole or absent; the disk may have it later."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
+    publish_file(stage_file(path, content=content, flush=False), path=path)
 
 
 def _rows(values: NDArray[np.generic], row_format: str, separator: str) -> str:

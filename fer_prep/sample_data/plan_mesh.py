@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +41,6 @@ FINE_REGIONS: Final = (
 )
 """x low, x high, y low, y high of the eyes, the nose and the mouth."""
 FRONT_REGION: Final = (-62.0, 62.0, -120.0, 58.0)
-
-
-class EdgeHeight(Protocol):
-    """A lid or lip edge as a function of frontal x."""
-
-    def __call__(self, x: Array, *, upper: bool) -> Array:
-        """Height in mm of the upper or lower edge."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +103,7 @@ def _background_points() -> Array:
     return np.vstack([coarse[~_inside(coarse, FRONT_REGION)], middle[~in_fine], dense[dense_in_fine]])
 
 
-def _edge_loop(height: EdgeHeight, xs: Array) -> tuple[Array, Array]:
+def _edge_loop(height: Callable[..., Array], xs: Array) -> tuple[Array, Array]:
     """Upper (n, 2) and lower (n − 2, 2) edge points at frontal ``xs``; the corners belong to the upper one."""
     upper = np.column_stack([xs, height(xs, upper=True)])
     lower = np.column_stack([xs[1:-1], height(xs[1:-1], upper=False)])

@@ -1,65 +1,109 @@
-"""Pictures, depth maps and light-baked textures of a head."""
+"""Pictures, depth maps and light-baked textures of a head, by the geometry's own renderer that needs no library."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+import trimesh
 from numpy.typing import NDArray
 
-from fer_prep.sample_data.camera import Camera
+from fer_prep.geometry.camera import AffineCamera, Camera
+from fer_prep.geometry.hits import Surface, cast
+from fer_prep.geometry.mesh import TriangleMesh
+from fer_prep.geometry.renderers import choose_renderer
+from fer_prep.sample_data.camera import Camera as Lens
 from fer_prep.sample_data.head import HeadMesh
-from fer_prep.sample_data.rasteriser import Visible, rasterise, vertex_normals
-from fer_prep.sample_data.shading import Lighting, sample_atlas, shade
+from fer_prep.sample_data.studio import Lighting
 
 Array = NDArray[np.float64]
 
 
-def _colours(seen: Visible, head: HeadMesh, *, faces: NDArray[np.int32], normals: Array, light: Lighting) -> Array:
-    albedo = sample_atlas(head.atlas, seen.interpolate_corners(head.uv_corners))
-    surface = seen.interpolate(np.column_stack([normals, head.dimming]), faces)
-    return shade(albedo, normals=surface[:, :3], dimming=surface[:, 3], light=light)
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a camera sees of a head on a raster of ``shape`` (H, W), the upper left part of the surface's square."""
+
+    surface: Surface
+    shape: tuple[int, int]
+
+    def distance_mm(self) -> Array:
+        """(H, W) distance along the camera axis at the pixel centres; NaN where nothing is."""
+        height, width = self.shape
+        return -self.surface.height_map()[:height, :width].astype(np.float64)
 
 
-def see(head: HeadMesh, *, posed: Array, camera: Camera, supersampling: int = 1) -> Visible:
-    """What ``camera`` sees of ``head`` with its points moved to ``posed`` (V, 3), ``supersampling`` times finer."""
-    width, height = camera.size
-    return rasterise(
-        camera.project(posed) * supersampling,
-        head.faces,
-        inverse_depth=1 / camera.range_mm(posed),
-        shape=(height * supersampling, width * supersampling),
-    )
+def see(head: HeadMesh, *, posed: Array, lens: Lens, finer: int = 1) -> View:
+    """What ``lens`` sees of ``head`` with its points moved to ``posed`` (V, 3), on a raster ``finer`` times as fine."""
+    camera = lens.central().seen_through(np.eye(2, 3) * finer)
+    width, height = lens.size
+    surface = _cast(head, posed=posed, points=posed, camera=camera, faces=head.faces, size=finer * max(lens.size))
+    return View(surface=surface, shape=(finer * height, finer * width))
 
 
-def paint(seen: Visible, head: HeadMesh, *, posed: Array, light: Lighting, background: Array) -> Array:
+def _cast(
+    head: HeadMesh, *, posed: Array, points: Array, camera: Camera, faces: NDArray[np.int32], size: int
+) -> Surface:
+    """The front of the mesh of ``points``; the attributes are u and v in atlas pixels, the normal and the dimming."""
+    (ax, ay), (bx, by), (cx, cy) = camera.screen(points)[:, :2][faces].transpose(1, 2, 0)
+    # y points down, so what is counter-clockwise for the mesh is clockwise, of negative area, in the picture
+    front = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) < -1e-9
+    normals = trimesh.Trimesh(posed, head.faces, process=False).vertex_normals
+    at_vertices = np.column_stack([normals, head.dimming])[head.faces[: len(faces)][front]]
+    attributes = np.concatenate([head.uv_corners[: len(faces)][front], at_vertices], axis=2)  # (F, 3, 6)
+    mesh = TriangleMesh(vertices_mm=points, faces=faces[front])
+    return cast(mesh, camera=camera, size=size, renderer=choose_renderer("numpy"), attributes=attributes.T)
+
+
+def paint(view: View, head: HeadMesh, *, light: Lighting, background: Array) -> Array:
     """(H, W, 3) sRGB 0…1 at the size of ``background`` (H, W, 3), over it."""
-    normals = vertex_normals(posed, head.faces)
-    colours = _colours(seen, head, faces=head.faces, normals=normals, light=light)
-    large = cv2.resize(background, seen.shape[::-1], interpolation=cv2.INTER_LINEAR).reshape(-1, 3)
-    large[seen.pixel] = colours
-    small = cv2.resize(large.reshape(*seen.shape, 3), background.shape[1::-1], interpolation=cv2.INTER_AREA)
+    height, width = view.shape
+    picture = np.zeros((*view.surface.valid.shape, 3))
+    picture[:height, :width] = cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
+    picture[view.surface.valid] = _colours(view.surface, head, light=light)
+    small = cv2.resize(picture[:height, :width], background.shape[1::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float64)
 
 
-def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> NDArray[np.float64]:
+def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> Array:
     """(512, 640, 3) sRGB 0…1: the atlas of the face with the light of the moment on it."""
-    faces = head.faces[: head.face_faces]
-    normals = vertex_normals(posed, head.faces)
-    # spread the mesh out over its own texture: every triangle corner becomes a vertex
-    corners = np.arange(3 * len(faces), dtype=np.int32).reshape(-1, 3)
-    uv = head.uv_corners[: len(faces)].reshape(-1, 2)
-    baked = head.atlas.astype(np.float64).copy()
-    seen = rasterise(uv, corners, inverse_depth=np.ones(len(uv)), shape=baked.shape[:2], front_only=False)
-    baked.reshape(-1, 3)[seen.pixel] = _colours(seen, head, faces=faces, normals=normals, light=light)
-    return baked
+    # the mesh is spread out over its own texture: every triangle corner becomes a vertex
+    corners = head.uv_corners[: head.face_faces].reshape(-1, 2)
+    spread = np.column_stack([corners, np.zeros(len(corners))])
+    faces = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
+    atlas = AffineCamera(projection=np.eye(2, 4), toward=np.array([0.0, 0.0, 1.0]))
+    height, width = head.atlas.shape[:2]
+    surface = _cast(head, posed=posed, points=spread, camera=atlas, faces=faces, size=max(height, width))
+    baked = np.zeros((*surface.valid.shape, 3))
+    baked[:height, :width] = head.atlas
+    baked[surface.valid] = _colours(surface, head, light=light)
+    return baked[:height, :width]
 
 
-def distance_image(seen: Visible, head: HeadMesh, *, distance_mm: Array) -> Array:
-    """(H, W) distance along the camera axis at the pixel centres, from the vertices' (V,); NaN where nothing is."""
-    values = seen.interpolate(distance_mm[:, None], head.faces)
-    return seen.image(values, background=np.nan)[..., 0]
+def _colours(surface: Surface, head: HeadMesh, *, light: Lighting) -> Array:
+    """(M, 3) sRGB 0…1 of what is seen: the atlas's colour in the light of the moment."""
+    u, v, *normal, dimming = surface.attributes
+    places = np.zeros((2, *surface.valid.shape), np.float32)
+    places[:, surface.valid] = np.stack([u, v]) - 0.5
+    painted = cv2.remap(head.atlas, places[0], places[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    normals = np.stack(normal, axis=1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    return _shaded(np.asarray(painted, np.float64)[surface.valid], normals=normals, dimming=dimming, light=light)
 
 
-def to_bytes(picture: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _shaded(albedo: Array, *, normals: Array, dimming: Array, light: Lighting) -> Array:
+    """(M, 3) sRGB 0…1 of points with sRGB ``albedo`` (M, 3), unit ``normals`` and ``dimming`` (M,) by occlusion."""
+    # half-wrapped Lambert: skin scatters light past the terminator
+    key, fill = (np.clip((normals @ towards + 0.25) / 1.25, 0, None) for towards in (light.key_from, light.fill_from))
+    sky = 0.5 + 0.5 * normals[:, 1]
+    strength = light.key * key + light.fill * fill + light.ambient * (0.65 + 0.35 * sky)
+    halfway = light.key_from + np.array([0.0, 0.0, 1.0])
+    gloss = light.gloss * np.clip(normals @ (halfway / np.linalg.norm(halfway)), 0, None) ** 16
+    # a gamma of 2 stands in for sRGB's curve: squares and roots are fast
+    linear = albedo**2 * ((strength * dimming)[:, None] * light.tint) + (gloss * dimming)[:, None]
+    return np.sqrt(np.clip(linear, 0, 1))
+
+
+def to_bytes(picture: Array) -> NDArray[np.uint8]:
     """(H, W, 3) u8 of an sRGB 0…1 picture."""
     return (np.clip(picture, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -16,9 +16,9 @@ from fer_prep.sample_data import skin
 from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
 from fer_prep.sample_data.head import HeadMesh, build_head
-from fer_prep.sample_data.native_files import write_atomically
+from fer_prep.sample_data.native_files import write_file
 from fer_prep.sample_data.people import draw_person
-from fer_prep.sample_data.rendering import distance_image, paint, see, to_bytes
+from fer_prep.sample_data.rendering import paint, see, to_bytes
 from fer_prep.sample_data.studio import draw_lighting, room_background, through_lens
 from fer_prep.sample_data.truth import TruthRow, truth_row
 
@@ -58,11 +58,10 @@ def _holes(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_
     return holes.astype(bool)
 
 
-def _depth_picture(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint16]:
+def depth_picture(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint16]:
     """(H, W) distance in 1/8 mm, 0 where the sensor saw nothing: the room behind, hair in part, edges, holes."""
     shape = camera.size[1], camera.size[0]
-    seen = see(head, posed=posed, camera=camera)
-    distance = distance_image(seen, head, distance_mm=camera.range_mm(posed))
+    distance = see(head, posed=posed, lens=camera).distance_mm()
     filled = np.nan_to_num(distance, nan=1e4)
     edge = (cv2.dilate(filled, np.ones((3, 3))) - cv2.erode(filled, np.ones((3, 3)))) > 25.0
     noisy = distance + rng.normal(0, 0.35, shape) + 0.25 * np.sin(distance / 1.7)
@@ -94,12 +93,11 @@ def _write_pair(folder: Path, sample: str, head: HeadMesh, rng: np.random.Genera
     camera = _camera(rng)
     light = draw_lighting(rng, variety=0.8)
     background = room_background(rng, size=camera.size)
-    seen = see(head, posed=posed, camera=camera, supersampling=2)
-    picture = paint(seen, head, posed=posed, light=light, background=background)
+    picture = paint(see(head, posed=posed, lens=camera, finer=2), head, light=light, background=background)
     picture = through_lens(picture, blur_px=rng.uniform(0.3, 0.7), noise=rng.uniform(0.005, 0.015), rng=rng)
     colour_file, depth_file = folder / "RGB" / f"{sample}_Color.png", folder / "DEPTH" / f"{sample}_Depth.png"
-    write_atomically(colour_file, write_image(to_bytes(picture)))
-    write_atomically(depth_file, write_image(_depth_picture(head, posed, camera, rng)))
+    write_file(colour_file, write_image(to_bytes(picture)))
+    write_file(depth_file, write_image(depth_picture(head, posed, camera, rng)))
     return posed, camera
 
 

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.sample_data.shading import Lighting
-
 Array = NDArray[np.float64]
 
 
-def _unit(x: float, y: float, z: float) -> tuple[float, float, float]:
-    length = float(np.sqrt(x * x + y * y + z * z))
-    return x / length, y / length, z / length
+@dataclass(frozen=True, kw_only=True)
+class Lighting:
+    """A key light, a fill light and the sky; colours multiply the albedo in linear light.
+
+    ``key_from`` and ``fill_from`` (3,) are unit vectors from the face to the light; ``tint`` (3,).
+    """
+
+    key_from: Array
+    key: float
+    fill_from: Array
+    fill: float
+    ambient: float
+    tint: Array
+    gloss: float
+
+
+def _unit(x: float, y: float, z: float) -> Array:
+    return np.array([x, y, z]) / np.linalg.norm([x, y, z])
 
 
 def draw_lighting(rng: np.random.Generator, *, variety: float) -> Lighting:
@@ -21,12 +36,12 @@ def draw_lighting(rng: np.random.Generator, *, variety: float) -> Lighting:
     side = rng.choice([-1.0, 1.0])
     warmth = rng.normal(0, 0.05 * variety)
     return Lighting(
-        key_direction=_unit(side * rng.uniform(0.15, 0.35 + 0.55 * variety), rng.uniform(0.3, 0.7), 0.9),
+        key_from=_unit(side * rng.uniform(0.15, 0.35 + 0.55 * variety), rng.uniform(0.3, 0.7), 0.9),
         key=float(rng.uniform(0.62, 0.78) * (1 + rng.normal(0, 0.10 * variety))),
-        fill_direction=_unit(-side * 0.8, rng.uniform(-0.1, 0.3), 0.7),
+        fill_from=_unit(-side * 0.8, rng.uniform(-0.1, 0.3), 0.7),
         fill=float(rng.uniform(0.22, 0.36) * (1 - 0.3 * variety)),
         ambient=float(rng.uniform(0.26, 0.34)),
-        tint=(1.0 + warmth, 1.0, 1.0 - warmth),
+        tint=np.array([1.0 + warmth, 1.0, 1.0 - warmth]),
         gloss=float(rng.uniform(0.01, 0.06)),
     )
 

@@ -16,7 +16,7 @@ import numpy as np
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
 from fer_prep.sample_data import bosphorus_tree, bu3dfe_tree, rgbd_tree
-from fer_prep.sample_data.native_files import write_atomically
+from fer_prep.sample_data.native_files import write_file
 from fer_prep.sample_data.truth import TruthRow, truth_csv
 
 DATASETS: Final = ("bu3dfe", "bosphorus", "cald3r", "mend3s")
@@ -54,7 +54,7 @@ def write_sample_data(
     if _already_complete(out, settings):
         return _summary(out, (out / TRUTH_FILE).read_text("utf-8").splitlines()[1:], already_there=True)
     out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / SETTINGS_FILE, _settings_bytes(settings, files=None))
+    write_file(out / SETTINGS_FILE, _settings_bytes(settings, files=None))
     tasks = [(dataset, index) for index in range(subjects) for dataset in DATASETS]
     rows: dict[tuple[str, int], list[TruthRow]] = {}
     # fresh interpreters: nothing of the parent (threads, OpenCV state) can leak into the result
@@ -68,8 +68,8 @@ def write_sample_data(
             advance(1)
     ordered = [row for dataset in DATASETS for index in range(subjects) for row in rows[dataset, index]]
     table = truth_csv(ordered)
-    write_atomically(out / TRUTH_FILE, table)
-    write_atomically(out / SETTINGS_FILE, _settings_bytes(settings, files=_count_files(out)))
+    write_file(out / TRUTH_FILE, table)
+    write_file(out / SETTINGS_FILE, _settings_bytes(settings, files=_count_files(out)))
     return _summary(out, table.decode("utf-8").splitlines()[1:], already_there=False)
 
 

@@ -12,14 +12,14 @@ import pytest
 from fer_prep.sample_data import bosphorus_tree, bu3dfe_tree
 from fer_prep.sample_data.bosphorus_tree import CAMERA_DISTANCE_MM, PIXELS_PER_MM
 from fer_prep.sample_data.camera import Camera
-from fer_prep.sample_data.rgbd_tree import DEPTH_UNIT_MM, FOCAL_PX, PICTURE_PX, _depth_picture
+from fer_prep.sample_data.rgbd_tree import DEPTH_UNIT_MM, FOCAL_PX, PICTURE_PX, depth_picture
 from fer_prep.sample_data.truth import truth_row
 
 
 @pytest.fixture(scope="module")
 def bu3dfe(tmp_path_factory, showing):
     base = tmp_path_factory.mktemp("bu3dfe") / "F0001_HA04WH"
-    bu3dfe_tree._write_scan(base, showing(12, 25), bu3dfe_tree.STYLES[1], np.random.default_rng(0))
+    bu3dfe_tree.write_scan(base, showing(12, 25), bu3dfe_tree.STYLES[1], np.random.default_rng(0))
     return base
 
 
@@ -28,7 +28,7 @@ def bosphorus(tmp_path_factory, showing):
     base = tmp_path_factory.mktemp("bosphorus") / "bs000_LFAU_12_0"
     head = showing(12)
     style = bosphorus_tree.STYLES[0]
-    camera = bosphorus_tree._write_scan(base, head, head.points, style=style, rng=np.random.default_rng(0))
+    camera = bosphorus_tree.write_scan(base, head, head.points, style=style, rng=np.random.default_rng(0))
     return base, camera, head
 
 
@@ -121,7 +121,7 @@ def test_a_hidden_landmark_is_left_out(tmp_path, person):
     atlas = skin.paint_atlas(person.complexion)
     head = build_head(person, actions=(), atlas=atlas, hand_at=(0.0, -71.0, 30.0))
     style, rng = bosphorus_tree.STYLES[0], np.random.default_rng(0)
-    bosphorus_tree._write_scan(tmp_path / "bs000_O_MOUTH_0", head, head.points, style=style, rng=rng)
+    bosphorus_tree.write_scan(tmp_path / "bs000_O_MOUTH_0", head, head.points, style=style, rng=rng)
     text = (tmp_path / "bs000_O_MOUTH_0.lm3").read_text()
     assert "Upper lip inner middle" not in text
     assert "Inner left eye corner" in text
@@ -130,7 +130,7 @@ def test_a_hidden_landmark_is_left_out(tmp_path, person):
 def test_depth_pictures_hold_eighths_of_a_millimetre_and_zero_for_nothing(showing):
     head = showing()
     camera = Camera(distance_mm=600, focal_px=FOCAL_PX, centre_px=(112, 80), size=(PICTURE_PX, PICTURE_PX))
-    depth = _depth_picture(head, head.points, camera, np.random.default_rng(0))
+    depth = depth_picture(head, head.points, camera, np.random.default_rng(0))
     tip = head.points[bosphorus_tree.landmark_vertices()["Nose tip"]]
     x, y = np.floor(camera.project(tip[None])[0]).astype(int)
     around = depth[y - 2 : y + 3, x - 2 : x + 3].astype(float) * DEPTH_UNIT_MM
