@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Pick = Literal["right", "wrong"]
-PICKS: Final[tuple[Pick, ...]] = ("right", "wrong")
 Target = Literal["predicted", "truth"]
-TARGETS: Final[tuple[Target, ...]] = ("predicted", "truth")
 
 
 @dataclass(frozen=True, kw_only=True)

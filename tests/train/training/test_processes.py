@@ -57,7 +57,7 @@ def assert_same_run(found: Path, expected: Path, *, folds: int = 2) -> None:
         rows = [read_history(run / f"fold-{index}/history.csv") for run in (found, expected)]
         assert len(rows[0]) == len(rows[1])
         for mine, theirs in zip(*rows, strict=True):
-            assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-4)
+            assert mine == pytest.approx(theirs, rel=3e-4, abs=1e-4)
         state, other = (load_checkpoint(run / f"fold-{index}/last.ckpt") for run in (found, expected))
         for part in ("network", "loss", "ema"):
             for name, value in state[part].items():
