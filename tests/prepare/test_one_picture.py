@@ -11,8 +11,6 @@ from fer_prep.prepare.prepare_sample import prepare_picture, prepare_sample
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sources.cald3r_mend3s import cald3r
 
-pytestmark = pytest.mark.corpus
-
 
 def save(path, pixels):
     cv2.imwrite(str(path), pixels if pixels.ndim == 2 else pixels[..., ::-1])
