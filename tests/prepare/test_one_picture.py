@@ -11,8 +11,6 @@ from fer_prep.prepare.prepare_sample import prepare_picture, prepare_sample
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sources.cald3r_mend3s import cald3r
 
-pytestmark = pytest.mark.corpus
-
 
 def save(path, pixels):
     cv2.imwrite(str(path), pixels if pixels.ndim == 2 else pixels[..., ::-1])
@@ -20,9 +18,9 @@ def save(path, pixels):
 
 
 @pytest.mark.parametrize("framing", ["rotate", "eyes"])
-def test_the_pixels_are_those_of_the_dataset(corpus, framing):
+def test_the_pixels_are_those_of_the_dataset(sample_faces, framing):
     source = cald3r()
-    sample = source.list_samples(corpus / "CalD3r").samples[0]
+    sample = source.list_samples(sample_faces.tree).samples[0]
     settings = PrepareSettings(size=96, framing=framing)
     expected = prepare_sample(sample, source=source, settings=settings)
     files = sample.files
