@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.errors import FerError
+from fer_train.library import load_model
 
 BUDGET_S = 600
 THESIS_FOLD = 8716
@@ -39,10 +44,18 @@ class Measurement:
 
     def program(self, *words: str, limit_s: float) -> str:
         """Run a Python module within its limit and what is left of the budget; its standard output."""
-        limit_s = min(limit_s, self.end - time.monotonic())
+        limit_s = max(min(limit_s, self.end - time.monotonic()), 1)
         command = [sys.executable, "-m", *words]
         print("$", " ".join(command[1:]), flush=True)
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=max(limit_s, 1)).stdout
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+            try:
+                printed, _ = process.communicate(timeout=limit_s)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)  # its worker processes too
+                raise
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        return printed
 
     def make_data(self) -> None:
         """A file of the thesis's size."""
@@ -51,16 +64,15 @@ class Measurement:
         self.program("benchmarks.random_dataset", "--out", str(self.data), *size, limit_s=150)
         self.table.append(("a file of random pixels", f"{self.data.stat().st_size / 1e9:.1f} GB in {since(began)}"))
 
-    def bench(self, name: str, *settings: str, limit_s: float) -> None:
+    def bench(self, name: str, *options: str, limit_s: float) -> None:
         """The loops of ``fer-train bench``."""
         words = ["fer_train", "bench", "--data", str(self.data), "--preset", self.options.preset, "--json"]
         words += ["--rounds", "3", "--seconds", str(self.options.seconds)]
-        for setting in settings:
-            words += ["--set", setting]
-        found: dict[str, Any] = json.loads(self.program(*words, limit_s=limit_s))
+        found: dict[str, Any] = json.loads(self.program(*words, *options, limit_s=limit_s))
         ceiling = found["ceiling_images_per_second"]
         for loop in ("ceiling", "loop", "streaming", "plain"):
-            rate = found[f"{loop}_images_per_second"]
+            if not (rate := found.get(f"{loop}_images_per_second")):
+                continue
             share = 100 * found.get(f"{loop}_share_of_ceiling", rate / ceiling)
             self.table.append((f"{name}, {loop}", f"{rate:,.0f} images/s, {share:.1f} % of the ceiling"))
         self.table.append((f"{name}, validation", f"{found['validation_images_per_second']:,.0f} images/s"))
@@ -85,9 +97,6 @@ class Measurement:
 
     def predict(self) -> None:
         """The trained fold on pictures in memory, as another program would use it."""
-        from fer_prep.dataset.reader import DatasetFile
-        from fer_train.library import load_model
-
         model = load_model(self.run)
         with DatasetFile.open(self.data) as data:
             rows = list(range(min(PREDICTED, data.n)))
@@ -102,7 +111,7 @@ class Measurement:
         """A part that fails is a line of the table."""
         try:
             yield
-        except (subprocess.SubprocessError, OSError) as error:
+        except (subprocess.SubprocessError, OSError, FerError) as error:
             self.table.append((name, f"not measured: {type(error).__name__}"))
 
 
@@ -129,18 +138,17 @@ def main() -> None:
     options = parser.parse_args()
     began = time.monotonic()
     measured = Measurement(options)
-    with measured.part("a file of random pixels"):
-        measured.make_data()
+    measured.make_data()
     with measured.part("bf16"):
-        measured.bench("bf16", "machine.precision=bf16-mixed", limit_s=120)
+        measured.bench("bf16", "--set", "machine.precision=bf16-mixed", limit_s=120)
     with measured.part("one fold"):
         measured.fit()
     with measured.part("predictions"):
         measured.predict()
     with measured.part("fp16"):
-        measured.bench("fp16", "machine.precision=16-mixed", limit_s=90)
+        measured.bench("fp16", "--no-plain", "--set", "machine.precision=16-mixed", limit_s=90)
     with measured.part("torch.compile"):
-        measured.bench("torch.compile", "machine.compile=true", limit_s=240)
+        measured.bench("torch.compile", "--no-plain", "--set", "machine.compile=true", limit_s=240)
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"CPU, {os.cpu_count()} processors"
     print(f"\n{device}, PyTorch {torch.__version__}, preset {options.preset}, {since(began)} in all")
     width = max(len(name) for name, _ in measured.table)

@@ -42,7 +42,7 @@ def row_of(index: int) -> dict[str, object]:
     nothing = {"str": "", "f4": float("nan")}
     row: dict[str, object] = {c.name: np.full(c.width, nothing.get(c.kind, 0)) for c in COLUMNS if c.width > 1}
     row |= {c.name: nothing.get(c.kind, 0) for c in COLUMNS if c.width == 1}
-    person, label = index % PEOPLE, index // PEOPLE % len(EMOTIONS)
+    label, person = index % len(EMOTIONS), index // len(EMOTIONS) % PEOPLE
     row |= {"id": f"random/{index:06d}", "dataset": "random", "subject": f"random:{person}", "label": label}
     return row | {"label_source": "posed", "source_file": f"{index}.png"}
 

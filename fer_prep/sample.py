@@ -191,6 +191,5 @@ class Landmarks:
     found_by: str
     """``dataset``, ``file``, or the back end and attempt: ``mediapipe as-is``, ``mediapipe rotated+30`` …"""
     faces_found: int = 1
-    extra: Mapping[str, Point] = field(default_factory=dict[str, Point])
     schemes: Mapping[str, PointSet] = field(default_factory=dict[str, PointSet])
     """All points that were found, by scheme."""

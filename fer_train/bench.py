@@ -15,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, final
@@ -69,7 +70,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchResult:
-    """The loops ``ceiling``, ``loop``, ``streaming`` and ``plain``, and the rate of validation."""
+    """The loops ``ceiling``, ``loop``, ``streaming`` and, if wanted, ``plain``, and the rate of validation."""
 
     device: str
     precision: str
@@ -109,28 +110,35 @@ class BenchResult:
 
 
 def bench(
-    data_path: Path, *, config: Config, rounds: int, seconds: float, say: Callable[[str], None] = lambda text: None
+    data_path: Path,
+    *,
+    config: Config,
+    rounds: int,
+    seconds: float,
+    plain: bool = True,
+    say: Callable[[str], None] = lambda text: None,
 ) -> BenchResult:
-    """Time the loops in ``rounds`` rounds of about ``seconds`` for each loop."""
+    """Time the loops in ``rounds`` rounds of about ``seconds`` for each; ``plain`` says whether (d) is among them."""
     machine = set_up_machine(config.machine)
-    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder, ExitStack() as ending:
         data = open_data(data_path, config=override(config, {"machine.data_memory": "1000T"}), device=machine.device)
         streamed = open_data(data_path, config=override(config, {"machine.data_memory": "0"}), device=machine.device)
         rows = whole_batches(len(data), batch_size=config.training.batch_size, path=data_path)
         training = _training(data, rows, config=config, machine=machine, folder=Path(folder))
         streaming = _training(streamed, rows, config=config, machine=machine, folder=Path(folder))
-        say("writing the samples as PNG files for the plain loop")
-        plain = PlainLoop(data, rows, config=config, machine=machine, folder=Path(folder) / "png")
         loops: dict[str, Step] = {
             "ceiling": _ceiling(training),
             "loop": lambda: _advance(training),
             "streaming": lambda: _advance(streaming),
-            "plain": plain.step,
         }
+        if plain:
+            say("writing the samples as PNG files for the plain loop")
+            plain_loop = PlainLoop(data, rows, config=config, machine=machine, folder=Path(folder) / "png")
+            loops["plain"] = plain_loop.step
+            ending.callback(plain_loop.close)
         measured = _measure(loops, rounds=rounds, seconds=seconds, device=machine.device, say=say)
         _, warm_up = timed(lambda: _judge(training), machine.device)
         judged, spent = timed(lambda: _judge(training), machine.device)
-        plain.close()
         streamed.close()
     return BenchResult(
         device=describe_device(machine.device).get("name", machine.device.type),
@@ -351,7 +359,7 @@ def write_png_files(data: ImageDataset, rows: Tensor, folder: Path) -> list[int]
         for modality, stack in images.items():
             for number, image in enumerate(stack.permute(0, 2, 3, 1).cpu().numpy()):
                 pixels = image if image.shape[2] == 3 else image[..., 0].astype(np.uint16)
-                Image.fromarray(pixels).save(folder / modality / f"{start + number}.png")
+                Image.fromarray(pixels).save(folder / modality / f"{start + number}.png", compress_level=1)
     return data.labels[rows].clamp(min=0).tolist()
 
 

@@ -78,7 +78,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """A Lightning Fabric precision: ``auto`` is bf16 autocast on GPUs that have it, float32 elsewhere.
+    """The precision: ``auto`` is bf16 autocast on GPUs that have it, float32 elsewhere.
 
     float16 is never chosen by itself: EfficientNets give NaN gradients in it.
     """

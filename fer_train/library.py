@@ -16,15 +16,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.errors import UsageError
-from fer_train.data.inputs import modalities_of
 from fer_train.environment import choose_device
-from fer_train.inference.evaluate import Ensemble
 from fer_train.inference.predict import Prediction, predict
+from fer_train.inference.predictor import Predictor
 
 
-class RgbdItem(TypedDict):
-    """One sample of an ``RgbdDataset``."""
+class RgbdItem(TypedDict, total=False):
+    """One sample of an ``RgbdDataset``; ``rgb``, and ``depth`` with ``valid``, as far as the file stores them."""
 
     rgb: Tensor
     """(3, H, W) float32 in [0, 1]."""
@@ -59,25 +57,24 @@ class RgbdDataset(Dataset[RgbdItem]):
 
     def __getitem__(self, index: int) -> RgbdItem:
         row = int(self._rows[index])
-        depth = torch.from_numpy(self.file.read("depth", [row])[0].astype(np.int32))
-        return RgbdItem(
-            rgb=torch.from_numpy(self.file.read("rgb", [row])[0]).permute(2, 0, 1) / 255,
-            depth=(depth / 65535)[None],
-            valid=(depth > 0)[None],
-            label=int(self.file.labels[row]),
-            id=str(self.file.ids[row]),
-        )
+        item = RgbdItem(label=int(self.file.labels[row]), id=str(self.file.ids[row]))
+        if "rgb" in self.file.modalities:
+            item["rgb"] = torch.from_numpy(self.file.read("rgb", [row])[0]).permute(2, 0, 1) / 255
+        if "depth" in self.file.modalities:
+            depth = torch.from_numpy(self.file.read("depth", [row])[0].astype(np.int32))[None]
+            item["depth"], item["valid"] = depth / 65535, depth > 0
+        return item
 
 
 @final
 class Classifier:
     """A trained run: the networks of its folds, whose probabilities are averaged; see ``load_model``."""
 
-    def __init__(self, ensemble: Ensemble, *, device: torch.device) -> None:
-        self._ensemble, self._device = ensemble, device
-        self.classes: tuple[str, ...] = ensemble.description.classes
-        self.image_size: int = ensemble.description.image_size
-        self.inputs: tuple[str, ...] = ensemble.description.model.input_names
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self.classes: tuple[str, ...] = predictor.classes
+        self.image_size: int = predictor.description.image_size
+        self.inputs: tuple[str, ...] = predictor.description.model.input_names
         """What the networks look at, such as ``rgb`` and ``depth``."""
 
     def predict(self, source: Path | str, *, depth: Path | str | None = None) -> list[Prediction]:
@@ -85,21 +82,20 @@ class Classifier:
 
         Raises ``FerError`` where a picture cannot be used.
         """
-        found = predict(self._ensemble, Path(source), depth=None if depth is None else Path(depth), device=self._device)
-        if found.set_aside:
-            raise found.set_aside[0]
-        return found.made
+        answers = predict(self._predictor, Path(source), depth=None if depth is None else Path(depth))
+        if answers.rejected:
+            raise answers.rejected[0]
+        return answers.predictions
 
-    def probabilities(self, rgb: NDArray[np.uint8], depth: NDArray[np.uint16]) -> NDArray[np.float64]:
-        """(B, K) of prepared pictures in memory: ``rgb`` (B, H, W, 3) sRGB, ``depth`` (B, H, W) as stored."""
-        if rgb.ndim != 4 or rgb.shape[3] != 3 or depth.shape != rgb.shape[:3]:
-            raise UsageError(expected="rgb (B, H, W, 3) and depth (B, H, W)", found=f"{rgb.shape} and {depth.shape}")
-        if rgb.dtype != np.uint8 or depth.dtype != np.uint16:
-            raise UsageError(expected="rgb of uint8 and depth of uint16", found=f"{rgb.dtype} and {depth.dtype}")
-        stored = {"rgb": rgb, "depth": depth}
-        wanted = {name: stored[name] for name in modalities_of(self.inputs)}
-        images = self._ensemble.prepare(wanted, device=self._device)
-        return self._ensemble.probabilities(images).cpu().numpy()
+    def probabilities(
+        self, rgb: NDArray[np.uint8] | None = None, depth: NDArray[np.uint16] | None = None
+    ) -> NDArray[np.float64]:
+        """(B, K) of prepared pictures in memory: ``rgb`` (B, H, W, 3) sRGB, ``depth`` (B, H, W) as stored.
+
+        What the networks do not look at may be left out; what they lack is a ``UsageError``.
+        """
+        given = {name: array for name, array in (("rgb", rgb), ("depth", depth)) if array is not None}
+        return self._predictor.probabilities(self._predictor.prepare(given))
 
 
 def load_model(run: Path | str, *, device: str = "auto") -> Classifier:
@@ -113,5 +109,4 @@ def load_model(run: Path | str, *, device: str = "auto") -> Classifier:
     >>> round(sum(first.probabilities), 6), first.best(model.classes) in model.classes
     (1.0, True)
     """
-    chosen = choose_device(device)
-    return Classifier(Ensemble.load(Path(run), device=chosen), device=chosen)
+    return Classifier(Predictor.load(Path(run), device=choose_device(device)))

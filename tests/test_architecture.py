@@ -29,7 +29,9 @@ LAYERS = (
 )  # fmt: skip
 
 TRAIN_LAYERS = (
-    ("data", "metrics", "losses", "models", "config", "settings_file", "environment", "csv_text"),
+    ("environment", "csv_text"),
+    # the settings name losses and networks, and data takes its augmentation from them
+    ("data", "metrics", "models", "losses", "config", "settings_file"),
     ("training",),
     ("inference", "library"),
     ("analysis",),

@@ -11,7 +11,7 @@ from fer_prep.cli.app import app
 from fer_prep.cli.console import print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
 from fer_prep.cli.workspace import GLOBAL_FILE
-from fer_prep.folds.selection import Selection
+from fer_prep.folds.selection import Selection, parse_names
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
@@ -59,7 +59,6 @@ def merge(
     [dim]fer-prep merge data/prepared/bu3dfe --classes six-without-neutral --intensity 3-4 --out bu3dfe.h5[/]
     """
     from fer_prep.folds.default import write_default_folds
-    from fer_prep.folds.selection import parse_names
     from fer_prep.merge.merge_folders import merge as merge_folders
     from fer_prep.merge.plan import find_prepared
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import errno
 import math
+import mmap
 import resource
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,62 +32,84 @@ class StoredPixels:
     def __init__(self, path: Path, header: Header) -> None:
         names = [shard.name for shard in header.shards] or [path.name]
         _allow_open_files(len(names), path, n=header.n)
-        self._files: list[h5py.File] = []
-        self._parts: dict[str, list[Any]] = {name: [] for name in header.modalities}
+        self._files: list[_PixelFile] = []
         try:
-            for number, name in enumerate(names):
-                if header.shards and not path.with_name(name).is_file():
-                    hint = f"keep the shards beside the index {path.name}"
-                    raise DatasetFileError("no such file", path=path.with_name(name), hint=hint)
-                root = open_hdf5(path.with_name(name) if header.shards else path)
-                self._files.append(root)
-                if header.shards:
-                    _check_shard(root, header, number, index=path)
-                self._add(root, header)
+            for number in range(len(names)):
+                self._files.append(_open_file(path, header, shard=number if header.shards else None))
         except OSError as error:
             self.close()
             raise _too_many_files(len(names), path, n=header.n, error=error) from error
         except BaseException:
             self.close()
             raise
-        self._starts = np.cumsum([0, *(len(part) for part in self._parts[header.modalities[0]])])
-
-    def _add(self, root: h5py.File, header: Header) -> None:
-        """The pixels of one file; its handle is kept only where pixels are compressed."""
-        path, mapped, packed = Path(root.filename), None, False
-        for modality in header.modalities:
-            dataset = dataset_at(root, modality)
-            if dataset.is_virtual or dataset.external:
-                raise DatasetFileError(path=path, expected=f"/{modality} in this file", found="a link to other files")
-            offset = dataset.id.get_offset()
-            if offset is None or dataset.chunks is not None:
-                self._parts[modality].append(dataset)
-                packed = True
-                continue
-            mapped = np.memmap(path, np.uint8, "r") if mapped is None else mapped
-            kind, _ = MODALITIES[modality]
-            stored = mapped[offset : offset + math.prod(dataset.shape) * np.dtype(kind).itemsize]
-            with reading(path):  # a file cut short has other numbers of bytes
-                self._parts[modality].append(np.asarray(stored).view(kind).reshape(dataset.shape))
-        if not packed:
-            self._files.pop().close()
+        self._starts = np.cumsum([0, *(file.n for file in self._files)])
 
     def read(self, modality: str, rows: NDArray[np.int64]) -> NDArray[Any]:
         """(len(rows), …) pixels of ``rows``, which must all exist; a new array."""
-        parts = self._parts[modality]
-        pixels = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
+        like = self._files[0].pixels[modality]
+        pixels = np.empty((len(rows), *like.shape[1:]), like.dtype)
         # the disk is read in one direction
         for place in np.argsort(rows, kind="stable").tolist() if len(rows) > 1 else range(len(rows)):
             row = int(rows[place])
-            number = int(np.searchsorted(self._starts, row, side="right")) - 1 if len(parts) > 1 else 0
-            pixels[place] = parts[number][row - self._starts[number]]
+            number = int(np.searchsorted(self._starts, row, side="right")) - 1 if len(self._files) > 1 else 0
+            file = self._files[number]
+            file.refuse_if_cut_short()
+            pixels[place] = file.pixels[modality][row - self._starts[number]]
         return pixels
 
     def close(self) -> None:
         """Release the files."""
-        self._parts = {}
-        while self._files:
-            self._files.pop().close()
+        for file in self._files:
+            file.handle.close()
+        self._files = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class _PixelFile:
+    """One open file of a dataset."""
+
+    path: Path
+    handle: h5py.File
+    """Closed where all pixels are mapped."""
+    mapped: mmap.mmap | None
+    pixels: Mapping[str, Any]
+    """By modality: an array within the map, or the HDF5 dataset where it is compressed."""
+
+    @property
+    def n(self) -> int:
+        """How many samples it has."""
+        return len(next(iter(self.pixels.values())))
+
+    def refuse_if_cut_short(self) -> None:
+        """Raise DatasetFileError where the file has been shortened: reading the map would end the process."""
+        if self.mapped is not None and self.mapped.size() < len(self.mapped):
+            raise DatasetFileError("the file was cut short while it was in use", path=self.path)
+
+
+def _open_file(index: Path, header: Header, *, shard: int | None) -> _PixelFile:
+    path = index if shard is None else index.with_name(header.shards[shard].name)
+    if shard is not None and not path.is_file():
+        raise DatasetFileError("no such file", path=path, hint=f"keep the shards beside the index {index.name}")
+    handle, mapped = open_hdf5(path), None
+    if shard is not None:
+        _check_shard(handle, header, shard, index=index)
+    pixels: dict[str, Any] = {}
+    for modality in header.modalities:
+        dataset = dataset_at(handle, modality)
+        if dataset.is_virtual or dataset.external:
+            raise DatasetFileError(path=path, expected=f"/{modality} in this file", found="a link to other files")
+        if (offset := dataset.id.get_offset()) is None:
+            pixels[modality] = dataset
+            continue
+        if mapped is None:
+            with path.open("rb") as stream:
+                mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        with reading(path):  # a file that is too short has no such array
+            flat = np.frombuffer(mapped, dataset.dtype, math.prod(dataset.shape), offset)
+        pixels[modality] = flat.reshape(dataset.shape)
+    if not any(isinstance(part, h5py.Dataset) for part in pixels.values()):
+        handle.close()
+    return _PixelFile(path=path, handle=handle, mapped=mapped, pixels=pixels)
 
 
 def _check_shard(root: h5py.File, header: Header, number: int, *, index: Path) -> None:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.faces.mediapipe_finder import SCHEME
 from fer_prep.faces.oval_mask import face_outline
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import eye_centres
@@ -63,7 +64,7 @@ def sheet_entry(
 ) -> SheetEntry:
     """The entry of a sample from what its preparation had in hand; ``frame`` and ``matrix`` None where it failed."""
     points = {} if landmarks is None else dict(landmarks.points)
-    has_oval = landmarks is not None and bool(landmarks.extra)
+    has_oval = landmarks is not None and SCHEME in landmarks.schemes
     framed = {} if matrix is None else {name: transform_points(point, matrix) for name, point in points.items()}
     return SheetEntry(
         name=name,

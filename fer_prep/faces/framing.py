@@ -30,7 +30,6 @@ from fer_prep.landmark_names import CHIN, EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, 
 from fer_prep.sample import Landmarks, Point
 
 FramingKind = Literal["rotate", "eyes", "none"]
-FRAMINGS: Final[tuple[FramingKind, ...]] = ("rotate", "eyes", "none")
 
 EYE_PLACE: Final = (0.5, 0.36)
 """Where the eye midpoint goes, in fractions of the square: the forehead's share above, the jaw's below."""

@@ -50,11 +50,7 @@ FACE_OVAL: Final = (
     152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
 )  # fmt: skip
 
-OVAL_PREFIX: Final = "face_oval_"
-"""``Landmarks.extra`` holds the oval as ``face_oval_00``, ``face_oval_01`` … in walking order."""
-
 _OVAL: Final = np.array(FACE_OVAL)
-_OVAL_NAMES: Final = tuple(f"{OVAL_PREFIX}{k:02d}" for k in range(len(FACE_OVAL)))
 
 SMALLEST_EYE_DISTANCE_PX: Final = 6.0
 
@@ -91,7 +87,6 @@ class MediapipeFinder:
             points=_named(mesh),
             found_by=f"{back_end} {attempt}",
             faces_found=len(meshes),
-            extra=dict(zip(_OVAL_NAMES, mesh[_OVAL], strict=True)),
             schemes={SCHEME: PointSet(names=SCHEME_NAMES, points_px=mesh[: len(SCHEME_NAMES)])},
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.mediapipe_finder import OVAL_PREFIX
+from fer_prep.faces.mediapipe_finder import FACE_OVAL, SCHEME
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import CHIN, MOUTH_LEFT, MOUTH_RIGHT, eye_centres
 from fer_prep.sample import Landmarks
@@ -55,8 +55,8 @@ def fill_polygon(corners: NDArray[np.float64], *, size: int) -> NDArray[np.bool_
 
 def face_outline(landmarks: Landmarks) -> NDArray[np.float64]:
     """The closed outline of the face, (n, 2) scene-raster pixels, clockwise in the picture."""
-    oval = [landmarks.extra[name] for name in sorted(landmarks.extra) if name.startswith(OVAL_PREFIX)]
-    return np.array(oval) if oval else _outline_from_eyes(landmarks)
+    mesh = landmarks.schemes.get(SCHEME)
+    return _outline_from_eyes(landmarks) if mesh is None else mesh.points_px[list(FACE_OVAL)]
 
 
 def _outline_from_eyes(landmarks: Landmarks) -> NDArray[np.float64]:

@@ -67,9 +67,9 @@ class GridScene(CastScene):
         places = self._picture_px.T[:, faces.T]  # (2, 3, F)
         super().__init__(mesh, camera=camera, attributes=places, landmarks_mm=landmarks_mm, renderer=renderer)
         self._filled = np.asarray(np.take(grid.filled, faces).any(axis=1))
-        self.landmarks = {**self._from_picture(landmarks_px or {}), **self.landmarks}
+        self.landmarks = {**self.from_picture(landmarks_px or {}), **self.landmarks}
 
-    def _from_picture(self, landmarks_px: Mapping[str, Array]) -> dict[str, Point]:
+    def from_picture(self, landmarks_px: Mapping[str, Array]) -> dict[str, Point]:
         """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""
         nodes, scene = self._picture_px[self._mesh.used], self.project(self._mesh.used_vertices_mm)
         found: dict[str, Point] = {}

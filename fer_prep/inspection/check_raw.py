@@ -20,6 +20,8 @@ from fer_prep.sources.cald3r_mend3s import NUMBER_WIDTH
 from fer_prep.sources.raw_tree import RawTree, refuse_foreign_tree, walk_tree
 
 KIND: Final = "raw tree"
+_STRICTLY: Final[dict[str, dict[str, str]]] = {name: {"incomplete": "reject"} for name in ("bu3dfe", "bosphorus")}
+"""A recording that preparation can do with is incomplete all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ def _listings(path: Path) -> dict[str, Listing]:
     found: dict[str, Listing] = {}
     for dataset in SOURCES:
         try:
-            listing = make_source(dataset).list_samples(path)
+            listing = make_source(dataset, **_STRICTLY.get(dataset, {})).list_samples(path)
         except UsageError:
             continue
         if listing.samples or listing.left_out or any(row.sample_id for row in listing.rejected):

@@ -15,11 +15,16 @@ from fer_prep.digests import data_digest, file_digest
 from fer_prep.emotions import EIGHT, EMOTIONS
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
-from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder
+from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, table_name
 from fer_prep.prepare.parts import PART, check_parts
 from fer_prep.samples_table import COLUMNS, Row, column_array
 
 PREPARED_ROOT: Final = Path("data/prepared")
+
+_NEEDED: Final = (
+    "dataset", "settings", "tables", "digest", "depth_unit_mm", "modalities", "classes", "landmarks"
+)  # fmt: skip
+"""What a folder's description must say."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,7 +187,7 @@ def _refuse_other_settings(folder: PreparedFolder) -> None:
     """A description that lacks what merging needs, or depth in another unit."""
     again = "prepare it again with this version"
     summary = folder.summary
-    lacking = [key for key in ("dataset", "settings", "tables", "digest", "depth_unit_mm") if key not in summary]
+    lacking = [key for key in _NEEDED if key not in summary]
     if not lacking and not isinstance(folder.settings.get("size"), int):
         lacking = ["settings.size"]
     if lacking:
@@ -195,15 +200,16 @@ def _refuse_other_settings(folder: PreparedFolder) -> None:
 
 
 def _refuse_other_table(folder: PreparedFolder) -> None:
-    """A table of samples that was changed, cut off or lost after the folder was prepared."""
-    table = folder.path / SAMPLES
-    if not table.is_file():
-        problem = f"{SAMPLES} is missing"
-    elif file_digest(table) != folder.summary["tables"].get(SAMPLES):
-        problem = f"{SAMPLES} is not the table that was prepared (its digest does not fit {SUMMARY})"
-    else:
-        return
-    raise PreparedFolderError(problem, path=folder.path, hint="run the command that prepared it again")
+    """A table of samples or landmarks that was changed, cut off or lost after the folder was prepared."""
+    for name in (SAMPLES, *(table_name(scheme) for scheme in folder.summary["landmarks"])):
+        table = folder.path / name
+        if not table.is_file():
+            problem = f"{name} is missing"
+        elif file_digest(table) != folder.summary["tables"].get(name):
+            problem = f"{name} is not the table that was prepared (its digest does not fit {SUMMARY})"
+        else:
+            continue
+        raise PreparedFolderError(problem, path=folder.path, hint="run the command that prepared it again")
 
 
 def _refuse_same_ids(samples: Sequence[PlannedSample]) -> None:

@@ -120,20 +120,27 @@ def prepare_scene(
         **landmark_columns(found, framing=framing, frame=frame),
     }
     mesh_finder = _mesh_finder(settings) if rgb is not None else None
-    landmarks = all_landmarks(scene, found, sample=sample, framing=framing, frame=frame, mesh_finder=mesh_finder)
+    landmarks = all_landmarks(
+        scene,
+        found,
+        sample=sample,
+        framing=framing,
+        frame=frame,
+        mesh_finder=mesh_finder,
+        is_searched=_is_searched(settings),
+    )
     return PreparedSample(rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks)
 
 
 def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -> Landmarks | None:
     """The landmarks that frame the face, in scene-raster pixels; None where there are none and that is allowed."""
     landmarks = finder_of(settings.landmarks).find(scene, sample=sample)
-    if landmarks is None and settings.unfound == "reject" and settings.landmarks.kinds != ("none",):
-        is_searched = bool(set(SEARCHING) & set(settings.landmarks.kinds))
+    if landmarks is None and settings.rejects_faceless:
         raise SampleError(
             stage="landmarks",
             reason=Reason.NO_FACE,
             expected=f"a face (landmarks by {', then '.join(settings.landmarks.kinds)})",
-            found="none in any attempt" if is_searched else "no points of both eyes given for it",
+            found="none in any attempt" if _is_searched(settings) else "no points of both eyes given for it",
         )
     return landmarks
 
@@ -146,6 +153,11 @@ def frame_scene(scene: Scene, landmarks: Landmarks | None, *, settings: PrepareS
     if settings.mask == "face-oval" and landmarks is not None:
         frame = _masked(frame, oval_mask(landmarks, framing.matrix, size=settings.size))
     return frame, framing
+
+
+def _is_searched(settings: PrepareSettings) -> bool:
+    """Whether the search for landmarks looks into the picture where nothing else is known."""
+    return bool(set(SEARCHING) & set(settings.landmarks.kinds))
 
 
 @lru_cache(maxsize=4)

@@ -52,14 +52,16 @@ def all_landmarks(
     framing: Framing,
     frame: Frame,
     mesh_finder: LandmarkFinder | None,
+    is_searched: bool,
 ) -> dict[str, LandmarkSet]:
     """Scheme → the sample's landmarks: the dataset's own, and the face mesh that ``mesh_finder`` looks for.
 
-    The mesh that framed the face is not looked for again. Its millimetres are asked of the depth under every point.
+    ``found`` framed the face; where its search looked into the picture (``is_searched``), nobody looks again. The
+    millimetres of the mesh are asked of the depth under every point.
     """
     schemes = dict(scene.schemes)
     if mesh_finder is not None:
-        if found is None or SCHEME not in found.schemes:
+        if not (found is None and is_searched) and (found is None or SCHEME not in found.schemes):
             found = mesh_finder.find(scene, sample=sample)
         unknown = PointSet(names=SCHEME_NAMES, points_px=np.full((len(SCHEME_NAMES), 2), np.nan))
         mesh = unknown if found is None else found.schemes[SCHEME]
@@ -89,7 +91,9 @@ def points_in_space(points_px: Array, *, framing: Framing, frame: Frame) -> Arra
     roll = 0.0 if math.isnan(framing.roll_degrees) else math.radians(framing.roll_degrees)
     x = origin_x + right * math.cos(roll) - down * math.sin(roll)
     y = origin_y - right * math.sin(roll) - down * math.cos(roll)
-    return np.where(np.isfinite(z).reshape(-1, 1), np.stack([x, y, z], axis=1), np.nan)
+    points_mm = np.stack([x, y, z], axis=1)
+    points_mm[~np.isfinite(points_mm).all(axis=1)] = np.nan
+    return points_mm
 
 
 def _height_under(points_px: Array, frame: Frame) -> Array:

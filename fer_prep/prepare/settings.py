@@ -56,6 +56,11 @@ class PrepareSettings:
                 hint="add --framing none --mask none, or let landmarks be found",
             )
 
+    @property
+    def rejects_faceless(self) -> bool:
+        """Whether a sample without a face is no sample."""
+        return self.unfound == "reject" and self.landmarks.kinds != ("none",)
+
     def as_json(self) -> dict[str, Any]:
         """For ``prepared.json``: everything but places."""
         return {"unfound": self.unfound, **self.content()}

@@ -104,7 +104,7 @@ class PrepareTask:
         )
 
     def _is_up_to_date(self, known: Record, key: str) -> bool:
-        if known.key != key or (known.measured["landmarks_from"] == NOT_FOUND and self.settings.unfound == "reject"):
+        if known.key != key or (known.measured["landmarks_from"] == NOT_FOUND and self.settings.rejects_faceless):
             return False
         try:
             files = {kind: file_digest(sample_file(self.folder, kind, known.name)) for kind in known.files}

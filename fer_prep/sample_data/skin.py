@@ -23,7 +23,6 @@ from fer_prep.sample_data.face_plan import (
 
 Array = NDArray[np.float64]
 
-ATLAS_WIDTH: Final = 640
 ATLAS_HEIGHT: Final = 512
 FACE_WIDTH: Final = 512
 TILE: Final = 128

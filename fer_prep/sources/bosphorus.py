@@ -32,8 +32,14 @@ from fer_prep.formats.bosphorus_landmarks import read_lm3
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
 from fer_prep.sources.bosphorus_landmarks import named
-from fer_prep.sources.bosphorus_names import SUFFIXES, Scan, ScansByFolder, main_file, scans_of
-from fer_prep.sources.bosphorus_pictures import picture_name_warnings
+from fer_prep.sources.bosphorus_names import (
+    SUFFIXES,
+    Scan,
+    ScansByFolder,
+    main_file,
+    picture_name_warnings,
+    scans_of,
+)
 from fer_prep.sources.bosphorus_scene import load_scene
 from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.options import BosphorusOptions
@@ -43,6 +49,7 @@ from fer_prep.sources.raw_tree import (
     refuse_foreign_tree,
     rejected,
     tree_warnings,
+    unmarked_warnings,
     walk_tree,
     without_duplicates,
 )
@@ -125,6 +132,7 @@ class Bosphorus(BosphorusOptions):
             left_out=tuple(sorted(left_out, key=lambda row: row.sample_id)),
             warnings=(
                 *facs.warnings,
+                *unmarked_warnings(kept, roles=("landmarks_2d", "landmarks_3d")),
                 *side_warnings(kept, role="landmarks_3d", named=lambda data: named(read_lm3(data))),
                 *picture_name_warnings(kept),
                 *tree_warnings(tree),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.formats.bnt import RangeGrid
+from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.landmark_names import (
     CHIN,
     LEFT_EYE_INNER,
@@ -19,6 +21,8 @@ from fer_prep.landmark_names import (
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
 )
+from fer_prep.sample import PointSet
+from fer_prep.sources.landmark_sides import sides_are_exchanged
 
 LABELS: Final = {
     "outer left eye corner": LEFT_EYE_OUTER,
@@ -32,15 +36,51 @@ LABELS: Final = {
 }
 """Label in the file (lower case) → name here."""
 
+SCHEME: Final = "bosphorus-24"
+SCHEME_NAMES: Final = (
+    "outer left eyebrow", "middle left eyebrow", "inner left eyebrow",
+    "inner right eyebrow", "middle right eyebrow", "outer right eyebrow",
+    "outer left eye corner", "inner left eye corner", "inner right eye corner", "outer right eye corner",
+    "nose saddle left", "nose saddle right", "left nose peak", "nose tip", "right nose peak",
+    "left mouth corner", "upper lip outer middle", "right mouth corner",
+    "upper lip inner middle", "lower lip inner middle", "lower lip outer middle", "chin middle",
+    "ear lobe left", "ear lobe right",
+)  # fmt: skip
+"""The labels of the dataset's files, in lower case; left is the subject's."""
+
 _ON_GRID_MM: Final = 5.0
 """Landmarks were set by hand, some over holes: further from any measured point they say nothing about the grid."""
 
+_OTHER: Final = {"left": "right", "right": "left"}
+
 Table = Mapping[str, NDArray[np.float64]]
+
+
+def by_label(table: Table) -> dict[str, NDArray[np.float64]]:
+    """The points of a landmark file by label in lower case, with left being the subject's.
+
+    Files that call the picture's left side left have the two words exchanged.
+    """
+    points = {" ".join(label.lower().split()): point for label, point in table.items()}
+    if not sides_are_exchanged(named(points)):
+        return points
+    return {re.sub("left|right", lambda side: _OTHER[side[0]], label): point for label, point in points.items()}
 
 
 def named(table: Table) -> dict[str, NDArray[np.float64]]:
     """The points of a landmark file that this project has names for."""
     return {LABELS[key]: point for label, point in table.items() if (key := " ".join(label.lower().split())) in LABELS}
+
+
+def point_set(scene: GridScene, *, in_picture_px: Table, on_scan_mm: Table) -> PointSet:
+    """All landmarks of a scan, from its two tables by label: on the scan, or else where the picture shows them."""
+    points_mm = np.array([on_scan_mm.get(name, np.full(3, np.nan)) for name in SCHEME_NAMES])
+    points_px = scene.project(points_mm)
+    of_picture = scene.from_picture(in_picture_px)
+    for row, name in enumerate(SCHEME_NAMES):
+        if name not in on_scan_mm and name in of_picture:
+            points_px[row] = of_picture[name]
+    return PointSet(names=SCHEME_NAMES, points_px=points_px, points_mm=points_mm)
 
 
 def picture_misfit(

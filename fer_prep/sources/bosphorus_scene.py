@@ -15,8 +15,14 @@ from fer_prep.formats.images import read_rgb
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.renderers import choose_renderer
 from fer_prep.sample import Sample, Scene
-from fer_prep.sources.bosphorus_landmarks import named, picture_misfit, v_runs_upward
-from fer_prep.sources.landmark_sides import exchanged, sides_are_exchanged
+from fer_prep.sources.bosphorus_landmarks import (
+    SCHEME,
+    by_label,
+    named,
+    picture_misfit,
+    point_set,
+    v_runs_upward,
+)
 from fer_prep.sources.read_file import read_file
 
 MISFIT_LIMIT: Final = 0.08
@@ -36,18 +42,20 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
     on_scan = _landmarks(sample, "landmarks_3d", read_lm3)
     size = (picture.shape[1], picture.shape[0])
     grid = _with_v_from_top(grid, sample=sample, in_picture=in_picture, on_scan=on_scan, size=size)
-    landmarks_mm, landmarks_px = named(on_scan), named(in_picture)
-    if sides_are_exchanged(landmarks_mm or landmarks_px):
-        landmarks_mm, landmarks_px = exchanged(landmarks_mm), exchanged(landmarks_px)
-    return GridScene(
+    in_picture, on_scan = by_label(in_picture), by_label(on_scan)
+    landmarks_mm = named(on_scan)
+    scene = GridScene(
         grid.points_mm,
         image_uv=grid.image_uv,
         valid=grid.valid,
         picture=picture,
         landmarks_mm=landmarks_mm,
-        landmarks_px={name: point for name, point in landmarks_px.items() if name not in landmarks_mm},
+        landmarks_px={name: point for name, point in named(in_picture).items() if name not in landmarks_mm},
         renderer=choose_renderer(renderer),
     )
+    if in_picture or on_scan:
+        scene.schemes = {SCHEME: point_set(scene, in_picture_px=in_picture, on_scan_mm=on_scan)}
+    return scene
 
 
 def _check_extent(grid: RangeGrid, sample: Sample) -> None:

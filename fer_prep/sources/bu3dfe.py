@@ -41,6 +41,7 @@ from fer_prep.sources.raw_tree import (
     refuse_foreign_tree,
     rejected,
     tree_warnings,
+    unmarked_warnings,
     walk_tree,
     without_duplicates,
 )
@@ -113,6 +114,7 @@ class Bu3dfe(Bu3dfeOptions):
             (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
         kept, duplicates = without_duplicates(samples)
         warnings += _ancestry_warnings(kept)
+        warnings += unmarked_warnings(kept, roles=("landmarks",))
         warnings += side_warnings(kept, role="landmarks", named=lambda data: rows_as_called(read_bnd(data).points_mm))
         warnings += tree_warnings(tree)
         return Listing(samples=tuple(kept), rejected=(*rejections, *duplicates), warnings=tuple(warnings))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnd import Bnd
@@ -23,6 +25,9 @@ from fer_prep.landmark_names import (
 from fer_prep.sources.landmark_sides import exchanged, sides_are_exchanged
 
 COUNT: Final = 83
+SCHEME: Final = "bu3dfe-83"
+SCHEME_NAMES: Final = tuple(str(row) for row in range(COUNT))
+"""The points have no names of their own: a point is called by its row."""
 ROWS: Final = {
     LEFT_EYE_INNER: 0,
     LEFT_EYE_OUTER: 4,
@@ -40,12 +45,55 @@ AGREE_MM: Final = 1.0
 _NOSE_HALF_WIDTH_MM: Final = 20.0
 
 
-def landmarks_on_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> dict[str, NDArray[np.float64]]:
-    """Name → (3,) mm in the frame of the mesh ``vertices_mm`` (V, 3); raises SampleError naming ``path``.
+@dataclass(frozen=True, kw_only=True)
+class MeshLandmarks:
+    """The 83 points in the frame of the mesh."""
+
+    points_mm: NDArray[np.float64]
+    """(83, 3)."""
+    vertex: NDArray[np.int32]
+    """(83,) the vertex that each point repeats; −1 where none is there."""
+
+
+def landmarks_on_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> MeshLandmarks:
+    """The points of a ``.bnd`` file in the frame of the mesh ``vertices_mm`` (V, 3).
+
+    The file's coordinates are taken where they lie on the mesh, else the vertices it numbers. Raises SampleError,
+    naming ``path``, where neither belongs to this mesh.
+    """
+    if len(bnd.points_mm) < COUNT:
+        raise SampleError(
+            stage="read",
+            reason=Reason.UNREADABLE,
+            path=path,
+            expected=f"{COUNT} landmarks",
+            found=f"{len(bnd.points_mm)}",
+        )
+    index, points_mm = bnd.vertex_index[:COUNT], bnd.points_mm[:COUNT]
+    in_range = bool(index.max() < len(vertices_mm))
+    if in_range and np.linalg.norm(vertices_mm[index] - points_mm, axis=1).max() < AGREE_MM:
+        return MeshLandmarks(points_mm=points_mm, vertex=index.astype(np.int32))
+    apart_mm, nearest = KDTree(vertices_mm).query(points_mm)
+    if np.median(apart_mm) < AGREE_MM:
+        # the numbers count from 1 or are of another mesh, the coordinates are of this one
+        return MeshLandmarks(points_mm=points_mm, vertex=np.where(apart_mm < AGREE_MM, nearest, -1).astype(np.int32))
+    if in_range and _rigid_residual_mm(vertices_mm[index], points_mm) < AGREE_MM:
+        # the same points in another frame: a mesh that was moved after it was marked
+        return MeshLandmarks(points_mm=vertices_mm[index], vertex=index.astype(np.int32))
+    raise SampleError(
+        stage="read",
+        reason=Reason.MISMATCH,
+        path=path,
+        expected="landmarks of the mesh beside them",
+        found=f"points {np.median(apart_mm):.1f} mm away from it",
+    )
+
+
+def named_points(points_mm: NDArray[np.float64], *, vertices_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Name → (3,) mm of the 83 points (83, 3) and the mesh (V, 3).
 
     There is no nose tip among the 83: the point of the mesh that stands out most between eyes and mouth is taken.
     """
-    points_mm = _points_in_mesh_frame(bnd, vertices_mm=vertices_mm, path=path)
     named = named_rows(points_mm)
     tip = _nose_tip(named, vertices_mm)
     return named if tip is None else {**named, NOSE_TIP: tip}
@@ -70,40 +118,6 @@ def named_rows(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]
     # eyes and mouth are decided apart: public descriptions agree on the side of the eyes' rows only
     named |= exchanged(eyes) if sides_are_exchanged(eyes) else eyes
     return named | (exchanged(mouth) if sides_are_exchanged(mouth) else mouth)
-
-
-def _points_in_mesh_frame(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> NDArray[np.float64]:
-    """(n, 3): the coordinates of the file where they lie on the mesh, else the vertices it numbers."""
-    if len(bnd.points_mm) < COUNT:
-        raise SampleError(
-            stage="read",
-            reason=Reason.UNREADABLE,
-            path=path,
-            expected=f"{COUNT} landmarks",
-            found=f"{len(bnd.points_mm)}",
-        )
-    index = bnd.vertex_index[:COUNT]
-    points_mm = bnd.points_mm[:COUNT]
-    in_range = bool(index.max() < len(vertices_mm))
-    if in_range:
-        apart_mm = np.linalg.norm(vertices_mm[index] - points_mm, axis=1)
-        if apart_mm.max() < AGREE_MM:
-            return points_mm
-    nearest_mm = _distances_to_vertices(points_mm, vertices_mm)
-    if np.median(nearest_mm) < AGREE_MM:
-        return points_mm  # the numbers count from 1 or are of another mesh, the coordinates are of this one
-    if in_range and _rigid_residual_mm(vertices_mm[index], points_mm) < AGREE_MM:
-        return vertices_mm[index]  # the same points in another frame: a mesh that was moved after it was marked
-    found = f"points {np.median(nearest_mm):.1f} mm away from it"
-    raise SampleError(
-        stage="read", reason=Reason.MISMATCH, path=path, expected="landmarks of the mesh beside them", found=found
-    )
-
-
-def _distances_to_vertices(points_mm: NDArray[np.float64], vertices_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    from scipy.spatial import KDTree
-
-    return KDTree(vertices_mm).query(points_mm)[0]
 
 
 def _rigid_residual_mm(a_mm: NDArray[np.float64], b_mm: NDArray[np.float64]) -> float:

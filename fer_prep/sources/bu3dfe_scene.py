@@ -15,11 +15,12 @@ from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.images import read_rgb
 from fer_prep.formats.vrml import VrmlMesh, read_vrml
+from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.mesh_scene import MeshScene
 from fer_prep.geometry.photo_scene import PhotoScene
-from fer_prep.geometry.renderers import choose_renderer
-from fer_prep.sample import Point, Sample, Scene
-from fer_prep.sources.bu3dfe_landmarks import landmarks_on_mesh
+from fer_prep.geometry.renderers import Renderer, choose_renderer
+from fer_prep.sample import Point, PointSet, Sample, Scene
+from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, landmarks_on_mesh, named_points
 from fer_prep.sources.read_file import read_file
 
 SMALLEST_MM, LARGEST_MM = 50.0, 1000.0
@@ -39,13 +40,30 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     """
     mesh = read_file(sample.files["mesh"], reader=read_vrml)
     _check_extent(mesh, sample)
-    landmarks_mm = {}
+    marked = None
     if "landmarks" in sample.files:
         bnd = read_file(sample.files["landmarks"], reader=read_bnd)
-        landmarks_mm = landmarks_on_mesh(bnd, vertices_mm=mesh.vertices, path=sample.files["landmarks"])
+        marked = landmarks_on_mesh(bnd, vertices_mm=mesh.vertices, path=sample.files["landmarks"])
+    named = {} if marked is None else named_points(marked.points_mm, vertices_mm=mesh.vertices)
+    scene = _scene(mesh, sample=sample, rgb=rgb, landmarks_mm=named, cast=choose_renderer(renderer))
+    if marked is not None:
+        scene.schemes = {
+            SCHEME: PointSet(
+                names=SCHEME_NAMES,
+                points_px=scene.project(marked.points_mm),
+                points_mm=marked.points_mm,
+                vertex=marked.vertex,
+            )
+        }
+    return scene
+
+
+def _scene(
+    mesh: VrmlMesh, *, sample: Sample, rgb: Way, landmarks_mm: Mapping[str, NDArray[np.float64]], cast: Renderer
+) -> CastScene:
+    """The mesh with the colour that is wanted and can be had."""
     has_photo = "photo" in sample.files
     texture = _texture(sample) if mesh.uv_corners is not None and (rgb == "texture" or not has_photo) else None
-    cast = choose_renderer(renderer)
     if texture is not None and mesh.uv_corners is not None:
         return MeshScene(
             mesh.vertices,

@@ -126,6 +126,18 @@ def tree_warnings(tree: RawTree) -> list[str]:
     return warnings
 
 
+def unmarked_warnings(samples: Iterable[Sample], *, roles: Iterable[str]) -> list[str]:
+    """A warning that counts and names the samples without a landmark file (of one of the ``roles``)."""
+    unmarked = [sample.source_file for sample in samples if not set(roles) <= set(sample.files)]
+    if not unmarked:
+        return []
+    more = " …" if len(unmarked) > 3 else ""
+    return [
+        f"{len(unmarked)} recording(s) lack landmark files and are kept, their landmarks looked for in the picture: "
+        f"{', '.join(unmarked[:3])}{more} (--incomplete reject leaves them out)"
+    ]
+
+
 def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Rejection]]:
     """Samples by id, and a rejection for every further one of the same id, naming both files.
 

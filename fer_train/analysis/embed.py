@@ -7,13 +7,13 @@ because t-SNE keeps neighbours, not distances (van der Maaten, Hinton 2008).
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
@@ -21,13 +21,27 @@ from fer_prep.errors import UsageError
 from fer_train.csv_text import to_csv
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.plots import GREY, new_figure
+from fer_train.training.fold import run_fold
+from fer_train.training.loop import FoldTraining
+from fer_train.training.machine import set_up_machine
 from fer_train.training.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-COLOURS: Final = ("#d62728", "#2ca02c", "#9467bd", "#f2b701", "#7f7f7f", "#1f77b4", "#ff7f0e")
-"""By the order of the classes."""
+COLOURS: Final = (
+    "#d62728",
+    "#2ca02c",
+    "#9467bd",
+    "#f2b701",
+    "#7f7f7f",
+    "#1f77b4",
+    "#ff7f0e",
+    "#8c564b",
+    "#e377c2",
+    "#17becf",
+)
+"""By the order of the classes; they begin again where there are more classes."""
 
 
 FEWEST_SAMPLES: Final = 5
@@ -69,22 +83,46 @@ class Features:
 
 def kept_features(trained: TrainedRun, index: int, *, limit: int | None = None) -> Features:
     """What the kept network of fold ``index`` makes of the samples that the fold judged, or of ``limit`` of them."""
-    fold = trained.fold(index)
-    ids = fold.val
+    predictor, ids = trained.fold(index), trained.judged(index)
     if limit is not None and len(ids) > limit:
         ids = tuple(ids[place] for place in np.linspace(0, len(ids) - 1, limit).round().astype(int))
-    values, labels = list[torch.Tensor](), list[torch.Tensor]()
-    with torch.no_grad():
-        for inputs, truth in fold.inputs(ids):
-            values.append(fold.network(inputs).features.float().cpu())
-            labels.append(truth.cpu())
-    return Features(
-        fold=index,
-        epoch=None,
-        ids=ids,
-        labels=torch.cat(labels).numpy(),
-        values=torch.cat(values).numpy(),
-    )
+    rows = trained.rows(ids)
+    values = [predictor.features(images) for images in predictor.images(trained.data, rows)]
+    labels = trained.data.labels.numpy()[rows]
+    return Features(fold=index, epoch=None, ids=ids, labels=labels, values=np.concatenate(values))
+
+
+def features_at_epochs(trained: TrainedRun, index: int, *, epochs: Sequence[int]) -> list[Features]:
+    """The same at the ends of the given epochs (counted from 1), by training the fold once more, with its own settings
+    (thesis, Figure 3.13).
+
+    Nothing of the run is changed. Training repeats itself exactly on the CPU; on a GPU only where it was deterministic.
+    """
+    config = trained.run.config
+    beyond = [epoch for epoch in epochs if not 1 <= epoch <= config.training.epochs]
+    if beyond:
+        raise UsageError(f"this run has epochs 1 to {config.training.epochs}; asked for {beyond[0]}")
+    ids = trained.judged(index)
+    found: list[Features] = []
+
+    def keep(epoch: int, training: FoldTraining) -> None:
+        if epoch in epochs:
+            _, features, labels = training.outputs(training.rows.val)
+            found.append(
+                Features(fold=index, epoch=epoch, ids=ids, labels=labels.cpu().numpy(), values=features.cpu().numpy())
+            )
+
+    with tempfile.TemporaryDirectory() as folder:
+        run_fold(
+            index,
+            manifest=trained.manifest,
+            data=trained.data,
+            config=config,
+            machine=set_up_machine(config.machine),
+            folder=Path(folder),
+            at_epoch_end=keep,
+        )
+    return found
 
 
 def can_be_embedded(features: Features) -> bool:
@@ -152,7 +190,7 @@ def embedding_figure(embeddings: Sequence[Embedding], classes: Sequence[str], *,
         area = 9 if len(e.ids) > CROWDED else 20
         for label, name in enumerate(classes):
             members = e.places[e.labels == label]
-            axes.scatter(*members.T, s=area, color=COLOURS[label], alpha=0.8, linewidths=0, label=name)
+            axes.scatter(*members.T, s=area, color=COLOURS[label % len(COLOURS)], alpha=0.8, linewidths=0, label=name)
         when = "" if e.epoch is None else f", epoch {e.epoch}"
         axes.set_title(f"fold {e.fold}{when}", fontsize=10)
         numbers = f"silhouette {e.silhouette:.2f} · between/within {e.separation:.2f}"

@@ -1,16 +1,16 @@
-"""Where in the picture an answer comes from: Grad-CAM of both streams (thesis, Figure 3.12).
+"""Where in the picture an answer comes from: Grad-CAM of every input (thesis, Figure 3.12).
 
 Selvaraju et al., "Grad-CAM: Visual explanations from deep networks via gradient-based localization", ICCV 2017, eq. 1
-and 2, taken at the last feature map of each stream. With attention fusion the depth stream acts through its mask alone,
+and 2, taken at the last feature map of each input. With attention fusion the depth name acts through its mask alone,
 and its map shows what moved the mask. Every sample is explained by the network that had not trained on its person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,9 @@ from torch.nn.functional import interpolate
 
 from fer_prep.errors import UsageError
 from fer_train.data.images import Inputs
-from fer_train.inference.trained_run import BATCH, TrainedRun
+from fer_train.data.inputs import INPUTS
+from fer_train.inference.predictor import BATCH
+from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.plots import GREY, new_figure, show_picture
 from fer_train.metrics.predictions import Predictions
 from fer_train.models.network import ExpressionNetwork
@@ -29,9 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Pick = Literal["right", "wrong"]
-PICKS: Final[tuple[Pick, ...]] = ("right", "wrong")
 Target = Literal["predicted", "truth"]
-TARGETS: Final[tuple[Target, ...]] = ("predicted", "truth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +43,10 @@ class Explained:
     predicted: str
     probability: float
     """Of the predicted class."""
-    rgb: NDArray[np.uint8]
-    """(S, S, 3)."""
-    depth: NDArray[np.uint16]
-    """(S, S) as stored."""
+    pictures: Mapping[str, NDArray[np.uint8 | np.uint16]]
+    """Input → what it is made of as stored: colour (S, S, 3) or depth (S, S)."""
     maps: Mapping[str, NDArray[np.float32]]
-    """Stream → (S, S) in [0, 1]."""
+    """Input → (S, S) in [0, 1]."""
 
 
 def explain(
@@ -64,21 +62,42 @@ def explain(
     rows = _rows_named(predictions, samples) if samples else choose(predictions, per_class=per_class, pick=pick)
     if not rows:
         raise UsageError(f"this run has no {pick} answer to explain", path=trained.run.path)
-    found: dict[int, Explained] = {}
+    found: dict[tuple[int, str], Explained] = {}
     for index in sorted({int(predictions.folds[row]) for row in rows}):
-        fold = trained.fold(index)
-        mine = [row for row in rows if predictions.folds[row] == index]
-        wanted = predictions.labels if target == "truth" else predictions.predicted
-        targets = torch.from_numpy(wanted[mine]).to(trained.data.device)
-        maps: dict[str, list[Tensor]] = {}
-        batches = fold.inputs([predictions.ids[row] for row in mine])
-        for (inputs, _), chosen in zip(batches, targets.split(BATCH), strict=True):
-            for stream, values in grad_cam(fold.network, inputs, targets=chosen).items():
-                maps.setdefault(stream, []).append(enlarge(values, size=trained.data.image_size))
-        joined = {stream: torch.cat(parts).cpu().numpy() for stream, parts in maps.items()}
-        for place, row in enumerate(mine):
-            found[row] = _explained(trained, row, {stream: values[place] for stream, values in joined.items()})
-    return [found[row] for row in rows]
+        mine = predictions.only([row for row in rows if predictions.folds[row] == index])
+        targets = mine.labels if target == "truth" else mine.predicted
+        found |= {(index, each.id): each for each in _explain_fold(trained, index, mine, targets=targets)}
+    return [found[int(predictions.folds[row]), predictions.ids[row]] for row in rows]
+
+
+def _explain_fold(
+    trained: TrainedRun, index: int, mine: Predictions, *, targets: NDArray[np.int64]
+) -> Iterator[Explained]:
+    """Explain by one fold's network the samples of ``mine`` (n,), for the classes ``targets`` (n,)."""
+    predictor, numbers = trained.fold(index), trained.rows(mine.ids)
+    wanted = torch.from_numpy(targets).to(predictor.device)
+    shown = trained.data.images(torch.from_numpy(numbers))
+    maps: dict[str, list[Tensor]] = {}
+    for images, chosen in zip(predictor.images(trained.data, numbers), wanted.split(BATCH), strict=True):
+        for name, values in grad_cam(predictor.networks[0], predictor.inputs(images), targets=chosen).items():
+            maps.setdefault(name, []).append(enlarge(values, size=trained.data.image_size))
+    joined = {name: torch.cat(parts).cpu().numpy() for name, parts in maps.items()}
+    for place, sample in enumerate(mine.ids):
+        predicted = int(mine.predicted[place])
+        yield Explained(
+            id=sample,
+            truth=mine.classes[mine.labels[place]],
+            predicted=mine.classes[predicted],
+            probability=float(mine.probabilities[place, predicted]),
+            pictures={name: _picture(shown[INPUTS[name].stored[0]][place]) for name in joined},
+            maps={name: values[place] for name, values in joined.items()},
+        )
+
+
+def _picture(image: Tensor) -> NDArray[np.uint8 | np.uint16]:
+    """(C, S, S) integers → (S, S, 3) u1 or, of one channel, (S, S) u2."""
+    values = image.permute(1, 2, 0).cpu().numpy()
+    return values[..., 0].astype(np.uint16) if values.shape[2] == 1 else values
 
 
 def choose(predictions: Predictions, *, per_class: int, pick: Pick) -> list[int]:
@@ -93,7 +112,7 @@ def choose(predictions: Predictions, *, per_class: int, pick: Pick) -> list[int]
 
 
 def grad_cam(network: ExpressionNetwork, inputs: Inputs, *, targets: Tensor) -> dict[str, Tensor]:
-    """Stream → (B, h, w) in [0, 1] for normalised inputs and the class (B,) to explain; the network in eval mode.
+    """Input → (B, h, w) in [0, 1] for normalised inputs and the class (B,) to explain; the network in eval mode.
 
     Each map is divided by its own maximum; one without any positive evidence stays 0.
     """
@@ -103,11 +122,11 @@ def grad_cam(network: ExpressionNetwork, inputs: Inputs, *, targets: Tensor) -> 
         score = logits[torch.arange(len(logits), device=logits.device), targets].sum()
         gradients = torch.autograd.grad(score, list(features.values()))
     maps: dict[str, Tensor] = {}
-    for (stream, values), gradient in zip(features.items(), gradients, strict=True):
+    for (name, values), gradient in zip(features.items(), gradients, strict=True):
         weights = gradient.mean(dim=(2, 3), keepdim=True)  # (B, C, 1, 1)
         evidence = (weights * values.detach()).sum(dim=1).relu()  # (B, h, w)
         strongest = evidence.amax(dim=(1, 2), keepdim=True)
-        maps[stream] = evidence / torch.where(strongest > 0, strongest, 1.0)
+        maps[name] = evidence / torch.where(strongest > 0, strongest, 1.0)
     return maps
 
 
@@ -118,16 +137,16 @@ def enlarge(maps: Tensor, *, size: int) -> Tensor:
 
 @contextmanager
 def _feature_maps(network: ExpressionNetwork) -> Generator[dict[str, Tensor]]:
-    """Collect the last feature map of every stream while the block runs."""
+    """Collect the last feature map of every input while the block runs."""
     seen: dict[str, Tensor] = {}
 
-    def keep(stream: str) -> Any:
+    def keep(name: str) -> Any:
         def hook(module: Any, inputs: Any, output: Tensor) -> None:
-            seen[stream] = output
+            seen[name] = output
 
         return hook
 
-    handles = [network.backbone(stream).register_forward_hook(keep(stream)) for stream in network.backbones]
+    handles = [network.backbone(name).register_forward_hook(keep(name)) for name in network.backbones]
     try:
         yield seen
     finally:
@@ -145,28 +164,11 @@ def _rows_named(predictions: Predictions, samples: Sequence[str]) -> list[int]:
     return [place[name] for name in samples]
 
 
-def _explained(trained: TrainedRun, row: int, maps: Mapping[str, NDArray[np.float32]]) -> Explained:
-    predictions, data = trained.predictions, trained.data
-    seen = data.images(data.rows_of([predictions.ids[row]]))
-    size = data.image_size
-    rgb, depth = seen.get("rgb"), seen.get("depth")
-    predicted = int(predictions.predicted[row])
-    return Explained(
-        id=predictions.ids[row],
-        truth=predictions.classes[predictions.labels[row]],
-        predicted=predictions.classes[predicted],
-        probability=float(predictions.probabilities[row, predicted]),
-        rgb=np.zeros((size, size, 3), np.uint8) if rgb is None else rgb[0].permute(1, 2, 0).cpu().numpy(),
-        depth=np.zeros((size, size), np.uint16) if depth is None else depth[0, 0].cpu().numpy().astype(np.uint16),
-        maps=maps,
-    )
-
-
 def contact_sheet(explained: Sequence[Explained]) -> Figure:
-    """All samples, two side by side: of every stream the picture, and its map over it."""
+    """All samples, two side by side: of every input the picture, and its map over it."""
     blocks = min(2, len(explained))
-    streams = list(explained[0].maps)
-    width, rows = 2 * len(streams), -(-len(explained) // blocks)
+    names = list(explained[0].maps)
+    width, rows = 2 * len(names), -(-len(explained) // blocks)
     figure = new_figure(width=1.35 * width * blocks, height=1.6 * rows)
     grid = figure.subplots(rows, width * blocks, squeeze=False)
     for axes in grid.flat:
@@ -178,12 +180,12 @@ def contact_sheet(explained: Sequence[Explained]) -> Figure:
             f"{sample.truth} → {sample.predicted} {100 * sample.probability:.0f} %", fontsize=7, loc="left"
         )
         cells[-1].set_title(sample.id.split("/")[-1], fontsize=5, color=GREY, loc="right")
-        for index, stream in enumerate(streams):
+        for index, name in enumerate(names):
             plain, marked = cells[2 * index], cells[2 * index + 1]
             for axes in (plain, marked):
-                show_picture(axes, sample.rgb if stream == "rgb" else sample.depth)
-            if sample.maps[stream].any():
-                marked.imshow(sample.maps[stream], cmap="jet", vmin=0, vmax=1, alpha=0.45)
+                show_picture(axes, sample.pictures[name])
+            if sample.maps[name].any():
+                marked.imshow(sample.maps[name], cmap="jet", vmin=0, vmax=1, alpha=0.45)
             else:
                 box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1.5}
                 words = "no evidence for it"

@@ -24,6 +24,7 @@ def bench(
     chosen: SettingsOptions,
     rounds: Annotated[int, typer.Option(min=1, help="How often the loops take turns.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.01, help="How long each loop runs in a round.")] = 5.0,
+    plain: Annotated[bool, typer.Option(help="Time the plain PyTorch loop too, which needs PNG files first.")] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Time the training loop against the most this machine could do, streamed data, and a plain PyTorch loop.
@@ -36,7 +37,7 @@ def bench(
     """
     from fer_train.bench import bench as measure
 
-    result = measure(data, config=make_config(chosen), rounds=rounds, seconds=seconds, say=note)
+    result = measure(data, config=make_config(chosen), rounds=rounds, seconds=seconds, plain=plain, say=note)
     if as_json:
         print_json(result.to_dict())
         return

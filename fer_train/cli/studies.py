@@ -134,7 +134,7 @@ def explain(
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Draw Grad-CAM maps of both streams: where in picture and depth the answers come from.
+    """Draw Grad-CAM maps of every input: where in picture and depth the answers come from.
 
     Examples:
 
@@ -189,8 +189,7 @@ def embed(
         fer-train embed runs/island --fold 0 --epochs 1,5,10 --out figure-3.13
     """
     from fer_train.analysis.embed import embed as reduce
-    from fer_train.analysis.embed import embedding_figure, kept_features, write_embeddings
-    from fer_train.analysis.embed_epochs import features_at_epochs
+    from fer_train.analysis.embed import embedding_figure, features_at_epochs, kept_features, write_embeddings
     from fer_train.environment import choose_device
     from fer_train.inference.trained_run import TrainedRun
     from fer_train.metrics.plots import save_figure

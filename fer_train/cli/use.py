@@ -177,32 +177,33 @@ def predict(
         fer-train predict runs/demo-rgb holiday.jpg --align --json
     """
     from fer_train.environment import choose_device
-    from fer_train.inference.evaluate import Ensemble
     from fer_train.inference.pictures import Recorded
     from fer_train.inference.predict import FORMATS, check_format
     from fer_train.inference.predict import predict as answer
+    from fer_train.inference.predictor import Predictor
 
     form = "json" if as_json else form
     check_format(form)
-    chosen = choose_device(device)
-    ensemble = Ensemble.load(chosen_run(run), device=chosen)
+    predictor = Predictor.load(chosen_run(run), device=choose_device(device))
     recorded = None
     if align:
-        recorded = Recorded(preparation=ensemble.description.preparation, depth_unit_mm=depth_unit)
+        recorded = Recorded(preparation=predictor.description.preparation, depth_unit_mm=depth_unit)
         if not recorded.preparation:
             warn("the run does not say how its data was framed: pictures are framed as fer-prep does by default")
-    predictions = answer(ensemble, source, depth=depth, recorded=recorded, device=chosen, progress=progress_bar)
-    classes = ensemble.description.classes
+    answers = answer(predictor, source, depth=depth, recorded=recorded, progress=progress_bar)
+    classes = predictor.classes
     if form == "table":
-        rows = [(p.id, p.best(classes), *(f"{100 * value:.1f}" for value in p.probabilities)) for p in predictions.made]
+        rows = [
+            (p.id, p.best(classes), *(f"{100 * value:.1f}" for value in p.probabilities)) for p in answers.predictions
+        ]
         # whole names where there is room, else their beginnings: seven of them fit into 80 columns
         names = classes if console.width >= WIDE else tuple(name[:3] for name in classes)
         print_table("Predictions, probabilities in percent", ("id", "predicted", *names), rows)
     else:
-        typer.echo(FORMATS[form](predictions.made, classes), nl=False)
-    for error in predictions.set_aside:
+        typer.echo(FORMATS[form](answers.predictions, classes), nl=False)
+    for error in answers.rejected:
         warn(str(error))
-    unusable = len(predictions.set_aside)
-    total = unusable + len(predictions.made)
+    unusable = len(answers.rejected)
+    total = unusable + len(answers.predictions)
     if too_many_rejected("pictures", rejected=unusable, total=total, max_rejected=max_rejected):
         raise typer.Exit(EXIT_DATA_WRONG)

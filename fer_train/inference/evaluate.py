@@ -6,10 +6,9 @@ fold has trained on the people that are judged: those are left out and counted, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,59 +17,13 @@ from numpy.typing import NDArray
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.images import Images, images_of, to_floats
-from fer_train.data.normalise import FoldNormalisation
+from fer_train.inference.predictor import Predictor
 from fer_train.metrics.plots import confusion_figure, save_figure
 from fer_train.metrics.predictions import Predictions
 from fer_train.metrics.registry import METRICS, confusion_matrix
 from fer_train.metrics.resampling import AnswersByPerson, interval
-from fer_train.models.model_file import ModelDescription, load_model, model_folders
-from fer_train.models.network import ExpressionNetwork
 from fer_train.models.trained_people import samples_of_people_trained_on
 from fer_train.training.run_folder import RunFolder
-
-BATCH: Final = 64
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ensemble:
-    """One or more trained networks that share classes and input; what they say is averaged."""
-
-    networks: tuple[ExpressionNetwork, ...]
-    normalisations: tuple[FoldNormalisation, ...]
-    description: ModelDescription
-    """Of the first; the others differ in their normalisation alone."""
-    folders: tuple[Path, ...]
-
-    @classmethod
-    def load(cls, path: Path, *, device: torch.device) -> Ensemble:
-        """From the folder of a fold, or of a run with all its folds."""
-        folders = model_folders(path)
-        loaded = [load_model(folder, device=device) for folder in folders]
-        first = loaded[0][1]
-        for folder, (_, description) in zip(folders, loaded, strict=True):
-            if (description.classes, description.image_size) != (first.classes, first.image_size):
-                raise UsageError("has other classes or another input size than the other folds", path=folder)
-        return cls(
-            networks=tuple(network for network, _ in loaded),
-            normalisations=tuple(description.normalisation.to(device) for _, description in loaded),
-            description=first,
-            folders=tuple(folders),
-        )
-
-    def prepare(self, stored: Mapping[str, NDArray[Any]], *, device: torch.device) -> dict[str, torch.Tensor]:
-        """Stored ``rgb`` (B, H, W, 3) and ``depth`` (B, H, W) → images (B, C, S, S) in [0, 1] on the device."""
-        description = self.description
-        return images_of(stored, image_size=description.image_size, equalise=description.equalise_luma, device=device)
-
-    @torch.no_grad()
-    def probabilities(self, images: Images) -> torch.Tensor:
-        """Images (B, C, S, S) in [0, 1] by modality → (B, K) float64."""
-        answers: list[torch.Tensor] = []
-        for network, normalisation in zip(self.networks, self.normalisations, strict=True):
-            answers.append(network(normalisation(images)).logits.double().softmax(dim=1))
-        return torch.stack(answers).mean(dim=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,21 +39,19 @@ class Evaluation:
         run.write_json("evaluation.json", self.report)
         run.write_predictions(self.predictions)
         counts = np.array(self.report["confusion"])
-        save_figure(
-            confusion_figure(counts, self.predictions.classes, normalise=True, of="the ensemble"),
-            folder / "confusion.png",
-        )
+        figure = confusion_figure(counts, self.predictions.classes, normalise=True, of="the ensemble")
+        save_figure(figure, folder / "confusion.png")
 
 
 def evaluate(
     run: Path, data_path: Path, *, device: torch.device, strangers_only: bool = True, progress: Progress = silent
 ) -> Evaluation:
-    """Judge a dataset by a run's ensemble; samples of people or classes it must not judge are left out and counted.
+    """Judge a dataset by a run's networks; samples of people or classes they must not judge are left out and counted.
 
     ``strangers_only=False`` judges also whoever bears the name of somebody trained on: for sample data, whose people
     are named as real ones are. The report says so.
     """
-    ensemble = Ensemble.load(run, device=device)
+    predictor = Predictor.load(run, device=device)
     with DatasetFile.open(data_path) as file:
         known_by_name = samples_of_people_trained_on(run, file)
     strangers = ~known_by_name if strangers_only else np.ones_like(known_by_name)
@@ -111,28 +62,25 @@ def evaluate(
             hint="the run's own out-of-fold result is in its summary.json; evaluate on other data, or, if these people "
             "only share names with those, add --same-names strangers",
         )
-    data = load_for(ensemble.description, data_path, device=device, progress=progress)
-    of_known_classes = data.labels.numpy() >= 0
-    rows = np.flatnonzero(of_known_classes & strangers)
+    data = predictor.open_data(data_path, progress=progress)
+    labels = data.labels.numpy()
+    rows = np.flatnonzero((labels >= 0) & strangers)
     if not len(rows):
-        raise UsageError(
-            f"has no sample of {', '.join(ensemble.description.classes)} by people not trained on", path=data_path
-        )
-    probabilities = np.concatenate(list(_judge(ensemble, data, rows)))
-    subjects, datasets = data.file.column("subject")[rows], data.file.column("dataset")[rows]
+        raise UsageError(f"has no sample of {', '.join(predictor.classes)} by people not trained on", path=data_path)
     predictions = Predictions(
-        classes=ensemble.description.classes,
+        classes=predictor.classes,
         ids=tuple(data.ids[rows].tolist()),
         folds=np.full(len(rows), -1),
-        labels=data.labels.numpy()[rows],
-        probabilities=probabilities,
+        labels=labels[rows],
+        probabilities=predictor.judge(data, rows, progress=progress),
     )
+    subjects, datasets = data.file.column("subject")[rows], data.file.column("dataset")[rows]
     report = {
         "run": run.name,
-        "models": len(ensemble.networks),
+        "models": len(predictor.networks),
         "data_digest": data.file.data_digest,
-        "classes": list(ensemble.description.classes),
-        "left_out": int((strangers & ~of_known_classes).sum()),
+        "classes": list(predictor.classes),
+        "left_out": int((strangers & (labels < 0)).sum()),
         "left_out_trained_on": int((~strangers).sum()),
         "judged_of_same_name": int((known_by_name & strangers).sum()),
         **_scores(predictions, subjects),
@@ -142,33 +90,6 @@ def evaluate(
         },
     }
     return Evaluation(report=report, predictions=predictions)
-
-
-def load_for(
-    description: ModelDescription, data_path: Path, *, device: torch.device, progress: Progress
-) -> ImageDataset:
-    """A dataset brought to the input of a trained network; it must have at least one of the network's classes."""
-    with DatasetFile.open(data_path) as file:
-        missing = [name for name in description.classes if name not in file.classes]
-    if missing:
-        raise UsageError(
-            f"the network tells {', '.join(missing)} apart, which this dataset does not have among its classes",
-            path=data_path,
-        )
-    return ImageDataset(
-        data_path,
-        inputs=description.model.input_names,
-        device=device,
-        classes=description.classes,
-        image_size=description.image_size,
-        equalise=description.equalise_luma,
-        progress=progress,
-    )
-
-
-def _judge(ensemble: Ensemble, data: ImageDataset, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float64]]:
-    for stored in data.batches(torch.from_numpy(rows).split(BATCH)):
-        yield ensemble.probabilities(to_floats(stored)).cpu().numpy()
 
 
 def _scores(predictions: Predictions, subjects: NDArray[np.str_]) -> dict[str, Any]:

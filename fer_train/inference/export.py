@@ -11,7 +11,7 @@ depth       (B, 1, H, W) f4     stored depth / 65535; 0 is no data, larger is fa
 (output)    (B, K) f4           ``probabilities`` of the classes in ``config.json``
 ==========  ==================  ==================================================================
 
-A network of one modality has that input alone.
+A graph has those that its network's inputs are computed from.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ from torch import Tensor, nn
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
 from fer_train import __version__
-from fer_train.data.inputs import STORED, modalities_of
-from fer_train.data.normalise import FoldNormalisation
-from fer_train.models.model_file import ModelDescription, load_model, save_model
-from fer_train.models.network import ExpressionNetwork
+from fer_train.data.inputs import STORED
+from fer_train.inference.predictor import Predictor
+from fer_train.models.model_file import save_model
 from fer_train.training.run_folder import RunFolder
 
 OPSET: Final = 18
 TOLERANCE: Final = 1e-4
 """Largest difference of a probability between ONNX Runtime and PyTorch."""
+MEANING: Final = {"rgb": "sRGB / 255", "depth": "stored depth / 65535, 0 is no data"}
+"""Modality → the numbers that the graph wants."""
 ONNX_PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -55,14 +56,14 @@ class Export:
 class Deployable(nn.Module):
     """A network with its normalisation before it and a softmax behind it; inputs as in the module's table."""
 
-    def __init__(self, network: ExpressionNetwork, normalisation: FoldNormalisation) -> None:
+    def __init__(self, predictor: Predictor) -> None:
         super().__init__()
-        self.network, self.normalisation = network, normalisation
-        self.streams = modalities_of(network.inputs)
+        self.network, self.normalisation = predictor.networks[0], predictor.description.normalisation
+        self.modalities, self.image_size = predictor.modalities, predictor.description.image_size
 
     def forward(self, *pictures: Tensor) -> Tensor:
-        """The pictures of this network's streams, in their order → (B, K) probabilities."""
-        images = dict(zip(self.streams, pictures, strict=True))
+        """The pictures of ``modalities``, in their order → (B, K) probabilities."""
+        images = dict(zip(self.modalities, pictures, strict=True))
         return self.network(self.normalisation(images)).logits.softmax(dim=1)
 
 
@@ -75,13 +76,10 @@ def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> E
         raise UsageError("expected a new or empty folder for the export; found other things", path=out)
     if onnx:
         require_onnx()
-    network, description = load_model(source, device=torch.device("cpu"))
-    save_model(out, network.state_dict(), description=description)
-    difference = None
-    if onnx:
-        deployable = Deployable(network, description.normalisation).eval()
-        difference = write_onnx(deployable, out / "model.onnx", image_size=description.image_size)
-    content = describe_export(run, fold, description=description, onnx_difference=difference)
+    predictor = Predictor.load(source, device=torch.device("cpu"))
+    save_model(out, predictor.networks[0].state_dict(), description=predictor.description)
+    difference = write_onnx(Deployable(predictor).eval(), out / "model.onnx") if onnx else None
+    content = describe_export(run, fold, predictor=predictor, onnx_difference=difference)
     write_atomically(out / "export.json", content=json.dumps(content, indent=1, ensure_ascii=False) + "\n")
     return Export(folder=out, onnx_difference=difference)
 
@@ -96,10 +94,10 @@ def require_onnx() -> None:
         )
 
 
-def write_onnx(deployable: Deployable, path: Path, *, image_size: int) -> float:
+def write_onnx(deployable: Deployable, path: Path) -> float:
     """Write the graph, run it by ONNX Runtime, and return the largest difference to PyTorch; too large is an error."""
-    names = list(deployable.streams)
-    trial = _pictures(names, batch=2, image_size=image_size, seed=0)
+    names = list(deployable.modalities)
+    trial = _pictures(deployable, batch=2, seed=0)
     with replacing(path) as part, warnings.catch_warnings():
         # torch.onnx warns of its own internals; whether the graph is right is measured below
         warnings.simplefilter("ignore")
@@ -115,9 +113,7 @@ def write_onnx(deployable: Deployable, path: Path, *, image_size: int) -> float:
             verbose=False,
         )
         # another number of pictures than the graph was traced with
-        difference = onnx_difference(
-            deployable, part, pictures=_pictures(names, batch=3, image_size=image_size, seed=1)
-        )
+        difference = onnx_difference(deployable, part, pictures=_pictures(deployable, batch=3, seed=1))
         if not difference <= TOLERANCE:
             raise FerError(
                 f"ONNX Runtime's probabilities differ from PyTorch's by up to {difference:.2g}: not written",
@@ -132,17 +128,16 @@ def onnx_difference(deployable: Deployable, path: Path, *, pictures: list[Tensor
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
-    feeds = {name: picture.numpy() for name, picture in zip(deployable.streams, pictures, strict=True)}
+    feeds = {name: picture.numpy() for name, picture in zip(deployable.modalities, pictures, strict=True)}
     [found] = session.run(["probabilities"], feeds)
     with torch.no_grad():
         expected = deployable(*pictures).numpy()
     return float(np.abs(np.asarray(found) - expected).max())
 
 
-def describe_export(
-    run: Path, fold: int, *, description: ModelDescription, onnx_difference: float | None
-) -> dict[str, Any]:
+def describe_export(run: Path, fold: int, *, predictor: Predictor, onnx_difference: float | None) -> dict[str, Any]:
     """Where the network comes from and how it must be fed: the content of ``export.json``."""
+    description, modalities = predictor.description, predictor.modalities
     size = description.image_size
     return {
         "run": run.resolve().name,
@@ -150,9 +145,8 @@ def describe_export(
         "created_by": f"fer-train {__version__}",
         "classes": list(description.classes),
         "input": {
-            "rgb": f"(B, 3, {size}, {size}) float32, sRGB / 255",
-            "depth": f"(B, 1, {size}, {size}) float32, stored depth / 65535, 0 is no data",
-            "used": list(modalities_of(description.model.input_names)),
+            **{name: f"(B, {STORED[name].channels}, {size}, {size}) float32, {MEANING[name]}" for name in modalities},
+            "used": list(modalities),
             "luma_equalised_before": description.equalise_luma,
             "prepared_by": "fer-prep: aligned and framed as the training data",
         },
@@ -162,11 +156,12 @@ def describe_export(
     }
 
 
-def _pictures(names: list[str], *, batch: int, image_size: int, seed: int) -> list[Tensor]:
-    """Random pictures for each stream; the depth has holes."""
+def _pictures(deployable: Deployable, *, batch: int, seed: int) -> list[Tensor]:
+    """Random pictures of each modality; where 0 means no data there are holes."""
     generator = torch.Generator().manual_seed(seed)
     pictures: list[Tensor] = []
-    for name in names:
-        values = torch.rand(batch, STORED[name].channels, image_size, image_size, generator=generator)
-        pictures.append(torch.where(values < 0.2, 0.0, values) if STORED[name].holes else values)
+    for kind in (STORED[name] for name in deployable.modalities):
+        size = deployable.image_size
+        values = torch.rand(batch, kind.channels, size, size, generator=generator)
+        pictures.append(torch.where(values < 0.2, 0.0, values) if kind.holes else values)
     return pictures

@@ -7,19 +7,18 @@ packages of that program and is the only thing here that does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError, UsageError
 from fer_prep.formats.images import read_depth, read_rgb
 
-Pixels = TypeVar("Pixels")
-
+READERS: Final[dict[str, Callable[[bytes], NDArray[Any]]]] = {"rgb": read_rgb, "depth": read_depth}
+"""Stored modality → how its file is read."""
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp")
 
 
@@ -28,8 +27,8 @@ class PictureFiles:
     """One picture to predict."""
 
     name: str
-    rgb: Path
-    depth: Path | None
+    files: Mapping[str, Path]
+    """Modality → its file, as far as there are files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,70 +42,93 @@ class Recorded:
     """Millimetres per step of a recorded depth map."""
 
 
-def find_pictures(source: Path, *, depth: Path | None, needs_depth: bool) -> list[PictureFiles]:
+def find_pictures(source: Path, *, depth: Path | None, modalities: Sequence[str], recorded: bool) -> list[PictureFiles]:
     """The pictures that ``source`` means: one file (with its ``depth``), or a folder.
 
     A folder holds ``rgb/`` and ``depth/`` with files of the same names, as a prepared folder does, or just pictures,
-    which do for a network that looks at RGB alone.
+    which do for a network that looks at one of them alone. Recorded ones need their colours, where the face is found.
     """
+    first = "rgb" if recorded else modalities[0]
     if not source.exists():
         raise UsageError("no such file or folder", path=source)
     if not source.is_dir():
         if source.suffix.lower() not in SUFFIXES:
             raise UsageError(f"expected an .h5 dataset, a folder, or a picture ({', '.join(SUFFIXES)})", path=source)
-        if depth is None and needs_depth:
-            raise UsageError(
-                "this network looks at depth as well", path=source, hint="give the depth picture with --depth"
-            )
-        return [PictureFiles(name=source.stem, rgb=source, depth=depth)]
+        files = {first: source} | ({} if depth is None else {"depth": depth})
+        if "depth" in modalities and "depth" not in files:
+            hint = "give the depth picture with --depth"
+            raise UsageError("this network looks at depth as well", path=source, hint=hint)
+        return [PictureFiles(name=source.stem, files=files)]
     if depth is not None:
         raise UsageError("--depth goes with one picture, not with a folder", path=source)
-    folder = source / "rgb" if (source / "rgb").is_dir() else source
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not pictures:
+    files = {name: _pictures_in(source / name) for name in {first: 1, **dict.fromkeys(modalities)}}
+    files[first] = files[first] or _pictures_in(source)
+    if not files[first]:
         raise UsageError("expected a folder with rgb/ and depth/, or with pictures; found no picture", path=source)
-    depths = {path.stem: path for path in (source / "depth").glob("*.png")} if folder != source else {}
-    if needs_depth and not depths:
-        raise UsageError(
-            "this network looks at depth as well; expected depth/ with 16-bit PNGs of the pictures' names",
-            path=source / "depth",
-        )
-    return [PictureFiles(name=path.stem, rgb=path, depth=depths.get(path.stem)) for path in pictures]
+    for name in modalities:
+        if not files[name]:
+            raise UsageError(
+                f"this network looks at {name} as well; expected {name}/ with pictures of the same names",
+                path=source / name,
+            )
+    return [
+        PictureFiles(name=stem, files={name: paths[stem] for name, paths in files.items() if stem in paths})
+        for stem in files[first]
+    ]
+
+
+def _pictures_in(folder: Path) -> dict[str, Path]:
+    """Name → file, sorted; nothing where there is no such folder."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {path.stem: path for path in paths if path.suffix.lower() in SUFFIXES}
 
 
 def read_picture(
-    files: PictureFiles, *, needs_depth: bool, recorded: Recorded | None
-) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """RGB (S, S, 3) and stored depth (S, S), 0 where there is none; raises FerError for one that cannot be used."""
-    if needs_depth and files.depth is None:
-        raise FormatError(path=files.rgb, expected="a depth picture of the same name", found="none")
+    picture: PictureFiles, *, modalities: Sequence[str], recorded: Recorded | None
+) -> dict[str, NDArray[Any]]:
+    """``rgb`` (S, S, 3) u1 and ``depth`` (S, S) u2, those of ``modalities``; FerError for one that cannot be used."""
+    first = next(iter(picture.files.values()))
+    for name in modalities:
+        if name not in picture.files:
+            raise FormatError(path=first, expected=f"a {name} picture of the same name", found="none")
     if recorded is not None:
-        return _prepare(files, recorded)
-    rgb = _read(files.rgb, read_rgb)
-    height, width = rgb.shape[:2]
-    if height != width:
-        raise FormatError(
-            path=files.rgb,
-            expected="a square picture, as fer-prep prepares them",
-            found=f"{width} × {height}",
-            hint="add --align for pictures as a camera recorded them",
-        )
-    depth = np.zeros((height, width), np.uint16) if files.depth is None else _read(files.depth, read_depth)
-    if depth.shape != (height, width):
-        found = " × ".join(str(side) for side in reversed(depth.shape))
-        raise FormatError(expected=f"depth of the picture's size, {width} × {height}", found=found, path=files.depth)
-    return rgb, depth
+        return {name: array for name, array in _prepare(picture, recorded).items() if name in modalities}
+    arrays = {name: _read(picture.files[name], READERS[name]) for name in modalities}
+    size = arrays[modalities[0]].shape[:2]
+    for name, array in arrays.items():
+        height, width = array.shape[:2]
+        if height != width:
+            raise FormatError(
+                path=picture.files[name],
+                expected="a square picture, as fer-prep prepares them",
+                found=f"{width} × {height}",
+                hint="add --align for pictures as a camera recorded them",
+            )
+        if array.shape[:2] != size:
+            found = f"{width} × {height}"
+            raise FormatError(
+                path=picture.files[name],
+                expected=f"{name} of the picture's size, {size[1]} × {size[0]}",
+                found=found,
+            )
+    return arrays
 
 
-def _prepare(files: PictureFiles, recorded: Recorded) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any]]:
     # with the packages of fer-prep; a machine that only trains does without them
     from fer_prep.prepare.prepare_sample import prepare_picture
 
     known = {name: recorded.preparation[name] for name in ("framing", "mask", "size") if name in recorded.preparation}
-    return prepare_picture(files.rgb, depth_file=files.depth, depth_unit_mm=recorded.depth_unit_mm, **known)
+    rgb, depth = prepare_picture(
+        picture.files["rgb"],
+        depth_file=picture.files.get("depth"),
+        depth_unit_mm=recorded.depth_unit_mm,
+        **known,
+    )
+    return {"rgb": rgb, "depth": depth}
 
 
-def _read(path: Path, reader: Callable[[bytes], Pixels]) -> Pixels:
+def _read(path: Path, reader: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:
     try:
         return reader(path.read_bytes())
     except FileNotFoundError:

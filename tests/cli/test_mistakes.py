@@ -32,7 +32,7 @@ MISTAKES = {
     # wrong files
     "text that calls itself HDF5": (prep, "stats text.h5", "text.h5: expected an HDF5 file"),
     "an empty HDF5": (train, "kfold --data empty.h5 --preset demo", "empty.h5: expected a fer-rgbd dataset"),
-    "an older format": (prep, "stats old.h5", "old.h5: expected format version 1; found version 0"),
+    "an older format": (prep, "stats old.h5", "old.h5: expected format version 2; found version 0"),
     "folds of a newer format": (
         prep,
         "export good.h5 --folds new.json --out new",

@@ -265,6 +265,13 @@ def test_a_file_that_was_replaced_in_the_meantime_is_not_mixed_with_the_new_one(
             data.column("gender")
 
 
+def test_a_file_that_is_cut_short_while_in_use_is_an_error_and_not_the_end_of_the_process(dataset):
+    with DatasetFile.open(dataset) as data:
+        dataset.write_bytes(b"not a dataset any more")
+        with pytest.raises(DatasetFileError, match="was cut short while it was in use"):
+            data.read("rgb", [3])
+
+
 def test_an_announced_sample_that_never_came_is_an_error(tmp_path):
     writer = DatasetWriter(tmp_path / "g.h5", n=2, size=32)
     writer.append(measure(ROWS[0], *make_pixels(0)))

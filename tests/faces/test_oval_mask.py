@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from fer_prep.errors import SampleError
+from fer_prep.faces.mediapipe_finder import FACE_OVAL, SCHEME, SCHEME_NAMES
 from fer_prep.faces.oval_mask import fill_polygon, oval_mask
 from fer_prep.geometry.warp import transform_points
-from fer_prep.sample import Landmarks
+from fer_prep.sample import Landmarks, PointSet
 
 POINTS = {
     "right_eye_outer": np.array([55.0, 80.0]),
@@ -24,8 +25,11 @@ def pixel_of(point) -> tuple[int, int]:
 
 
 def test_the_polygon_is_filled_where_the_pixel_centres_are_inside():
-    square = {f"face_oval_{k:02d}": np.array(p) for k, p in enumerate([(2, 3), (12.4, 3), (12.4, 9.6), (2, 9.6)])}
-    mask = oval_mask(Landmarks(points={}, found_by="mediapipe as-is", extra=square), np.eye(2, 3), size=16)
+    # the face oval of a mesh whose outline is a square: each corner is nine vertices in walking order
+    mesh = np.zeros((len(SCHEME_NAMES), 2))
+    mesh[list(FACE_OVAL)] = np.repeat([(2, 3), (12.4, 3), (12.4, 9.6), (2, 9.6)], 9, axis=0)
+    found = PointSet(names=SCHEME_NAMES, points_px=mesh)
+    mask = oval_mask(Landmarks(points={}, found_by="mediapipe as-is", schemes={SCHEME: found}), np.eye(2, 3), size=16)
     expected = np.zeros((16, 16), bool)
     expected[3:10, 2:12] = True
     assert (mask == expected).all()

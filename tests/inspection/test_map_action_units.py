@@ -32,7 +32,7 @@ def test_every_scan_has_a_category_or_a_reason(root):
         "E_FEAR": ("fear", "posed", "yes"),
         "LFAU_12": ("happiness", "strong", "yes"),
         "LFAU_12L": ("", "", "yes"),
-        "UFAU_1": ("fear", "weak", "no: bs000_UFAU_1_0.lm3 is missing"),
+        "UFAU_1": ("fear", "weak", "yes"),
         "YR_R20": ("", "", "yes"),
     }
     assert all(scan.reason for scan in mapped.scans)

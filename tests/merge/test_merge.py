@@ -325,11 +325,13 @@ class TestClasses:
         with pytest.raises(UsageError, match="no class joy; there are: anger"):
             merge(folders, out=out, size=32, selection=Selection(classes=("anger", "joy")))
 
-    @pytest.mark.skip(reason="waits for prepared folders of version 2")
     def test_soft_labels_are_gathered_and_certain_where_nobody_voted(self, tmp_path, out):
         votes = {"soft_anger": 0.2, "soft_fear": 0.6, "soft_sadness": 0.2}
         rows = [{**row, **votes} for row in make_rows({"mine": 1})]
-        folders = [write_prepared(tmp_path / "a", rows), write_prepared(tmp_path / "b", make_rows({"x": 1}))]
+        folders = [
+            write_prepared(tmp_path / "a", rows, soft=EMOTIONS),
+            write_prepared(tmp_path / "b", make_rows({"x": 1})),
+        ]
         merge(folders, out=out, size=32, selection=Selection(classes=("anger", "fear", "surprise")))
         with DatasetFile.open(out) as data:
             soft = data.soft_labels
@@ -339,7 +341,6 @@ class TestClasses:
             np.testing.assert_array_equal(soft[~mine].argmax(axis=1), data.labels[~mine])
 
 
-@pytest.mark.skip(reason="waits for prepared folders of version 2")
 class TestLandmarks:
     def test_those_of_all_folders_are_gathered_in_the_order_and_pixels_of_the_output(self, tmp_path, out):
         rows, others = make_rows({"x": 2}), make_rows({"a": 1})
@@ -401,7 +402,7 @@ class TestRefused:
         summary = json.loads((folder / SUMMARY).read_text())
         (folder / SUMMARY).write_text(json.dumps({**summary, **changes}))
 
-    @pytest.mark.parametrize("key", ["dataset", "settings", "tables", "digest", "depth_unit_mm"])
+    @pytest.mark.parametrize("key", ["dataset", "settings", "tables", "digest", "depth_unit_mm", "modalities"])
     def test_a_description_that_lacks_something(self, folders, out, key):
         summary = json.loads((folders[0] / SUMMARY).read_text())
         del summary[key]

@@ -18,9 +18,9 @@ def save(path, pixels):
 
 
 @pytest.mark.parametrize("framing", ["rotate", "eyes"])
-def test_the_pixels_are_those_of_the_dataset(corpus, framing):
+def test_the_pixels_are_those_of_the_dataset(sample_faces, framing):
     source = cald3r()
-    sample = source.list_samples(corpus / "CalD3r").samples[0]
+    sample = source.list_samples(sample_faces.tree).samples[0]
     settings = PrepareSettings(size=96, framing=framing)
     expected = prepare_sample(sample, source=source, settings=settings)
     files = sample.files

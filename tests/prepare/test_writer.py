@@ -132,4 +132,3 @@ def test_a_journal_that_cannot_be_written_names_itself(tmp_path):
                 publish(writer, tmp_path, "a")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert write_part(tmp_path) == set()

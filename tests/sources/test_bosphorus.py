@@ -79,7 +79,7 @@ def test_names_may_be_in_any_case(tmp_path):
 @pytest.mark.parametrize("suffix", ["bnt", "png", "lm2", "lm3"])
 def test_a_missing_file_is_named(tmp_path, suffix):
     (write_bosphorus(tmp_path, SCAN, "bs000_E_FEAR_0") / "bs000" / f"{SCAN}.{suffix}").unlink()
-    listing = listed(tmp_path)
+    listing = listed(tmp_path, incomplete="reject")
     assert [sample.name for sample in listing.samples] == ["bs000_E_FEAR_0"]
     (row,) = listing.rejected
     assert (row.sample_id, row.expected) == (f"bosphorus/{SCAN}", f"bs000/{SCAN}.{suffix}")
@@ -89,8 +89,11 @@ def test_landmark_files_may_be_done_without(tmp_path):
     folder = write_bosphorus(tmp_path, SCAN) / "bs000"
     (folder / f"{SCAN}.lm2").unlink()
     (folder / f"{SCAN}.lm3").unlink()
-    (sample,) = listed(tmp_path, incomplete="keep").samples
-    assert not Bosphorus().load(sample).landmarks
+    listing = listed(tmp_path)
+    assert not Bosphorus().load(listing.samples[0]).landmarks
+    (warning,) = listing.warnings
+    assert warning.startswith("1 recording(s) lack landmark files")
+    assert f"bs000/{SCAN}.bnt" in warning
 
 
 @pytest.mark.parametrize(
@@ -190,6 +193,25 @@ def test_what_lm3_lacks_is_taken_from_lm2(tmp_path):
     (folder / f"{SCAN}.lm3").write_bytes(lm3_bytes(without=("Outer left eye corner",)))
     patched = scene_of(tmp_path).landmarks
     np.testing.assert_allclose(patched["left_eye_outer"], complete["left_eye_outer"], atol=2)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_landmarks_are_known_by_label_on_the_scan_and_in_the_view(tmp_path, mirrored):
+    folder = write_bosphorus(tmp_path, SCAN) / "bs000"
+    (folder / f"{SCAN}.lm3").write_bytes(lm3_bytes(mirrored=mirrored, without=("Nose tip",)))
+    (folder / f"{SCAN}.lm2").write_bytes(lm2_bytes(mirrored=mirrored))
+    scene = Bosphorus().load(listed(tmp_path).samples[0])
+    points = scene.schemes["bosphorus-24"]
+    assert len(points.names) == len(set(points.names)) == 24
+    at = {name: row for row, name in enumerate(points.names)}
+    corner = points.points_mm[at["outer left eye corner"]]
+    np.testing.assert_allclose(corner[:2], (45, 30))  # the subject's left is on the right of the picture
+    np.testing.assert_allclose(points.points_px[at["outer left eye corner"]], scene.project(corner[None])[0])
+    # the nose tip is known in the picture alone, the ear lobes nowhere
+    assert np.isnan(points.points_mm[at["nose tip"]]).all()
+    on_bowl = scene.project(np.array([[0.0, 0.0, 60.0]]))[0]
+    np.testing.assert_allclose(points.points_px[at["nose tip"]], on_bowl, atol=0.5)
+    assert np.isnan(points.points_px[at["ear lobe left"]]).all()
 
 
 def test_facs_scores_are_used_where_they_are(tmp_path):

@@ -8,6 +8,7 @@ from raw_trees import bnd_bytes, grey, write_bu3dfe, wrl_bytes
 
 from fer_prep.errors import FormatError, SampleError
 from fer_prep.formats.images import write_image
+from fer_prep.formats.vrml import read_vrml
 from fer_prep.landmark_names import EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
 from fer_prep.sources.bu3dfe import Bu3dfe
 
@@ -75,7 +76,7 @@ def test_a_recording_of_which_only_the_raw_mesh_is_there_does_not_vanish(folder)
 )
 def test_a_missing_file_is_named(folder, suffix, expected):
     (folder / f"{NAME}_{suffix}").unlink()
-    listing = listed(folder.parent)
+    listing = listed(folder.parent, incomplete="reject")
     assert not listing.samples
     (row,) = listing.rejected
     assert (row.sample_id, row.stage, row.expected, row.found) == (f"bu3dfe/{NAME}", "list", expected, "no such file")
@@ -91,8 +92,10 @@ def test_without_any_picture_a_recording_is_rejected(folder):
 
 def test_landmarks_may_be_done_without(folder):
     (folder / f"{NAME}_F3D.bnd").unlink()
-    sample = only(folder.parent, incomplete="keep")
-    assert not Bu3dfe(incomplete="keep").load(sample).landmarks
+    assert not scene_of(folder.parent).landmarks
+    (warning,) = listed(folder.parent).warnings
+    assert warning.startswith("1 recording(s) lack landmark files")
+    assert f"F0001/{NAME}_F3D.wrl" in warning
 
 
 @pytest.mark.parametrize(
@@ -169,6 +172,21 @@ def test_landmarks_are_found_where_either_half_of_the_row_is_right(folder, data)
     landmarks = scene_of(folder.parent).landmarks
     for name in EYE_CORNERS:
         np.testing.assert_allclose(landmarks[name], right_way[name], atol=0.1)
+
+
+@pytest.mark.parametrize(
+    "data", [bnd_bytes(), bnd_bytes(first=1), bnd_bytes(shift_mm=500)], ids=["plain", "from 1", "another frame"]
+)
+def test_all_83_points_have_millimetres_pixels_and_a_vertex(folder, data):
+    (folder / f"{NAME}_F3D.bnd").write_bytes(data)
+    scene = scene_of(folder.parent)
+    points = scene.schemes["bu3dfe-83"]
+    mesh = read_vrml((folder / f"{NAME}_F3D.wrl").read_bytes())
+    assert len(points.names) == 83
+    np.testing.assert_allclose(points.points_mm, mesh.vertices[points.vertex], atol=1e-3)
+    np.testing.assert_allclose(points.points_px, scene.project(points.points_mm))
+    # row 4 is the outer corner of the left eye
+    np.testing.assert_allclose(points.points_px[4], scene.landmarks["left_eye_outer"])
 
 
 def test_landmarks_of_another_mesh_are_refused(folder):

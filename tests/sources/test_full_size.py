@@ -129,7 +129,7 @@ def test_one_neutral_a_subject_gives_the_merged_set_of_the_thesis(listings):
     columns = {name: np.array([getattr(s, name) for s in samples]) for name in ("id", "subject", "dataset")}
     columns |= {name: np.array([getattr(s, name) for s in samples]) for name in ("intensity", "label_source")}
     emotions = np.array([sample.emotion for sample in samples])
-    rows = Selection(neutrals_per_subject={"bosphorus": 1}).rows(columns, emotions=emotions)
+    rows = Selection(neutrals_per_subject={"bosphorus": 1}).rows(columns, emotions=emotions, classes=EMOTIONS)
     assert Counter(emotions[rows].tolist()) == MERGED
     assert Counter(emotions[rows][columns["dataset"][rows] == "bosphorus"].tolist()) == BOSPHORUS
     assert len(rows) == 12_118

@@ -13,9 +13,8 @@ from fer_prep.emotions import EMOTIONS
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.config import Config
 from fer_train.data.image_dataset import ImageDataset
-from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.inference.evaluate import Ensemble
+from fer_train.inference.predictor import Predictor
 from fer_train.metrics.predictions import Predictions
 from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.report.results import write_summary
@@ -96,15 +95,14 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
         description = describe(config, classes=images.classes, normalisation=normalisation, people=people)
         save_model(run.fold(index), network.state_dict(), description=description)
         rows = images.rows_of(fold.val)
-        ensemble = Ensemble.load(run.fold(index), device=images.device)
-        probabilities = ensemble.probabilities(to_floats(images.images(rows)))
+        predictor = Predictor.load(run.fold(index), device=images.device)
         point = {"step": 1, "epoch": 1.0, "val_overall_accuracy": 0.0, "val_average_accuracy": 0.0}
         results.append(
             FoldResult(
                 index=index,
                 ids=fold.val,
                 labels=images.labels[rows].numpy(),
-                probabilities=probabilities.numpy(),
+                probabilities=predictor.judge(images, rows.numpy()),
                 loss=0.0,
                 history=[point],
                 train_samples=len(fold.train),

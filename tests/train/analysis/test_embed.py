@@ -10,8 +10,7 @@ from tiny_training import tiny_config, untrained_run, write_telling_data
 from typer.testing import CliRunner
 
 from fer_prep.errors import UsageError
-from fer_train.analysis.embed import Features, class_separation, embed, kept_features
-from fer_train.analysis.embed_epochs import features_at_epochs
+from fer_train.analysis.embed import Features, class_separation, embed, features_at_epochs, kept_features
 from fer_train.cli.app import app
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.report.results import train_and_report

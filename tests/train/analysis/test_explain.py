@@ -7,7 +7,7 @@ from tiny_training import judged_by, tiny_config, untrained_run, write_telling_d
 from typer.testing import CliRunner
 
 from fer_prep.errors import FoldsError, UsageError
-from fer_train.analysis.explain import choose, enlarge, explain, grad_cam
+from fer_train.analysis.explain import choose, contact_sheet, enlarge, explain, grad_cam
 from fer_train.cli.app import app
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.models.model_file import build_network
@@ -99,13 +99,25 @@ def test_each_sample_is_explained_by_the_fold_that_judged_it(finished):
     ids = [judged_by(run, 1).ids[2], judged_by(run, 0).ids[0]]
     found = explain(trained, samples=ids)
     assert [sample.id for sample in found] == ids
-    fold = trained.fold(1)
-    [(inputs, _)] = fold.inputs(ids[:1])
+    predictor = trained.fold(1)
+    [images] = predictor.images(trained.data, trained.rows(ids[:1]))
     target = torch.from_numpy(judged_by(run, 1).predicted[2:3])
-    expected = enlarge(grad_cam(fold.network, inputs, targets=target)["rgb"], size=32)[0]
-    np.testing.assert_allclose(found[0].maps["rgb"], expected.numpy(), atol=1e-5)
-    assert found[0].depth.dtype == np.uint16
-    assert found[0].depth.max() > 14_000
+    maps = grad_cam(predictor.networks[0], predictor.inputs(images), targets=target)
+    np.testing.assert_allclose(found[0].maps["rgb"], enlarge(maps["rgb"], size=32)[0].numpy(), atol=1e-5)
+    stored = trained.pictures(ids[:1])
+    assert set(found[0].pictures) == {"rgb", "depth"}
+    for name, picture in found[0].pictures.items():
+        np.testing.assert_array_equal(picture, stored[name][0])
+
+
+@pytest.mark.parametrize("inputs", ["rgb", "depth"])
+def test_a_network_of_one_input_has_its_map_alone(inputs, tmp_path):
+    data = write_telling_data(tmp_path / "global.h5", subjects=4)
+    run = untrained_run(tmp_path / "run", data, model__inputs=inputs)
+    trained = TrainedRun.open(run.path, data, device=CPU)
+    found = explain(trained, samples=run.read_predictions().ids[:2])
+    assert [list(each.maps) for each in found] == [[inputs], [inputs]]
+    contact_sheet(found)
 
 
 def test_the_command_writes_a_sheet_and_refuses_nonsense(finished, tmp_path):

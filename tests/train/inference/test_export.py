@@ -13,8 +13,8 @@ from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.environment import choose_device
 from fer_train.inference import export
-from fer_train.inference.evaluate import Ensemble
 from fer_train.inference.predict import predict
+from fer_train.inference.predictor import Predictor
 
 with_onnx = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in export.ONNX_PACKAGES), reason="the extra onnx is not there"
@@ -34,7 +34,7 @@ def test_an_exported_fold_predicts_as_the_fold_does(finished, tmp_path):
     device = choose_device("cpu")
     export.export_fold(run.path, tmp_path / "model", fold=1)
     answers = [
-        [p.probabilities for p in predict(Ensemble.load(folder, device=device), data, device=device).made]
+        [p.probabilities for p in predict(Predictor.load(folder, device=device), data).predictions]
         for folder in (run.fold(1), tmp_path / "model")
     ]
     np.testing.assert_array_equal(*answers)

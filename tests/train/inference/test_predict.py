@@ -12,13 +12,12 @@ from PIL import Image
 from tiny_training import judged_by, untrained_run, write_telling_data
 from typer.testing import CliRunner
 
-from fer_prep.cli.console import console
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FormatError, UsageError
 from fer_train.cli.app import app
-from fer_train.inference.evaluate import Ensemble
 from fer_train.inference.pictures import Recorded
 from fer_train.inference.predict import predict
+from fer_train.inference.predictor import Predictor
 from fer_train.models.model_file import preparation_of
 
 CPU = torch.device("cpu")
@@ -48,43 +47,68 @@ def run(*words):
 def test_a_fold_predicts_as_it_did_at_the_end_of_training(made):
     rgbd, _, data, _ = made
     judged = judged_by(rgbd, 0)
-    found = {p.id: p.probabilities for p in predict(Ensemble.load(rgbd.fold(0), device=CPU), data, device=CPU).made}
+    found = {p.id: p.probabilities for p in predict(Predictor.load(rgbd.fold(0), device=CPU), data).predictions}
     np.testing.assert_allclose([found[name] for name in judged.ids], judged.probabilities, atol=1e-5)
 
 
-def test_the_ensemble_is_the_mean_of_its_folds(made):
+def test_the_predictor_is_the_mean_of_its_folds(made):
     rgbd, _, data, _ = made
-    each = [predict(Ensemble.load(rgbd.fold(k), device=CPU), data, device=CPU).made for k in (0, 1)]
-    together = predict(Ensemble.load(rgbd.path, device=CPU), data, device=CPU).made
+    each = [predict(Predictor.load(rgbd.fold(k), device=CPU), data).predictions for k in (0, 1)]
+    together = predict(Predictor.load(rgbd.path, device=CPU), data).predictions
     mean = np.mean([[p.probabilities for p in fold] for fold in each], axis=0)
     np.testing.assert_allclose([p.probabilities for p in together], mean, atol=1e-6)
 
 
 def test_dataset_folder_and_files_give_the_same_answer(made):
     rgbd, _, data, pictures = made
-    ensemble = Ensemble.load(rgbd.path, device=CPU)
-    expected = [p.probabilities for p in predict(ensemble, data, device=CPU).made[:4]]
-    folder = predict(ensemble, pictures, device=CPU).made
+    predictor = Predictor.load(rgbd.path, device=CPU)
+    expected = [p.probabilities for p in predict(predictor, data).predictions[:4]]
+    folder = predict(predictor, pictures).predictions
     assert [p.id for p in folder] == [f"face-{row}" for row in range(4)]
     np.testing.assert_allclose([p.probabilities for p in folder], expected, atol=1e-5)
-    [single] = predict(
-        ensemble, pictures / "rgb" / "face-2.png", depth=pictures / "depth" / "face-2.png", device=CPU
-    ).made
+    [single] = predict(predictor, pictures / "rgb" / "face-2.png", depth=pictures / "depth" / "face-2.png").predictions
     assert single.probabilities == pytest.approx(expected[2], abs=1e-5)
 
 
 def test_rgb_alone_does_for_a_network_of_rgb_alone(made, tmp_path):
     rgbd, rgb, data, pictures = made
-    expected = predict(Ensemble.load(rgb.path, device=CPU), data, device=CPU).made[1].probabilities
+    expected = predict(Predictor.load(rgb.path, device=CPU), data).predictions[1].probabilities
     for source in (pictures / "rgb", pictures / "rgb" / "face-1.png"):
-        answers = predict(Ensemble.load(rgb.path, device=CPU), source, device=CPU).made
+        answers = predict(Predictor.load(rgb.path, device=CPU), source).predictions
         one = next(p for p in answers if p.id == "face-1")
         assert one.probabilities == pytest.approx(expected, abs=1e-5)
     with pytest.raises(UsageError, match="looks at depth") as raised:
-        predict(Ensemble.load(rgbd.path, device=CPU), pictures / "rgb" / "face-1.png", device=CPU)
+        predict(Predictor.load(rgbd.path, device=CPU), pictures / "rgb" / "face-1.png")
     assert "--depth" in raised.value.hint
     with pytest.raises(UsageError, match="looks at depth"):
-        predict(Ensemble.load(rgbd.path, device=CPU), pictures / "rgb", device=CPU)
+        predict(Predictor.load(rgbd.path, device=CPU), pictures / "rgb")
+
+
+def test_depth_alone_does_for_a_network_of_depth_alone(made, tmp_path):
+    _, _, data, pictures = made
+    run = untrained_run(tmp_path / "depth", data, model__inputs="depth")
+    predictor = Predictor.load(run.path, device=CPU)
+    expected = predict(predictor, data).predictions[1].probabilities
+    for source in (pictures, pictures / "depth", pictures / "depth" / "face-1.png"):
+        one = next(p for p in predict(predictor, source).predictions if p.id == "face-1")
+        assert one.probabilities == pytest.approx(expected, abs=1e-5)
+
+
+def test_what_a_network_needs_and_does_not_get_is_named(made):
+    rgbd, rgb, data, _ = made
+    with DatasetFile.open(data) as file:
+        colours, depth = file.read("rgb", [0, 1]), file.read("depth", [0, 1])
+    with pytest.raises(UsageError, match="looks at rgb and depth; depth is missing, given: rgb"):
+        Predictor.load(rgbd.path, device=CPU).prepare({"rgb": colours})
+    with pytest.raises(UsageError, match="uint16"):
+        Predictor.load(rgbd.path, device=CPU).prepare({"rgb": colours, "depth": depth.astype(np.float32)})
+    with pytest.raises(UsageError, match="shape"):
+        Predictor.load(rgbd.path, device=CPU).prepare({"rgb": colours, "depth": depth[:1]})
+    assert Predictor.load(rgb.path, device=CPU).prepare({"rgb": colours, "depth": depth}).keys() == {"rgb"}
+    both = Predictor.load(rgbd.path, device=CPU)
+    images = both.prepare({"rgb": colours, "depth": depth})
+    with pytest.raises(UsageError, match="features are of one fold"):
+        both.features(images)
 
 
 def test_the_command_prints_table_csv_and_json(made):
@@ -124,20 +148,20 @@ def test_a_depth_picture_that_is_missing_is_named(made, tmp_path):
         (tmp_path / kind).mkdir()
         for row in rows:
             (tmp_path / kind / f"face-{row}.png").write_bytes((pictures / kind / f"face-{row}.png").read_bytes())
-    found = predict(Ensemble.load(rgbd.path, device=CPU), tmp_path, device=CPU)
-    assert [p.id for p in found.made] == ["face-0"]
-    assert [error.path.name for error in found.set_aside] == ["face-1.png"]
+    found = predict(Predictor.load(rgbd.path, device=CPU), tmp_path)
+    assert [p.id for p in found.predictions] == ["face-0"]
+    assert [error.path.name for error in found.rejected] == ["face-1.png"]
 
 
 def test_nonsense_is_refused(made, tmp_path):
     rgbd, _, _, pictures = made
-    ensemble = Ensemble.load(rgbd.path, device=CPU)
+    predictor = Predictor.load(rgbd.path, device=CPU)
     with pytest.raises(UsageError, match="no such"):
-        predict(ensemble, tmp_path / "nothing", device=CPU)
+        predict(predictor, tmp_path / "nothing")
     with pytest.raises(UsageError, match="no picture"):
-        predict(ensemble, tmp_path, device=CPU)
+        predict(predictor, tmp_path)
     with pytest.raises(FormatError, match="16-bit"):
-        predict(ensemble, pictures / "rgb" / "face-0.png", depth=pictures / "rgb" / "face-0.png", device=CPU)
+        predict(predictor, pictures / "rgb" / "face-0.png", depth=pictures / "rgb" / "face-0.png")
 
 
 def test_recorded_pictures_are_prepared_as_the_training_data_was(made, sample_faces):
@@ -145,16 +169,16 @@ def test_recorded_pictures_are_prepared_as_the_training_data_was(made, sample_fa
     from fer_prep.prepare.prepare_sample import prepare_picture
 
     rgbd, _, _, _ = made
-    ensemble = Ensemble.load(rgbd.path, device=CPU)
+    predictor = Predictor.load(rgbd.path, device=CPU)
     face = sample_faces.upright()
     rgb, depth = sample_faces.root / face.picture, sample_faces.depth_file(face)
     how = {"framing": "eyes", "size": 64}
-    [aligned] = predict(ensemble, rgb, depth=depth, recorded=Recorded(preparation=how), device=CPU).made
-    [plain] = predict(ensemble, rgb, depth=depth, recorded=Recorded(preparation={"framing": "none"}), device=CPU).made
+    [aligned] = predict(predictor, rgb, depth=depth, recorded=Recorded(preparation=how)).predictions
+    [plain] = predict(predictor, rgb, depth=depth, recorded=Recorded(preparation={"framing": "none"})).predictions
     assert aligned.probabilities != plain.probabilities
     pixels = prepare_picture(rgb, depth_file=depth, framing="eyes", size=64)
     folder = folder_of(pixels, made[3].parent / "aligned")
-    [expected] = predict(ensemble, folder, device=CPU).made
+    [expected] = predict(predictor, folder).predictions
     assert aligned.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
 
 
@@ -175,15 +199,13 @@ def test_the_framing_of_the_data_is_kept_where_its_folders_agree():
     assert preparation_of({}) == {}
 
 
-@pytest.mark.parametrize("width", [80, 60])
-def test_ids_are_whole_and_no_probability_is_lost_in_a_narrow_terminal(width, made, tmp_path, monkeypatch):
+def test_the_table_has_whole_ids_and_every_probability(made, tmp_path, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
     _, rgb, _, pictures = made
     name = "bs000_LFAU_12_0-taken-twice"
     (tmp_path / f"{name}.png").write_bytes((pictures / "rgb" / "face-0.png").read_bytes())
-    monkeypatch.setattr(console, "width", width)
     printed = run(rgb.path, tmp_path).stdout
     [entry] = json.loads(run(rgb.path, tmp_path, "--format", "json").stdout)
     assert name in printed
     assert entry["predicted"] in printed
-    assert max(map(len, printed.splitlines())) <= width
     assert re.findall(r"\d+\.\d", printed) == [f"{100 * value:.1f}" for value in entry["probabilities"].values()]

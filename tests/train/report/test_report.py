@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import sys
 
 import numpy as np
 import pytest
@@ -98,27 +97,6 @@ def test_the_worst_mistakes_are_the_most_confident(trained):
     confidences = predictions.probabilities[rows].max(axis=1)
     assert (np.diff(confidences) <= 0).all()
     assert (predictions.predicted[rows] != predictions.labels[rows]).all()
-
-
-def test_without_the_packages_that_draw_the_summary_is_written_and_a_line_says_what_to_install(tmp_path, monkeypatch):
-    from tiny_training import tiny_config
-
-    from fer_train.training.cross_validate import FoldChoice
-    from fer_train.training.run_folder import RunFolder
-
-    for name in [*(name for name in sys.modules if name.startswith(("matplotlib.", "sklearn."))), "sklearn"]:
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    for name in ("matplotlib", "sklearn", "scipy"):
-        monkeypatch.setitem(sys.modules, name, None)
-    data = write_telling_data(tmp_path / "global.h5", subjects=4)
-    config = tiny_config(training__epochs=1)
-    run, said = RunFolder.create(tmp_path / "run", config=config), []
-    summary = results.train_and_report(
-        data, config=config, folds=FoldChoice(number=2), run=run, only=0, say=said.append
-    )
-    assert run.read_summary() == summary
-    assert not run.report.exists()
-    assert said[-1] == "no report: matplotlib and scikit-learn not installed; pip install matplotlib scikit-learn"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,8 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_train.environment import choose_device
-from fer_train.inference.evaluate import Ensemble, evaluate
+from fer_train.inference.evaluate import evaluate
+from fer_train.inference.predictor import Predictor
 from fer_train.report.results import train_and_report
 from fer_train.training.cross_validate import FoldChoice, choose_folds
 from fer_train.training.run_folder import RunFolder, read_history
@@ -159,4 +160,4 @@ def test_the_judges_of_new_people_read_expressions_too(finished, tmp_path):
 
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(UsageError, match="found no trained model"):
-        Ensemble.load(tmp_path, device=choose_device("cpu"))
+        Predictor.load(tmp_path, device=choose_device("cpu"))

@@ -1,0 +1,147 @@
+"""Trained networks at work: the one way from what is stored to what they say, for every command after training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_prep.dataset.reader import DatasetFile
+from fer_prep.errors import UsageError
+from fer_prep.progress import Progress, silent
+from fer_train.data.image_dataset import ImageDataset
+from fer_train.data.images import Images, images_of, to_floats
+from fer_train.data.inputs import modalities_of
+from fer_train.models.model_file import ModelDescription, load_model, model_folders
+from fer_train.models.network import ExpressionNetwork
+
+BATCH: Final = 64
+ARRAYS: Final = {"rgb": ("(B, H, W, 3) of uint8", np.uint8, 4), "depth": ("(B, H, W) of uint16", np.uint16, 3)}
+"""Modality → how its stored arrays are described, their type, and their number of axes."""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Predictor:
+    """One or more trained networks that share classes, inputs and size, in evaluation mode; their probabilities are
+    averaged.
+    """
+
+    networks: tuple[ExpressionNetwork, ...]
+    descriptions: tuple[ModelDescription, ...]
+    """Of each network: they differ in normalisation and people alone."""
+    device: torch.device
+
+    @classmethod
+    def load(cls, path: Path, *, device: torch.device) -> Predictor:
+        """From the folder of a fold or of an export, or of a run with all its folds."""
+        folders = model_folders(path)
+        networks, descriptions = zip(*(load_model(folder, device=device) for folder in folders), strict=True)
+        for folder, description in zip(folders, descriptions, strict=True):
+            description.normalisation.to(device)
+            if _shape(description) != _shape(descriptions[0]):
+                raise UsageError("has other classes, inputs or another input size than the other folds", path=folder)
+        return cls(networks=networks, descriptions=descriptions, device=device)
+
+    @property
+    def description(self) -> ModelDescription:
+        """Of the first network."""
+        return self.descriptions[0]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What it tells apart, in the order of its probabilities."""
+        return self.description.classes
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What must be stored of a sample for the networks' inputs."""
+        return modalities_of(self.description.model.input_names)
+
+    def open_data(self, path: Path, *, progress: Progress = silent) -> ImageDataset:
+        """A dataset at the networks' size; one that lacks a class or a modality of theirs is refused."""
+        description = self.description
+        with DatasetFile.open(path) as file:
+            missing = [name for name in self.classes if name not in file.classes]
+        if missing:
+            raise UsageError(
+                f"the network tells {', '.join(missing)} apart, which this dataset does not have among its classes",
+                path=path,
+            )
+        return ImageDataset(
+            path,
+            inputs=description.model.input_names,
+            image_size=description.image_size,
+            equalise=description.equalise_luma,
+            classes=self.classes,
+            device=self.device,
+            progress=progress,
+        )
+
+    def prepare(self, stored: Mapping[str, NDArray[Any]]) -> Images:
+        """Prepared pictures as ``fer-prep`` stores them → modality → (B, C, S, S) in [0, 1] on the device.
+
+        ``stored``: ``rgb`` (B, H, W, 3) u1, ``depth`` (B, H, W) u2; what the networks do not look at may be absent.
+        """
+        for name in self.modalities:
+            words, kind, axes = ARRAYS[name]
+            if name not in stored:
+                needed, given = " and ".join(self.modalities), " and ".join(stored) or "nothing"
+                raise UsageError(f"this network looks at {needed}; {name} is missing, given: {given}")
+            array = stored[name]
+            if array.dtype != kind or array.ndim != axes or (axes == 4 and array.shape[3] != 3):
+                raise UsageError(expected=f"{name} {words}", found=f"{array.shape} of {array.dtype}")
+            if array.shape[:3] != stored[self.modalities[0]].shape[:3]:
+                raise UsageError(
+                    expected=f"{name} of the pictures' shape, {stored[self.modalities[0]].shape[:3]}",
+                    found=f"{array.shape[:3]}",
+                )
+        return images_of(
+            {name: stored[name] for name in self.modalities},
+            image_size=self.description.image_size,
+            equalise=self.description.equalise_luma,
+            device=self.device,
+        )
+
+    def images(self, data: ImageDataset, rows: NDArray[np.int64]) -> Iterator[Images]:
+        """Batches of the samples in ``rows`` (n,), as ``prepare`` makes them."""
+        yield from map(to_floats, data.batches(torch.from_numpy(rows).split(BATCH)))
+
+    def inputs(self, images: Images, *, network: int = 0) -> dict[str, Tensor]:
+        """What a network takes: input → (B, C, S, S), normalised as its training fold wants it."""
+        return self.descriptions[network].normalisation(images)
+
+    @torch.no_grad()
+    def probabilities(self, images: Images) -> NDArray[np.float64]:
+        """(B, K): the mean of the networks'."""
+        answers = [
+            network(self.inputs(images, network=index)).logits.double().softmax(dim=1)
+            for index, network in enumerate(self.networks)
+        ]
+        return torch.stack(answers).mean(dim=0).cpu().numpy()
+
+    @torch.no_grad()
+    def features(self, images: Images) -> NDArray[np.float32]:
+        """(B, D) what the classifying layers get; of one network: the spaces of several have nothing in common."""
+        if len(self.networks) != 1:
+            raise UsageError(f"features are of one fold's network; this predictor has {len(self.networks)}")
+        return self.networks[0](self.inputs(images)).features.float().cpu().numpy()
+
+    def judge(self, data: ImageDataset, rows: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.float64]:
+        """(n, K) probabilities of the samples in ``rows`` (n,)."""
+        found: list[NDArray[np.float64]] = []
+        with progress("predicting", total=len(rows)) as advance:
+            for images in self.images(data, rows):
+                found.append(self.probabilities(images))
+                advance(len(found[-1]))
+        return np.concatenate(found)
+
+
+def _shape(description: ModelDescription) -> tuple[object, ...]:
+    return description.classes, description.image_size, description.equalise_luma, description.model.inputs
