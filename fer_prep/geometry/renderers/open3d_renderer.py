@@ -21,13 +21,20 @@ class Open3dRenderer:
 
     def first_hits(self, screen: NDArray[np.float64], *, faces: NDArray[np.int32], size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
+        hits = np.full((size, size), -1, np.int32)
         if not len(faces):
-            return np.full((size, size), -1, np.int32)
+            return hits
         tensor = self._open3d.core.Tensor
         scene = self._open3d.t.geometry.RaycastingScene(nthreads=1)
         scene.add_triangles(tensor(_as_deep_as_wide(screen, faces, size=size)), tensor(faces.astype(np.uint32)))
-        found = scene.cast_rays(tensor(_rays(size)), nthreads=1)["primitive_ids"].numpy()
-        return found.astype(np.int32).reshape(size, size)  # Open3D's "none" is the largest uint32, which becomes -1
+        # a third of the raster is beside the mesh: no rays there
+        places = np.clip(screen[faces.ravel(), :2], 0, size)
+        left, top = np.floor(places.min(axis=0)).astype(int)
+        right, bottom = np.ceil(places.max(axis=0)).astype(int)
+        window = slice(top, bottom), slice(left, right)
+        found = scene.cast_rays(tensor(_rays(size)[window].copy()), nthreads=1)["primitive_ids"].numpy()
+        hits[window] = found.astype(np.int32)  # Open3D's "none" is the largest uint32, which becomes -1
+        return hits
 
 
 def _as_deep_as_wide(screen: NDArray[np.float64], faces: NDArray[np.int32], *, size: int) -> NDArray[np.float32]:
@@ -41,8 +48,8 @@ def _as_deep_as_wide(screen: NDArray[np.float64], faces: NDArray[np.int32], *, s
 
 @lru_cache(maxsize=2)
 def _rays(size: int) -> NDArray[np.float32]:
-    """(size², 6) origins in front of everything, and directions away from the viewer."""
-    rows, columns = np.divmod(np.arange(size * size), size)
-    rays = np.zeros((size * size, 6), np.float32)
-    rays[:, 0], rays[:, 1], rays[:, 2], rays[:, 5] = columns + 0.5, rows + 0.5, size + 1, -1
+    """(size, size, 6) origins in front of everything, and directions away from the viewer."""
+    rows, columns = np.indices((size, size)) + 0.5
+    rays = np.zeros((size, size, 6), np.float32)
+    rays[..., 0], rays[..., 1], rays[..., 2], rays[..., 5] = columns, rows, size + 1, -1
     return rays
