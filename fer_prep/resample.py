@@ -49,7 +49,7 @@ def taps(length: int, size: int, *, kernel: Kernel) -> Taps:
     count = int(np.ceil(step * (1 - 1 / rays))) + 2 * reach
     index = np.floor(place[:, 0] - reach + 0.5).astype(np.int64) + np.arange(count)[:, None]
     weight = _kernel(index[..., None] + 0.5 - place, kernel).mean(axis=2)
-    hit = np.floor((np.arange(size) + 0.5) * step).astype(np.int64)
+    hit = (2 * np.arange(size) + 1) * length // (2 * size)  # in integers: a centre may lie on a border exactly
     # what counts nothing must not be looked at either: it may be a hole
     index = np.where(np.abs(weight) < 1e-9, hit, index.clip(0, length - 1))
     return Taps(source=index, weight=weight.astype(np.float32), hit=hit)

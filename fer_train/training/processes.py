@@ -55,7 +55,8 @@ def sum_gradients(parameters: Iterable[nn.Parameter], machine: Machine) -> None:
     chosen = [parameter for parameter in parameters if parameter.requires_grad]
     flat = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in chosen])
     for parameter, piece in zip(chosen, summed(flat, machine).split([p.numel() for p in chosen]), strict=True):
-        parameter.grad = piece.view_as(parameter)
+        # in the parameter's memory format: PyTorch's fused AdamW walks through both as they lie in memory
+        parameter.grad = torch.empty_like(parameter).copy_(piece.view_as(parameter))
 
 
 def own_share(rows: Tensor, machine: Machine) -> Tensor:

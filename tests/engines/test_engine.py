@@ -76,8 +76,10 @@ def slow_then_touch(place):
     place.touch()
 
 
-def process_of(number):
-    time.sleep(0.02)
+def meet(folder):
+    """The worker's number, once another worker is here too: however slowly it starts."""
+    (folder / str(os.getpid())).touch()
+    wait_until(lambda: len(list(folder.iterdir())) == 2, "two workers at work")
     return os.getpid()
 
 
@@ -106,8 +108,8 @@ def test_no_items_start_no_process():
     assert list(ProcessEngine(workers=4).run(square, items=[])) == []
 
 
-def test_work_is_shared_among_processes():
-    processes = {process for _, process in ProcessEngine(workers=2).run(process_of, items=range(12))}
+def test_work_is_shared_among_processes(tmp_path):
+    processes = {process for _, process in ProcessEngine(workers=2).run(meet, items=[tmp_path] * 2)}
     assert len(processes) == 2
     assert os.getpid() not in processes
 
@@ -216,8 +218,8 @@ def test_workers_end_with_their_parent_even_where_their_work_hangs(tmp_path, end
     wait_until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), "the workers' end", seconds=30)
 
 
-def test_no_more_processes_than_items():
-    processes = {process for _, process in ProcessEngine(workers=30).run(process_of, items=range(2))}
+def test_no_more_processes_than_items(tmp_path):
+    processes = {process for _, process in ProcessEngine(workers=30).run(meet, items=[tmp_path] * 2)}
     assert len(processes) <= 2
 
 

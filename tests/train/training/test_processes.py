@@ -72,10 +72,6 @@ def assert_same_run(found: Path, expected: Path, *, folds: int = 2) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="KNOWN FAULT: with torchrun the loss differs by 1e-4 and more",
-    strict=False,
-)
 def test_two_processes_give_the_result_of_one(tmp_path):
     """With dropout, island centers, averaged weights, an inner split, and last groups that leave one process idle."""
     data = write_telling_data(tmp_path / "global.h5", subjects=6)
@@ -88,10 +84,6 @@ def test_two_processes_give_the_result_of_one(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(
-    reason="KNOWN FAULT: with torchrun the loss differs by 1e-4 and more",
-    strict=False,
-)
 def test_two_processes_that_stream_and_are_killed_go_on_as_if_nothing_was(tmp_path):
     data = write_telling_data(tmp_path / "global.h5", subjects=6)
     train(data, tmp_path / "one", processes=1)
