@@ -77,12 +77,26 @@ class Classifier:
         self.inputs: tuple[str, ...] = predictor.description.model.input_names
         """What the networks look at, such as ``rgb`` and ``depth``."""
 
-    def predict(self, source: Path | str, *, depth: Path | str | None = None) -> list[Prediction]:
-        """Probabilities of an ``.h5`` dataset, a prepared folder, or one prepared picture with its ``depth``.
+    def predict(
+        self,
+        source: Path | str,
+        *,
+        depth: Path | str | None = None,
+        prepared: bool = False,
+        depth_unit_mm: float = 0.125,
+    ) -> list[Prediction]:
+        """Probabilities of an ``.h5`` dataset, a folder of pictures, or one picture with its ``depth``.
+
+        Pictures outside of a prepared folder are taken as a camera recorded them, with depth in steps of
+        ``depth_unit_mm``, and are aligned as the training data was (by the packages of ``fer-rgbd[prep]``) unless they
+        are ``prepared``. Whom some of the networks have learned from is judged by the others, whom all know left out.
 
         Raises ``FerError`` where a picture cannot be used.
         """
-        answers = predict(self._predictor, Path(source), depth=None if depth is None else Path(depth))
+        depth_file = None if depth is None else Path(depth)
+        answers = predict(
+            self._predictor, Path(source), depth=depth_file, prepared=prepared, depth_unit_mm=depth_unit_mm
+        )
         if answers.rejected:
             raise answers.rejected[0]
         return answers.predictions

@@ -43,8 +43,8 @@ TRAIN_LAYERS = (
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
                  "free_memory"}  # fmt: skip
-WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample"}
-"""What predict --align imports, and only then."""
+WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample", "fer_prep.prepare.folder"}
+"""What predict imports for pictures as recorded and for prepared folders, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",
          "distributed")  # fmt: skip
 

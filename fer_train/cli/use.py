@@ -26,7 +26,13 @@ RunArgument = Annotated[
     ),
 ]
 WIDE = 120
-SameNames = Literal["leave-out", "strangers"]
+SameNamesOption = Annotated[
+    Literal["leave-out", "strangers"],
+    typer.Option(
+        help="People named like some that were trained on: leave them out, or judge them as the strangers that you "
+        "know they are (people of sample data are named as real ones are)."
+    ),
+]
 
 
 @app.command()
@@ -55,13 +61,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    same_names: Annotated[
-        SameNames,
-        typer.Option(
-            help="People named like some that were trained on: leave them out, or judge them as the strangers that you "
-            "know they are (people of sample data are named as real ones are)."
-        ),
-    ] = "leave-out",
+    same_names: SameNamesOption = "leave-out",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -148,17 +148,16 @@ def predict(
         Path | None,
         typer.Option("--depth", help="The depth picture (16-bit PNG) of one RGB picture.", show_default=False),
     ] = None,
-    align: Annotated[
+    prepared: Annotated[
         bool,
         typer.Option(
-            "--align",
-            help="The pictures are as recorded: find the face and frame it as the training data was "
-            "(takes the packages of fer-prep).",
+            "--prepared",
+            help="The pictures are framed as fer-prep does it. Without this those outside of a prepared folder are "
+            "taken as recorded: the face is found and framed as the training data was (takes fer-prep's packages).",
         ),
     ] = False,
-    depth_unit: Annotated[
-        float, typer.Option("--depth-unit", help="With --align: millimetres per step of the recorded depth.")
-    ] = 0.125,
+    depth_unit: Annotated[float, typer.Option("--depth-unit", help="Millimetres per step of recorded depth.")] = 0.125,
+    same_names: SameNamesOption = "leave-out",
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print them.")] = "table",
     max_rejected: MaxRejected = ALLOWED_REJECTED,
     device: DeviceOption = "auto",
@@ -174,10 +173,9 @@ def predict(
 
         fer-train predict runs/demo face.png --depth face-depth.png
 
-        fer-train predict runs/demo-rgb holiday.jpg --align --json
+        fer-train predict runs/demo-rgb holiday.jpg --json
     """
     from fer_train.environment import choose_device
-    from fer_train.inference.pictures import Recorded
     from fer_train.inference.predict import FORMATS, check_format
     from fer_train.inference.predict import predict as answer
     from fer_train.inference.predictor import Predictor
@@ -185,12 +183,15 @@ def predict(
     form = "json" if as_json else form
     check_format(form)
     predictor = Predictor.load(chosen_run(run), device=choose_device(device))
-    recorded = None
-    if align:
-        recorded = Recorded(preparation=predictor.description.preparation, depth_unit_mm=depth_unit)
-        if not recorded.preparation:
-            warn("the run does not say how its data was framed: pictures are framed as fer-prep does by default")
-    answers = answer(predictor, source, depth=depth, recorded=recorded, progress=progress_bar)
+    answers = answer(
+        predictor,
+        source,
+        depth=depth,
+        prepared=prepared,
+        depth_unit_mm=depth_unit,
+        strangers_only=same_names == "leave-out",
+        progress=progress_bar,
+    )
     classes = predictor.classes
     if form == "table":
         rows = [
@@ -201,8 +202,8 @@ def predict(
         print_table("Predictions, probabilities in percent", ("id", "predicted", *names), rows)
     else:
         typer.echo(FORMATS[form](answers.predictions, classes), nl=False)
-    for error in answers.rejected:
-        warn(str(error))
+    for remark in (*answers.notes, *answers.rejected):
+        warn(str(remark))
     unusable = len(answers.rejected)
     total = unusable + len(answers.predictions)
     if too_many_rejected("pictures", rejected=unusable, total=total, max_rejected=max_rejected):

@@ -1,8 +1,8 @@
-"""Pictures to predict: found in a folder or given one by one, read as they were prepared, or prepared on the way.
+"""Pictures to predict: found in a folder or given one by one, prepared on the way where nobody says that they are.
 
-*Prepared* pictures are what ``fer-prep`` writes: square, framed, depth as 16-bit steps behind the nearest point.
-*Recorded* ones are what a camera gives; they are prepared by ``fer_prep`` as the training data was, which takes the
-packages of that program and is the only thing here that does.
+*Prepared* pictures are what ``fer-prep`` writes: square, framed, depth as 16-bit steps behind the nearest point. They
+are known by the ``prepared.json`` of their folder. All others are taken for what a camera *recorded* and are prepared
+by ``fer_prep`` as the training data was, which takes the packages of that program and is the only thing here that does.
 """
 
 from __future__ import annotations
@@ -10,16 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import FormatError, UsageError
+from fer_prep.errors import FerError, FormatError, InstallationError, UsageError
 from fer_prep.formats.images import read_depth, read_rgb
+
+if TYPE_CHECKING:
+    from fer_prep.prepare.folder import PreparedFolder
 
 READERS: Final[dict[str, Callable[[bytes], NDArray[Any]]]] = {"rgb": read_rgb, "depth": read_depth}
 """Stored modality → how its file is read."""
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp")
+FARTHEST_NEAREST: Final = 1000
+"""The largest value, 10 mm, that the nearest point of stored depth can have: by definition it is 1, a little more after
+resizing."""
+NEAREST_RECORDED_MM: Final = 50
+"""No depth camera measures what is nearer."""
+PREPARATION: Final = ("framing", "mask", "size")
+"""What a model knows of how its training pictures were prepared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +40,8 @@ class PictureFiles:
     name: str
     files: Mapping[str, Path]
     """Modality → its file, as far as there are files."""
+    person: str = ""
+    """The subject's key, where the folder says it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,17 +51,30 @@ class Recorded:
     preparation: Mapping[str, Any]
     """``framing``, ``mask`` and ``size`` of the data that the network was trained on; what is not known is as by
     default."""
-    depth_unit_mm: float = 0.125
+    depth_unit_mm: float
     """Millimetres per step of a recorded depth map."""
 
 
-def find_pictures(source: Path, *, depth: Path | None, modalities: Sequence[str], recorded: bool) -> list[PictureFiles]:
+def prepared_folder(source: Path) -> PreparedFolder | None:
+    """The prepared folder that ``source`` is or that it lies in: its ``rgb/`` or ``depth/``, or a picture there."""
+    # reading the folder's tables takes no package of the preparation
+    from fer_prep.prepare.folder import SUMMARY, PreparedFolder
+
+    for place in (source, source.parent, source.parent.parent):
+        if (place / SUMMARY).is_file():
+            return PreparedFolder.open(place)
+    return None
+
+
+def find_pictures(
+    source: Path, *, depth: Path | None, modalities: Sequence[str], folder: PreparedFolder | None
+) -> list[PictureFiles]:
     """The pictures that ``source`` means: one file (with its ``depth``), or a folder.
 
     A folder holds ``rgb/`` and ``depth/`` with files of the same names, as a prepared folder does, or just pictures,
-    which do for a network that looks at one of them alone. Recorded ones need their colours, where the face is found.
+    which do where one modality is wanted, the first.
     """
-    first = "rgb" if recorded else modalities[0]
+    first = modalities[0]
     if not source.exists():
         raise UsageError("no such file or folder", path=source)
     if not source.is_dir():
@@ -58,22 +84,28 @@ def find_pictures(source: Path, *, depth: Path | None, modalities: Sequence[str]
         if "depth" in modalities and "depth" not in files:
             hint = "give the depth picture with --depth"
             raise UsageError("this network looks at depth as well", path=source, hint=hint)
-        return [PictureFiles(name=source.stem, files=files)]
-    if depth is not None:
+        found = {name: {source.stem: path} for name, path in files.items()}
+    elif depth is not None:
         raise UsageError("--depth goes with one picture, not with a folder", path=source)
-    files = {name: _pictures_in(source / name) for name in {first: 1, **dict.fromkeys(modalities)}}
-    files[first] = files[first] or _pictures_in(source)
-    if not files[first]:
+    else:
+        found = {name: _pictures_in(source / name) for name in modalities}
+        found[first] = found[first] or _pictures_in(source)
+    if not found[first]:
         raise UsageError("expected a folder with rgb/ and depth/, or with pictures; found no picture", path=source)
     for name in modalities:
-        if not files[name]:
+        if not found[name]:
             raise UsageError(
                 f"this network looks at {name} as well; expected {name}/ with pictures of the same names",
                 path=source / name,
             )
+    people = {} if folder is None else {row["id"].partition("/")[2]: row["subject"] for row in folder.rows}
     return [
-        PictureFiles(name=stem, files={name: paths[stem] for name, paths in files.items() if stem in paths})
-        for stem in files[first]
+        PictureFiles(
+            name=stem,
+            files={name: paths[stem] for name, paths in found.items() if stem in paths},
+            person=people.get(stem, ""),
+        )
+        for stem in found[first]
     ]
 
 
@@ -86,45 +118,73 @@ def _pictures_in(folder: Path) -> dict[str, Path]:
 def read_picture(
     picture: PictureFiles, *, modalities: Sequence[str], recorded: Recorded | None
 ) -> dict[str, NDArray[Any]]:
-    """``rgb`` (S, S, 3) u1 and ``depth`` (S, S) u2, those of ``modalities``; FerError for one that cannot be used."""
-    first = next(iter(picture.files.values()))
-    for name in modalities:
-        if name not in picture.files:
-            raise FormatError(path=first, expected=f"a {name} picture of the same name", found="none")
-    if recorded is not None:
-        return {name: array for name, array in _prepare(picture, recorded).items() if name in modalities}
-    arrays = {name: _read(picture.files[name], READERS[name]) for name in modalities}
-    size = arrays[modalities[0]].shape[:2]
-    for name, array in arrays.items():
-        height, width = array.shape[:2]
-        if height != width:
-            raise FormatError(
-                path=picture.files[name],
-                expected="a square picture, as fer-prep prepares them",
-                found=f"{width} × {height}",
-                hint="add --align for pictures as a camera recorded them",
-            )
-        if array.shape[:2] != size:
-            found = f"{width} × {height}"
-            raise FormatError(
-                path=picture.files[name],
-                expected=f"{name} of the picture's size, {size[1]} × {size[0]}",
-                found=found,
-            )
+    """``rgb`` (H, W, 3) u1 and ``depth`` (H, W) u2, those of ``modalities``, prepared here where they are recorded.
+
+    FerError, which names the file, for a picture that cannot be used.
+    """
+    try:
+        for name in modalities:
+            if name not in picture.files:
+                raise FormatError(expected=f"a {name} picture of the same name", found="none")
+        if recorded is not None:
+            return {name: array for name, array in _prepare(picture, recorded).items() if name in modalities}
+        arrays = {name: _read(picture.files[name], READERS[name]) for name in modalities}
+        refuse_unprepared({name: array[None] for name, array in arrays.items()})
+    except FerError as error:
+        error.path = error.path or next(iter(picture.files.values()))
+        raise
     return arrays
 
 
-def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any]]:
-    # with the packages of fer-prep; a machine that only trains does without them
-    from fer_prep.prepare.prepare_sample import prepare_picture
+def refuse_unprepared(stored: Mapping[str, NDArray[Any]]) -> None:
+    """Raise FormatError for pictures that ``fer-prep`` cannot have prepared: ``stored`` (B, H, W[, 3]) by modality."""
+    for name, array in stored.items():
+        height, width = array.shape[1:3]
+        if height != width:
+            raise FormatError(
+                expected=f"square {name}, as fer-prep prepares it",
+                found=f"{width} × {height}",
+                hint="pictures as a camera recorded them are prepared on the way: leave --prepared out",
+            )
+    if "depth" not in stored:
+        return
+    depth = stored["depth"].reshape(len(stored["depth"]), -1)
+    nearest = np.where(depth > 0, depth, np.iinfo(np.uint16).max).min(axis=1)  # (B,)
+    if not depth.any(axis=1).all():
+        raise FormatError(expected="depth", found="no data in any pixel")
+    if nearest.max(initial=0) > FARTHEST_NEAREST:
+        raise FormatError(
+            expected="depth as fer-prep stores it, counted from the nearest point of the face",
+            found=f"a nearest value of {nearest.max()}",
+            hint="depth as a camera recorded it is prepared on the way: leave --prepared out",
+        )
 
-    known = {name: recorded.preparation[name] for name in ("framing", "mask", "size") if name in recorded.preparation}
-    rgb, depth = prepare_picture(
-        picture.files["rgb"],
-        depth_file=picture.files.get("depth"),
-        depth_unit_mm=recorded.depth_unit_mm,
-        **known,
-    )
+
+def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any]]:
+    depth_file = picture.files.get("depth")
+    if depth_file is not None:
+        depth = _read(depth_file, read_depth)
+        nearest_mm = float(depth[depth > 0].min(initial=np.iinfo(np.uint16).max)) * recorded.depth_unit_mm
+        if nearest_mm < NEAREST_RECORDED_MM:
+            raise FormatError(
+                path=depth_file,
+                expected="depth as a camera records it, the distance from it",
+                found=f"a nearest point {nearest_mm:.3g} mm away",
+                hint="depth that fer-prep has prepared: add --prepared; otherwise give its --depth-unit",
+            )
+    try:
+        # with the packages of fer-prep; a machine that only trains does without them
+        from fer_prep.prepare.prepare_sample import prepare_picture
+
+        known = {name: recorded.preparation[name] for name in PREPARATION if name in recorded.preparation}
+        rgb, depth = prepare_picture(
+            picture.files["rgb"], depth_file=depth_file, depth_unit_mm=recorded.depth_unit_mm, **known
+        )
+    except ImportError as error:
+        raise InstallationError(
+            f"preparing pictures as recorded takes the package {error.name}, which is not installed",
+            hint="pip install 'fer-rgbd[prep]', or prepare them elsewhere and add --prepared",
+        ) from error
     return {"rgb": rgb, "depth": depth}
 
 

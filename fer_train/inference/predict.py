@@ -1,7 +1,7 @@
 """Predict expressions of pictures: an HDF5 dataset, a folder, or one picture, alone or with its registered depth.
 
 Pictures go the way of those trained on: prepared (before, or here: see ``pictures``), resized, equalised, normalised.
-The folds of a run form an ensemble.
+The folds of a run form an ensemble; a person whom some of them know is judged by the others.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_prep.errors import FerError, UsageError
+from fer_prep.errors import FerError, InstallationError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.csv_text import to_csv
 from fer_train.data.images import Images
-from fer_train.inference.pictures import Recorded, find_pictures, read_picture
+from fer_train.inference.pictures import Recorded, find_pictures, prepared_folder, read_picture
 from fer_train.inference.predictor import BATCH, Predictor
 
 DATASET_SUFFIXES: Final = (".h5", ".hdf5", ".hdf")
@@ -48,6 +48,8 @@ class Answers:
     predictions: list[Prediction] = field(default_factory=list[Prediction])
     rejected: list[FerError] = field(default_factory=list[FerError])
     """One for every picture that could not be used."""
+    notes: list[str] = field(default_factory=list[str])
+    """What a reader of the answers must know."""
 
     def add(self, ids: Sequence[str], probabilities: NDArray[np.float64]) -> None:
         """``probabilities`` (n, K) of the pictures ``ids``."""
@@ -60,40 +62,90 @@ def predict(
     source: Path,
     *,
     depth: Path | None = None,
-    recorded: Recorded | None = None,
+    prepared: bool = False,
+    depth_unit_mm: float = 0.125,
+    strangers_only: bool = True,
     progress: Progress = silent,
 ) -> Answers:
     """Predict everything in ``source``: an ``.h5`` file, a folder of pictures, or one picture with its ``depth``.
 
-    Only what the networks look at is needed. ``recorded`` says how to prepare pictures that are not prepared. A picture
-    that cannot be used is rejected with its error, and the rest goes on; a single one is that error.
+    Only what the networks look at is needed. Pictures are prepared on the way, with depth in steps of
+    ``depth_unit_mm``, unless they are in a prepared folder or ``prepared`` says that they are. One that cannot be used
+    is rejected with its error, and the rest goes on; a single one is that error. Whom all networks have learned from is
+    left out; with ``strangers_only=False`` people who are named like some of the training are taken for others.
     """
     answers = Answers()
     if source.suffix.lower() in DATASET_SUFFIXES:
         data = predictor.open_data(source, progress=progress)
-        answers.add(data.ids.tolist(), predictor.judge(data, np.arange(len(data)), progress=progress))
+        voters = _voters(predictor, data.file.column("subject"), answers, path=source, strangers_only=strangers_only)
+        rows = np.flatnonzero(voters.any(axis=0))
+        probabilities = predictor.judge(data, rows, voters=voters[:, rows], progress=progress)
+        answers.add(data.ids[rows].tolist(), probabilities)
         return answers
-    found = find_pictures(source, depth=depth, modalities=predictor.modalities, recorded=recorded is not None)
-    with progress("predicting", total=len(found)) as advance:
-        for start in range(0, len(found), BATCH):
-            ready: dict[str, Images] = {}
-            for picture in found[start : start + BATCH]:
+    folder = prepared_folder(source)
+    preparation, recorded, wanted = predictor.description.preparation, None, predictor.modalities
+    if folder is not None:
+        for name in ("framing", "mask"):
+            theirs, ours = folder.settings[name], preparation.get(name)
+            if ours not in (None, theirs):
+                answers.notes.append(f"prepared with {name} {theirs!r}, the pictures trained on with {ours!r}")
+    elif not prepared:
+        recorded = Recorded(preparation=preparation, depth_unit_mm=depth_unit_mm)
+        wanted = tuple(dict.fromkeys(("rgb", *wanted)))  # the face is found in the colours
+        if "framing" not in preparation:
+            answers.notes.append("the run does not say how its data was framed: framed as fer-prep does by default")
+    found = find_pictures(source, depth=depth, modalities=wanted, folder=folder)
+    people = np.array([picture.person for picture in found])
+    voters = _voters(predictor, people, answers, path=source, strangers_only=strangers_only)
+    judged = np.flatnonzero(voters.any(axis=0)).tolist()
+    with progress("predicting", total=len(judged)) as advance:
+        for start in range(0, len(judged), BATCH):
+            ready: dict[int, Images] = {}
+            for place in judged[start : start + BATCH]:
                 try:
-                    stored = read_picture(picture, modalities=predictor.modalities, recorded=recorded)
+                    stored = read_picture(found[place], modalities=predictor.modalities, recorded=recorded)
+                    ready[place] = predictor.prepare({name: array[None] for name, array in stored.items()})
+                except InstallationError:
+                    raise
                 except FerError as error:
                     if len(found) == 1:
                         raise
                     answers.rejected.append(error)
-                else:
-                    ready[picture.name] = predictor.prepare({name: array[None] for name, array in stored.items()})
                 advance(1)
             if ready:
                 together = {m: torch.cat([images[m] for images in ready.values()]) for m in predictor.modalities}
-                answers.add(list(ready), predictor.probabilities(together))
+                names = [found[place].name for place in ready]
+                answers.add(names, predictor.probabilities(together, voters=voters[:, list(ready)]))
     if not answers.predictions:
         first = answers.rejected[0]
         raise UsageError(f"none of its {len(found)} pictures can be used; the first: {first}", path=source)
     return answers
+
+
+def _voters(
+    predictor: Predictor, people: NDArray[np.str_], answers: Answers, *, path: Path, strangers_only: bool
+) -> NDArray[np.bool_]:
+    """(F, n) which of the networks may judge whom of ``people`` (n,), '' for somebody unknown; ``answers`` says so."""
+    voters = predictor.strangers_to(people)
+    some, none = voters.any(axis=0) & ~voters.all(axis=0), ~voters.any(axis=0)
+    if not strangers_only:
+        if not voters.all():
+            named = (~voters).any(axis=0).sum()
+            answers.notes.append(f"{named} pictures are of people named like some that were trained on")
+        return np.ones_like(voters)
+    if none.all():
+        raise UsageError(
+            f"all of its {len(people)} pictures are of people that these networks were trained on",
+            path=path,
+            hint="if these people only share names with those, add --same-names strangers",
+        )
+    if some.any():
+        answers.notes.append(
+            f"{some.sum()} pictures are of people that the run knows: judged by the folds that had not seen them"
+        )
+    if none.any():
+        answers.notes.append(f"{none.sum()} pictures of people that every network was trained on were left out")
+    return voters
 
 
 def to_csv_text(predictions: Sequence[Prediction], classes: Sequence[str]) -> str:

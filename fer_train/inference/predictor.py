@@ -18,6 +18,7 @@ from fer_prep.progress import Progress, silent
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.images import Images, images_of, to_floats
 from fer_train.data.inputs import modalities_of
+from fer_train.inference.pictures import refuse_unprepared
 from fer_train.models.model_file import ModelDescription, load_model, model_folders
 from fer_train.models.network import ExpressionNetwork
 
@@ -102,6 +103,7 @@ class Predictor:
                     expected=f"{name} of the pictures' shape, {stored[self.modalities[0]].shape[:3]}",
                     found=f"{array.shape[:3]}",
                 )
+        refuse_unprepared({name: stored[name] for name in self.modalities})
         return images_of(
             {name: stored[name] for name in self.modalities},
             image_size=self.description.image_size,
@@ -117,14 +119,21 @@ class Predictor:
         """What a network takes: input → (B, C, S, S), normalised as its training fold wants it."""
         return self.descriptions[network].normalisation(images)
 
+    def strangers_to(self, people: NDArray[np.str_]) -> NDArray[np.bool_]:
+        """(F, n): which of the F networks has not learned from whom of ``people`` (n,)."""
+        return np.stack([~np.isin(people, description.people) for description in self.descriptions])
+
     @torch.no_grad()
-    def probabilities(self, images: Images) -> NDArray[np.float64]:
-        """(B, K): the mean of the networks'."""
+    def probabilities(self, images: Images, *, voters: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
+        """(B, K): the mean of the networks', or of those that ``voters`` (F, B) lets judge a sample."""
         answers = [
             network(self.inputs(images, network=index)).logits.double().softmax(dim=1)
             for index, network in enumerate(self.networks)
         ]
-        return torch.stack(answers).mean(dim=0).cpu().numpy()
+        votes = torch.stack(answers).cpu().numpy()  # (F, B, K)
+        if voters is None:
+            return votes.mean(axis=0)
+        return np.einsum("fbk,fb->bk", votes, voters / voters.sum(axis=0))
 
     @torch.no_grad()
     def features(self, images: Images) -> NDArray[np.float32]:
@@ -133,12 +142,20 @@ class Predictor:
             raise UsageError(f"features are of one fold's network; this predictor has {len(self.networks)}")
         return self.networks[0](self.inputs(images)).features.float().cpu().numpy()
 
-    def judge(self, data: ImageDataset, rows: NDArray[np.int64], *, progress: Progress = silent) -> NDArray[np.float64]:
-        """(n, K) probabilities of the samples in ``rows`` (n,)."""
+    def judge(
+        self,
+        data: ImageDataset,
+        rows: NDArray[np.int64],
+        *,
+        voters: NDArray[np.bool_] | None = None,
+        progress: Progress = silent,
+    ) -> NDArray[np.float64]:
+        """(n, K) probabilities of the samples in ``rows`` (n,); ``voters`` (F, n) as in ``probabilities``."""
         found: list[NDArray[np.float64]] = []
         with progress("predicting", total=len(rows)) as advance:
-            for images in self.images(data, rows):
-                found.append(self.probabilities(images))
+            for start, images in zip(range(0, len(rows), BATCH), self.images(data, rows), strict=True):
+                chosen = None if voters is None else voters[:, start : start + BATCH]
+                found.append(self.probabilities(images, voters=chosen))
                 advance(len(found[-1]))
         return np.concatenate(found)
 

@@ -55,10 +55,10 @@ def telling_pixels(label: int, *, seed: int, size: int = SIZE) -> tuple[np.ndarr
     """RGB (size, size, 3) and depth (size, size) with a bright, near bar whose height says the class, on noise."""
     rng = np.random.default_rng(seed)
     rgb = rng.integers(0, 60, (size, size, 3), dtype=np.uint8)
-    depth = rng.integers(15_000, 16_000, (size, size), dtype=np.uint16)
+    depth = rng.integers(13_000, 14_000, (size, size), dtype=np.uint16)
     top = 2 + 4 * label
     rgb[top : top + 3, 6:-6] = 230
-    depth[top : top + 3, 6:-6] = 2_000
+    depth[top : top + 3, 6:-6] = 1  # the nearest point, by definition
     depth[:, :2] = 0
     return rgb, depth
 
