@@ -1,13 +1,12 @@
-"""Images: PNG, BMP and JPEG bytes ↔ arrays, first row on top; for both programs, by Pillow.
+"""Images: PNG, BMP and JPEG bytes ↔ arrays, first row on top; for both programs.
 
-Whole and undamaged or refused: a PNG is verified up to its last chunk, because decoders stop at the last pixel; of BMP
-and JPEG Pillow itself refuses what is cut off.
+Read by Pillow, whole and undamaged or refused: a PNG is verified up to its last chunk, because decoders stop at the
+last pixel; of BMP and JPEG Pillow itself refuses what is cut off. Written by OpenCV in half of Pillow's time.
 """
 
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Callable
 from typing import Final, Literal, TypeVar
 
@@ -63,10 +62,12 @@ def write_image(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, kind: Literal
         raise FormatError(
             expected=f"(H, W, 3) or (H, W) of a type that {kind} holds", found=f"{pixels.shape} {pixels.dtype}"
         )
-    file = io.BytesIO()
-    # the first level and repeats alone: the higher ones take ten times as long for a twentieth of the bytes
-    Image.fromarray(pixels).save(file, kind, compress_level=1, compress_type=zlib.Z_RLE)
-    return file.getvalue()
+    import cv2  # training alone does without it
+
+    # differences from the row above, and their repeats: other ways take up to twice as long for a tenth of the bytes
+    way = cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE
+    in_its_order = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    return cv2.imencode(f".{kind}", in_its_order, way if kind == "png" else ())[1].tobytes()
 
 
 def _read(data: bytes, to_array: Callable[[Image.Image], Pixels]) -> Pixels:

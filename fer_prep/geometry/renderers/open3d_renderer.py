@@ -26,20 +26,20 @@ class Open3dRenderer:
             return hits
         tensor = self._open3d.core.Tensor
         scene = self._open3d.t.geometry.RaycastingScene(nthreads=1)
-        scene.add_triangles(tensor(_as_deep_as_wide(screen, faces, size=size)), tensor(faces.astype(np.uint32)))
+        used = np.zeros(len(screen), np.bool_)
+        used[faces] = True
+        x, y, nearness = screen[used].T
+        scene.add_triangles(tensor(_as_deep_as_wide(screen, nearness, size=size)), tensor(faces.astype(np.uint32)))
         # a third of the raster is beside the mesh: no rays there
-        places = np.clip(screen[faces.ravel(), :2], 0, size)
-        left, top = np.floor(places.min(axis=0)).astype(int)
-        right, bottom = np.ceil(places.max(axis=0)).astype(int)
+        left, top, right, bottom = np.clip([x.min(), y.min(), np.ceil(x.max()), np.ceil(y.max())], 0, size).astype(int)
         window = slice(top, bottom), slice(left, right)
         found = scene.cast_rays(tensor(_rays(size)[window].copy()), nthreads=1)["primitive_ids"].numpy()
         hits[window] = found.astype(np.int32)  # Open3D's "none" is the largest uint32, which becomes -1
         return hits
 
 
-def _as_deep_as_wide(screen: NDArray[np.float64], faces: NDArray[np.int32], *, size: int) -> NDArray[np.float32]:
-    """The vertices with the nearness spread over 0…``size``: float32 must tell near from far whatever its unit."""
-    nearness = screen[faces.ravel(), 2]
+def _as_deep_as_wide(screen: NDArray[np.float64], nearness: NDArray[np.float64], *, size: int) -> NDArray[np.float32]:
+    """The vertices with ``nearness`` spread over 0…``size``: float32 must tell near from far whatever its unit."""
     low, high = nearness.min(), nearness.max()
     scaled = screen - (0, 0, low)
     scaled[:, 2] *= size / max(high - low, 1e-12)
