@@ -11,6 +11,7 @@ from fer_prep.cli.app import app
 from fer_prep.cli.console import print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
 from fer_prep.cli.workspace import GLOBAL_FILE
+from fer_prep.errors import UsageError
 from fer_prep.folds.selection import Selection, parse_names
 
 if TYPE_CHECKING:
@@ -198,8 +199,11 @@ def export(
     dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
     out: Annotated[Path, typer.Option("--out", "-o", help="An empty folder.")] = Path("export"),
     to: Annotated[
-        Literal["folder", "webdataset"],
-        typer.Option(help="Pictures in a folder for each class, or tar shards for WebDataset."),
+        Literal["folder", "webdataset", "ply", "npz", "glb"],
+        typer.Option(
+            help="Pictures in a folder for each class; tar shards for WebDataset; or faces in space, a file each, in "
+            "millimetres: ply (coloured points), npz (arrays), glb (textured mesh)."
+        ),
     ] = "folder",
     folds: Annotated[Path | None, typer.Option(help="A fold manifest: export train and val apart.")] = None,
     fold: Annotated[int, typer.Option(help="Which fold of it, from 0.")] = 0,
@@ -209,6 +213,8 @@ def export(
 
     [dim]fer-prep export global.h5 --out pictures[/]
 
+    [dim]fer-prep export global.h5 --to glb --out meshes[/]
+
     [dim]fer-prep export global.h5 --to webdataset --folds global.folds.json --fold 0 --out shards[/]
     """
     from fer_prep.dataset.reader import DatasetFile
@@ -217,7 +223,19 @@ def export(
 
     with DatasetFile.open(dataset) as data:
         manifest = read_folds(folds, data=data) if folds is not None else None
-        if to == "folder":
+        if to in ("ply", "npz", "glb"):
+            from fer_prep.exchange.surfaces import export_surfaces
+
+            if manifest is not None:
+                raise UsageError(f"--folds goes with folder and webdataset, not with {to}")
+            written = export_surfaces(data, out, to=to, progress=progress_bar)
+            if written.estimated:
+                warn(
+                    f"no camera is known of {len(written.estimated)} samples, e.g. {written.estimated[0]}: their size "
+                    "is that of eyes 63 mm apart"
+                )
+            say(f"{out}: {written.n} files, landmarks.csv")
+        elif to == "folder":
             count = export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)
             say(f"{out}: {count} samples")
         else:

@@ -49,7 +49,7 @@ def export_folder(
     ``rgb/`` is what torchvision's ImageFolder reads; ``import`` takes the folder as it is. ``out`` must be empty.
     Returns the number of samples.
     """
-    _refuse_full(out)
+    refuse_full(out)
     rows: list[dict[str, Any]] = []
     for sample in _samples(data, manifest=manifest, fold=fold, progress=progress):
         places = {kind: Path(sample.split) / kind / sample.emotion / f"{sample.key}.png" for kind in ("rgb", "depth")}
@@ -85,7 +85,7 @@ def export_webdataset(
     """
     if per_shard < 1:
         raise UsageError(f"--per-shard {per_shard}: expected at least 1")
-    _refuse_full(out)
+    refuse_full(out)
     out.mkdir(parents=True, exist_ok=True)
     shards: list[Path] = []
     samples = _samples(data, manifest=manifest, fold=fold, progress=progress)
@@ -137,7 +137,7 @@ def _samples(
                         split=split,
                         position=position,
                         emotion=data.classes[data.labels[row]],
-                        key=_key(name, keys, data.path),
+                        key=sample_key(name, keys, data.path),
                         rgb_png=write_image(rgb),
                         depth_png=write_image(depth),
                         facts={column: _plain(values[row]) for column, values in columns.items()},
@@ -145,7 +145,7 @@ def _samples(
                     advance(1)
 
 
-def _key(name: str, keys: dict[str, str], path: Path) -> str:
+def sample_key(name: str, keys: dict[str, str], path: Path) -> str:
     """The file name of a sample id; two ids that would share one are refused."""
     key = name.replace("/", "_").replace(".", "-")
     if keys.setdefault(key, name) != name:
@@ -172,6 +172,7 @@ def _flat(facts: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _refuse_full(out: Path) -> None:
+def refuse_full(out: Path) -> None:
+    """Raise UsageError unless ``out`` is an empty folder or not there yet."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError("expected an empty folder, or none", path=out, hint="choose another --out")
