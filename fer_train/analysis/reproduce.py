@@ -95,7 +95,7 @@ class Reproduced:
             (
                 row.name,
                 str(len(summary["classes"])),
-                *(f"{summary[m.key]['mean']:.2f} ± {summary[m.key]['std']:.2f}" for m in METRICS[:2]),
+                *(metric.mean_text(summary[metric.key]) for metric in METRICS[:2]),
                 "not known here" if row.figure is None else f"{row.figure:.2f}",
             )
             for row, summary in zip(self.experiment.rows, self.summaries, strict=True)

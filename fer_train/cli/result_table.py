@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from fer_prep.cli.console import print_table, say
+from fer_prep.cli.console import print_table, say, warn
 from fer_train.metrics.registry import METRICS
+from fer_train.report.summary import in_words, majority_in_words
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -25,7 +26,8 @@ def print_summary(summary: dict[str, Any]) -> None:
     columns = ("fold", *(metric.title for metric in METRICS), "loss", "(best point: overall %)")
     print_table(f"{summary['name']}, {summary['protocol']}, {len(summary['classes'])} classes", columns, rows)
     for metric in METRICS:
-        mean, std = (metric.text(summary[metric.key][part]) for part in ("mean", "std"))
-        low, high = (metric.text(end) for end in summary[metric.key]["ci95"])
-        unit = f" {metric.unit}" if metric.unit else ""
-        say(f"{metric.name}: {mean} ± {std}{unit} (folds), 95 % interval over people {low} to {high}{unit}")
+        mean = f"{metric.mean_text(summary[metric.key])} {metric.unit}".rstrip()
+        say(f"{metric.name}: {mean}; {in_words(summary, metric)}")
+    say(majority_in_words(summary["confusion_matrix"], summary["classes"]))
+    for text in summary["warnings"]:
+        warn(text)

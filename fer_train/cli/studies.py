@@ -68,7 +68,7 @@ def _print_comparison(comparison: Comparison) -> None:
             run.name,
             metric.title,
             metric.text(found.difference, sign=True),
-            " to ".join(metric.text(end, sign=True) for end in found.ci95),
+            metric.range_text(found.ci95, sign=True),
             f"{found.p:.4f}",
             f"{found.p_adjusted:.4f}",
         )

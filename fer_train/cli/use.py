@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import typer
 
 from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, say, warn
@@ -13,7 +14,7 @@ from fer_prep.cli.options import ALLOWED_REJECTED, JsonOption, MaxRejected, too_
 from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.options import DATA, DeviceOption, chosen_run
-from fer_train.metrics.registry import METRICS, Metric
+from fer_train.metrics.registry import METRICS, NONE, Metric, missing_classes
 
 if TYPE_CHECKING:
     import torch
@@ -103,11 +104,30 @@ def _evaluate_one(
         print_json(report)
         return
     rows = [
-        (name, entry["samples"], entry["subjects"], *(metric.text(entry[metric.key]) for metric in METRICS))
+        (
+            name,
+            entry["samples"],
+            entry["subjects"],
+            sum(any(row) for row in entry["confusion"]),
+            *(metric.text(entry[metric.key]) for metric in METRICS),
+            f"{entry['majority']['overall_accuracy']:.1f} ({entry['majority']['class']})",
+        )
         for name, entry in [*report["datasets"].items(), ("all", report)]
     ]
-    columns = ("dataset", "samples", "people", *(metric.title for metric in METRICS))
+    columns = (
+        "dataset",
+        "samples",
+        "people",
+        "classes",
+        *(metric.title for metric in METRICS),
+        "always the same: overall %",
+    )
     print_table(f"{run.name}, {report['models']} network(s)", columns, rows)
+    for metric in METRICS:
+        ends = metric.range_text(report[f"{metric.key}_ci95"])
+        say(f"{metric.name}: 95 % interval over {report['subjects']} people {ends}")
+    for text in missing_classes(np.array(report["confusion"]), report["classes"]):
+        warn(text)
     if report["left_out"]:
         say(f"{report['left_out']} samples of other classes were left out")
     if report["left_out_trained_on"]:
@@ -134,7 +154,9 @@ def _evaluate_many(
 
 
 def _cell(cell: Mapping[str, Any] | None, metric: Metric) -> str:
-    return "–" if cell is None else metric.text(cell[metric.key]) + (" *" if cell["out_of_fold"] else "")
+    if cell is None:
+        return NONE
+    return f"{metric.text(cell[metric.key])}{' *' if cell['out_of_fold'] else ''} (n = {cell['samples']})"
 
 
 @app.command()

@@ -20,7 +20,7 @@ from fer_prep.progress import Progress, silent
 from fer_train.inference.predictor import Predictor
 from fer_train.metrics.plots import confusion_figure, save_figure
 from fer_train.metrics.predictions import Predictions
-from fer_train.metrics.registry import METRICS, confusion_matrix
+from fer_train.metrics.registry import METRICS, confusion_matrix, majority_class
 from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.models.trained_people import samples_of_people_trained_on
 from fer_train.training.run_folder import RunFolder
@@ -93,16 +93,16 @@ def evaluate(
 
 
 def _scores(predictions: Predictions, subjects: NDArray[np.str_]) -> dict[str, Any]:
-    """Every metric with its interval over people, ``subjects`` (n,), and the confusion matrix."""
+    """Every metric with its interval over people, ``subjects`` (n,), the confusion matrix, and of how many they are."""
     answers = AnswersByPerson.of(predictions, subjects)
     counts = confusion_matrix(predictions.labels, predictions.predicted, classes=len(predictions.classes))
-    intervals = {
-        f"{metric.key}_ci95": list(interval(metric, answers, rng=np.random.default_rng(0))) for metric in METRICS
-    }
+    intervals = {f"{metric.key}_ci95": interval(metric, answers, rng=np.random.default_rng(0)) for metric in METRICS}
+    majority, share = majority_class(counts)
     return {
         "samples": len(predictions.ids),
         "subjects": answers.people,
         **predictions.scores,
         **intervals,
+        "majority": {"class": predictions.classes[majority], "overall_accuracy": share},
         "confusion": counts.astype(int).tolist(),
     }

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import replacing
+from fer_train.metrics.registry import NONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,15 +44,17 @@ def confusion_figure(
     """Truth down, prediction across; ``counts`` (K, K), shown as counts or as percent of each row."""
     sizes = counts.sum(axis=1, keepdims=True)
     shares = 100 * counts / np.maximum(sizes, 1)
+    names = [name if size else f"{name} (none)" for name, size in zip(classes, sizes[:, 0], strict=True)]
     figure = new_figure(width=0.75 * len(classes) + 1.6, height=0.7 * len(classes) + 1.2)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
     for row, column in np.ndindex(*counts.shape):
-        text = f"{shares[row, column]:.0f}" if normalise else f"{counts[row, column]}"
+        text = f"{shares[row, column]:.0f}" if normalise else f"{counts[row, column]:g}"
+        text = text if sizes[row, 0] else NONE
         dark = shares[row, column] > 55
         axes.text(column, row, text, ha="center", va="center", color="white" if dark else "#20242a", fontsize=9)
     axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), names)
     axes.set(xlabel="predicted", ylabel="truth")
     axes.set_title(f"Percent of each true class, {of}" if normalise else f"Samples, {of}", fontsize=10)
     axes.spines[:].set_visible(False)

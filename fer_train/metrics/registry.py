@@ -6,9 +6,9 @@ Everything that shows metrics goes through ``METRICS``, in this order: ``summary
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from fer_prep.errors import UsageError
 
 CALIBRATION_BINS: Final = 15
+NONE: Final = "–"
+"""What stands where there is no number."""
 
 
 @final
@@ -55,14 +57,39 @@ class Metric:
         """The head of a column: an arrow says where less is better."""
         return f"{self.name}{' ↓' if self.better == 'lower' else ''} {self.unit}".rstrip()
 
-    def text(self, value: float, *, sign: bool = False) -> str:
-        """A value with as many digits as mean something, without its unit."""
-        return f"{value:{'+' if sign else ''}.{1 if self.unit == '%' else 3}f}"
+    def text(self, value: float | None, *, sign: bool = False) -> str:
+        """A value with as many digits as mean something, without its unit; a dash where there is none."""
+        return NONE if value is None else f"{value:{'+' if sign else ''}.{1 if self.unit == '%' else 3}f}"
+
+    def mean_text(self, spread: Mapping[str, Any]) -> str:
+        """``mean`` ± ``std``; the mean alone where one value has no deviation."""
+        mean, std = self.text(spread["mean"]), spread["std"]
+        return mean if std is None else f"{mean} ± {self.text(std)}"
+
+    def range_text(self, ends: Sequence[float] | None, *, sign: bool = False) -> str:
+        """Both ends of an interval; a dash where there is none."""
+        return NONE if ends is None else " to ".join(self.text(end, sign=sign) for end in ends)
 
 
 def confusion_matrix(labels: NDArray[np.int64], predicted: NDArray[np.int64], *, classes: int) -> NDArray[np.float64]:
     """(K, K) counts: rows are true classes, columns predicted ones."""
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes).astype(float)
+
+
+def majority_class(confusion: NDArray[np.float64]) -> tuple[int, float]:
+    """The most frequent true class of (K, K) counts, and the overall accuracy in percent of always answering it."""
+    truth = confusion.sum(axis=1)
+    return int(truth.argmax()), float(100 * truth.max() / truth.sum())
+
+
+def missing_classes(confusion: NDArray[np.float64], classes: Sequence[str]) -> list[str]:
+    """A sentence where some of the ``classes`` of (K, K) counts have no sample: means over classes leave them out."""
+    truth = confusion.sum(axis=1)
+    absent = [name for name, count in zip(classes, truth, strict=True) if not count]
+    if not absent:
+        return []
+    left = len(classes) - len(absent)
+    return [f"No sample of {', '.join(absent)} was judged: what is averaged over classes is so over the other {left}."]
 
 
 def overall_accuracy(confusions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ MOST_ROUNDS_OF_ANSWERS: Final = 1000
 """Of a metric that is worked out anew from the answers in every round: it takes a thousand times as long as one of
 confusion matrices."""
 CONFIDENCE: Final = 0.95
+FEWEST_PEOPLE: Final = 6
+"""With fewer there is no interval: exchanging the answers of five people (2^5 ways) tells nothing apart at 5 %."""
 
 
 @final
@@ -68,7 +70,8 @@ class Difference:
     """How much larger a metric is of one run than of the first, in the metric's unit."""
 
     difference: float
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
+    """None of fewer than ``FEWEST_PEOPLE``."""
     p: float
     """Two-sided."""
     p_adjusted: float
@@ -77,8 +80,10 @@ class Difference:
 
 def interval(
     metric: Metric, answers: AnswersByPerson, *, rng: np.random.Generator, rounds: int = 2000
-) -> tuple[float, float]:
-    """The 95 % percentile interval under resampling of people."""
+) -> tuple[float, float] | None:
+    """The 95 % percentile interval under resampling of people; None of fewer than ``FEWEST_PEOPLE``."""
+    if answers.people < FEWEST_PEOPLE:
+        return None
     draws = _draws(answers.people, rng=rng, rounds=_rounds(metric, rounds))
     return _middle(_values(metric, (answers, draws)))
 
@@ -98,7 +103,7 @@ def paired_difference(
     # the tolerance takes differences that rounding alone tells apart for equal
     as_large = int((np.abs(exchanged) >= abs(seen) - 1e-9).sum())
     p = (as_large + 1) / (rounds + 1)
-    return Difference(difference=seen, ci95=_middle(resampled), p=p, p_adjusted=p)
+    return Difference(difference=seen, ci95=_middle(resampled) if people >= FEWEST_PEOPLE else None, p=p, p_adjusted=p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

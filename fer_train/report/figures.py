@@ -13,6 +13,7 @@ from fer_train.analysis.embed import can_be_embedded, embed, embedding_figure, k
 from fer_train.analysis.explain import choose, contact_sheet, explain
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.plots import BLUE, GREY, ORANGE, confusion_figure, new_figure, save_figure, show_picture, tidy
+from fer_train.metrics.registry import NONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -73,20 +74,21 @@ def confusion_mean(trained: TrainedRun) -> Figure:
 
 
 def class_bars(trained: TrainedRun) -> Figure:
-    """Recall and precision of every class in percent."""
+    """Recall and precision of every class in percent; a dash for a class without samples, or never answered."""
     per_class = trained.summary["per_class"]
-    names, chance = list(per_class), 100 / len(per_class)
+    names = list(per_class)
     places = np.arange(len(names))
     figure = new_figure(width=8, height=3.2)
     axes = figure.subplots()
     for shift, key, colour in ((-0.2, "recall", BLUE), (0.2, "precision", ORANGE)):
         values = [per_class[name][key] for name in names]
-        axes.bar(places + shift, values, width=0.38, color=colour, label=key)
+        axes.bar(places + shift, [value or 0 for value in values], width=0.38, color=colour, label=key)
         for place, value in zip(places, values, strict=True):
-            axes.text(place + shift, value + 1, f"{value:.0f}", ha="center", fontsize=8)
-    axes.axhline(chance, color=GREY, linestyle=":", linewidth=1)
-    axes.text(len(names) - 0.45, chance + 1, "chance", color=GREY, fontsize=8, ha="right")
-    axes.set_xticks(places, names, rotation=20, ha="right", rotation_mode="anchor")
+            axes.text(
+                place + shift, (value or 0) + 1, NONE if value is None else f"{value:.0f}", ha="center", fontsize=8
+            )
+    sizes = [f"{name} (n = {per_class[name]['samples']})" for name in names]
+    axes.set_xticks(places, sizes, rotation=20, ha="right", rotation_mode="anchor")
     axes.set(ylabel="%", ylim=(0, 112))
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper right")
     tidy(axes)

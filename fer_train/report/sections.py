@@ -14,7 +14,11 @@ from markupsafe import Markup, escape
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.registry import METRICS
 from fer_train.report.figures import FIGURES, ReportFigure
+from fer_train.report.summary import in_words, majority_in_words
 from fer_train.training.run_folder import CONFIG
+
+GROUP_COUNTS: Final = ("samples", "subjects", "classes")
+"""Of how many a group's numbers are."""
 
 
 @final
@@ -31,40 +35,43 @@ def headline(trained: TrainedRun) -> Markup:
     """The two numbers to quote, what they mean, and what makes them doubtful."""
     summary = trained.summary
     boxes = Markup("").join(
-        Markup(
-            '<div class="number" id="{}">{}<b>{} ± {} {}</b><span class="soft">mean ± standard deviation of the folds; '
-            "95 % interval over people {} to {} {}</span></div>"
-        ).format(
+        Markup('<div class="number" id="{}">{}<b>{} {}</b><span class="soft">{}</span></div>').format(
             metric.key,
             metric.name.capitalize(),
-            *(metric.text(summary[metric.key][part]) for part in ("mean", "std")),
+            metric.mean_text(summary[metric.key]),
             metric.unit,
-            *(metric.text(end) for end in summary[metric.key]["ci95"]),
-            metric.unit,
+            in_words(summary, metric),
         )
         for metric in METRICS[:2]
     )
     best = summary["best_validation_point"]["overall_accuracy"]["mean"]
     words = (
-        f"{summary['headline']} Chance would be {100 / len(summary['classes']):.1f} %. Choosing for every fold the "
-        f"point of its training at which it did best on the very samples it is judged by would give {best:.1f} %: that "
-        "is a choice made with the answers in hand, shown here only because others report it."
+        f"{summary['headline']} {majority_in_words(summary['confusion_matrix'], summary['classes'])} Choosing for "
+        f"every fold the point of its training at which it did best on the very samples it is judged by would give "
+        f"{best:.1f} %: that is a choice made with the answers in hand, shown here only because others report it."
     )
     warnings = Markup("").join(Markup('<p class="warning">{}</p>').format(text) for text in summary["warnings"])
     return Markup('<div class="headline">{}</div><p>{}</p>{}').format(boxes, words, warnings)
 
 
 def metrics(trained: TrainedRun) -> Markup:
-    """Every metric with its spread over folds and its interval over people."""
+    """Every metric with its spread over folds, and of all answers together with its interval over people."""
+    summary = trained.summary
     rows = [
         (
             metric.title,
-            *(metric.text(trained.summary[metric.key][part]) for part in ("mean", "std")),
-            " to ".join(metric.text(end) for end in trained.summary[metric.key]["ci95"]),
+            *(metric.text(summary[metric.key][part]) for part in ("mean", "std")),
+            metric.text(summary["pooled"][metric.key]),
+            metric.range_text(summary[metric.key]["ci95"]),
         )
         for metric in METRICS
     ]
-    return table(("metric", "mean of folds", "standard deviation", "95 % interval over people"), rows)
+    columns = ("mean of folds", "standard deviation", "all answers together", "95 % interval over people")
+    words = Markup(
+        '<p class="soft">{} answers of {} people. The mean of folds counts every fold alike, whatever its size; all '
+        "answers together count every answer alike, as the interval and the sections below do.</p>"
+    ).format(summary["samples"], summary["subjects"])
+    return words + table(("metric", *columns), rows)
 
 
 def folds(trained: TrainedRun) -> Markup:
@@ -95,10 +102,14 @@ def group(trained: TrainedRun, *, column: str) -> Markup:
     if len(groups) < 2:
         return Markup("")
     rows = [
-        (_group_name(column, name), values["samples"], *(metric.text(values[metric.key]) for metric in METRICS))
+        (
+            _group_name(column, name),
+            *(values[count] for count in GROUP_COUNTS),
+            *(metric.text(values[metric.key]) for metric in METRICS),
+        )
         for name, values in groups.items()
     ]
-    return table((column, "samples", *(metric.title for metric in METRICS)), rows)
+    return table((column, *GROUP_COUNTS, *(metric.title for metric in METRICS)), rows)
 
 
 def _group_name(column: str, value: str) -> str:

@@ -6,17 +6,17 @@ chosen with the answers in hand.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import FoldManifest, subjects_on_both_sides
 from fer_train.config import Config
 from fer_train.metrics.predictions import Predictions
-from fer_train.metrics.registry import METRICS, confusion_matrix, score
+from fer_train.metrics.registry import METRICS, Metric, confusion_matrix, majority_class, missing_classes, score
 from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.training.fold import FoldResult
 
@@ -63,20 +63,38 @@ def summarise(
         "data_digest": data.data_digest,
         "headline": f"Every fold is judged with the weights that {chosen}.",
         "folds": folds,
-        **{key: _spread(folds, key) | {"ci95": list(ends)} for key, ends in intervals.items()},
-        "loss": _spread(folds, "loss"),
+        **{key: spread(folds, key) | {"ci95": ends} for key, ends in intervals.items()},
+        "loss": spread(folds, "loss"),
         "best_validation_point": {
-            "overall_accuracy": _spread([fold["best"] for fold in folds], "overall_accuracy"),
+            "overall_accuracy": spread([fold["best"] for fold in folds], "overall_accuracy"),
             "note": "chosen with the answers in hand: not a result",
         },
         "pooled": predictions.scores,
         "confusion_matrix": counts.astype(int).tolist(),
         "confusion_matrix_mean": _mean_confusion([fold["confusion_matrix"] for fold in folds]),
         "per_class": _per_class(counts, predictions.classes),
-        "groups": {column: _by_group(predictions, data.column(column)[rows]) for column in GROUP_COLUMNS},
+        "groups": {
+            column: _by_group(predictions, data.column(column)[rows], subjects=subjects) for column in GROUP_COLUMNS
+        },
         "subjects_on_both_sides": leaking,
-        "warnings": _warnings(manifest, leaking),
+        "warnings": _warnings(manifest, leaking, counts),
     }
+
+
+def in_words(summary: Mapping[str, Any], metric: Metric) -> str:
+    """What kind of numbers the mean and the interval of a metric are, and of how many."""
+    folds, ends = len(summary["folds"]), summary[metric.key]["ci95"]
+    mean = f"mean and standard deviation of {folds} folds; " if folds > 1 else ""
+    pooled = f"all {summary['samples']} answers together: {metric.text(summary['pooled'][metric.key])}"
+    if ends is None:
+        return f"{mean}{pooled}; no interval: {summary['subjects']} people are too few"
+    return f"{mean}{pooled}, 95 % interval over {summary['subjects']} people {metric.range_text(ends)}"
+
+
+def majority_in_words(confusion: ArrayLike, classes: Sequence[str]) -> str:
+    """What no network is needed for; ``confusion`` (K, K)."""
+    label, share = majority_class(np.asarray(confusion, np.float64))
+    return f"Always answering {classes[label]}, the most frequent class, gives {share:.1f} % overall accuracy."
 
 
 def _fold_entry(result: FoldResult) -> dict[str, Any]:
@@ -99,10 +117,10 @@ def _fold_entry(result: FoldResult) -> dict[str, Any]:
     }
 
 
-def _spread(entries: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Mean and sample standard deviation over the folds."""
+def spread(entries: Sequence[Mapping[str, Any]], name: str) -> dict[str, float | None]:
+    """Mean and sample standard deviation over the folds; one fold has none."""
     values = np.array([entry[name] for entry in entries], np.float64)
-    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else 0.0}
+    return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
 
 
 def _mean_confusion(counts: Sequence[list[list[int]]]) -> list[list[float]]:
@@ -114,32 +132,38 @@ def _mean_confusion(counts: Sequence[list[list[int]]]) -> list[list[float]]:
     return (shares.sum(axis=0) / having).tolist()
 
 
-def _per_class(counts: NDArray[np.float64], classes: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Recall, precision and number of samples of each class; ``counts`` (K, K)."""
+def _per_class(counts: NDArray[np.float64], classes: Sequence[str]) -> dict[str, dict[str, float | None]]:
+    """Recall, precision and number of samples of each class, None for a share of nothing; ``counts`` (K, K)."""
     hits, truth, called = np.diagonal(counts), counts.sum(axis=1), counts.sum(axis=0)
     return {
         name: {
-            "recall": float(100 * hits[k] / max(truth[k], 1)),
-            "precision": float(100 * hits[k] / max(called[k], 1)),
+            "recall": float(100 * hits[k] / truth[k]) if truth[k] else None,
+            "precision": float(100 * hits[k] / called[k]) if called[k] else None,
             "samples": int(truth[k]),
         }
         for k, name in enumerate(classes)
     }
 
 
-def _by_group(predictions: Predictions, values: NDArray[Any]) -> dict[str, dict[str, Any]]:
-    """Scores of the samples that share a value (a dataset, a gender …)."""
-    return {
-        str(value): {"samples": int((values == value).sum())} | predictions.only(values == value).scores
-        for value in np.unique(values)
-    }
+def _by_group(
+    predictions: Predictions, values: NDArray[Any], *, subjects: NDArray[np.str_]
+) -> dict[str, dict[str, Any]]:
+    """Scores of the samples that share a value (a dataset, a gender …), of how many people and classes they are."""
+    found: dict[str, dict[str, Any]] = {}
+    for value in np.unique(values):
+        chosen = values == value
+        counts = {"samples": chosen.sum(), "subjects": len(np.unique(subjects[chosen]))}
+        counts["classes"] = len(np.unique(predictions.labels[chosen]))
+        found[str(value)] = {name: int(count) for name, count in counts.items()} | predictions.only(chosen).scores
+    return found
 
 
-def _warnings(manifest: FoldManifest, leaking: Sequence[int]) -> list[str]:
+def _warnings(manifest: FoldManifest, leaking: Sequence[int], counts: NDArray[np.float64]) -> list[str]:
     """What a reader of the numbers must know."""
-    if not any(leaking):
-        return []
-    return [
-        f"The protocol {manifest.protocol} has people on both sides of a fold ({max(leaking)} of the judged people in "
-        "the worst fold were also trained on): the numbers say how well known faces are read, not new ones."
-    ]
+    warnings = missing_classes(counts, manifest.classes)
+    if any(leaking):
+        warnings.append(
+            f"The protocol {manifest.protocol} has people on both sides of a fold ({max(leaking)} of the judged people "
+            "in the worst fold were also trained on): the numbers say how well known faces are read, not new ones."
+        )
+    return warnings

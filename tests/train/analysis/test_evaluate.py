@@ -42,13 +42,13 @@ def run(tmp_path_factory):
 
 
 def test_another_dataset_is_judged_by_all_folds_together(run, tmp_path):
-    other = write_others(tmp_path / "other.h5", {"bosphorus": 3, "mend3s": 2})
+    other = write_others(tmp_path / "other.h5", {"bosphorus": 4, "mend3s": 2})
     options = ["--data", str(other), "--out", str(tmp_path / "cross"), "--device", "cpu"]
     result = CliRunner().invoke(app, ["evaluate", str(run.path), *options])
     assert result.exit_code == 0, result.output
     report = json.loads((tmp_path / "cross" / "evaluation.json").read_text())
-    assert (report["models"], report["samples"], report["subjects"], report["left_out"]) == (2, 35, 5, 0)
-    assert {name: entry["samples"] for name, entry in report["datasets"].items()} == {"bosphorus": 21, "mend3s": 14}
+    assert (report["models"], report["samples"], report["subjects"], report["left_out"]) == (2, 42, 6, 0)
+    assert {name: entry["samples"] for name, entry in report["datasets"].items()} == {"bosphorus": 28, "mend3s": 14}
     assert (tmp_path / "cross" / "confusion.png").read_bytes().startswith(b"\x89PNG")
     with (tmp_path / "cross" / "predictions.csv").open() as stream:
         rows = list(csv.DictReader(stream))

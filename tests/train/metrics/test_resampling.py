@@ -73,7 +73,7 @@ def test_p_is_the_share_of_all_exchanges_of_people(metric):
 
 
 def test_the_same_answers_are_equal():
-    found = paired_difference(AVERAGE, answers_of(5), answers_of(5), rng=np.random.default_rng(0), rounds=200)
+    found = paired_difference(AVERAGE, answers_of(6), answers_of(6), rng=np.random.default_rng(0), rounds=200)
     assert (found.difference, found.ci95, found.p) == (0.0, (0.0, 0.0), 1.0)
 
 

@@ -34,7 +34,7 @@ def made_up_history(epochs: int = 3, steps: int = 4) -> list[dict[str, float]]:
 def trained(tmp_path_factory):
     """A run with networks that have learned nothing, and its report."""
     folder = tmp_path_factory.mktemp("report")
-    data = write_telling_data(folder / "global.h5", subjects=4)
+    data = write_telling_data(folder / "global.h5", subjects=6)
     run = untrained_run(folder / "run", data)
     for index in (0, 1):
         (run.fold(index) / "history.csv").write_text(history_to_csv(made_up_history()), encoding="utf-8")
@@ -82,7 +82,7 @@ def test_a_new_section_and_a_new_figure_are_one_entry_each(trained, monkeypatch)
     before = page_of(trained)
     results.write_report(trained)
     assert re.findall(r"<h2>(.*?)</h2>", page_of(trained)) == ["People", "Sizes"]
-    assert "<td>4</td>" in page_of(trained)
+    assert "<td>6</td>" in page_of(trained)
     trained.run.report.write_text(before, encoding="utf-8")
 
 
