@@ -61,6 +61,16 @@ class Sample:
         return self.id.split("/", 1)[1]
 
 
+def view_suffix(yaw_degrees: float, pitch_degrees: float) -> str:
+    """What the id of a view ends with: whole degrees, both with their sign; nothing for the frontal one.
+
+    >>> view_suffix(30, -10), view_suffix(0, 0)
+    ('@y+30p-10', '')
+    """
+    yaw, pitch = round(yaw_degrees), round(pitch_degrees)
+    return f"@y{yaw:+d}p{pitch:+d}" if yaw or pitch else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
     """One recording or file that did not become a sample: one row of ``rejected.csv``."""

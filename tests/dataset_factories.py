@@ -97,6 +97,7 @@ def make_landmarks(n: int, *, names=("chin", "nose"), metric: bool = True, verti
     points = rng.uniform(4, 28, (n, len(names), 2)).astype(np.float32)
     points[::3] = NAN
     depth = rng.uniform(-20, 20, (n, len(names), 1)).astype(np.float32)
+    depth[::3] = NAN
     return LandmarkSet(
         names=tuple(names),
         points_px=points,
@@ -128,6 +129,35 @@ def write_dataset(
 
 
 write_global = write_dataset
+
+
+KINDS = ("rgb", "depth", "clips", "views", "soft", "landmarks")
+"""What a dataset of ``write_kind`` is about."""
+
+
+def write_kind(path: Path, kind: str) -> Path:
+    """A dataset of two people that has what only some datasets have."""
+    rows = make_rows({"lab": 2}, emotions=EMOTIONS[:3])
+    if kind == "clips":
+        rows = [{**row, "clip": f"lab/{row['subject'][4:]}", "frame": number % 3} for number, row in enumerate(rows)]
+    if kind == "views":
+        turns = {"@y+30p-10": (30.0, -10.0), "@y-30p+0": (-30.0, 0.0), "": (0.0, 0.0)}
+        rows = [
+            {**row, "id": row["id"] + view, "yaw_degrees": yaw, "pitch_degrees": pitch}
+            for row in rows
+            for view, (yaw, pitch) in turns.items()
+        ]
+    rows.sort(key=lambda row: row["id"])
+    shares = np.eye(len(EMOTIONS), dtype=np.float32)[[row["label"] for row in rows]] * 0.75
+    shares[:, 6] += 0.25
+    metric = make_landmarks(len(rows), vertices=True)
+    return write_dataset(
+        path,
+        rows,
+        modalities=(kind,) if kind in ("rgb", "depth") else ("rgb", "depth"),
+        landmarks={"bu3dfe-83": metric, "mesh": make_landmarks(len(rows), metric=False)} if kind == "landmarks" else {},
+        soft_labels=shares if kind == "soft" else None,
+    )
 
 
 @dataclass

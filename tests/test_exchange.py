@@ -217,6 +217,16 @@ class TestImport:
         assert np.isnan(folder.rows[0]["depth_offset_mm"]) == (modality == "rgb")
         assert not check_prepared(tmp_path / "out", deep=True).failed
 
+    def test_depth_alone_is_refused_at_once_where_faces_would_be_looked_for(self, pictures, tmp_path):
+        (pictures / "samples.csv").write_text("depth,emotion,subject\np/0_d.png,anger,s0\n")
+        arguments = ["import", str(pictures), "--dataset", "lab", "--out", str(tmp_path / "out"), "--workers", "0"]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert "--landmarks none --framing none keeps it as recorded" in " ".join(result.output.split())
+        assert not (tmp_path / "out").exists()
+        result = CliRunner().invoke(app, [*arguments, "--landmarks", "none", "--framing", "none", "--size", "32"])
+        assert result.exit_code == 0, result.output
+
     def test_a_folder_that_loses_a_modality_keeps_no_file_of_it(self, pictures, tmp_path):
         both = [["rgb", "depth", "emotion", "subject"], ["p/0.png", "p/0_d.png", "anger", "s0"]]
         self.prepared(pictures, tmp_path / "out", both)

@@ -87,7 +87,9 @@ def stats(
         counted = {column: statistics.crosstab(data, column) for column in _COUNTED_BY}
         found = statistics.measures(data, progress=progress_bar)
         tables: dict[str, Table] = {
-            "subjects": (_SUBJECT_COLUMNS, statistics.subjects_table(data)),
+            "subjects": (statistics.SUBJECT_COLUMNS, statistics.subjects_table(data)),
+            "sequences": (statistics.SEQUENCE_COLUMNS, statistics.sequences_table(data)),
+            "landmarks": (statistics.LANDMARK_COLUMNS, statistics.landmarks_table(data)),
             "measures": (_MEASURE_COLUMNS, statistics.measures_table(data, found)),
             "outliers": (_OUTLIER_COLUMNS, statistics.outliers(data, found)),
         }
@@ -99,10 +101,10 @@ def stats(
                 if column == "dataset" or (len(names) > 1 and not told_by_dataset):
                     _print_counts(_COUNTED_BY[column], names, counts)
             for title, (columns, rows) in tables.items():
-                if title != "outliers":
-                    print_table(title, columns, rows)
-                elif rows:
+                if rows and title == "outliers":
                     print_table(f"outliers: {len(rows)}", columns, rows[:show])
+                elif rows:
+                    print_table(title, columns, rows)
         if csv is not None:
             write_atomically(csv, content=statistics.counts_csv(data))
         if png is not None:
@@ -116,8 +118,8 @@ _COUNTED_BY = {
     "intensity": "by intensity (0: the dataset has none)",
     "gender": "by gender",
     "ethnicity": "by ethnicity",
+    "view": "by view (yaw and pitch in degrees)",
 }
-_SUBJECT_COLUMNS = ("dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most")
 _MEASURE_COLUMNS = ("measure", "dataset", "5 %", "median", "95 %", "samples")
 _OUTLIER_COLUMNS = ("sample", "measure", "value", "its dataset's median")
 
@@ -138,7 +140,8 @@ def _print_stats_json(data: DatasetFile, counted: dict[str, Crosstab], tables: d
 def _print_counts(title: str, names: list[str], counts: dict[str, list[int]]) -> None:
     totals = [sum(column) for column in zip(*counts.values(), strict=True)]
     rows = [[emotion, *numbers, sum(numbers)] for emotion, numbers in [*counts.items(), ("all", totals)]]
-    print_table(title, ["class", *(name or "unknown" for name in names), "all"], rows)
+    empty = "as recorded" if "view" in title else "unknown"
+    print_table(title, ["class", *(name or empty for name in names), "all"], rows)
 
 
 @app.command(rich_help_panel="Dataset")

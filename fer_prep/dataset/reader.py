@@ -178,6 +178,10 @@ class DatasetFile:
         except OSError as error:
             raise DatasetFileError(f"cannot read pixels: {error}", path=self.path) from error
 
+    def read_sample(self, row: int) -> dict[str, NDArray[Any]]:
+        """All that is stored of one sample, by modality; see ``read``."""
+        return {modality: self.read(modality, [row])[0] for modality in self.modalities}
+
     def statistics(self, rows: ArrayLike) -> PixelSums:
         """Pixel sums over the given rows, from the stored per-sample sums: no pixel is read."""
         return total_sums({name: self.statistic(name) for name in statistics_shapes(self.modalities)}, rows)

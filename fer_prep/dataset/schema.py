@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -167,7 +167,7 @@ def read_header(root: h5py.File, path: Path) -> Header:
             settings=_json(root, "settings", dict, path),
             digest=attribute_text(root.attrs["digest"]),
             tables=_tables(root),
-            landmark_schemes=tuple(cast(h5py.Group, root["landmarks"])) if "landmarks" in root else (),
+            landmark_schemes=_plain_names(cast(h5py.Group, root.get("landmarks", {})), "landmarks", path),
             shards=_shards(root, path),
         )
         _check_tables(root, header, path)
@@ -247,8 +247,15 @@ def _check_tables(root: h5py.File, header: Header, path: Path) -> None:
 
 
 def _names(item: Any, attribute: str, path: Path) -> tuple[str, ...]:
-    """An attribute of different names, which may become parts of file names: no slashes, no leading dots."""
-    names = tuple(attribute_text(name) for name in np.atleast_1d(np.asarray(item.attrs[attribute])))
+    """An attribute of different names."""
+    return _plain_names(
+        [attribute_text(name) for name in np.atleast_1d(np.asarray(item.attrs[attribute]))], attribute, path
+    )
+
+
+def _plain_names(names: Iterable[str], attribute: str, path: Path) -> tuple[str, ...]:
+    """Different names, which may become parts of file names: no slashes, no leading dots."""
+    names = tuple(names)
     wrong = [name for name in names if not re.fullmatch(r"\w[\w .+-]*", name)]
     if wrong or len(set(names)) != len(names):
         found = repr(wrong[0] if wrong else names)[:80]

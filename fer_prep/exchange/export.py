@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,10 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest
 from fer_prep.formats.images import write_image
+from fer_prep.landmark_set import LandmarkSet
+from fer_prep.prepare.folder import table_name
+from fer_prep.prepare.folder_tables import SOFT
+from fer_prep.prepare.landmark_tables import table_bytes
 from fer_prep.progress import Progress, silent
 
 _BLOCK = 64
@@ -35,31 +39,38 @@ class ExportedSample:
     emotion: str
     key: str
     """``<dataset>_<name>`` without dots, which tar readers take for the end of a key."""
-    rgb_png: bytes
-    depth_png: bytes
+    pngs: dict[str, bytes]
+    """By modality, of those that are stored."""
     facts: dict[str, Any]
-    """Every column of the samples table, JSON-able; ``label`` is the index into the classes."""
+    """Every column of the samples table and ``soft_<class>``, JSON-able; ``label`` is the index into the classes."""
+    row: int
+    """Its number in the dataset."""
 
 
 def export_folder(
     data: DatasetFile, out: Path, *, manifest: FoldManifest | None = None, fold: int = 0, progress: Progress = silent
 ) -> int:
-    """Write ``[train|val/]rgb/<class>/<key>.png``, ``depth/…`` (16 bit, as stored) and ``samples.csv``.
+    """Write ``[train|val/]rgb/<class>/<key>.png``, ``depth/…`` (16 bit, as stored), ``samples.csv`` and landmarks.
 
-    ``rgb/`` is what torchvision's ImageFolder reads; ``import`` takes the folder as it is. ``out`` must be empty.
-    Returns the number of samples.
+    ``rgb/`` is what torchvision's ImageFolder reads; ``import`` takes the folder as it is. Landmarks are NumPy
+    archives ``landmarks/<scheme>.npz`` as in a prepared folder. ``out`` must be empty. Returns the number of samples.
     """
     refuse_full(out)
     rows: list[dict[str, Any]] = []
+    numbers: list[int] = []
     for sample in _samples(data, manifest=manifest, fold=fold, progress=progress):
-        places = {kind: Path(sample.split) / kind / sample.emotion / f"{sample.key}.png" for kind in ("rgb", "depth")}
-        for kind, content in (("rgb", sample.rgb_png), ("depth", sample.depth_png)):
+        places = {kind: Path(sample.split) / kind / sample.emotion / f"{sample.key}.png" for kind in sample.pngs}
+        for kind, content in sample.pngs.items():
             path = out / places[kind]
             path.parent.mkdir(parents=True, exist_ok=True)
             with errors_name(path):
                 path.write_bytes(content)
         files = {kind: place.as_posix() for kind, place in places.items()}
         rows.append({**files, "emotion": sample.emotion, "split": sample.split, **_flat(sample.facts)})
+        numbers.append(sample.row)
+    for scheme in data.landmark_schemes:
+        content = table_bytes(data.landmarks(scheme).take(numbers), ids=[row["id"] for row in rows])
+        write_atomically(out / table_name(scheme), content=content)
     stream = io.StringIO(newline="")
     writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -80,8 +91,9 @@ def export_webdataset(
 ) -> list[Path]:
     """Write ``[train-|val-]00000.tar`` …: each sample as ``key.rgb.png``, ``key.depth.png``, ``key.cls``, ``key.json``.
 
-    Files of one sample stand together and every key occurs once, as readers of such shards require. ``out`` must be
-    empty. The same dataset gives the same bytes. Returns the shards.
+    The JSON has every column, and the landmarks by scheme. Files of one sample stand together and every key occurs
+    once, as readers of such shards require. ``out`` must be empty. The same dataset gives the same bytes. Returns the
+    shards.
     """
     if per_shard < 1:
         raise UsageError(f"--per-shard {per_shard}: expected at least 1")
@@ -91,25 +103,38 @@ def export_webdataset(
     samples = _samples(data, manifest=manifest, fold=fold, progress=progress)
     for (split, number), of_shard in groupby(samples, key=lambda s: (s.split, s.position // per_shard)):
         path = out / f"{split}{'-' if split else ''}{number:05d}.tar"
-        _write_shard(path, of_shard)
+        _write_shard(path, of_shard, landmarks={scheme: data.landmarks(scheme) for scheme in data.landmark_schemes})
         shards.append(path)
     return shards
 
 
-def _write_shard(path: Path, samples: Iterable[ExportedSample]) -> None:
+def _write_shard(path: Path, samples: Iterable[ExportedSample], *, landmarks: Mapping[str, LandmarkSet]) -> None:
     """One tar, under its name only when it is whole: no reader ever sees half a shard."""
-    with replacing(path) as part, tarfile.open(part, "w", format=tarfile.USTAR_FORMAT) as tar:
+    # PAX is USTAR where that is enough, and has room for names of any length
+    with replacing(path) as part, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
         for sample in samples:
-            _add(tar, sample)
+            _add(
+                tar,
+                sample,
+                landmarks={scheme: _points(every.take([sample.row])) for scheme, every in landmarks.items()},
+            )
 
 
-def _add(tar: tarfile.TarFile, sample: ExportedSample) -> None:
-    for extension, content in (
-        ("cls", str(sample.facts["label"]).encode()),
-        ("depth.png", sample.depth_png),
-        ("json", json.dumps({**sample.facts, "emotion": sample.emotion}, sort_keys=True).encode()),
-        ("rgb.png", sample.rgb_png),
-    ):
+def _points(of_sample: LandmarkSet) -> dict[str, Any]:
+    """The landmarks of one sample, JSON-able: unknown numbers are null."""
+    tables = {"points_px": of_sample.points_px, "points_mm": of_sample.points_mm}
+    listed = {name: _plain(table[0]) for name, table in tables.items() if table is not None}
+    return {"names": of_sample.names, **listed}
+
+
+def _add(tar: tarfile.TarFile, sample: ExportedSample, *, landmarks: dict[str, Any]) -> None:
+    about = {**sample.facts, "emotion": sample.emotion, **({"landmarks": landmarks} if landmarks else {})}
+    files = {
+        "cls": str(sample.facts["label"]).encode(),
+        "json": json.dumps(about, sort_keys=True).encode(),
+        **{f"{kind}.png": content for kind, content in sample.pngs.items()},
+    }
+    for extension, content in sorted(files.items()):
         # a fresh TarInfo has no time, no owner and mode 644: equal samples give equal bytes
         entry = tarfile.TarInfo(f"{sample.key}.{extension}")
         entry.size = len(content)
@@ -124,23 +149,25 @@ def _samples(
     if manifest is not None:
         sides = {"train": manifest.fold(fold).train, "val": manifest.fold(fold).val}
     columns = {name: data.column(name) for name in data.column_names()}
+    if (soft := data.soft_labels) is not None:
+        columns |= {f"{SOFT}{name}": soft[:, label] for label, name in enumerate(data.classes)}
     keys: dict[str, str] = {}
     with progress("exporting", total=sum(map(len, sides.values()))) as advance:
         for split, ids in sides.items():
             rows = np.sort(data.rows_of(ids))
             for start in range(0, len(rows), _BLOCK):
                 block = rows[start : start + _BLOCK]
-                pixels = zip(block, data.read("rgb", block), data.read("depth", block), strict=True)
-                for position, (row, rgb, depth) in enumerate(pixels, start):
+                pixels = {kind: data.read(kind, block) for kind in data.modalities}
+                for place, row in enumerate(block.tolist()):
                     name = str(data.ids[row])
                     yield ExportedSample(
                         split=split,
-                        position=position,
+                        position=start + place,
                         emotion=data.classes[data.labels[row]],
                         key=sample_key(name, keys, data.path),
-                        rgb_png=write_image(rgb),
-                        depth_png=write_image(depth),
+                        pngs={kind: write_image(of_block[place]) for kind, of_block in pixels.items()},
                         facts={column: _plain(values[row]) for column, values in columns.items()},
+                        row=row,
                     )
                     advance(1)
 
@@ -158,7 +185,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return [_plain(part) for part in value]
     if isinstance(value, np.floating):
-        return round(float(value), 6) if np.isfinite(value) else None
+        return float(str(value)) if np.isfinite(value) else None  # the shortest text that reads back the same
     return value.item() if isinstance(value, np.generic) else value
 
 

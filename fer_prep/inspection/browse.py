@@ -22,7 +22,8 @@ from fer_prep.atomic_files import replacing
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest
-from fer_prep.inspection.statistics import emotions_of
+from fer_prep.inspection.depth_picture import depth_picture
+from fer_prep.inspection.statistics import emotions_of, views_of
 from fer_prep.progress import Progress, silent
 
 ATLAS_SIDE: Final = 16
@@ -61,6 +62,8 @@ def write_page(
     with replacing(path) as part, part.open("w", encoding="utf-8") as page:
         page.write(_fill(before, data))
         page.write(_script("samples", json.dumps(page_data(data, manifest=manifest, thumbnail=size))))
+        for scheme in data.landmark_schemes:
+            page.write(_script(f"landmarks-{scheme}", base64.b64encode(_points_in_bytes(data, scheme)).decode()))
         for kind, number, picture in _atlases(data, size=size, progress=progress):
             page.write(_script(f"{kind}-{number}", base64.b64encode(picture).decode()))
         page.write(_fill(after, data))
@@ -86,13 +89,20 @@ def _script(identifier: str, content: str) -> str:
 def page_data(data: DatasetFile, *, manifest: FoldManifest | None, thumbnail: int) -> dict[str, Any]:
     """Everything the page knows besides pixels, JSON-able: one list a column, in row order."""
     columns = {name: _jsonable(data.column(name)) for name in data.column_names() if name != "label"}
-    columns["class"] = emotions_of(data).tolist()
+    columns["class"], columns["view"] = emotions_of(data).tolist(), views_of(data).tolist()
     columns["fold"] = _fold_of(data, manifest)
+    if (soft := data.soft_labels) is not None:
+        columns["annotators"] = [
+            ", ".join(f"{name} {share:.2f}" for name, share in zip(data.classes, row, strict=True) if share > 0)
+            for row in soft.tolist()
+        ]
     return {
         "file": data.path.name,
         "digest": data.digest,
         "classes": list(data.classes),
         "size": data.height,
+        "kinds": list(data.modalities),
+        "landmarks": {scheme: len(data.landmarks(scheme).names) for scheme in data.landmark_schemes},
         "thumbnail": thumbnail,
         "atlas_side": ATLAS_SIDE,
         "points": [name for name in _POINTS if name in columns],
@@ -120,14 +130,23 @@ def _fold_of(data: DatasetFile, manifest: FoldManifest | None) -> list[str]:
     return [first.get(name, "") for name in data.ids.tolist()]
 
 
+def _points_in_bytes(data: DatasetFile, scheme: str) -> bytes:
+    """(N, L, 2) places in a picture as bytes: 1 at its left or upper edge, 255 at the other; 0 where unknown."""
+    # stored points are in pixel centres: the left edge of the picture is −0.5
+    share = (data.landmarks(scheme).points_px.astype(np.float64) + 0.5) / data.height
+    inside = ((share >= 0) & (share <= 1)).all(axis=2, keepdims=True)  # NaN is not
+    return np.where(inside, np.rint(1 + 254 * np.where(inside, share, 0)), 0).astype(np.uint8).tobytes()
+
+
 def _atlases(data: DatasetFile, *, size: int, progress: Progress) -> Iterator[tuple[str, int, bytes]]:
     """JPEG atlases: (``rgb`` or ``depth``, number, bytes), a block of samples at a time."""
     per_atlas = ATLAS_SIDE * ATLAS_SIDE
     with progress("drawing thumbnails", total=data.n) as advance:
         for number in range(math.ceil(data.n / per_atlas)):
             rows = np.arange(number * per_atlas, min((number + 1) * per_atlas, data.n))
-            yield "rgb", number, _pack([_small(rgb, size) for rgb in data.read("rgb", rows)], size)
-            yield "depth", number, _pack([depth_picture(depth, size=size) for depth in data.read("depth", rows)], size)
+            for kind in data.modalities:
+                draw = _small if kind == "rgb" else depth_picture
+                yield kind, number, _pack([draw(pixels, size=size) for pixels in data.read(kind, rows)], size)
             advance(len(rows))
 
 
@@ -142,19 +161,5 @@ def _pack(pictures: list[NDArray[np.uint8]], size: int) -> bytes:
     return encoded[1].tobytes()
 
 
-def _small(rgb: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+def _small(rgb: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
     return cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
-
-
-def depth_picture(depth: NDArray[np.uint16], *, size: int) -> NDArray[np.uint8]:
-    """(size, size, 3) sRGB of stored depth: near is bright, far dark, no data grey; contrast of each picture's own."""
-    small = cv2.resize(depth, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-    valid = small > 0
-    if not valid.any():
-        return np.full((size, size, 3), 90, np.uint8)
-    near, far = np.percentile(small[valid], [1, 99])
-    level = np.clip((far - small.astype(np.float32)) / max(far - near, 1), 0, 1)
-    coloured = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
-    picture = cv2.cvtColor(coloured, cv2.COLOR_BGR2RGB)
-    picture[~valid] = 90
-    return picture  # type: ignore[return-value]

@@ -10,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.dataset.schema import STATISTICS
+from fer_prep.dataset.schema import statistics_shapes
 from fer_prep.dataset.statistics import pixel_statistics
 from fer_prep.digests import pixel_digest
 from fer_prep.emotions import LABEL_SOURCES
 from fer_prep.errors import DatasetFileError
 from fer_prep.findings import CheckReport
+from fer_prep.folds.protocols import recordings_of
 from fer_prep.inspection.confounding import describe_confounding
-from fer_prep.inspection.near_duplicates import fingerprint, near_duplicates
+from fer_prep.inspection.near_duplicates import SIDE, fingerprint_of, near_duplicates
+from fer_prep.inspection.statistics import views_of
 from fer_prep.progress import Progress, silent
 
 LOW_COVERAGE: Final = 0.05
 """A face with depth on a smaller share of its pixels than this is hardly one."""
+SHARES_APART: Final = 1e-3
+"""How far from 1 the annotators' shares of a sample may add up."""
 
 
 def check_dataset(path: Path, *, deep: bool = False, progress: Progress = silent) -> CheckReport:
@@ -35,8 +39,12 @@ def check_dataset(path: Path, *, deep: bool = False, progress: Progress = silent
         report.add("error", "schema", error.message + (f" ({error.hint})" if error.hint else ""))
         return report
     with data:
-        report.add("ok", "schema", f"{data.n} samples of {data.width}×{data.height}, written by {data.created_by}")
+        stored = " and ".join(data.modalities)
+        text = f"{data.n} samples of {data.width}×{data.height}, {stored}, written by {data.created_by}"
+        report.add("ok", "schema", text)
         check_table(data, report)
+        check_sequences(data, report)
+        check_landmarks(data, report)
         check_coverage(data, report)
         if data.labels.max(initial=0) < len(data.classes):
             describe_confounding(data, report)
@@ -106,22 +114,63 @@ def _check_identical(data: DatasetFile, report: CheckReport) -> None:
         report.add("warning", "duplicates", f"{len(pairs['warning'])} pairs of equal samples", tuple(pairs["warning"]))
 
 
+def check_sequences(data: DatasetFile, report: CheckReport) -> None:
+    """Clips, views and the annotators' shares are what the format says of them."""
+    ids, clips, recordings = data.ids.tolist(), data.column("clip").tolist(), recordings_of(data).tolist()
+    turned = views_of(data).tolist()
+    subjects, frames = data.column("subject").tolist(), data.column("frame").tolist()
+    person = dict(zip(recordings, subjects, strict=True))
+    seen: set[tuple[str, int, str]] = set()
+    wrong: dict[str, list[str]] = {"views": [], "clips": [], "soft labels": []}
+    rows = zip(ids, clips, recordings, frames, turned, subjects, strict=True)
+    for name, clip, recording, frame, view, subject in rows:
+        if name != name.partition("@")[0] + view:
+            wrong["views"].append(name)
+        if clip and (person[recording] != subject or (recording, frame, view) in seen):
+            wrong["clips"].append(name)
+        seen.add((recording, frame, view))
+    if (soft := data.soft_labels) is not None:
+        fits = (soft >= 0).all(axis=1) & (np.abs(soft.sum(axis=1) - 1) < SHARES_APART)  # NaN does not fit
+        wrong["soft labels"] = data.ids[~fits].tolist()
+    for what, names in wrong.items():
+        if names:
+            report.add("error", what, f"{len(names)} samples are not as the format says", tuple(names))
+    in_clips, views = sum(map(bool, clips)), sum(map(bool, turned))
+    if in_clips or views:
+        text = f"{len(set(recordings))} recordings and clips; {in_clips} samples are frames of clips, {views} are views"
+        report.add("ok", "sequences", text)
+
+
+def check_landmarks(data: DatasetFile, report: CheckReport) -> None:
+    """Every scheme: how many samples have it; a point is known whole or not at all."""
+    for scheme in data.landmark_schemes:
+        landmarks = data.landmarks(scheme)
+        tables = [table for table in (landmarks.points_px, landmarks.points_mm) if table is not None]
+        torn = sum(np.isnan(table).any(axis=2) != np.isnan(table).all(axis=2) for table in tables)
+        names = data.ids[np.asarray(torn).any(axis=1)]
+        if len(names):
+            text = f"{len(names)} samples with points of which only some coordinates are known"
+            report.add("error", f"landmarks {scheme}", text, tuple(names.tolist()))
+        known = int(np.isfinite(landmarks.points_px).any(axis=(1, 2)).sum())
+        report.add("ok", f"landmarks {scheme}", f"{len(landmarks.names)} points in {known} of {data.n} samples")
+
+
 def check_coverage(data: DatasetFile, report: CheckReport) -> None:
     """Depth is there, and the eyes are inside the picture."""
-    valid, pixels = data.statistic("valid_pixels"), data.statistic("pixels")
-    coverage = valid / np.maximum(pixels, 1)
-    without, low = data.ids[valid == 0], data.ids[(valid > 0) & (coverage < LOW_COVERAGE)]
-    if len(without):
-        report.add("warning", "depth", f"{len(without)} samples without any depth", tuple(without.tolist()))
-    if len(low):
-        text = f"{len(low)} samples with depth on less than {LOW_COVERAGE:.0%} of the picture"
-        report.add("warning", "depth", text, tuple(low.tolist()))
+    if "depth" in data.modalities:
+        coverage = data.statistic("valid_pixels") / np.maximum(data.statistic("pixels"), 1)
+        without, low = data.ids[coverage == 0], data.ids[(coverage > 0) & (coverage < LOW_COVERAGE)]
+        if len(without):
+            report.add("warning", "depth", f"{len(without)} samples without any depth", tuple(without.tolist()))
+        if len(low):
+            text = f"{len(low)} samples with depth on less than {LOW_COVERAGE:.0%} of the picture"
+            report.add("warning", "depth", text, tuple(low.tolist()))
+        report.add("ok", "coverage", f"depth on {coverage.mean():.0%} of the pixels, {coverage.min():.0%} at least")
     eyes = np.stack([data.column("left_eye"), data.column("right_eye")], axis=1)
     outside = ((eyes < 0) | (eyes > [data.width, data.height])).any(axis=(1, 2))
     if outside.any():
         ids = tuple(data.ids[outside].tolist())
         report.add("warning", "eyes", f"{len(ids)} samples with an eye outside the picture", ids)
-    report.add("ok", "coverage", f"depth on {coverage.mean():.0%} of the pixels, {coverage.min():.0%} at least")
 
 
 def check_pixels(data: DatasetFile, report: CheckReport, *, progress: Progress = silent) -> None:
@@ -131,23 +180,25 @@ def check_pixels(data: DatasetFile, report: CheckReport, *, progress: Progress =
     with progress("reading every pixel", total=data.n) as advance:
         for row in range(data.n):
             try:
-                rgb, depth = data.read("rgb", [row])[0], data.read("depth", [row])[0]
+                stored = data.read_sample(row)
             except DatasetFileError as error:
                 flipped.append(f"{data.ids[row]} ({error.message})")
-                prints.append(np.zeros_like(prints[0]) if prints else fingerprint(np.zeros((32, 32, 3), np.uint8)))
+                prints.append(np.zeros((SIDE, SIDE), np.float32))
                 continue
+            rgb, depth = stored.get("rgb"), stored.get("depth")
             if pixel_digest(rgb, depth) != digests[row]:
                 flipped.append(str(data.ids[row]))
             elif any(
                 (data.statistic(name)[row] != value).any() for name, value in pixel_statistics(rgb, depth).items()
             ):
                 miscounted.append(str(data.ids[row]))
-            prints.append(fingerprint(rgb))
+            prints.append(fingerprint_of(rgb, depth))
             advance(1)
     if flipped:
         report.add("error", "pixels", f"{len(flipped)} samples are damaged: digest does not fit", tuple(flipped))
     if miscounted:
-        text = f"{len(miscounted)} samples whose {len(STATISTICS)} sums are not those of their pixels"
+        sums = len(statistics_shapes(data.modalities))
+        text = f"{len(miscounted)} samples whose {sums} sums are not those of their pixels"
         report.add("error", "statistics", text, tuple(miscounted))
     if not flipped and not miscounted:
         report.add("ok", "pixels", "every sample has the pixels and sums it was written with")

@@ -11,7 +11,7 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.findings import CheckReport
 from fer_prep.folds.splits import FoldManifest, read_folds, subjects_on_both_sides, validate
-from fer_prep.inspection.near_duplicates import fingerprint, near_duplicates
+from fer_prep.inspection.near_duplicates import fingerprint_of, near_duplicates
 from fer_prep.progress import Progress, silent
 
 
@@ -82,7 +82,8 @@ def _check_near_duplicates(
     with progress("comparing pictures", total=data.n) as advance:
         prints: list[NDArray[np.float32]] = []
         for row in range(data.n):
-            prints.append(fingerprint(data.read("rgb", [row])[0]))
+            stored = data.read_sample(row)
+            prints.append(fingerprint_of(stored.get("rgb"), stored.get("depth")))
             advance(1)
     pairs = near_duplicates(np.stack(prints))
     crossing: list[str] = []

@@ -66,7 +66,7 @@ def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | No
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": data.path.stem,
-        "description": f"{data.n} registered RGB-D pictures of facial expressions from {', '.join(manifests)}",
+        "description": f"{describe(data)} of facial expressions from {', '.join(manifests)}",
         "version": f"{FORMAT_VERSION}.0.0+{data.digest}.{settings_digest(data.settings)[:8]}",
         "license": sorted(terms) or ["unknown"],
         "citeAs": " ".join(sorted(manifest.citation.get("text", "") for manifest in known)),
@@ -94,6 +94,12 @@ def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | No
     }
 
 
+def describe(data: DatasetFile) -> str:
+    """How many pictures of which kind."""
+    kinds = {"rgb": "colour pictures", "depth": "depth pictures", "rgb depth": "registered RGB-D pictures"}
+    return f"{data.n} {kinds[' '.join(data.modalities)]}"
+
+
 def _file(path: Path) -> dict[str, Any]:
     with path.open("rb") as stream:
         check_sum = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -110,15 +116,21 @@ def _file(path: Path) -> dict[str, Any]:
 
 def _sample_fields(data: DatasetFile) -> list[dict[str, Any]]:
     size = f"{data.height}, {data.width}"
-    rgb = _field("samples/rgb", "sc:ImageObject", f"({size}, 3) uint8 sRGB")
-    depth = _field("samples/depth", "sc:ImageObject", f"({size}) uint16, 0 is no data, larger is farther")
-    fields = [_stored(rgb, data, "rgb"), _stored(depth, data, "depth")]
+    said = {"rgb": f"({size}, 3) uint8 sRGB", "depth": f"({size}) uint16, 0 is no data, larger is farther"}
+    fields = [_stored(_field(f"samples/{name}", "sc:ImageObject", said[name]), data, name) for name in data.modalities]
     present = set(data.column_names())
     for column in COLUMNS:
         if column.name in present:
             about = _field(f"samples/{column.name}", _TYPES[column.kind], "x, y" if column.width == 2 else "")
             stored = _stored(about, data, f"samples/{column.name}")
             fields.append({**stored, "repeated": True} if column.width == 2 else stored)
+    for scheme in data.landmark_schemes:
+        names = ", ".join(data.landmarks(scheme).names[:100])
+        about = _field(f"samples/landmarks-{scheme}", "sc:Float", f"x, y in pixel centres of {names}")
+        fields.append({**_stored(about, data, f"landmarks/{scheme}/points_px"), "repeated": True})
+    if data.soft_labels is not None:
+        about = _field("samples/soft", "sc:Float", f"annotators' shares of {', '.join(data.classes)}")
+        fields.append({**_stored(about, data, "labels/soft"), "repeated": True})
     return fields
 
 

@@ -7,6 +7,7 @@ The machine's form is Croissant JSON-LD (see ``croissant``).
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from fer_prep.atomic_files import write_atomically
@@ -17,8 +18,8 @@ from fer_prep.findings import CheckReport
 from fer_prep.folds.default import folds_path
 from fer_prep.folds.splits import read_folds
 from fer_prep.inspection.confounding import describe_confounding
-from fer_prep.inspection.croissant import croissant
-from fer_prep.inspection.statistics import crosstab, subjects_table
+from fer_prep.inspection.croissant import croissant, describe
+from fer_prep.inspection.statistics import SUBJECT_COLUMNS, crosstab, landmarks_table, subjects_table
 
 
 def card_paths(dataset: Path) -> tuple[Path, Path]:
@@ -52,15 +53,15 @@ def card_text(data: DatasetFile, *, manifests: dict[str, DatasetManifest | None]
     """The card for people, as Markdown."""
     parts = [
         f"# {data.path.name}",
-        f"{data.n} registered RGB-D pictures of {len(set(data.column('subject').tolist()))} people showing "
-        f"{len(data.classes)} expressions, {data.width} × {data.height} pixels, "
-        f"depth in steps of {data.depth_unit_mm} mm. Digest `{data.digest}`, written by {data.created_by}.",
+        f"{describe(data)} of {len(set(data.column('subject').tolist()))} people showing {len(data.classes)} "
+        f"expressions, {data.width} × {data.height} pixels{_contents(data)}. Digest `{data.digest}`, written by "
+        f"{data.created_by}.",
         "## Sources, licences, citations",
         *(_source(name, manifest) for name, manifest in manifests.items()),
         "## Samples",
         _crosstab(data, "dataset"),
         _table(
-            ["dataset", "subjects", "female", "male", "unknown", "samples", "per subject: fewest / median / most"],
+            SUBJECT_COLUMNS,
             subjects_table(data),
         ),
         "By how the label was come by:",
@@ -73,6 +74,14 @@ def card_text(data: DatasetFile, *, manifests: dict[str, DatasetManifest | None]
         "```json\n" + json.dumps(data.settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _contents(data: DatasetFile) -> str:
+    """What there is besides colour and labels."""
+    parts = [f"depth in steps of {data.depth_unit_mm} mm"] if "depth" in data.modalities else []
+    parts += [f"landmarks {scheme} in {known} of them" for scheme, _, known, _ in landmarks_table(data)]
+    parts += ["the shares of annotators for each class"] if data.soft_labels is not None else []
+    return "".join(f", {part}" for part in parts)
 
 
 def biases(data: DatasetFile) -> list[str]:
@@ -124,8 +133,8 @@ def _crosstab(data: DatasetFile, column: str) -> str:
     return _table(["class", *(name or "unknown" for name in names), "all"], rows)
 
 
-def _table(header: list[str], rows: list[list[object]] | list[list[int | str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
+def _table(header: Sequence[str], rows: list[list[object]] | list[list[int | str]]) -> str:
+    lines = [list(header), ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.inspection.depth_picture import depth_picture
+
 SIDE: Final = 32
 HASH_BITS_APART: Final = 24
 """Of 256; re-encoding, a small change of light or one pixel of shift stay below, other people far above."""
@@ -25,6 +27,13 @@ def fingerprint(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     centred = small.astype(np.float32) - small.mean(dtype=np.float32)
     length = float(np.linalg.norm(centred))
     return centred / length if length > 0 else centred
+
+
+def fingerprint_of(rgb: NDArray[np.uint8] | None, depth: NDArray[np.uint16] | None) -> NDArray[np.float32]:
+    """The fingerprint of a stored sample: of its colours, of its depth where it has no colour."""
+    if rgb is None:
+        rgb = depth_picture(np.zeros((SIDE, SIDE), np.uint16) if depth is None else depth, size=SIDE)
+    return fingerprint(rgb)
 
 
 def difference_hash(prints: NDArray[np.float32]) -> NDArray[np.uint64]:

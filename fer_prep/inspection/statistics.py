@@ -13,11 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.folds.protocols import recordings_of
 from fer_prep.inspection.confounding import CORPORA
 from fer_prep.progress import Progress, silent
+from fer_prep.sample import view_suffix
 
 COUNTED: Final = ("dataset", "emotion", "label_source", "action_unit", "intensity", "gender", "ethnicity")
 """The columns of ``counts_csv`` before the numbers."""
+
+SUBJECT_COLUMNS: Final = ("dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most")
+SEQUENCE_COLUMNS: Final = ("dataset", "samples", "clips", "views", "recordings")
+"""A clip is one recording, and so are all views of one."""
+LANDMARK_COLUMNS: Final = ("landmarks", "points", "samples in pixels", "samples in mm")
 
 OUTLIER_SCORE: Final = 6.0
 """Samples so many robust standard deviations from their dataset's median stand out."""
@@ -41,8 +48,9 @@ def emotions_of(data: DatasetFile) -> NDArray[np.str_]:
 
 
 def crosstab(data: DatasetFile, column: str) -> tuple[list[str], dict[str, list[int]]]:
-    """Samples of each class by the values of a column, or by ``corpus``: the values in order, and class → counts."""
-    values = corpora_of(data) if column == "corpus" else data.column(column).astype(str)
+    """Samples of each class by the values of a column, ``corpus`` or ``view``: the values in order, class → counts."""
+    derived = {"corpus": corpora_of, "view": views_of}
+    values = derived[column](data) if column in derived else data.column(column).astype(str)
     names = sorted(set(values.tolist()))
     emotions = emotions_of(data)
     return names, {
@@ -50,8 +58,38 @@ def crosstab(data: DatasetFile, column: str) -> tuple[list[str], dict[str, list[
     }
 
 
+def sequences_table(data: DatasetFile) -> list[list[object]]:
+    """One row a dataset that has clips or views, as ``SEQUENCE_COLUMNS`` names it."""
+    datasets, clips, views, recordings = (
+        data.column("dataset"),
+        data.column("clip"),
+        views_of(data),
+        recordings_of(data),
+    )
+    rows: list[list[object]] = []
+    for dataset in np.unique(datasets[(clips != "") | (views != "")]):
+        of = datasets == dataset
+        in_clips, turned = len(set(clips[of].tolist()) - {""}), int((views[of] != "").sum())
+        rows.append([str(dataset), int(of.sum()), in_clips, turned, len(np.unique(recordings[of]))])
+    return rows
+
+
+def landmarks_table(data: DatasetFile) -> list[list[object]]:
+    """One row a scheme, as ``LANDMARK_COLUMNS`` names it."""
+    sets = {scheme: data.landmarks(scheme) for scheme in data.landmark_schemes}
+    return [
+        [scheme, len(one.names), *(_known(table) for table in (one.points_px, one.points_mm))]
+        for scheme, one in sets.items()
+    ]
+
+
+def _known(points: NDArray[np.float32] | None) -> int:
+    """Samples of which any point is known."""
+    return 0 if points is None else int(np.isfinite(points).any(axis=(1, 2)).sum())
+
+
 def subjects_table(data: DatasetFile) -> list[list[object]]:
-    """One row a dataset: name, subjects, female, male, unknown, samples, samples a subject (fewest, median, most)."""
+    """One row a dataset, as ``SUBJECT_COLUMNS`` names it."""
     rows: list[list[object]] = []
     datasets, subjects, genders = data.column("dataset"), data.column("subject"), data.column("gender")
     for dataset in np.unique(datasets):
@@ -61,7 +99,8 @@ def subjects_table(data: DatasetFile) -> list[list[object]]:
         signs = Counter(str(sign)[:1].upper() for sign in gender.values())
         middle = per_subject[len(per_subject) // 2]
         spread = f"{per_subject[0]} / {middle} / {per_subject[-1]}"
-        rows.append([str(dataset), len(per_subject), signs["F"], signs["M"], signs[""], int(of.sum()), spread])
+        people = [len(per_subject), signs["F"], signs["M"], len(gender) - signs["F"] - signs["M"]]
+        rows.append([str(dataset), *people, int(of.sum()), spread])
     return rows
 
 
@@ -82,13 +121,18 @@ def counts_csv(data: DatasetFile) -> str:
 
 
 def measures(data: DatasetFile, *, progress: Progress = silent) -> list[Measure]:
-    """Coverage, depth range, eye distance and roll of every sample; reads all depth (not the colours)."""
-    coverage = data.statistic("valid_pixels") / np.maximum(data.statistic("pixels"), 1)
+    """Coverage, depth range, eye distance, roll, agreement of every sample, where known; reads depth, no colours."""
     eyes = data.column("left_eye").astype(np.float64) - data.column("right_eye")
     distance = np.hypot(eyes[:, 0], eyes[:, 1])
+    found: list[Measure] = []
+    if "depth" in data.modalities:
+        coverage = data.statistic("valid_pixels") / np.maximum(data.statistic("pixels"), 1)
+        found.append(Measure(name="depth coverage", unit="%", values=100 * coverage))
+        found.append(Measure(name="depth range", unit="mm", values=_depth_range_mm(data, progress)))
+    if (soft := data.soft_labels) is not None:
+        found.append(Measure(name="annotators' agreement", unit="%", values=100.0 * soft.max(axis=1)))
     return [
-        Measure(name="depth coverage", unit="%", values=100 * coverage),
-        Measure(name="depth range", unit="mm", values=_depth_range_mm(data, progress)),
+        *found,
         Measure(name="eye distance", unit="px", values=distance),
         Measure(name="eye distance", unit="mm", values=distance * data.column("mm_per_pixel")),
         Measure(name="roll removed", unit="°", values=data.column("roll_degrees").astype(np.float64)),
@@ -156,6 +200,12 @@ def panels_of(data: DatasetFile) -> list[tuple[str, NDArray[np.bool_]]]:
     panels += [(str(name), corpora == name) for name in np.unique(corpora) if name not in datasets]
     several = len(np.unique(corpora)) > 1
     return [*panels, ("all datasets", np.ones(data.n, bool))] if several else panels
+
+
+def views_of(data: DatasetFile) -> NDArray[np.str_]:
+    """(N,) how each sample was turned, as its id ends; empty for recordings as they are."""
+    turns = zip(data.column("yaw_degrees").tolist(), data.column("pitch_degrees").tolist(), strict=True)
+    return np.array([view_suffix(*turn) for turn in turns])
 
 
 def corpora_of(data: DatasetFile) -> NDArray[np.str_]:

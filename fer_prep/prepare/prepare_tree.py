@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from fer_prep.engines.engine import Engine, WorkerDied
-from fer_prep.errors import Reason
+from fer_prep.errors import Reason, UsageError
 from fer_prep.faces.depth_unit import check_depth_unit
 from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import finder_of, table_row
+from fer_prep.prepare.prepare_sample import SEARCHING, finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
@@ -52,6 +52,12 @@ def prepare(
     whole = _without_doubles(source.list_samples(root))
     listing = whole if part is None else part.of_listing(whole)
     out = out if part is None else part.folder(out)
+    if listing.modalities == ("depth",) and settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}:
+        raise UsageError(
+            f"there is depth alone, in which --landmarks {settings.landmarks} finds no face",
+            path=root,
+            hint="--landmarks none --framing none keeps it as recorded; file:FILE frames it by given points",
+        )
     summary = PrepareSummary(
         dataset=source.dataset,
         folder=out,

@@ -151,9 +151,9 @@ def test_the_detail_view_has_pictures_landmarks_and_provenance(opened):
     facts = opened.find_element("id", "facts").text
     assert ROWS[0]["source_file"] in facts
     assert "label source posed" in facts
-    # a green ring of radius 9 around the left eye, at (20, 12) of 32 pixels in a picture of 640
+    # a green ring of radius 9 around the left eye: the centre of pixel (20, 12) of 32² in a picture of 640²
     on_ring = """
-        const [r, g, b] = document.getElementById('big-rgb').getContext('2d').getImageData(408, 240, 1, 1).data;
+        const [r, g, b] = document.getElementById('big-rgb').getContext('2d').getImageData(418, 250, 1, 1).data;
         return g > 200 && r < 100 && b < 100;"""
     assert opened.execute_script(on_ring)
     opened.find_element("id", "landmarks").click()

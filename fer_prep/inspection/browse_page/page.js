@@ -8,7 +8,7 @@ const perAtlas = data.atlas_side * data.atlas_side;
 // ---- filters: every facet is a column with few values; "text" searches id and source file ----
 const FACETS = [
   ["dataset", "dataset"], ["class", "class"], ["label_source", "label source"], ["subject", "subject"],
-  ["intensity", "intensity"], ["gender", "gender"], ["fold", "validation fold"],
+  ["intensity", "intensity"], ["gender", "gender"], ["clip", "clip"], ["view", "view"], ["fold", "validation fold"],
 ].filter(([name]) => columns[name] && new Set(columns[name]).size > 1);
 const chosen = Object.fromEntries(FACETS.map(([name]) => [name, ""]));
 let text = "";
@@ -52,6 +52,7 @@ function buildFilters() {
   const both = document.createElement("select");
   both.id = "modality";
   both.append(new Option("RGB and depth", "both"), new Option("RGB", "rgb"), new Option("depth", "depth"));
+  both.hidden = data.kinds.length < 2;
   both.onchange = layout;
   place.append(search, both, clear);
 }
@@ -121,11 +122,11 @@ function drawThumbnail(context, kind, row, x, y, side) {
 // ---- the grid: one canvas as large as the window, a spacer as tall as all rows ----
 const GAP = 6, CAPTION = 16;
 const scroll = byId("scroll"), canvas = byId("grid");
-let grid = { across: 1, width: 1, height: 1, side: 64, kinds: ["rgb", "depth"] };
+let grid = { across: 1, width: 1, height: 1, side: 64, kinds: data.kinds };
 
 function layout() {
   const modality = byId("modality").value;
-  const kinds = modality === "both" ? ["rgb", "depth"] : [modality];
+  const kinds = modality === "both" ? data.kinds : [modality];
   const smallest = Math.min(Math.max(data.thumbnail, 64), 112);
   const across = Math.max(1, Math.floor((scroll.clientWidth - GAP) / (kinds.length * smallest + GAP)));
   // a little larger than need be, so that they fill the line
@@ -193,6 +194,8 @@ function drawDetail() {
   byId("name").textContent = `${columns.id[row]} · ${columns.class[row]}`;
   for (const kind of ["rgb", "depth"]) {
     const picture = byId(`big-${kind}`);
+    picture.hidden = !data.kinds.includes(kind);
+    if (picture.hidden) continue;
     picture.width = picture.height = 640;
     const context = picture.getContext("2d");
     drawThumbnail(context, kind, row, 0, 0, 640);
@@ -209,14 +212,31 @@ function drawDetail() {
   }));
 }
 
+// places as bytes, see _points_in_bytes: decoded once, when a scheme is first drawn
+const places = {};
+function placesOf(scheme) {
+  places[scheme] ??= Uint8Array.from(atob(byId(`landmarks-${scheme}`).textContent.trim()), (c) => c.charCodeAt(0));
+  return places[scheme];
+}
+
 function drawLandmarks(context, row) {
   const scale = 640 / data.size;
+  Object.entries(data.landmarks).forEach(([scheme, count], number) => {
+    const bytes = placesOf(scheme), radius = count > 100 ? 1.5 : 3;
+    context.fillStyle = ["#0cf", "#f6f", "#fa0"][number % 3];
+    for (let place = row * count * 2; place < (row + 1) * count * 2; place += 2) {
+      if (!bytes[place]) continue;
+      context.beginPath();
+      context.arc((bytes[place] - 1) / 254 * 640, (bytes[place + 1] - 1) / 254 * 640, radius, 0, 2 * Math.PI);
+      context.fill();
+    }
+  });
   for (const name of data.points) {
     const [x, y] = columns[name][row];
     if (x === null) continue;
     for (const [colour, width] of [["#000", 5], [name.includes("eye") ? "#4f4" : "#ff0", 2]]) {
       context.strokeStyle = colour; context.lineWidth = width;
-      context.beginPath(); context.arc(x * scale, y * scale, 9, 0, 2 * Math.PI); context.stroke();
+      context.beginPath(); context.arc((x + 0.5) * scale, (y + 0.5) * scale, 9, 0, 2 * Math.PI); context.stroke();
     }
   }
 }
