@@ -173,7 +173,7 @@ class TestImport:
         [
             ("rgb,emotion", "no subject"),
             ("rgb,emotion,subject,mood", "also mood"),
-            ("", "no rgb or depth, emotion, subject"),
+            ("", "no rgb, depth or mesh, emotion, subject"),
         ],
     )
     def test_a_table_with_other_columns_is_refused(self, tmp_path, header, match):
@@ -184,7 +184,7 @@ class TestImport:
     def test_no_table_says_what_was_expected(self, tmp_path):
         with pytest.raises(UsageError, match="no such table") as caught:
             TableSource(dataset="lab").list_samples(tmp_path)
-        assert "rgb or depth, emotion, subject" in caught.value.hint
+        assert "rgb, depth or mesh, emotion, subject" in caught.value.hint
 
     @pytest.mark.parametrize("name", ["My Lab", "", "../x"])
     def test_a_name_that_cannot_begin_an_id_is_refused(self, name):

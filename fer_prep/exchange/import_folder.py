@@ -1,14 +1,15 @@
-"""A folder of pictures with a CSV table as a raw dataset, so that a fifth dataset needs no code.
+"""A folder of pictures or meshes with a CSV table as a raw dataset, so that a fifth dataset needs no code.
 
 The table has one line a sample. Columns: ``emotion``, ``subject``, and ``rgb`` (a picture's path, relative to the
-folder) or ``depth`` (a 16-bit PNG, distance from the camera, 0 = no data) or both, then on one raster. Optional:
+folder) or ``depth`` (a 16-bit PNG, distance from the camera, 0 = no data) or both, then on one raster; or ``mesh``
+(OBJ, PLY, STL, GLB, or points: PLY, PCD, XYZ), in whatever unit and axes (``sources.face_frame``). Optional:
 ``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``; ``clip`` and ``frame`` for frames
 of sequences; ``soft_<class>`` for the shares or votes of annotators. An exported folder is one too
 (``--depth-unit 0.01 --framing none`` keeps its pixels).
 
-What no line of the table has is not there: a table without depth makes an RGB-only folder. Where some lines lack what
-others have, those are rejected. From here on such a dataset goes the way of all others: landmarks, framing, rejected
-table, resuming.
+What no line of the table has is not there: a table without depth, or of meshes without colour, makes a folder of one
+modality. Where some lines lack what others have, those are rejected. From here on such a dataset goes the way of all
+others: landmarks, framing, rejected table, resuming.
 """
 
 from __future__ import annotations
@@ -23,16 +24,20 @@ from typing import Any, Final
 
 from fer_prep.emotions import CLASS_SETS, EIGHT, EMOTIONS, LABEL_SOURCES
 from fer_prep.errors import FormatError, Reason, UsageError
+from fer_prep.formats.surface_file import has_colour
 from fer_prep.prepare.folder_tables import SOFT
 from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene
 from fer_prep.samples_table import COLUMNS
+from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.options import TableOptions
 from fer_prep.sources.raw_tree import rejected, without_duplicates
 from fer_prep.sources.recorded_pair import read_pair
 
 REQUIRED: Final = ("emotion", "subject")
 OPTIONAL: Final = ("id", "label_source", "intensity", "action_unit", "gender", "ethnicity", "clip", "frame")
-KNOWN: Final = (*MODALITIES, *REQUIRED, *OPTIONAL)
+FILES: Final = (*MODALITIES, "mesh")
+_FILES_IN_WORDS: Final = "rgb, depth or mesh"
+KNOWN: Final = (*FILES, *REQUIRED, *OPTIONAL)
 MEASURED: Final = frozenset({"split", *(column.name for column in COLUMNS)}) - {*KNOWN}
 """What the table of an export has besides; it is measured anew or made up of other columns."""
 
@@ -61,12 +66,12 @@ class TableSource(TableOptions):
 
     def load_settings(self) -> Mapping[str, Any]:
         """The options that change depth and what it says of space."""
-        return {"depth_unit_mm": self.depth_unit_mm, "focal_px": self.focal_px}
+        return {"depth_unit_mm": self.depth_unit_mm, "focal_px": self.focal_px, "renderer": self.renderer}
 
     def list_samples(self, root: Path) -> Listing:
         """Read the table; a line that cannot be a sample is rejected with its reason."""
         lines = _read_table(root / self.table)
-        modalities = tuple(name for name in MODALITIES if any(cells.get(name) for _, cells in lines))
+        modalities = _modalities(root, lines)
         classes, warnings = self._classes(lines)
         samples: list[Sample] = []
         rejections: list[Rejection] = []
@@ -103,7 +108,10 @@ class TableSource(TableOptions):
         return (*(name for name in EIGHT if name in names), *others), (warning,)
 
     def load(self, sample: Sample) -> Scene:
-        """Read the picture, its depth map of the same raster, or whichever of the two there is."""
+        """Read the mesh; or the picture, its depth map of the same raster, or whichever of the two there is."""
+        if "mesh" in sample.files:
+            scene, _ = load_mesh(sample, renderer=self.renderer)
+            return scene
         return read_pair(
             sample.files.get("rgb"),
             depth_file=sample.files.get("depth"),
@@ -126,7 +134,20 @@ class _Line:
     @property
     def file(self) -> str:
         """The file that stands for it; empty where it names none."""
-        return next((self.cells[name] for name in self.modalities if self.cells.get(name)), "")
+        return next((self.cells[name] for name in FILES if self.cells.get(name)), "")
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Role → path of what the line names."""
+        return {name: self.root / self.cells[name] for name in FILES if self.cells.get(name)}
+
+    @property
+    def has(self) -> tuple[str, ...]:
+        """The modalities that its files have; those that are missing have what they are there for."""
+        if "mesh" not in self.files:
+            return tuple(self.files)
+        mesh = self.files["mesh"]
+        return MODALITIES if not mesh.is_file() or has_colour(mesh) else ("depth",)
 
     @property
     def name(self) -> str:
@@ -154,7 +175,7 @@ class _Line:
         lacking = {"rgb": Reason.NO_COLOUR, "depth": Reason.NO_DEPTH}
         one_of = "one of {}".format
         return [
-            (not self.file, Reason.MISSING_FILE, "a picture or a depth map", "empty cells"),
+            (not self.file, Reason.MISSING_FILE, "a picture, a depth map or a mesh", "empty cells"),
             (not _NAME.fullmatch(self.name), Reason.BAD_NAME, f"an id of {_NAME_IN_WORDS}", repr(self.name)),
             (
                 not _NAME.fullmatch(self.subject),
@@ -193,11 +214,19 @@ class _Line:
                 f"shares of annotators in the columns {SOFT}…, not all 0",
                 ", ".join(repr(cells[name]) for name in cells if name.startswith(SOFT)),
             ),
-            *((not cells.get(name), lacking[name], f"a file in the column {name}", "none") for name in self.modalities),
+            (
+                "mesh" in self.files and len(self.files) > 1,
+                Reason.MISMATCH,
+                "a mesh, or pictures",
+                f"files in the columns {', '.join(self.files)}",
+            ),
             *(
-                (not (self.root / cells[name]).is_file(), Reason.MISSING_FILE, cells[name], "no such file")
+                (name not in self.has, lacking[name], f"{name}, as other lines have", "none")
                 for name in self.modalities
-                if cells.get(name)
+            ),
+            *(
+                (not path.is_file(), Reason.MISSING_FILE, cells[name], "no such file")
+                for name, path in self.files.items()
             ),
         ]
 
@@ -232,7 +261,7 @@ class _Line:
             emotion=cells["emotion"],
             label_source=cells.get("label_source") or self.source.label_source,
             source_file=self.file,
-            files={name: self.root / cells[name] for name in self.modalities},
+            files=self.files,
             action_unit=cells.get("action_unit", ""),
             gender=cells.get("gender", ""),
             ethnicity=cells.get("ethnicity", ""),
@@ -243,9 +272,20 @@ class _Line:
         )
 
 
+def _modalities(root: Path, lines: Sequence[tuple[int, Cells]]) -> tuple[str, ...]:
+    """What the lines' files have together."""
+    named = {name for _, cells in lines for name in MODALITIES if cells.get(name)}
+    meshes = [root / cells["mesh"] for _, cells in lines if cells.get("mesh")]
+    if meshes:
+        named.add("depth")
+    if any(mesh.is_file() and has_colour(mesh) for mesh in meshes):
+        named.add("rgb")
+    return tuple(name for name in MODALITIES if name in named)
+
+
 def _read_table(path: Path) -> list[tuple[int, Cells]]:
     """Line numbers and cells without spaces around them; lines without any content are passed over."""
-    columns = f"{' or '.join(MODALITIES)}, {', '.join(REQUIRED)} and perhaps {', '.join(OPTIONAL)}, {SOFT}<class>"
+    columns = f"{_FILES_IN_WORDS}, {', '.join(REQUIRED)} and perhaps {', '.join(OPTIONAL)}, {SOFT}<class>"
     if not path.is_file():
         raise UsageError("no such table", path=path, hint=f"expected a CSV file with the columns {columns}")
     try:
@@ -253,8 +293,8 @@ def _read_table(path: Path) -> list[tuple[int, Cells]]:
             reader = csv.DictReader(stream)
             found = list(reader.fieldnames or ())
             missing = [name for name in REQUIRED if name not in found]
-            if not set(MODALITIES) & set(found):
-                missing.insert(0, " or ".join(MODALITIES))
+            if not set(FILES) & set(found):
+                missing.insert(0, _FILES_IN_WORDS)
             unknown = [name for name in found if name not in {*KNOWN, *MEASURED} and not name.startswith(SOFT)]
             if missing or unknown:
                 what = f"no {', '.join(missing)}" if missing else f"also {', '.join(unknown)}"

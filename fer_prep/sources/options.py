@@ -68,5 +68,7 @@ class TableOptions:
     """Millimetres per step of the depth pictures."""
     focal_px: float | None = option(None, min=1, metavar="PX", show_default="unknown")
     """Focal length of the pictures, if you know it: landmarks then get their places in millimetres."""
+    renderer: str = option(DEFAULT_RENDERER, names=tuple(RENDERERS))
+    """What casts the rays at meshes: one of those that fer-prep doctor lists; numpy works on every machine."""
     label_source: str = option("posed", names=LABEL_SOURCES)
     """For lines of the table that do not say it."""
