@@ -52,7 +52,9 @@ def prepare(
     whole = _without_doubles(source.list_samples(root))
     listing = whole if part is None else part.of_listing(whole)
     out = out if part is None else part.folder(out)
-    if listing.modalities == ("depth",) and settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}:
+    is_searched = settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}
+    shows_faces = "rgb" in listing.modalities or any("mesh" in sample.files for sample in listing.samples)
+    if listing.samples and is_searched and not shows_faces:
         raise UsageError(
             f"there is depth alone, in which --landmarks {settings.landmarks} finds no face",
             path=root,
