@@ -11,6 +11,7 @@ import typer
 from fer_prep.cli.console import print_table, progress_bar, say
 from fer_prep.cli.options import JsonOption
 from fer_prep.errors import UsageError
+from fer_prep.outputs import PNG, check_output, refuse_input
 from fer_train.cli.app import app
 from fer_train.cli.options import DATA, DeviceOption, RunDataOption, chosen_run, require_data
 from fer_train.metrics.registry import METRICS
@@ -147,6 +148,8 @@ def explain(
 
         fer-train explain runs/thesis --sample bu3dfe/F0001_AN01WH --out anger.png
     """
+    if out is not None:
+        check_output(out, what="a PNG picture", begins=PNG, inputs=[data])
     trained = _open(run, data, device=device)
     from fer_train.analysis.explain import contact_sheet
     from fer_train.analysis.explain import explain as make_maps
@@ -189,6 +192,8 @@ def embed(
 
         fer-train embed runs/island --fold 0 --epochs 1,5,10 --out figure-3.13
     """
+    if out is not None:
+        refuse_input(out, inputs=[chosen_run(run)])
     wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
     trained = _open(run, data, device=device)
     from fer_train.analysis.embed import embed as reduce

@@ -12,6 +12,7 @@ import typer
 from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import ALLOWED_REJECTED, JsonOption, MaxRejected, too_many_rejected
 from fer_prep.errors import UsageError
+from fer_prep.outputs import refuse_input
 from fer_train.cli.app import app
 from fer_train.cli.options import DATA, DeviceOption, chosen_run, require_data
 from fer_train.metrics.registry import METRICS, NONE, Metric, missing_classes
@@ -78,6 +79,8 @@ def evaluate(
     """
     runs = [chosen_run(run) for run in runs or [None]]
     require_data(*(data or [DATA]))
+    if out is not None:
+        refuse_input(out, inputs=runs)
     from fer_train.environment import choose_device
 
     chosen = choose_device(device)

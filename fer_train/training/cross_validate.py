@@ -64,6 +64,7 @@ def cross_validate(
     if not machine.first:
         say, progress = _no_words, silent
     with DatasetFile.open(data_path) as file:
+        file.verify_tables()  # before folds are made of them
         refuse_absent_modalities(config.model.input_names, file)
         manifest = machine.broadcast(settle_folds(run, file, folds=folds, say=say) if machine.first else None)
         if manifest is None:
