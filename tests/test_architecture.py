@@ -18,12 +18,12 @@ LAYERS = (
      "options", "validated",
      "landmark_names", "landmark_set", "findings", "atomic_files", "folder_lock", "action_units",
      "dataset_manifest",
-     "engines", "free_memory", "outputs"),
+     "engines", "free_memory"),
     ("formats", "geometry", "faces"),
     ("sources",),
-    ("dataset", "folds", "library", "sample_data"),
+    ("dataset", "folds", "library"),
     ("prepare",),
-    ("merge",),
+    ("merge", "sample_data"),
     ("inspection", "exchange"),
     ("cli", "__main__"),
 )  # fmt: skip
@@ -42,7 +42,7 @@ TRAIN_LAYERS = (
 
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
-                 "free_memory", "outputs"}  # fmt: skip
+                 "free_memory"}  # fmt: skip
 WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample", "fer_prep.prepare.folder"}
 """What predict imports for pictures as recorded and for prepared folders, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",

@@ -20,12 +20,28 @@ def _levels(text: str) -> tuple[int, ...]:
 
 @app.command("sample-data")
 def sample_data(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the four trees; new or empty.")] = Path("data/raw"),
-    subjects: Annotated[int, typer.Option("--subjects", help="People in each dataset.", min=1, max=100)] = 6,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Folder for the four trees, new or empty; with --registered, the dataset to write.",
+            show_default="data/raw; with --registered data/generated.h5",
+        ),
+    ] = None,
+    subjects: Annotated[int, typer.Option("--subjects", help="People in each dataset.", min=1)] = 6,
     seed: Annotated[int, typer.Option("--seed", help="Another seed, other people.", min=0)] = 0,
     intensities: Annotated[
         str, typer.Option("--intensities", help="Levels of the BU-3DFE expressions, 1 (weak) to 4 (strong).")
     ] = "3,4",
+    registered: Annotated[
+        bool,
+        typer.Option(
+            "--registered",
+            help="No native files: people of a wider variety, none of whom stands in the trees, straight to a dataset "
+            "of registered pictures, for a network to be pretrained on.",
+        ),
+    ] = False,
+    size: Annotated[int, typer.Option("--size", help="Pixels a side of the pictures of --registered.")] = 128,
     workers: Annotated[
         int | None,
         typer.Option("--workers", help="Processes; default: one a core. Changes nothing but the time.", min=1),
@@ -44,9 +60,19 @@ def sample_data(
       fer-prep sample-data --out data/raw --subjects 20 --seed 7
 
       fer-prep sample-data --out data/raw --intensities 1,2,3,4
+
+      fer-prep sample-data --registered --subjects 400 --out data/generated.h5
     """
+    if registered:
+        from fer_prep.sample_data.registered import write_registered
+
+        out = out or Path("data/generated.h5")
+        count = write_registered(out, subjects=subjects, seed=seed, size=size, workers=workers, progress=progress_bar)
+        say(f"{out}: {count} pictures of {subjects} people")
+        return
     from fer_prep.sample_data import write_sample_data
 
+    out = out or Path("data/raw")
     summary = write_sample_data(
         out, subjects=subjects, seed=seed, intensities=_levels(intensities), workers=workers, progress=progress_bar
     )

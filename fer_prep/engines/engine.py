@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from fer_prep.errors import EngineError
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -57,6 +59,13 @@ class InProcessEngine:
         """Yield each item with its result, in order."""
         for item in items:
             yield item, function(item)
+
+
+def answered(outcome: Result | WorkerDied, *, name: str) -> Result:
+    """The result, where every item must have one; raises EngineError naming the item whose worker died."""
+    if isinstance(outcome, WorkerDied):
+        raise EngineError(f"{name}: {outcome.reason}", hint="the same command starts anew")
+    return outcome
 
 
 def usable_cpus() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from fer_prep.sample_data.action_unit_shapes import Action
 from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions, single_unit
 from fer_prep.sample_data.face_plan import EYE_CENTRE, MOUTH_CORNER
-from fer_prep.sample_data.head import HeadMesh, build_head
+from fer_prep.sample_data.head import HeadMesh, Sitter
 from fer_prep.sample_data.native_files import (
     TextStyle,
     bnt_bytes,
@@ -145,12 +145,6 @@ def _crop_camera(posed: Array, head: HeadMesh) -> Camera:
     )
 
 
-def _scanned_part(head: HeadMesh) -> HeadMesh:
-    """The head without hair and cloth, which the sensor does not return."""
-    solid = np.isin(head.material, (skin.HAIR_SWATCH, skin.CLOTH_SWATCH), invert=True)
-    return replace(head, faces=head.faces[solid], uv_corners=head.uv_corners[solid], material=head.material[solid])
-
-
 def _range_planes(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> Array:
     """(5, rows, columns) x, y, z, a, b over the face, top row first; noise moves a point along its own ray."""
     spacing_px = NODE_SPACING_MM * PIXELS_PER_MM
@@ -164,7 +158,9 @@ def _range_planes(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.G
         centre_px=tuple((camera.centre_px - low) / spacing_px),
         size=(columns, rows),
     )
-    distance = see(_scanned_part(head), posed=posed, lens=grid).distance_mm()
+    # the sensor returns neither hair nor cloth
+    solid = np.isin(head.material, (skin.HAIR_SWATCH, skin.CLOTH_SWATCH), invert=True)
+    distance = see(head.part(solid), posed=posed, lens=grid).distance_mm()
     distance = distance + SENSOR_NOISE_MM * rng.standard_normal(distance.shape)
     distance[rng.random(distance.shape) < DROPOUT] = np.nan
     u = low[0] + (np.arange(columns) + 0.5) * spacing_px
@@ -222,11 +218,11 @@ def write_subject(root: Path, index: int, *, rng: np.random.Generator) -> list[T
     """Write all scans of one person below ``root``/BosphorusDB and return their truth."""
     subject = f"bs{index:03d}"
     person = draw_person("MF"[index % 2], rng=rng)
-    atlas = skin.paint_atlas(person.complexion)
+    sitter = Sitter(person)
     style = STYLES[index % len(STYLES)]
     rows: list[TruthRow] = []
     for scan in _scans(index, person, rng):
-        head = build_head(person, actions=scan.actions, atlas=atlas, hand_at=scan.hand_at)
+        head = sitter.show(scan.actions, hand_at=scan.hand_at)
         posed = _pose(scan, head.points, rng)
         sample = f"{subject}_{scan.code}_{scan.repetition}"
         camera = write_scan(root / "BosphorusDB" / subject / sample, head, posed, style=style, rng=rng)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.formats.images import write_image
-from fer_prep.sample_data import skin
 from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
-from fer_prep.sample_data.head import HeadMesh, build_head
+from fer_prep.sample_data.head import HeadMesh, Sitter, cropped
 from fer_prep.sample_data.native_files import TextStyle, bnd_bytes, write_file, wrl_bytes
 from fer_prep.sample_data.people import draw_person
 from fer_prep.sample_data.plan_mesh import plan_mesh
@@ -36,20 +35,10 @@ def subject_name(index: int) -> str:
     return f"{'FM'[index % 2]}{index // 2 + 1:04d}"
 
 
-def _cropped(points: Array) -> Any:
-    """(F,) faces of the plan that a cropped scan keeps: the mask from forehead to chin, ear to ear."""
-    mesh = plan_mesh()
-    face = points[: len(mesh.xy)]
-    kept = (face[:, 2] > -66) & (mesh.xy[:, 1] > -116)
-    kept &= np.hypot(mesh.unrolled / 96, (mesh.xy[:, 1] + 22) / 97) < 1
-    kept[mesh.landmarks] = True
-    return np.all(kept[mesh.faces], axis=1)
-
-
 def _write_mesh(base: Path, head: HeadMesh, posed: Array, texture: Array, style: TextStyle) -> None:
     """F3D.wrl, F3D.bnd and F3D.bmp: the cropped mesh, landmark rows that point at its vertices, its texture."""
     mesh = plan_mesh()
-    kept = _cropped(head.points)
+    kept = cropped(head.points)
     faces = mesh.faces[kept]
     used, renumbered = np.unique(faces, return_inverse=True)
     # a vertex on a lid or lip edge has one place on the skin and another on what it frames
@@ -105,13 +94,13 @@ def write_subject(root: Path, index: int, *, rng: np.random.Generator, intensiti
     """Write all scans of one person below ``root``/BU3DFE and return their truth."""
     subject = subject_name(index)
     person = draw_person(subject[0], rng=rng)
-    atlas = skin.paint_atlas(person.complexion)
+    sitter = Sitter(person)
     folder = root / "BU3DFE" / subject
     rows: list[TruthRow] = []
     for code, level in [("NE", 0), *((code, level) for code in CODES for level in intensities)]:
         emotion = CODES.get(code, "neutral")
         actions = emotion_actions(emotion, strength=STRENGTHS.get(level, 1.0), style=person.style, rng=rng)
-        head = build_head(person, actions=actions, atlas=atlas)
+        head = sitter.show(actions)
         sample = f"{subject}_{code}{level:02d}{person.ethnicity}"
         posed, camera = write_scan(folder / sample, head, STYLES[index % len(STYLES)], rng)
         row = truth_row(

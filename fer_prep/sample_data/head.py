@@ -31,9 +31,8 @@ class HeadMesh:
 
     ``points`` (V, 3) mm, +x the subject's left, +y up, +z forward, origin between the eyes; the first
     vertices are those of the plan. ``faces`` (F, 3); ``uv_corners`` (F, 3, 2) atlas pixels, y down;
-    ``dimming`` (V,) light kept by occlusion; ``atlas`` (512, 640, 3) sRGB 0…1; ``eyes`` (2, 3) left and right eye
-    centre (midpoint of the corners); ``landmarks`` (83, 3); ``material``
-    (F,) FACE or a swatch of the atlas; the first ``face_faces`` triangles are those of the plan.
+    ``dimming`` (V,) light kept by occlusion; ``atlas`` (512, 640, 3) sRGB 0…1; ``material`` (F,) FACE or a swatch of
+    the atlas; the first ``face_faces`` triangles are those of the plan.
     """
 
     points: Array
@@ -41,10 +40,19 @@ class HeadMesh:
     uv_corners: Array
     dimming: Array
     atlas: NDArray[np.float32]
-    eyes: Array
-    landmarks: Array
     material: NDArray[np.int8]
     face_faces: int
+
+    def part(self, kept: NDArray[np.bool_]) -> HeadMesh:
+        """With the triangles ``kept`` (F,) alone."""
+        counted = int(np.count_nonzero(kept[: self.face_faces]))
+        return replace(
+            self,
+            faces=self.faces[kept],
+            uv_corners=self.uv_corners[kept],
+            material=self.material[kept],
+            face_faces=counted,
+        )
 
 
 def _eyeballs(person: Person) -> Array:
@@ -101,6 +109,15 @@ def _face_dimming() -> Array:
     return keep
 
 
+def cropped(points: Array) -> NDArray[np.bool_]:
+    """(F,) triangles of the plan that a cropped scan keeps, from forehead to chin and ear to ear; ``points`` (V, 3)."""
+    mesh = plan_mesh()
+    kept = (points[: len(mesh.xy), 2] > -66) & (mesh.xy[:, 1] > -116)
+    kept &= np.hypot(mesh.unrolled / 96, (mesh.xy[:, 1] + 22) / 97) < 1
+    kept[mesh.landmarks] = True
+    return np.asarray(kept[mesh.faces].all(axis=1))
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Piece:
     points: Array
@@ -118,15 +135,15 @@ def _tube(rows: Array, *, columns: int, swatch: int) -> _Piece:
     )
     count = len(rows)
     fraction_x, fraction_y = np.meshgrid(np.abs(angle / np.pi - 1), np.linspace(0, 1, count))
-    first = (np.arange(count - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    faces = np.vstack(
-        [
-            np.column_stack([first, first + columns, first + columns + 1]),
-            np.column_stack([first, first + columns + 1, first + 1]),
-        ]
-    )
     uv = skin.swatch_uv(np.column_stack([fraction_x.ravel(), fraction_y.ravel()]), swatch=swatch)
-    return _Piece(points=points.reshape(-1, 3), faces=faces.astype(np.int32), uv=uv, material=swatch)
+    return _Piece(points=points.reshape(-1, 3), faces=_strips(count, columns), uv=uv, material=swatch)
+
+
+def _strips(rows: int, columns: int) -> NDArray[np.int32]:
+    """(F, 3) two triangles for every cell of a grid of vertices."""
+    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    lower = np.column_stack([first, first + columns, first + columns + 1])
+    return np.vstack([lower, np.column_stack([first, first + columns + 1, first + 1])]).astype(np.int32)
 
 
 def _ellipsoid(centre: tuple[float, float, float], radii: tuple[float, float, float], swatch: int) -> _Piece:
@@ -186,42 +203,63 @@ def _surroundings(person: Person) -> list[_Piece]:
     ]
 
 
-def build_head(
-    person: Person,
-    *,
-    actions: tuple[Action, ...],
-    atlas: NDArray[np.float32],
-    gaze_mm: tuple[float, float] = (0.0, 0.0),
-    hand_at: tuple[float, float, float] | None = None,
-) -> HeadMesh:
-    """The mesh of ``person`` showing ``actions``; ``atlas`` is the person's own (``skin.paint_atlas``).
+def _glasses(swatch: int) -> list[_Piece]:
+    """Two rims before the eyes, a bridge between them, and the temples' beginnings."""
+    turn = np.linspace(0, 2 * np.pi, 29)
+    x, y, _ = EYEBALL_CENTRE
+    lines = [np.array([[x - 23, y + 3, 21], [0, y + 6, 23], [23 - x, y + 3, 21]])]
+    for side in (1.0, -1.0):
+        across = 23 * np.sin(turn)
+        lines.append(np.column_stack([side * (x + across), y - 2 + 18 * np.cos(turn), 15 - 0.26 * across]))
+        lines.append(np.array([[side * (x + 23), y + 3, 9], [side * 72, y + 4, -20], [side * 74, y + 2, -75]]))
+    return [_rod(line, swatch) for line in lines]
 
-    ``hand_at`` (mm) is the centre of a hand that hides part of the face.
-    """
-    mesh = plan_mesh()
-    face = _face_points(person, actions)
-    points, faces, uv = [face], [mesh.faces], [_face_uv(face, person, gaze_mm)]
-    first = len(face)
-    material = [np.full(len(mesh.faces), FACE, np.int8)]
-    pieces = _surroundings(person)
-    if hand_at is not None:
-        pieces.append(_ellipsoid(hand_at, (46, 19, 12), skin.NECK_SWATCH))
-    for piece in pieces:
-        points.append(piece.points * np.asarray(person.scale))
-        faces.append(piece.faces + first)
-        uv.append(piece.uv[piece.faces])
-        material.append(np.full(len(piece.faces), piece.material, np.int8))
-        first += len(piece.points)
-    corners = [mesh.landmarks[[0, 4]], mesh.landmarks[[8, 12]]]
-    dimming = np.concatenate([_face_dimming(), np.full(first - len(face), 0.95)])
-    return HeadMesh(
-        points=np.vstack(points),
-        faces=np.vstack(faces).astype(np.int32),
-        uv_corners=np.vstack(uv),
-        dimming=dimming,
-        atlas=wrinkled(atlas, activations=mean_activations(actions), age=person.complexion.age),
-        eyes=np.array([face[pair].mean(axis=0) for pair in corners]),
-        landmarks=face[mesh.landmarks],
-        material=np.concatenate(material),
-        face_faces=len(mesh.faces),
-    )
+
+def _rod(line: Array, swatch: int) -> _Piece:
+    """A square rod 2.4 mm thick along ``line`` (n, 3)."""
+    corners = 1.2 * np.array([[1, 1, 1], [1, -1, 1], [-1, -1, -1], [-1, 1, -1], [1, 1, 1]])
+    points = line[:, None] + corners
+    faces = _strips(len(line), len(corners))
+    uv = skin.swatch_uv(np.full((points.size // 3, 2), 0.5), swatch=swatch)
+    # seen from within too: whichever way the line runs, a side of it faces the camera
+    return _Piece(points=points.reshape(-1, 3), faces=np.vstack([faces, faces[:, ::-1]]), uv=uv, material=swatch)
+
+
+class Sitter:
+    """A person who sits for pictures: what is the same in all of them is made once."""
+
+    def __init__(self, person: Person, *, glasses: int | None = None) -> None:
+        """``glasses`` is the swatch of their frame."""
+        self.person = person
+        self._atlas = skin.paint_atlas(person.complexion)
+        self._around = [*_surroundings(person), *([] if glasses is None else _glasses(glasses))]
+
+    def show(
+        self,
+        actions: tuple[Action, ...],
+        *,
+        gaze_mm: tuple[float, float] = (0.0, 0.0),
+        hand_at: tuple[float, float, float] | None = None,
+    ) -> HeadMesh:
+        """The person showing ``actions``; ``hand_at`` (mm) is the centre of a hand that hides part of the face."""
+        mesh, person = plan_mesh(), self.person
+        face = _face_points(person, actions)
+        points, faces, uv = [face], [mesh.faces], [_face_uv(face, person, gaze_mm)]
+        first = len(face)
+        material = [np.full(len(mesh.faces), FACE, np.int8)]
+        hand = [] if hand_at is None else [_ellipsoid(hand_at, (46, 19, 12), skin.NECK_SWATCH)]
+        for piece in (*self._around, *hand):
+            points.append(piece.points * np.asarray(person.scale))
+            faces.append(piece.faces + first)
+            uv.append(piece.uv[piece.faces])
+            material.append(np.full(len(piece.faces), piece.material, np.int8))
+            first += len(piece.points)
+        return HeadMesh(
+            points=np.vstack(points),
+            faces=np.vstack(faces).astype(np.int32),
+            uv_corners=np.vstack(uv),
+            dimming=np.concatenate([_face_dimming(), np.full(first - len(face), 0.95)]),
+            atlas=wrinkled(self._atlas, activations=mean_activations(actions), age=person.complexion.age),
+            material=np.concatenate(material),
+            face_faces=len(mesh.faces),
+        )

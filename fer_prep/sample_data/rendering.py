@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from fer_prep.geometry.camera import AffineCamera, Camera
@@ -25,6 +24,8 @@ class View:
     """What a camera sees of a head on a raster of ``shape`` (H, W), the upper left part of the surface's square."""
 
     surface: Surface
+    faces: NDArray[np.intp]
+    """(M,) which of the head's triangles each seen pixel shows."""
     shape: tuple[int, int]
 
     def distance_mm(self) -> Array:
@@ -35,24 +36,40 @@ class View:
 
 def see(head: HeadMesh, *, posed: Array, lens: Lens, finer: int = 1) -> View:
     """What ``lens`` sees of ``head`` with its points moved to ``posed`` (V, 3), on a raster ``finer`` times as fine."""
-    camera = lens.central().seen_through(np.eye(2, 3) * finer)
-    width, height = lens.size
-    surface = _cast(head, posed=posed, points=posed, camera=camera, faces=head.faces, size=finer * max(lens.size))
-    return View(surface=surface, shape=(finer * height, finer * width))
+    width, height = (finer * length for length in lens.size)
+    return look(head, posed=posed, camera=lens.central().seen_through(np.eye(2, 3) * finer), shape=(height, width))
+
+
+def look(head: HeadMesh, *, posed: Array, camera: Camera, shape: tuple[int, int]) -> View:
+    """What ``camera`` sees of ``head`` with its points moved to ``posed`` (V, 3), on a raster of ``shape`` (H, W)."""
+    surface, faces = _cast(head, posed=posed, points=posed, camera=camera, faces=head.faces, size=max(shape))
+    return View(surface=surface, faces=faces[surface.triangles], shape=shape)
 
 
 def _cast(
     head: HeadMesh, *, posed: Array, points: Array, camera: Camera, faces: NDArray[np.int32], size: int
-) -> Surface:
-    """The front of the mesh of ``points``; the attributes are u and v in atlas pixels, the normal and the dimming."""
-    (ax, ay), (bx, by), (cx, cy) = camera.screen(points)[:, :2][faces].transpose(1, 2, 0)
+) -> tuple[Surface, NDArray[np.intp]]:
+    """The front of the mesh of ``points``, and which triangles it is.
+
+    The attributes are u and v in atlas pixels, the normal and the dimming.
+    """
+    (ax, bx, cx), (ay, by, cy) = (np.take(places, faces.T) for places in camera.screen(points).T[:2])
     # y points down, so what is counter-clockwise for the mesh is clockwise, of negative area, in the picture
-    front = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax) < -1e-9
-    normals = trimesh.Trimesh(posed, head.faces, process=False).vertex_normals
-    at_vertices = np.column_stack([normals, head.dimming])[head.faces[: len(faces)][front]]
-    attributes = np.concatenate([head.uv_corners[: len(faces)][front], at_vertices], axis=2)  # (F, 3, 6)
+    front = np.flatnonzero((bx - ax) * (cy - ay) - (by - ay) * (cx - ax) < -1e-9)
+    corners = head.faces[front].T
+    at_vertices = [np.take(values, corners) for values in (*_normals(posed, head.faces), head.dimming)]
+    attributes = np.stack([*head.uv_corners[front].T, *at_vertices])  # (6, 3, F)
     mesh = TriangleMesh(vertices_mm=points, faces=faces[front])
-    return cast(mesh, camera=camera, size=size, renderer=choose_renderer("numpy"), attributes=attributes.T)
+    surface = cast(mesh, camera=camera, size=size, renderer=choose_renderer("numpy"), attributes=attributes)
+    return surface, front
+
+
+def _normals(points: Array, faces: NDArray[np.int32]) -> list[Array]:
+    """x, y and z (V,) of the vertices' normals: sums of those of their triangles, larger triangles counting more."""
+    a, b, c = (np.take(points, corner, axis=0) for corner in faces.T)
+    around = np.cross(b - a, c - a)
+    corners = faces.T.ravel()
+    return [np.bincount(corners, np.tile(along, 3), len(points)).astype(np.float64) for along in around.T]
 
 
 def paint(view: View, head: HeadMesh, *, light: Lighting, background: Array) -> Array:
@@ -60,7 +77,7 @@ def paint(view: View, head: HeadMesh, *, light: Lighting, background: Array) -> 
     height, width = view.shape
     picture = np.zeros((*view.surface.valid.shape, 3))
     picture[:height, :width] = cv2.resize(background, (width, height), interpolation=cv2.INTER_LINEAR)
-    picture[view.surface.valid] = _colours(view.surface, head, light=light)
+    picture[view.surface.valid] = colours(view.surface, head, light=light)
     small = cv2.resize(picture[:height, :width], background.shape[1::-1], interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.float64)
 
@@ -73,14 +90,14 @@ def bake_texture(head: HeadMesh, *, posed: Array, light: Lighting) -> Array:
     faces = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
     atlas = AffineCamera(projection=np.eye(2, 4), toward=np.array([0.0, 0.0, 1.0]))
     height, width = head.atlas.shape[:2]
-    surface = _cast(head, posed=posed, points=spread, camera=atlas, faces=faces, size=max(height, width))
+    surface, _ = _cast(head, posed=posed, points=spread, camera=atlas, faces=faces, size=max(height, width))
     baked = np.zeros((*surface.valid.shape, 3))
     baked[:height, :width] = head.atlas
-    baked[surface.valid] = _colours(surface, head, light=light)
+    baked[surface.valid] = colours(surface, head, light=light)
     return baked[:height, :width]
 
 
-def _colours(surface: Surface, head: HeadMesh, *, light: Lighting) -> Array:
+def colours(surface: Surface, head: HeadMesh, *, light: Lighting) -> Array:
     """(M, 3) sRGB 0…1 of what is seen: the atlas's colour in the light of the moment."""
     u, v, *normal, dimming = surface.attributes
     places = np.zeros((2, *surface.valid.shape), np.float32)

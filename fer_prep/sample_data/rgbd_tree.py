@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from fer_prep.emotions import EMOTIONS
 from fer_prep.formats.images import write_image
-from fer_prep.sample_data import skin
 from fer_prep.sample_data.camera import Camera, head_rotation
 from fer_prep.sample_data.expressions import emotion_actions
-from fer_prep.sample_data.head import HeadMesh, build_head
+from fer_prep.sample_data.head import HeadMesh, Sitter
 from fer_prep.sample_data.native_files import write_file
 from fer_prep.sample_data.people import draw_person
 from fer_prep.sample_data.rendering import paint, see, to_bytes
-from fer_prep.sample_data.studio import draw_lighting, room_background, through_lens
+from fer_prep.sample_data.studio import draw_lighting, room_background, spots, through_lens
 from fer_prep.sample_data.truth import TruthRow, truth_row
 
 Array = NDArray[np.float64]
@@ -48,16 +47,6 @@ CALD3R: Final = RgbdSet(key="cald3r", folder="CalD3r", subject_digits=3, code_di
 MEND3S: Final = RgbdSet(key="mend3s", folder="MenD3s", subject_digits=2, code_digits=2, first_subject=1)
 
 
-def _holes(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(H, W) where the sensor saw nothing: a few small spots."""
-    holes = np.zeros(shape, np.uint8)
-    for _ in range(int(rng.integers(3, 9))):
-        x, y = rng.integers(0, shape[1]), rng.integers(0, shape[0])
-        axes = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
-        cv2.ellipse(holes, (int(x), int(y)), axes, 0, 0, 360, 1, thickness=-1)
-    return holes.astype(bool)
-
-
 def depth_picture(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint16]:
     """(H, W) distance in 1/8 mm, 0 where the sensor saw nothing: the room behind, hair in part, edges, holes."""
     shape = camera.size[1], camera.size[0]
@@ -65,7 +54,7 @@ def depth_picture(head: HeadMesh, posed: Array, camera: Camera, rng: np.random.G
     filled = np.nan_to_num(distance, nan=1e4)
     edge = (cv2.dilate(filled, np.ones((3, 3))) - cv2.erode(filled, np.ones((3, 3)))) > 25.0
     noisy = distance + rng.normal(0, 0.35, shape) + 0.25 * np.sin(distance / 1.7)
-    lost = np.isnan(distance) | edge | _holes(shape, rng)
+    lost = np.isnan(distance) | edge | spots(shape, rng)
     return np.where(lost, 0, np.round(np.nan_to_num(noisy) / DEPTH_UNIT_MM)).astype(np.uint16)
 
 
@@ -111,13 +100,13 @@ def write_subject(root: Path, database: RgbdSet, index: int, *, rng: np.random.G
     """Write all recordings of one person below ``root``/CalD3r or MenD3s and return their truth."""
     gender, number = subject_of(database, index)
     person = draw_person(gender, rng=rng)
-    atlas = skin.paint_atlas(person.complexion)
+    sitter = Sitter(person)
     rows: list[TruthRow] = []
     for emotion, repetition in _recordings():
         strength = float(rng.uniform(0.65, 1.0))
         actions = emotion_actions(emotion, strength=strength, style=person.style, rng=rng)
         gaze = (float(rng.normal(0, 0.5)), float(rng.normal(0, 0.3)))
-        head = build_head(person, actions=actions, atlas=atlas, gaze_mm=gaze)
+        head = sitter.show(actions, gaze_mm=gaze)
         code = f"{repetition:0{database.code_digits}d}"
         sample = f"{gender}_{number}_{code}_{emotion}"
         posed, camera = _write_pair(root / database.folder / emotion.capitalize(), sample, head, rng)

@@ -1,4 +1,4 @@
-"""What surrounds a face in a picture: light, background, and the camera's blur and noise."""
+"""What surrounds a face in a picture: light, background, the camera's blur and noise, and holes in depth."""
 
 from __future__ import annotations
 
@@ -71,3 +71,13 @@ def through_lens(picture: Array, *, blur_px: float, noise: float, rng: np.random
     if blur_px > 0.05:
         picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), sigmaX=blur_px), np.float64)
     return picture + noise * rng.standard_normal(picture.shape, dtype=np.float32)
+
+
+def spots(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(H, W) where a depth sensor saw nothing: a few small spots."""
+    holes = np.zeros(shape, np.uint8)
+    for _ in range(int(rng.integers(3, 9))):
+        x, y = rng.integers(0, shape[1]), rng.integers(0, shape[0])
+        axes = (int(rng.integers(1, 4)), int(rng.integers(1, 4)))
+        cv2.ellipse(holes, (int(x), int(y)), axes, 0, 0, 360, 1, thickness=-1)
+    return holes.astype(bool)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from fer_prep.engines.choice import make_engine
+from fer_prep.engines.engine import answered
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
 from fer_prep.sample_data import bosphorus_tree, bu3dfe_tree, rgbd_tree
@@ -57,20 +57,20 @@ def write_sample_data(
     write_file(out / SETTINGS_FILE, _settings_bytes(settings, files=None))
     tasks = [(dataset, index) for index in range(subjects) for dataset in DATASETS]
     rows: dict[tuple[str, int], list[TruthRow]] = {}
-    # fresh interpreters: nothing of the parent (threads, OpenCV state) can leak into the result
-    with (
-        ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=get_context("spawn")) as pool,
-        progress("sample data", total=len(tasks), unit="people") as advance,
-    ):
-        pending = {pool.submit(write_person, out, *task, settings=settings): task for task in tasks}
-        for done in as_completed(pending):
-            rows[pending[done]] = done.result()
+    write = partial(_write_task, out=out, settings=settings)
+    with progress("sample data", total=len(tasks), unit="people") as advance:
+        for task, outcome in make_engine(workers=workers).run(write, items=tasks):
+            rows[task] = answered(outcome, name=f"{task[0]}, person {task[1]}")
             advance(1)
     ordered = [row for dataset in DATASETS for index in range(subjects) for row in rows[dataset, index]]
     table = truth_csv(ordered)
     write_file(out / TRUTH_FILE, table)
     write_file(out / SETTINGS_FILE, _settings_bytes(settings, files=_count_files(out)))
     return _summary(out, table.decode("utf-8").splitlines()[1:], already_there=False)
+
+
+def _write_task(task: tuple[str, int], *, out: Path, settings: dict[str, Any]) -> list[TruthRow]:
+    return write_person(out, *task, settings=settings)
 
 
 def write_person(out: Path, dataset: str, index: int, *, settings: dict[str, Any]) -> list[TruthRow]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_prep.sample_data import skin
 from fer_prep.sample_data.action_unit_shapes import Action
-from fer_prep.sample_data.head import build_head
+from fer_prep.sample_data.head import Sitter
 from fer_prep.sample_data.people import draw_person
 
 
@@ -19,9 +18,9 @@ def person():
 @pytest.fixture(scope="session")
 def showing(person):
     """A function: the head of the person with the given action units at full intensity."""
-    atlas = skin.paint_atlas(person.complexion)
+    sitter = Sitter(person)
 
     def build(*units):
-        return build_head(person, actions=tuple(Action(unit=u, left=1.0, right=1.0) for u in units), atlas=atlas)
+        return sitter.show(tuple(Action(unit=u, left=1.0, right=1.0) for u in units))
 
     return build

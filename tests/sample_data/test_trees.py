@@ -115,11 +115,9 @@ def test_lm2_and_lm3_agree(bosphorus):
 
 
 def test_a_hidden_landmark_is_left_out(tmp_path, person):
-    from fer_prep.sample_data import skin
-    from fer_prep.sample_data.head import build_head
+    from fer_prep.sample_data.head import Sitter
 
-    atlas = skin.paint_atlas(person.complexion)
-    head = build_head(person, actions=(), atlas=atlas, hand_at=(0.0, -71.0, 30.0))
+    head = Sitter(person).show((), hand_at=(0.0, -71.0, 30.0))
     style, rng = bosphorus_tree.STYLES[0], np.random.default_rng(0)
     bosphorus_tree.write_scan(tmp_path / "bs000_O_MOUTH_0", head, head.points, style=style, rng=rng)
     text = (tmp_path / "bs000_O_MOUTH_0.lm3").read_text()

@@ -29,7 +29,7 @@ class NumpyRenderer:
 
     def first_hits(self, screen: Array, *, faces: NDArray[np.int32], size: int) -> NDArray[np.int32]:
         """(size, size) index of the nearest triangle at each pixel centre, −1 where there is none."""
-        x, y, nearness = (screen[:, k][faces] for k in range(3))  # (F, 3) each
+        x, y, nearness = (np.take(column, faces.T) for column in screen.T)  # (3, F) each
         column, width = _extent(x, size=size)
         row, height = _extent(y, size=size)
         areas = width * height
@@ -44,7 +44,7 @@ class NumpyRenderer:
             right += column[which]
             weights, inside = _barycentric(x, y, which, right + 0.5, down + 0.5)
             pixels, which = (down * size + right)[inside], which[inside]
-            near = (weights[:, inside] * nearness[which].T).sum(axis=0)
+            near = (weights[:, inside] * nearness[:, which]).sum(axis=0)
             nearer = near > nearest[pixels]
             order = np.flatnonzero(nearer)[np.argsort(near[nearer], kind="stable")]  # the last one written stays
             nearest[pixels[order]] = near[order]
@@ -53,9 +53,9 @@ class NumpyRenderer:
 
 
 def _extent(corners: Array, *, size: int) -> tuple[Indices, Indices]:
-    """First pixel whose centre lies within the extent of the corners (F, 3), and how many such pixels there are."""
-    low = np.clip(np.ceil(corners.min(axis=1) - 0.5), 0, size)
-    high = np.clip(np.floor(corners.max(axis=1) - 0.5), -1, size - 1)
+    """First pixel whose centre lies within the extent of the corners (3, F), and how many such pixels there are."""
+    low = np.clip(np.ceil(corners.min(axis=0) - 0.5), 0, size)
+    high = np.clip(np.floor(corners.max(axis=0) - 0.5), -1, size - 1)
     return low.astype(np.intp), np.maximum(high - low + 1, 0).astype(np.intp)
 
 
@@ -67,10 +67,10 @@ def _count_up(lengths: Indices) -> tuple[Indices, Indices]:
 
 def _barycentric(x: Array, y: Array, which: Indices, at_x: Array, at_y: Array) -> tuple[Array, NDArray[np.bool_]]:
     """(3, N) weights of the corners of triangle ``which`` (N,) at the given points, and which points are inside."""
-    x_20, y_20, x_21, y_21 = x[:, 2] - x[:, 0], y[:, 2] - y[:, 0], x[:, 2] - x[:, 1], y[:, 2] - y[:, 1]
+    x_20, y_20, x_21, y_21 = x[2] - x[0], y[2] - y[0], x[2] - x[1], y[2] - y[1]
     area = x_20 * y_21 - x_21 * y_20
     scale = np.divide(1.0, area, out=np.full_like(area, np.nan), where=np.abs(area) > 1e-12)[which]  # edge-on: nowhere
-    dx, dy = x[which, 2] - at_x, y[which, 2] - at_y
+    dx, dy = x[2, which] - at_x, y[2, which] - at_y
     first = (dx * y_21[which] - x_21[which] * dy) * scale
     second = (x_20[which] * dy - dx * y_20[which]) * scale
     weights = np.stack([first, second, 1 - first - second])
