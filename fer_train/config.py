@@ -34,16 +34,18 @@ class ModelSettings:
 
     network: str = option("two-stream", names=tuple(MODELS))
     """Which network of ``fer_train/models``; the thesis's is the one that comes with the program."""
-    backbone: str = "efficientnet_b2"
-    """Any timm model that returns feature maps, by its timm name."""
+    backbone: str = "tf_efficientnet_b2"
+    """Any timm model that returns feature maps, by its timm name; HSEmotion's weights are of ``tf_efficientnet_b2``."""
     inputs: str = option("rgb,depth", names=(*INPUTS, "rgb,depth"))
     """What the network looks at, by name, the first one leading in the fusion: one stream each (thesis, Table 3.6)."""
     fusion: Fusion = "attention"
     """How the streams meet: averaged attention masks on the RGB features (thesis), or a baseline (Table 3.7)."""
-    aggregation: Literal["encoder", "average"] = "encoder"
-    """What turns the fused map into one vector: a transformer encoder (thesis) or average pooling (Table 3.7)."""
-    spatial_attention: Literal["lanet", "cbam"] = "lanet"
-    """Where each stream looks: local attention nets (thesis) or CBAM's spatial half."""
+    aggregation: Literal["class-token", "encoder-mean", "average"] = "class-token"
+    """What turns the fused map into one vector: a transformer encoder read off its class token (thesis) or as the mean
+    over its tokens, or average pooling without an encoder (Table 3.7)."""
+    spatial_attention: Literal["lanet", "cbam", "none"] = "lanet"
+    """Where each stream looks: local attention nets (thesis), CBAM's spatial half, or everywhere alike, as the plain
+    sum of eq. 3.3 does (Table 3.7)."""
     attention_maps: int = option(4, min=1)
     """S, the number of spatial attentions a stream."""
     attention_reduction: int = option(16, min=1)
@@ -95,9 +97,15 @@ class LossSettings:
     center_weight: float = 0.01
     """λ, the weight of the center or island term against cross-entropy."""
     alpha: float = 0.5
-    """α, how far a center moves toward its class at each step (Wen et al. 2016, eq. 4)."""
+    """α, how far a center moves at each step (Wen et al. 2016, eq. 4), or its learning rate under ``sgd``."""
     pair_weight: float = 10.0
     """λ₁, the weight of the pairwise term inside the island loss (Cai et al. 2018)."""
+    island_form: Literal["nested", "flat"] = "nested"
+    """``nested`` has λ before both terms, CE + λ (L_C + λ₁ L_I); ``flat`` before the first, CE + λ L_C + λ₁ L_I
+    (thesis, eq. 2.19 as printed)."""
+    centers: Literal["wen", "sgd"] = "wen"
+    """``wen`` moves centers by Wen et al., from the origin; ``sgd`` along the loss's gradient, from random places, as
+    the thesis's author did: only so do frozen features let them move apart."""
     pair_reduction: Literal["sum", "mean"] = "sum"
     """Whether the island loss sums over pairs of centers (the paper) or takes their mean."""
     gamma: float = 2.0
@@ -182,7 +190,8 @@ class MachineSettings:
     device: str = option("auto", names=("auto", "cpu", "cuda", "mps"))
     """``auto``, ``cpu``, ``cuda``, ``cuda:1`` or ``mps``."""
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
-    """``auto`` is bfloat16 autocast on GPUs that have it, float32 elsewhere."""
+    """``auto`` is bfloat16 autocast on GPUs that compute in it, float16 with scaled losses on others, as the thesis
+    had; float32 elsewhere."""
     threads: int = 0
     """CPU threads of PyTorch; 0 leaves its own choice."""
     compile: bool = False
@@ -237,6 +246,11 @@ class Config:
             (
                 model.token_width % model.encoder_heads != 0,
                 f"model.encoder_heads = {model.encoder_heads} does not divide model.token_width = {model.token_width}",
+            ),
+            (
+                model.spatial_attention == "none" and model.fusion.startswith("attention") and "," in model.inputs,
+                f"model.spatial_attention = 'none' leaves {model.fusion} fusion without the second input; use "
+                "model.fusion=sum or concat",
             ),
             (
                 bool(model.weights) and model.pretrained,

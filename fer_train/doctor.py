@@ -25,7 +25,7 @@ if found["seen"]:
     assert (one @ one).sum().item() == 512**3
     free, total = torch.cuda.mem_get_info()
     found |= {"name": torch.cuda.get_device_name(), "count": torch.cuda.device_count(), "free": free, "total": total,
-              "bf16": torch.cuda.is_bf16_supported()}
+              "bf16": torch.cuda.is_bf16_supported(including_emulation=False)}
 print(json.dumps(found))
 """
 _STEP: Final = """
@@ -79,7 +79,7 @@ def _gpu() -> Diagnosis:
         return Diagnosis(part="GPU", ok=False, found=said, mend=reinstall, required=False)
     found: dict[str, Any] = json.loads(said)
     if found["seen"]:
-        precision = "bfloat16" if found["bf16"] else "float32 only"
+        precision = "bfloat16" if found["bf16"] else "float16 with scaled losses"
         memory_gb = f"{found['free'] / 1e9:.0f} of {found['total'] / 1e9:.0f} GB free"
         text = f"{found['count']} × {found['name']}, {memory_gb}, {precision}; multiplies rightly"
         return Diagnosis(part="GPU", ok=True, found=text, required=False)

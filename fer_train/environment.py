@@ -78,13 +78,13 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_precision(name: str, device: torch.device) -> str:
-    """The precision: ``auto`` is bf16 autocast on GPUs that have it, float32 elsewhere.
+    """The precision: ``auto`` is bf16 autocast on GPUs that compute in it, float16 on other ones, else float32.
 
-    float16 is never chosen by itself: EfficientNets give NaN gradients in it.
+    PyTorch also counts GPUs that only emulate bf16, and slowly: a Tesla T4, on which the thesis was made.
     """
-    if name != "auto":
-        return name
-    return "bf16-mixed" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "32-true"
+    if name != "auto" or device.type != "cuda":
+        return "32-true" if name == "auto" else name
+    return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
 
 
 def _version(package: str) -> str:

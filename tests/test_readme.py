@@ -88,7 +88,7 @@ def test_the_readmes_numbers_are_those_of_the_code():
     assert sorted(token for rule in policy["rule"] for token in rule["tokens"]) == sorted(SIX_UNITS)
     assert "six action units mapped" in text
     assert f"EfficientNet-B2 at {thesis.data.image_size}²" in text
-    assert thesis.model.backbone == "efficientnet_b2"
+    assert thesis.model.backbone == "tf_efficientnet_b2"
     assert project["requires-python"] == ">=3.11,<3.13"
     assert "Python 3.11 or 3.12" in text
     assert f"{len(EMOTIONS)} classes" in text

@@ -48,7 +48,10 @@ class ExpressionLoss(nn.Module, ABC):
 
     @abstractmethod
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
-        """The formula, all in float32: (B, K), (B, D), (B,) or (B, K) → scalar."""
+        """The formula, all in float32: (B, K), (B, D), (B,) or (B, K) → scalar.
+
+        A mean over the samples, divided by B and nothing else: only then do the gradients of micro-batches add up.
+        """
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Learn from a batch what is not learned by gradient (class centers); call once per optimiser step."""

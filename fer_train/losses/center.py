@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import final
-
 from torch import Tensor
 
 from fer_train.losses.base import ExpressionLoss, labels_of
@@ -11,7 +9,6 @@ from fer_train.losses.class_centers import ClassCenters
 from fer_train.losses.cross_entropy import CrossEntropyLoss
 
 
-@final
 class CenterLoss(ExpressionLoss):
     """L = L_CE + λ · ½ · mean ‖xᵢ − c_{yᵢ}‖², x the features; thesis 2.15–2.18.
 
@@ -29,13 +26,14 @@ class CenterLoss(ExpressionLoss):
         class_weights: Tensor | None = None,
         center_weight: float = 0.01,
         alpha: float = 0.5,
+        centers: str = "wen",
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(classes=classes)
         self.cross_entropy = CrossEntropyLoss(
             classes=classes, class_weights=class_weights, label_smoothing=label_smoothing
         )
-        self.class_centers = ClassCenters(classes=classes, feature_width=feature_width, alpha=alpha)
+        self.class_centers = ClassCenters(classes=classes, feature_width=feature_width, alpha=alpha, rule=centers)
         self.center_weight = center_weight
 
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
@@ -45,4 +43,9 @@ class CenterLoss(ExpressionLoss):
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Move the centers toward the batch's features, (B, D) and (B,)."""
-        self.class_centers.step(self.class_centers.attraction(features, labels))
+        self.class_centers.step(self.delta(features, labels))
+
+    def delta(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(K, D): what the centers' rule says; by gradient, it is that of the term as it stands in the loss."""
+        weight = self.center_weight if self.class_centers.by_gradient else 1.0
+        return weight * self.class_centers.attraction(features, labels)

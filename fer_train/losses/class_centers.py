@@ -1,8 +1,8 @@
-"""The class centers of center loss and island loss: a buffer, moved by the paper's rule, equal on all processes."""
+"""The class centers of center loss and island loss: a buffer, moved once an optimiser step, equal on all processes."""
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 import torch
 from torch import Tensor, distributed, nn
@@ -10,26 +10,33 @@ from torch import Tensor, distributed, nn
 from fer_prep.errors import UsageError
 from fer_train.losses.base import float32_arithmetic
 
+RULES: Final = ("wen", "sgd")
+
 
 @final
 class ClassCenters(nn.Module):
-    """``centers`` (K, D) float32, saved and resumed with the state dict; they start at the origin.
+    """``centers`` (K, D) float32, saved and resumed with the state dict. Two rules move them, c_k ← c_k − α Δc_k.
 
-    Wen et al., "A discriminative feature learning approach for deep face recognition", ECCV 2016, eq. 4 (thesis 2.17)::
+    ``wen`` starts at the origin: Wen et al., "A discriminative feature learning approach for deep face recognition",
+    ECCV 2016, eq. 4 (thesis 2.17); a class that is not in the batch stays where it is::
 
-        Δc_k = Σᵢ [yᵢ = k] (c_k − xᵢ) / (1 + Σᵢ [yᵢ = k])        c_k ← c_k − α Δc_k
+        Δc_k = Σᵢ [yᵢ = k] (c_k − xᵢ) / (1 + Σᵢ [yᵢ = k])
 
-    The sums run over the batch on all processes. A class that is not in the batch stays where it is.
+    ``sgd`` starts at normal random numbers and takes the gradient of the loss itself, as the thesis's author did.
+    The sums run over the batch on all processes.
     """
 
     centers: Tensor
 
-    def __init__(self, *, classes: int, feature_width: int, alpha: float) -> None:
+    def __init__(self, *, classes: int, feature_width: int, alpha: float, rule: str) -> None:
         super().__init__()
         if not 0.0 < alpha <= 1.0:
             raise UsageError(f"the centers' rate alpha must be in (0, 1]; found {alpha}")
-        self.alpha = alpha
-        self.register_buffer("centers", torch.zeros(classes, feature_width))
+        if rule not in RULES:
+            raise UsageError(f"unknown rule for centers {rule!r}; legal: {', '.join(RULES)}")
+        self.alpha, self.by_gradient = alpha, rule == "sgd"
+        start = torch.randn if self.by_gradient else torch.zeros
+        self.register_buffer("centers", start(classes, feature_width))
 
     def half_squared_distance(self, features: Tensor, labels: Tensor) -> Tensor:
         """½ · mean ‖xᵢ − c_{yᵢ}‖², features (B, D) float32 → scalar (Wen eq. 2, thesis 2.15, over the batch size).
@@ -40,7 +47,7 @@ class ClassCenters(nn.Module):
 
     @torch.no_grad()
     def attraction(self, features: Tensor, labels: Tensor) -> Tensor:
-        """Δc (K, D) of eq. 4 for features (B, D) of any float type and labels (B,)."""
+        """(K, D): Wen's Δc, or the gradient of ``half_squared_distance``; features (B, D) of any float type."""
         with float32_arithmetic(features):
             # as a product with the one-hot labels: index_add_ is not deterministic on GPUs
             classes = torch.arange(len(self.centers), device=labels.device)
@@ -49,7 +56,7 @@ class ClassCenters(nn.Module):
             if distributed.is_available() and distributed.is_initialized():
                 distributed.all_reduce(sums)
             total, count = sums[:, :-1], sums[:, -1:]
-            return (count * self.centers - total) / (1 + count)
+            return (count * self.centers - total) / (count.sum() if self.by_gradient else 1 + count)
 
     @torch.no_grad()
     def step(self, delta: Tensor) -> None:

@@ -13,8 +13,9 @@ from fer_train.losses.base import ExpressionLoss
 
 @final
 class CrossEntropyLoss(ExpressionLoss):
-    """L = Σᵢ w_{yᵢ} (−log softmax(sᵢ)_{yᵢ}) / Σᵢ w_{yᵢ}, s the logits.
+    """L = 1/N Σᵢ w_{yᵢ} (−log softmax(sᵢ)_{yᵢ}), s the logits; thesis 2.12.
 
+    PyTorch's own mean divides by Σᵢ w_{yᵢ}: the gradients of the parts of a batch would not add up to the batch's.
     ``label_smoothing`` ε mixes the target with the uniform distribution (Szegedy et al. 2016, §7); 0 is the thesis's.
     """
 
@@ -28,6 +29,7 @@ class CrossEntropyLoss(ExpressionLoss):
 
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) or (B, K) → scalar."""
-        return functional.cross_entropy(
-            logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing
+        total = functional.cross_entropy(
+            logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="sum"
         )
+        return total / len(logits)

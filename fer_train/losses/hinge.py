@@ -12,7 +12,7 @@ from fer_train.losses.base import ExpressionLoss
 
 @final
 class SquaredHingeLoss(ExpressionLoss):
-    """L = Σᵢ w_{yᵢ} Σ_{j ≠ yᵢ} max(0, m − s_{yᵢ} + sⱼ)² / Σᵢ w_{yᵢ}, s the logits, m the margin.
+    """L = 1/N Σᵢ w_{yᵢ} Σ_{j ≠ yᵢ} max(0, m − s_{yᵢ} + sⱼ)², s the logits, m the margin.
 
     Thesis 2.14: the hinge of Weston and Watkins (1999), squared as by Tang, "Deep learning using linear support vector
     machines" (2013). PyTorch's ``multi_margin_loss(p=2)`` divides by K besides.
@@ -30,5 +30,4 @@ class SquaredHingeLoss(ExpressionLoss):
         violations = (self.margin - own + logits).clamp(min=0).square()  # (B, K)
         # the sample's own class violates its margin by exactly m: take it out
         others = violations.scatter(1, targets[:, None], 0.0).sum(dim=1)  # (B,)
-        weights = self.weight_of(targets)
-        return (weights * others).sum() / weights.sum()
+        return (self.weight_of(targets) * others).mean()

@@ -8,30 +8,30 @@ import torch
 from torch import Tensor
 
 from fer_prep.errors import UsageError
-from fer_train.losses.base import ExpressionLoss, labels_of
-from fer_train.losses.class_centers import ClassCenters
-from fer_train.losses.cross_entropy import CrossEntropyLoss
+from fer_train.losses.center import CenterLoss
 
+FORMS: Final = ("nested", "flat")
+REDUCTIONS: Final = ("sum", "mean")
 _SMALLEST_NORM: Final = 1e-6
-"""Shorter centers have no direction (they start at the origin): their cosines count as 0 and push nobody."""
+"""Shorter centers (``wen`` starts at the origin) have no direction: their cosines count as 0 and push nobody."""
 
 
 @final
-class IslandLoss(ExpressionLoss):
-    """L = L_CE + λ (½ · mean ‖xᵢ − c_{yᵢ}‖² + λ₁ Σ_j Σ_{k ≠ j} (cos(c_j, c_k) + 1)); thesis 2.19–2.21.
+class IslandLoss(CenterLoss):
+    """Center loss, and a pairwise term L_I = Σ_j Σ_{k ≠ j} (cos(c_j, c_k) + 1) over ordered pairs of centers.
 
-    Cai et al., "Island loss for learning discriminative features in facial expression recognition", FG 2018, over
-    ordered pairs of centers. ``pair_reduction="mean"`` divides the double sum by K(K − 1). Its least value is K(K − 2)
-    as a sum, at cosines of −1/(K − 1): not 0.
+    Cai et al., "Island loss for learning discriminative features in facial expression recognition", FG 2018, and the
+    thesis's author: ``nested``, L_CE + λ (L_C + λ₁ L_I). The thesis's 2.19 as it is printed: ``flat``,
+    L_CE + λ L_C + λ₁ L_I. ``pair_reduction="mean"`` divides the double sum by K(K − 1). Its least value is K(K − 2) as
+    a sum, at cosines of −1/(K − 1): not 0.
 
-    Known misprints: the thesis's 2.20 has a difference of norms where the cosine has their product; code that clears
-    the diagonal before adding 1 logs λ₁K too much.
+    The thesis's 2.20 has a difference of norms where the cosine has their product. Its 2.21 divides the push of the
+    other centers by 1 + K, so that a lone class keeps a denominator; ours, under ``wen``, takes their mean (K − 1), as
+    Cai et al. do, and under ``sgd`` the gradient of the loss, which has no denominator at all.
 
-    The double sum depends on the centers alone, so no gradient of it reaches the network: it acts by moving the
-    centers in ``update``, which then draw the features after them.
+    L_I depends on the centers alone, so no gradient of it reaches the network: it acts by moving the centers in
+    ``update``, which then draw the features after them.
     """
-
-    takes_shares = True
 
     def __init__(
         self,
@@ -42,33 +42,47 @@ class IslandLoss(ExpressionLoss):
         center_weight: float = 0.01,
         pair_weight: float = 10.0,
         pair_reduction: str = "sum",
+        island_form: str = "nested",
         alpha: float = 0.5,
+        centers: str = "wen",
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(classes=classes)
-        if pair_reduction not in ("sum", "mean"):
-            raise UsageError(f"unknown pair_reduction {pair_reduction!r}; legal: sum, mean")
-        self.cross_entropy = CrossEntropyLoss(
-            classes=classes, class_weights=class_weights, label_smoothing=label_smoothing
+        super().__init__(
+            classes=classes,
+            feature_width=feature_width,
+            class_weights=class_weights,
+            center_weight=center_weight,
+            alpha=alpha,
+            centers=centers,
+            label_smoothing=label_smoothing,
         )
-        self.class_centers = ClassCenters(classes=classes, feature_width=feature_width, alpha=alpha)
-        self.center_weight, self.pair_weight, self.pair_reduction = center_weight, pair_weight, pair_reduction
+        for name, value, legal in (
+            ("pair_reduction", pair_reduction, REDUCTIONS),
+            ("island_form", island_form, FORMS),
+        ):
+            if value not in legal:
+                raise UsageError(f"unknown {name} {value!r}; legal: {', '.join(legal)}")
+        self.pair_weight, self.pair_reduction = pair_weight, pair_reduction
+        self.weight_in_loss = pair_weight * (center_weight if island_form == "nested" else 1.0)
+        """What stands before L_I in the whole loss."""
 
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) or (B, K) → scalar."""
-        distance = self.class_centers.half_squared_distance(features, labels_of(targets))
         pairs = pairwise_term(self.class_centers.centers, reduction=self.pair_reduction)
-        island = distance + self.pair_weight * pairs
-        return self.cross_entropy.compute(logits, features, targets) + self.center_weight * island
+        return super().compute(logits, features, targets) + self.weight_in_loss * pairs
 
-    def update(self, features: Tensor, labels: Tensor) -> None:
-        """Move the centers toward the batch's features, (B, D) and (B,), and away from each other.
+    def delta(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(K, D): toward the features, and away from the other centers.
 
-        Δc_j = (eq. 4 of Wen et al.) + λ₁ / (K − 1) · Σ_{k ≠ j} ∂cos(c_j, c_k)/∂c_j, as in Cai et al.: the mean push of
-        the other centers, whatever ``pair_reduction`` is.
+        ``wen``: λ₁ times the mean push of the others (Cai et al.), whatever form and reduction are; ``sgd``: the
+        gradient of the whole loss, whose double sum counts every pair twice.
         """
-        push = repulsion(self.class_centers.centers)
-        self.class_centers.step(self.class_centers.attraction(features, labels) + self.pair_weight * push)
+        others = len(self.class_centers.centers) - 1
+        weight = self.pair_weight
+        if self.class_centers.by_gradient:
+            pairs = others * (others + 1) if self.pair_reduction == "mean" else 1
+            weight = self.weight_in_loss * 2 * others / pairs
+        return super().delta(features, labels) + weight * repulsion(self.class_centers.centers)
 
 
 def pairwise_term(centers: Tensor, *, reduction: str) -> Tensor:
@@ -83,21 +97,13 @@ def pairwise_term(centers: Tensor, *, reduction: str) -> Tensor:
 @torch.no_grad()
 def repulsion(centers: Tensor) -> Tensor:
     """(K, D) mean over k ≠ j of ∂cos(c_j, c_k)/∂c_j = (u_k − cos(c_j, c_k) u_j) / ‖c_j‖, u = c / ‖c‖."""
-    directions = _directions(centers)
+    directions, norms = _directions(centers), centers.norm(dim=1, keepdim=True)
     cosines = directions @ directions.T  # (K, K); the diagonal's own share is u_j − 1 · u_j = 0
     pull = directions.sum(dim=0) - cosines.sum(dim=1, keepdim=True) * directions
-    return (
-        pull
-        / centers.norm(dim=1, keepdim=True).clamp(min=_SMALLEST_NORM)
-        / (len(centers) - 1)
-        * _has_direction(centers)
-    )
-
-
-def _has_direction(centers: Tensor) -> Tensor:
-    return centers.norm(dim=1, keepdim=True) >= _SMALLEST_NORM  # (K, 1)
+    return pull / norms.clamp(min=_SMALLEST_NORM) / (len(centers) - 1) * (norms >= _SMALLEST_NORM)
 
 
 def _directions(centers: Tensor) -> Tensor:
     """Unit vectors (K, D); zero for a center without direction."""
-    return centers / centers.norm(dim=1, keepdim=True).clamp(min=_SMALLEST_NORM) * _has_direction(centers)
+    norms = centers.norm(dim=1, keepdim=True)
+    return centers / norms.clamp(min=_SMALLEST_NORM) * (norms >= _SMALLEST_NORM)

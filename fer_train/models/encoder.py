@@ -1,9 +1,8 @@
 """From a fused feature map to one vector a picture: a small vision transformer, or the plain average (Table 3.7).
 
 The transformer is Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, eq. 1–4, over the places of the
-feature map instead of over patches: learned positional embedding, pre-norm layers, final LayerNorm. What it says is
-read off as the mean over its tokens (their appendix D.3) instead of off a class token: a few hundred faces do not teach
-a class token where to look (measured in ``docs/decisions/0012``).
+feature map instead of over patches: learned positional embedding, pre-norm layers, final LayerNorm. It is read off its
+class token, as POSTER V2 and the thesis do, or as the mean over its tokens (their appendix D.3).
 """
 
 from __future__ import annotations
@@ -15,18 +14,19 @@ from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
 
-AGGREGATIONS: Final = ("encoder", "average")
+AGGREGATIONS: Final = ("class-token", "encoder-mean", "average")
 
 
 @final
 class TokenEncoder(nn.Module):
-    """Tokens (B, T, D) → their mean after ``depth`` transformer layers and a LayerNorm (B, D)."""
+    """Tokens (B, T, D) → the class token, or the tokens' mean, after ``depth`` layers and a LayerNorm (B, D)."""
 
-    def __init__(self, *, tokens: int, width: int, depth: int, heads: int, dropout: float) -> None:
+    def __init__(self, *, tokens: int, width: int, depth: int, heads: int, dropout: float, class_token: bool) -> None:
         super().__init__()
         if width % heads:
             raise UsageError(f"token_width must be a multiple of encoder_heads; found {width} and {heads}")
-        self.positions = nn.Parameter(torch.zeros(1, tokens, width))
+        self.class_token = nn.Parameter(torch.zeros(1, 1, width)) if class_token else None
+        self.positions = nn.Parameter(torch.zeros(1, tokens + class_token, width))
         nn.init.trunc_normal_(self.positions, std=0.02)
         self.dropout = nn.Dropout(dropout)
         # layers are built one by one: nn.TransformerEncoder copies the first, so all would start with equal weights
@@ -40,10 +40,12 @@ class TokenEncoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) → (B, D)."""
-        sequence = self.dropout(tokens + self.positions)  # (B, T, D)
+        if self.class_token is not None:
+            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)  # (B, T + 1, D)
+        sequence = self.dropout(tokens + self.positions)
         for layer in self.layers:
             sequence = layer(sequence)
-        return self.norm(sequence.mean(dim=1))
+        return self.norm(sequence.mean(dim=1) if self.class_token is None else sequence[:, 0])
 
 
 @final
@@ -60,9 +62,11 @@ class TokenAverage(nn.Module):
 
 
 def make_aggregation(name: str, *, tokens: int, width: int, depth: int, heads: int, dropout: float) -> nn.Module:
-    """Build ``encoder`` or ``average``; an unknown name is a UsageError."""
-    if name == "encoder":
-        return TokenEncoder(tokens=tokens, width=width, depth=depth, heads=heads, dropout=dropout)
+    """Build one of ``AGGREGATIONS``; an unknown name is a UsageError."""
+    if name not in AGGREGATIONS:
+        raise UsageError(f"unknown aggregation {name!r}; legal: {', '.join(AGGREGATIONS)}")
     if name == "average":
         return TokenAverage(width=width)
-    raise UsageError(f"unknown aggregation {name!r}; legal: {', '.join(AGGREGATIONS)}")
+    return TokenEncoder(
+        tokens=tokens, width=width, depth=depth, heads=heads, dropout=dropout, class_token=name == "class-token"
+    )

@@ -62,7 +62,7 @@ class SpatialAttention(nn.Module):
     def __init__(self, channels: int, *, kind: str = "lanet", maps: int = 4, reduction: int = 16) -> None:
         super().__init__()
         if kind not in SPATIAL_ATTENTIONS:
-            raise UsageError(f"unknown spatial attention {kind!r}; legal: {', '.join(SPATIAL_ATTENTIONS)}")
+            raise UsageError(f"unknown spatial attention {kind!r}; legal: {', '.join(SPATIAL_ATTENTIONS)}, none")
         if maps < 1:
             raise UsageError(f"attention_maps must be at least 1; found {maps}")
         self.maps = nn.ModuleList(SPATIAL_ATTENTIONS[kind](channels, reduction=reduction) for _ in range(maps))

@@ -20,7 +20,7 @@ from torch import nn
 from fer_prep.errors import UsageError
 from fer_train.data.images import Inputs
 from fer_train.models.encoder import make_aggregation
-from fer_train.models.fusion import make_fusion
+from fer_train.models.fusion import Fusion
 from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
 
@@ -40,9 +40,9 @@ class TwoStreamNetwork(ExpressionNetwork):
         classes: int,
         image_size: int,
         inputs: Sequence[str] = ("rgb", "depth"),
-        backbone: str = "efficientnet_b2",
+        backbone: str = "tf_efficientnet_b2",
         fusion: str = "attention",
-        aggregation: str = "encoder",
+        aggregation: str = "class-token",
         spatial_attention: str = "lanet",
         attention_maps: int = 4,
         attention_reduction: int = 16,
@@ -62,12 +62,12 @@ class TwoStreamNetwork(ExpressionNetwork):
             backbone, single_channels=depth_channels, drop_path=drop_path, pretrained=pretrained
         )
         self.grid = first.grid
-        self.fusion = make_fusion(
+        self.fusion = Fusion(
             fusion,
             streams=self.inputs,
             channels=first.channels,
-            spatial_attention=spatial_attention,
-            attention_maps=attention_maps,
+            attention=spatial_attention,
+            maps=attention_maps,
             reduction=attention_reduction,
         )
         self.to_tokens = nn.Conv2d(self.fusion.out_channels, token_width, kernel_size=1)

@@ -26,11 +26,17 @@ def test_every_preset_survives_the_way_through_its_resolved_toml(name, tmp_path)
 
 def test_the_thesis_preset_is_the_thesis():
     config = load_preset("thesis")
-    assert (config.model.backbone, config.data.image_size, config.training.batch_size) == ("efficientnet_b2", 260, 128)
+    assert (config.model.backbone, config.data.image_size, config.training.batch_size) == (
+        "tf_efficientnet_b2",
+        260,
+        128,
+    )
     assert (config.training.epochs, config.training.validations_per_epoch) == (10, 10)
     rates = config.optimiser
     assert (rates.backbone_rate, rates.fusion_rate, rates.floor_rate) == (1e-4, 1e-3, 1e-6)
-    assert (config.model.attention_maps, config.model.encoder_depth, config.loss.name) == (4, 4, "island")
+    model, loss = config.model, config.loss
+    assert (model.attention_maps, model.encoder_depth, model.aggregation) == (4, 4, "class-token")
+    assert (loss.name, loss.island_form, loss.centers) == ("island", "nested", "sgd")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +54,7 @@ def test_the_thesis_preset_is_the_thesis():
         ("training.early_stop=3", "needs training.inner_split"),
         ("optimiser.floor_rate=1", "above the highest rate"),
         ("model.encoder_heads=7", "does not divide"),
+        ("model.spatial_attention=none", "without the second input"),
         ("augmentation.erase_area=[0.1]", "expected 2 values"),
     ],
 )

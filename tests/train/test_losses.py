@@ -39,7 +39,7 @@ def softmax_at(logits: list[float], label: int) -> float:
 
 def slow_cross_entropy(logits, features, labels, *, weights) -> float:
     total = sum(-weights[y] * math.log(softmax_at(row, y)) for row, y in zip(logits, labels, strict=True))
-    return total / sum(weights[y] for y in labels)
+    return total / len(labels)
 
 
 def slow_hinge(logits, features, labels, *, weights) -> float:
@@ -48,7 +48,7 @@ def slow_hinge(logits, features, labels, *, weights) -> float:
         for j in range(K):
             if j != y:
                 total += weights[y] * max(0.0, 1.0 - row[y] + row[j]) ** 2
-    return total / sum(weights[y] for y in labels)
+    return total / len(labels)
 
 
 def slow_focal(logits, features, labels, *, weights, gamma=2.0) -> float:
@@ -56,7 +56,7 @@ def slow_focal(logits, features, labels, *, weights, gamma=2.0) -> float:
     for row, y in zip(logits, labels, strict=True):
         p = softmax_at(row, y)
         total += -weights[y] * (1 - p) ** gamma * math.log(p)
-    return total / sum(weights[y] for y in labels)
+    return total / len(labels)
 
 
 def slow_distance(features, labels, centers) -> float:
@@ -91,11 +91,12 @@ def test_logit_losses_against_plain_loops(name, slow, weighted):
     assert found == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("form", ["nested", "flat"])
 @pytest.mark.parametrize("reduction", ["sum", "mean"])
-def test_center_and_island_loss_against_plain_loops(reduction):
+def test_center_and_island_loss_against_plain_loops(reduction, form):
     logits, features, labels = make_batch()
     center = make("center", center_weight=0.3)
-    island = make("island", center_weight=0.3, pair_weight=2.0, pair_reduction=reduction)
+    island = make("island", center_weight=0.3, pair_weight=2.0, pair_reduction=reduction, island_form=form)
     centers = torch.randn(K, D, generator=torch.Generator().manual_seed(3))
     for loss in (center, island):
         loss.class_centers.centers.copy_(centers)
@@ -103,7 +104,7 @@ def test_center_and_island_loss_against_plain_loops(reduction):
     distance = slow_distance(features.double().tolist(), labels.tolist(), centers.double().tolist())
     pairs = slow_pairs(centers.double().tolist()) / (K * (K - 1) if reduction == "mean" else 1)
     assert center(logits, features, labels).item() == pytest.approx(entropy + 0.3 * distance, rel=1e-5)
-    expected = entropy + 0.3 * (distance + 2.0 * pairs)
+    expected = entropy + 0.3 * distance + (0.3 if form == "nested" else 1.0) * 2.0 * pairs
     assert island(logits, features, labels).item() == pytest.approx(expected, rel=1e-5)
 
 
@@ -149,6 +150,47 @@ def test_centers_move_exactly_by_equation_2_17():
         expected = start[k] - 0.5 * delta / (1 + count)
         np.testing.assert_allclose(loss.class_centers.centers[k].numpy(), expected, rtol=1e-5, atol=1e-6)
     assert loss.class_centers.centers[2].tolist() == pytest.approx(start[2].tolist())
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("center", {}),
+        ("island", {}),
+        ("island", {"island_form": "flat"}),
+        ("island", {"pair_reduction": "mean"}),
+    ],
+)
+def test_by_sgd_centers_move_along_the_gradient_of_the_whole_loss(name, settings):
+    torch.manual_seed(0)
+    loss, (logits, features, labels) = make(name, centers="sgd", alpha=0.5, **settings), make_batch()
+    start = loss.class_centers.centers.clone()
+    assert start.std().item() == pytest.approx(1.0, abs=0.4)  # not at the origin
+    loss.class_centers.centers.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(logits, features, labels), loss.class_centers.centers)
+    loss.class_centers.centers.requires_grad_(False)
+    loss.update(features, labels)
+    torch.testing.assert_close(loss.class_centers.centers, start - 0.5 * gradient)
+
+
+def mean_cosine(centers: torch.Tensor) -> float:
+    cosines = torch.nn.functional.cosine_similarity(centers[:, None], centers[None], dim=2)
+    return float((cosines.sum() - len(centers)) / (len(centers) * (len(centers) - 1)))
+
+
+def test_frozen_features_let_centers_part_by_sgd_alone():
+    """550 steps of 128, features that have much in common: the comparison with the author's library."""
+    found = {}
+    for rule in ("wen", "sgd"):
+        generator = torch.manual_seed(0)
+        common, own = torch.randn(1, 64, generator=generator), 0.5 * torch.randn(K, 64, generator=generator)
+        loss = make_loss("island", classes=K, feature_width=64, centers=rule)
+        for _ in range(550):
+            labels = torch.randint(0, K, (128,), generator=generator)
+            loss.update(common + own[labels] + 0.5 * torch.randn(128, 64, generator=generator), labels)
+        found[rule] = mean_cosine(loss.class_centers.centers)
+    assert found["wen"] > 0.4
+    assert found["sgd"] < -0.08
 
 
 def simplex(count: int) -> torch.Tensor:
@@ -244,10 +286,11 @@ def test_focal_stays_finite_where_the_network_is_certain(gamma):
 # ---- several processes ----
 
 
-def _move_centers(rank: int, folder: str) -> None:
+def _move_centers(rank: int, folder: str, rule: str) -> None:
+    torch.manual_seed(3)
     store = Path(folder) / "store"
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
-    centers = ClassCenters(classes=K, feature_width=D, alpha=0.5)
+    centers = ClassCenters(classes=K, feature_width=D, alpha=0.5, rule=rule)
     _, features, labels = make_batch()
     half = slice(rank * B // 2, (rank + 1) * B // 2)
     centers.step(centers.attraction(features[half], labels[half]))
@@ -256,9 +299,11 @@ def _move_centers(rank: int, folder: str) -> None:
 
 
 @pytest.mark.slow
-def test_centers_are_the_same_in_two_processes_as_in_one(tmp_path):
-    torch.multiprocessing.spawn(_move_centers, args=(str(tmp_path),), nprocs=2)
-    alone = ClassCenters(classes=K, feature_width=D, alpha=0.5)
+@pytest.mark.parametrize("rule", ["wen", "sgd"])
+def test_centers_are_the_same_in_two_processes_as_in_one(tmp_path, rule):
+    torch.multiprocessing.spawn(_move_centers, args=(str(tmp_path), rule), nprocs=2)
+    torch.manual_seed(3)
+    alone = ClassCenters(classes=K, feature_width=D, alpha=0.5, rule=rule)
     alone.step(alone.attraction(*make_batch()[1:]))
     for rank in range(2):
         torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), alone.centers)
@@ -281,6 +326,8 @@ def test_balanced_weights_make_classes_count_the_same():
         ("focal", {"gama": 1.0}, "has no setting 'gama'; legal: gamma"),
         ("focal", {"gamma": -1.0}, "must not be negative"),
         ("island", {"pair_reduction": "max"}, "legal: sum, mean"),
+        ("island", {"island_form": "round"}, "legal: nested, flat"),
+        ("center", {"centers": "adam"}, "legal: wen, sgd"),
         ("center", {"alpha": 0.0}, r"in \(0, 1\]"),
         ("hinge", {"margin": 0.0}, "must be positive"),
         ("cross-entropy", {"label_smoothing": 1.0}, r"in \[0, 1\)"),

@@ -11,7 +11,7 @@ import torch
 from fer_prep.errors import UsageError
 from fer_train.data.inputs import INPUTS, Input
 from fer_train.models.backbone import Backbone
-from fer_train.models.encoder import TokenEncoder
+from fer_train.models.encoder import TokenEncoder, make_aggregation
 from fer_train.models.spatial_attention import SpatialAttention
 from fer_train.models.two_stream import TwoStreamNetwork
 
@@ -35,10 +35,11 @@ OPTIONS = [
     for inputs, fusion, aggregation, attention in itertools.product(
         (("rgb", "depth"), ("rgb",), ("depth",)),
         ("attention", "sum", "concat", "attention-1d"),
-        ("encoder", "average"),
-        ("lanet", "cbam"),
+        ("class-token", "encoder-mean", "average"),
+        ("lanet", "cbam", "none"),
     )
-    if not (fusion == "attention-1d" and attention == "cbam")  # no spatial attention in it
+    if not (fusion == "attention-1d" and attention != "lanet")  # no spatial attention in it
+    and not (fusion == "attention" and attention == "none" and len(inputs) > 1)  # would look at one input alone
 ]
 
 
@@ -105,6 +106,28 @@ def test_attention_fusion_is_the_rgb_map_under_the_mean_of_the_masks():
     torch.testing.assert_close(fused, expected)
 
 
+def test_the_sum_of_equation_3_3_has_no_masks():
+    network = make_network(fusion="sum", spatial_attention="none", aggregation="average").eval()
+    inputs = make_inputs(network, batch=2)
+    with torch.no_grad():
+        features = {name: network.backbone(name)(image) for name, image in inputs.items()}
+        fused, masks = network.fusion(features)
+    assert masks == {}
+    assert list(network.fusion.parameters()) == []
+    torch.testing.assert_close(fused, features["rgb"] + features["depth"])
+
+
+def test_a_class_token_is_read_and_the_mean_is_not():
+    """What one place says reaches the mean directly, and the class token only through the layers."""
+    torch.manual_seed(0)
+    for name, direct in (("class-token", False), ("encoder-mean", True), ("average", True)):
+        aggregation = make_aggregation(name, tokens=4, width=8, depth=0, heads=2, dropout=0.0)
+        tokens = torch.randn(1, 4, 8)
+        changed = tokens.clone()
+        changed[0, 2] += 1.0
+        assert torch.equal(aggregation(tokens), aggregation(changed)) != direct
+
+
 def test_spatial_attention_is_the_largest_of_its_maps():
     attention = SpatialAttention(16, maps=3, reduction=4).eval()
     features = torch.randn(2, 16, 5, 5)
@@ -125,7 +148,7 @@ def test_sum_and_concat_use_both_streams_alike():
 def test_the_encoder_knows_places_and_the_average_does_not():
     tokens = torch.randn(2, 6, 16)
     turned = tokens.flip(1)
-    encoder = TokenEncoder(tokens=6, width=16, depth=1, heads=2, dropout=0.0).eval()
+    encoder = TokenEncoder(tokens=6, width=16, depth=1, heads=2, dropout=0.0, class_token=False).eval()
     assert not torch.allclose(encoder(tokens), encoder(turned), atol=1e-4)
     with torch.no_grad():
         encoder.positions.zero_()
@@ -133,7 +156,7 @@ def test_the_encoder_knows_places_and_the_average_does_not():
 
 
 def test_encoder_layers_start_different():
-    first, second = TokenEncoder(tokens=4, width=16, depth=2, heads=2, dropout=0.0).layers
+    first, second = TokenEncoder(tokens=4, width=16, depth=2, heads=2, dropout=0.0, class_token=False).layers
     assert not torch.equal(first.linear1.weight, second.linear1.weight)
 
 
@@ -179,8 +202,8 @@ def test_a_third_input_is_one_more_stream(fusion, monkeypatch):
         ({"image_size": 16}, "too small"),
         ({"inputs": ("rgb-d",)}, "legal: rgb, depth"),
         ({"fusion": "max"}, "legal: attention, sum, concat, attention-1d"),
-        ({"aggregation": "max"}, "legal: encoder, average"),
-        ({"spatial_attention": "se"}, "legal: lanet, cbam"),
+        ({"aggregation": "max"}, "legal: class-token, encoder-mean, average"),
+        ({"spatial_attention": "se"}, "legal: lanet, cbam, none"),
         ({"attention_maps": 0}, "at least 1"),
         ({"depth_channels": 2}, "must be 1 or 3"),
         ({"token_width": 30}, "multiple of encoder_heads"),
