@@ -16,7 +16,7 @@ more than two go likewise: ``attention`` averages all masks on the first stream'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, final
+from typing import Final, final
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +56,6 @@ class Fusion(nn.Module):
         """Maps (B, C, h, w) → the fused map (B, out_channels, h, w) and the mask of each stream, in (0, 1)."""
         masks: dict[str, Tensor] = {name: attention(features[name]) for name, attention in self.attentions.items()}
         if self.name.startswith("attention") and masks:
-            return next(iter(features.values())) * (sum(masks.values()) / len(masks)), masks
-        weighted: list[Any] = [each * masks[name] if masks else each for name, each in features.items()]
-        return torch.cat(weighted, dim=1) if self.name == "concat" else sum(weighted[1:], weighted[0]), masks
+            return next(iter(features.values())) * torch.stack(list(masks.values())).mean(dim=0), masks
+        weighted: list[Tensor] = [each * masks[name] if masks else each for name, each in features.items()]
+        return torch.cat(weighted, dim=1) if self.name == "concat" else torch.stack(weighted).sum(dim=0), masks
