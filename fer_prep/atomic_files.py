@@ -1,14 +1,18 @@
 """Files that are either whole or absent: written under a temporary name, flushed to the disk, then renamed.
 
-A killed process leaves at most files named ``.<name>.<token>.part``, which ``remove_leftovers`` recognises.
+A killed process leaves at most files named ``.<name>.<token>.part``, which ``remove_leftovers`` recognises. The token
+is the process's own, and the file is made new: nobody else's file, and no link that lies there, is ever written to.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import glob
 import os
 import secrets
+import socket
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +31,7 @@ def stage_file(path: Path, *, content: bytes | str, flush: bool = True) -> Path:
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    staged = _temporary(path)
     data = content.encode() if isinstance(content, str) else content
     try:
         with staged.open("xb") as stream:
@@ -64,13 +68,16 @@ def write_atomically(path: Path, *, content: bytes | str) -> None:
 def replacing(path: Path) -> Generator[Path]:
     """Yield a temporary path in the same folder; it takes the place of ``path`` when the block ends well.
 
-    For files that a library writes by name. One process at a time may write a path: the temporary name is always the
-    same, so that what a killed process left is overwritten by the next.
+    For files that a library writes by name. What killed processes of this machine left of the same file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
+    for left in path.parent.glob(f".{glob.escape(path.name)}.{_host()}-*.part"):
+        if not Path(f"/proc/{left.name.split('-')[-2]}").exists():
+            left.unlink(missing_ok=True)
+    part = _temporary(path)
     try:
         with errors_name(path):
+            part.touch(exist_ok=False)
             yield part
         with part.open("rb") as stream:
             os.fsync(stream.fileno())
@@ -78,6 +85,16 @@ def replacing(path: Path) -> Generator[Path]:
         flush_folder(path.parent)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """A name beside ``path`` that tells its process: ``.<name>.<host>-<process>-<random>.part``."""
+    return path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}.part")
+
+
+def _host() -> str:
+    """This machine, without saying its name."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
 @contextmanager

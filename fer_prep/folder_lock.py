@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 from fer_prep.errors import BusyError, UsageError
 
 LOCK_NAME: Final = ".lock"
+_PROCESS: Final = "process "
+"""How the content of a lock begins."""
 
 
 @contextmanager
@@ -65,13 +67,22 @@ def _held(path: Path, *, owned: Path) -> Generator[None]:
             path=owned,
             hint="choose an --out that you can write to, on a local disk, and copy the result",
         ) from None
+    if _is_foreign(path):
+        lock.release()
+        raise UsageError("a file of another program is where this one locks", path=path, hint="move it away")
     try:
-        path.write_text(f"process {os.getpid()} on {socket.gethostname()}", encoding="utf-8")
+        path.write_text(f"{_PROCESS}{os.getpid()} on {socket.gethostname()}", encoding="utf-8")
         yield
     finally:
         # while still held: filelock never takes a file that is no longer there
         path.unlink(missing_ok=True)
         lock.release()
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether the file has other content than a lock, or another name too: it is not ours to write to."""
+    with path.open("rb") as stream:
+        return stream.read(len(_PROCESS)) not in (b"", _PROCESS.encode()) or os.fstat(stream.fileno()).st_nlink > 1
 
 
 def _holder(path: Path) -> str:

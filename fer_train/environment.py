@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -34,7 +35,7 @@ def describe_environment(device: torch.device, *, arguments: Sequence[str] | Non
     return {
         "fer_rgbd": __version__,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *(sys.argv[1:] if arguments is None else arguments)],
+        "command": [Path(sys.argv[0]).name, *map(_without_folders, sys.argv[1:] if arguments is None else arguments)],
         "python": platform.python_version(),
         "system": platform.platform(),
         "processor": platform.processor() or platform.machine(),
@@ -85,6 +86,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     if name != "auto" or device.type != "cuda":
         return "32-true" if name == "auto" else name
     return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+
+
+def _without_folders(argument: str) -> str:
+    """Absolute paths by their last part alone: the folders above tell user names and how a machine is laid out."""
+    return re.sub(r"(?<![\w.~])/(?:[^/\s]+/)+", "…/", argument)
 
 
 def _version(package: str) -> str:

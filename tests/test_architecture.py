@@ -18,7 +18,7 @@ LAYERS = (
      "options", "validated",
      "landmark_names", "landmark_set", "findings", "atomic_files", "folder_lock", "action_units",
      "dataset_manifest",
-     "engines", "free_memory"),
+     "engines", "free_memory", "outputs"),
     ("formats", "geometry", "faces"),
     ("sources",),
     ("dataset", "folds", "library"),
@@ -42,7 +42,7 @@ TRAIN_LAYERS = (
 
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
-                 "free_memory"}  # fmt: skip
+                 "free_memory", "outputs"}  # fmt: skip
 WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample", "fer_prep.prepare.folder"}
 """What predict imports for pictures as recorded and for prepared folders, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",

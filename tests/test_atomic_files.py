@@ -89,3 +89,38 @@ def test_an_error_that_names_its_file_stays_as_it_is(tmp_path):
     with pytest.raises(FileNotFoundError) as caught, errors_name(tmp_path / "page.html"):
         (tmp_path / "other").read_bytes()
     assert caught.value.filename == str(tmp_path / "other")
+
+
+def test_nothing_that_lies_there_is_written_to_by_a_temporary_name(tmp_path):
+    """A link with a name like that of a temporary file leads nowhere, whatever its end."""
+    precious, path = tmp_path / "precious.txt", tmp_path / "model.bin"
+    precious.write_text("mine")
+    (tmp_path / ".model.bin.part").symlink_to(precious)
+    seen = []
+    for _ in range(2):
+        with replacing(path) as part:
+            seen.append(part)
+            part.write_bytes(b"new")
+    write_atomically(path, content=b"newer")
+    assert precious.read_text() == "mine"
+    assert seen[0] != seen[1]
+
+
+def test_two_processes_that_write_one_file_do_not_meet(tmp_path):
+    with replacing(tmp_path / "a") as first:
+        first.write_bytes(b"1")
+        with replacing(tmp_path / "a") as second:
+            second.write_bytes(b"2")
+        assert first.read_bytes() == b"1"
+    assert (tmp_path / "a").read_bytes() == b"1"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    path = tmp_path / "model.bin"
+    code = "import os, signal, sys; from pathlib import Path; from fer_prep.atomic_files import replacing\n"
+    code += "with replacing(Path(sys.argv[1])) as part: os.kill(os.getpid(), signal.SIGKILL)"
+    assert subprocess.run([sys.executable, "-c", code, str(path)], check=False).returncode < 0
+    assert len(list(tmp_path.iterdir())) == 1
+    with replacing(path) as part:
+        part.write_bytes(b"whole")
+    assert [file.name for file in tmp_path.iterdir()] == ["model.bin"]

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from fer_prep.errors import BusyError
+from fer_prep.errors import BusyError, UsageError
 from fer_prep.folder_lock import LOCK_NAME, file_lock, folder_lock
 
 HOLD = """
@@ -94,3 +94,24 @@ def test_a_file_is_held_too_and_named(tmp_path):
             pass
         assert caught.value.path == out
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["symbolic link", "hard link", "file"])
+def test_what_lies_where_the_lock_would_be_is_left_alone(tmp_path, kind):
+    precious = tmp_path / "precious.txt"
+    precious.write_text("process of reform" if kind == "hard link" else "mine")
+    lock = tmp_path / "out" / ".lock"
+    lock.parent.mkdir()
+    if kind == "symbolic link":
+        lock.symlink_to(precious)
+    elif kind == "hard link":
+        lock.hardlink_to(precious)
+    else:
+        lock.write_text("mine")
+    before = precious.read_text()
+    with pytest.raises(UsageError), folder_lock(lock.parent):
+        pass
+    assert precious.read_text() == before
+    assert lock.exists()
+    if kind == "file":
+        assert lock.read_text() == "mine"

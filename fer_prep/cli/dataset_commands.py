@@ -13,6 +13,7 @@ from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
 from fer_prep.cli.workspace import GLOBAL_FILE
 from fer_prep.errors import UsageError
 from fer_prep.folds.selection import Selection, parse_names
+from fer_prep.outputs import check_output
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
@@ -137,11 +138,12 @@ def folds(
         return
     from fer_prep.dataset.reader import DatasetFile
     from fer_prep.folds.default import folds_path
-    from fer_prep.folds.splits import make_folds, write_folds
+    from fer_prep.folds.splits import BEGINNING, make_folds, write_folds
 
+    path = out or folds_path(dataset)
+    check_output(path, what="a fold manifest", begins=BEGINNING, inputs=[dataset, Path(protocol)])
     with DatasetFile.open(dataset) as data:
         manifest = make_folds(data, protocol=protocol, folds=folds, seed=seed, repeats=repeats, selection=selection)
-        path = out or folds_path(dataset)
         write_folds(manifest, path, data=data)
         _print_folds(manifest, data, path, as_json=as_json)
 

@@ -123,7 +123,7 @@ def _write_rate(folder: Path, *, megabytes: int = 32) -> float:
     block = os.urandom(1 << 20)
     start = time.perf_counter()
     try:
-        with path.open("wb") as stream:
+        with path.open("xb") as stream:  # never through a link that lies there
             for _ in range(megabytes):
                 stream.write(block)
             stream.flush()

@@ -11,6 +11,7 @@ from fer_prep.cli.app import app
 from fer_prep.cli.console import EXIT_DATA_WRONG, print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import JsonOption, manifest_names
 from fer_prep.cli.workspace import GLOBAL_FILE, RAW
+from fer_prep.outputs import PNG, check_output
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
@@ -83,6 +84,10 @@ def stats(
     from fer_prep.dataset.reader import DatasetFile
     from fer_prep.inspection import statistics
 
+    if csv is not None:
+        check_output(csv, what="a table of counts", begins=statistics.CSV_HEADER.encode(), inputs=[dataset, png])
+    if png is not None:
+        check_output(png, what="a PNG picture", begins=PNG, inputs=[dataset])
     with DatasetFile.open(dataset) as data:
         counted = {column: statistics.crosstab(data, column) for column in _COUNTED_BY}
         found = statistics.measures(data, progress=progress_bar)
@@ -191,8 +196,9 @@ def map_aus(
 
     [dim]fer-prep map-aus --policy ck-emfacs-strict[/]
     """
-    from fer_prep.inspection.map_action_units import map_action_units, write_table
+    from fer_prep.inspection.map_action_units import HEADER, map_action_units, write_table
 
+    check_output(out, what="a table of scans", begins=HEADER.encode(), inputs=[root, Path(policy)])
     mapped = map_action_units(root, policy=policy)
     for text in mapped.warnings:
         warn(text)

@@ -36,7 +36,7 @@ RAW_TREES: Final = {"bu3dfe": "BU3DFE", "bosphorus": "BosphorusDB", "cald3r": "C
 
 FILE: Final = Path("fer.toml")
 PROGRAMS: Final = ("fer-prep", "fer-train")
-COMMON: Final = ("workers", "size", "framing", "mask", "max-rejected", "device")
+COMMON: Final = ("workers", "size", "framing", "mask", "max-rejected", "device", "preset")
 """Options that mean the same wherever they are."""
 ROOTS: Final = {"render-bu3dfe": "bu3dfe", "render-bosphorus": "bosphorus", "map-aus": "bosphorus"}
 """Command → the dataset whose raw tree its ``--root`` is."""

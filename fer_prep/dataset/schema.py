@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from collections.abc import Generator, Iterable
@@ -111,9 +112,20 @@ def open_hdf5(path: Path) -> h5py.File:
             with path.open("rb") as stream:
                 head = stream.read(8)
             raise DatasetFileError(path=path, expected="an HDF5 file", found=f"first bytes {head!r}")
-        return h5py.File(path, "r", locking="best-effort")
+        try:
+            return h5py.File(path, "r", locking="best-effort")
+        except OSError as error:
+            if _system_errno(error) not in (errno.ENOLCK, errno.EOPNOTSUPP):
+                raise
+            return h5py.File(path, "r", locking=False)  # this file system has no locks: there are none to respect
     except OSError as error:
         raise _explain(error, path) from error
+
+
+def _system_errno(error: OSError) -> int:
+    """The number of the system's error that HDF5 tells in its text; 0 where it tells none."""
+    told = re.search(r"errno = (\d+)", str(error))
+    return int(told[1]) if told else error.errno or 0
 
 
 def _explain(error: OSError, path: Path) -> FerError:
@@ -122,7 +134,7 @@ def _explain(error: OSError, path: Path) -> FerError:
         return DatasetFileError(
             "the file is truncated (an interrupted copy?)", path=path, hint="copy it again, or run fer-prep merge again"
         )
-    if "lock" in reason or "already open" in reason:
+    if (_system_errno(error) in (errno.EAGAIN, errno.EACCES) and "lock" in reason) or "already open" in reason:
         return BusyError(
             "the file is still open for writing in another program", path=path, hint="wait for it, or close it"
         )

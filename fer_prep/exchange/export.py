@@ -20,6 +20,7 @@ from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest
 from fer_prep.formats.images import write_image
 from fer_prep.landmark_set import LandmarkSet
+from fer_prep.outputs import refuse_full
 from fer_prep.prepare.folder import table_name
 from fer_prep.prepare.folder_tables import SOFT
 from fer_prep.prepare.landmark_tables import table_bytes
@@ -197,9 +198,3 @@ def _flat(facts: dict[str, Any]) -> dict[str, Any]:
         else "" if value is None else value
         for name, value in facts.items()
     }  # fmt: skip
-
-
-def refuse_full(out: Path) -> None:
-    """Raise UsageError unless ``out`` is an empty folder or not there yet."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError("expected an empty folder, or none", path=out, hint="choose another --out")

@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from fer_prep.atomic_files import write_atomically
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import DatasetFileError
-from fer_prep.exchange.export import refuse_full, sample_key
+from fer_prep.exchange.export import sample_key
 from fer_prep.geometry.range_grid import CleanGrid, triangulate
 from fer_prep.geometry.stored_camera import StoredCamera
 from fer_prep.landmark_set import LandmarkSet
+from fer_prep.outputs import refuse_full
 from fer_prep.prepare.landmark_tables import npz_bytes as archive_bytes
 from fer_prep.progress import Progress, silent
 

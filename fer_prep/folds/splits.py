@@ -21,6 +21,8 @@ from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
 
 FORMAT: Final = "fer-folds"
 VERSION: Final = 1
+BEGINNING: Final = f'{{\n "format": "{FORMAT}"'.encode()
+"""The first bytes of every manifest that is written."""
 DEFAULT_PROTOCOL: Final = "subject-kfold"
 
 __all__ = [

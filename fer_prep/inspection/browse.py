@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from fer_prep.atomic_files import replacing
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest
 from fer_prep.inspection.depth_picture import depth_picture
 from fer_prep.inspection.statistics import emotions_of, views_of
+from fer_prep.outputs import check_output
 from fer_prep.progress import Progress, silent
 
 ATLAS_SIDE: Final = 16
@@ -56,9 +56,10 @@ def write_page(
     of samples.
     """
     size = min(thumbnail or thumbnail_size(data.n), data.height)
-    if path.is_dir():
-        raise UsageError("--out must be a file; this is a folder", path=path)
     before, after = (_PAGE / "page.html").read_text(encoding="utf-8").split("<!-- data -->")
+    check_output(
+        path, what="a page of fer-prep browse", begins=before[: before.index("<html")].encode(), inputs=[data.path]
+    )
     with replacing(path) as part, part.open("w", encoding="utf-8") as page:
         page.write(_fill(before, data))
         page.write(_script("samples", json.dumps(page_data(data, manifest=manifest, thumbnail=size))))

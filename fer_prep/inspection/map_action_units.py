@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Final
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import UsageError
 from fer_prep.sources.bosphorus import Bosphorus
 
 
@@ -33,6 +33,9 @@ class MappedScan:
     """Where the rule comes from."""
     usable: str
     """``yes``, or what its files lack; a category alone does not make a sample."""
+
+
+HEADER: Final = ",".join(field.name for field in fields(MappedScan)) + "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +87,9 @@ def map_action_units(root: Path, *, policy: str) -> MappedTree:
 
 
 def write_table(scans: Sequence[MappedScan], *, path: Path) -> None:
-    """Write the rows as CSV with a header line; whole or not at all. Raises UsageError where ``path`` is a folder."""
-    if path.is_dir():
-        raise UsageError(path=path, expected="a file to write the table to", found="a folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the rows as CSV with a header line; whole or not at all."""
     text = io.StringIO()
+    text.write(HEADER)
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.name for field in fields(MappedScan)])
     writer.writerows(astuple(scan) for scan in scans)
     write_atomically(path, content=text.getvalue())

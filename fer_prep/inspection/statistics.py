@@ -20,6 +20,7 @@ from fer_prep.sample import view_suffix
 
 COUNTED: Final = ("dataset", "emotion", "label_source", "action_unit", "intensity", "gender", "ethnicity")
 """The columns of ``counts_csv`` before the numbers."""
+CSV_HEADER: Final = ",".join([*COUNTED, "samples", "subjects"]) + "\n"
 
 SUBJECT_COLUMNS: Final = ("dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most")
 SEQUENCE_COLUMNS: Final = ("dataset", "samples", "clips", "views", "recordings")
@@ -115,7 +116,7 @@ def counts_csv(data: DatasetFile) -> str:
         subjects.setdefault(combination, set()).add(str(subject))
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*COUNTED, "samples", "subjects"])
+    stream.write(CSV_HEADER)
     writer.writerows([*key, count, len(subjects[key])] for key, count in sorted(samples.items()))
     return stream.getvalue()
 

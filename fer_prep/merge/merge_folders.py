@@ -15,6 +15,7 @@ from fer_prep.folder_lock import file_lock
 from fer_prep.folds.selection import Selection
 from fer_prep.merge.plan import plan_merge
 from fer_prep.merge.write_files import FileOptions, write_files
+from fer_prep.outputs import HDF5, check_output, consent
 from fer_prep.progress import Progress, silent
 
 
@@ -61,8 +62,9 @@ def merge(
         pixel_options=compression_options(compression),
         threads=workers or os.cpu_count() or 1,
     )
+    prepared = list(prepared)
+    _refuse_foreign_output(out, inputs=prepared)
     plan = plan_merge(prepared, size=size, selection=selection or Selection(), modalities=modalities)
-    _refuse_foreign_output(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(out), progress(f"merging into {out.name}", total=len(plan.samples)) as advance:
         digest, shards = write_files(plan, out=out, options=options, advance=advance)
@@ -81,11 +83,10 @@ def merge(
     )
 
 
-def _refuse_foreign_output(out: Path) -> None:
+def _refuse_foreign_output(out: Path, *, inputs: Iterable[Path]) -> None:
     """Only a dataset of ours may be replaced."""
-    if out.is_dir():
-        raise UsageError("--out must be a file; this is a folder", path=out)
-    if not out.exists():
+    check_output(out, what="a fer-rgbd dataset", begins=HDF5, inputs=inputs)
+    if not out.exists() or not out.stat().st_size or consent.given:
         return
     problem = "is not a fer-rgbd dataset"
     try:
@@ -95,5 +96,7 @@ def _refuse_foreign_output(out: Path) -> None:
     except DatasetFileError as error:
         problem = f"is no whole fer-rgbd dataset ({error.message})"
     raise UsageError(
-        f"this file exists and {problem}: it is not replaced", path=out, hint="remove it, or choose another --out"
+        f"this file exists and {problem}: it is not replaced",
+        path=out,
+        hint="remove it, choose another --out, or add --force",
     )

@@ -37,9 +37,10 @@ def open_storage(out: Path, *, url: str = "") -> BaseStorage:
         if parsed.get_backend_name() == "sqlite":
             raise UsageError("--storage sqlite: its locks do not hold for processes side by side", hint=_NO_SQLITE)
         return _database(url)
-    except sqlalchemy.exc.ArgumentError:
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        # not shown: it may hold a password, and what is no URL cannot be searched for one
         raise UsageError(
-            f"--storage {url!r} is no database URL", hint="expected such as postgresql+psycopg://user@host/database"
+            "--storage is no database URL", hint="expected such as postgresql+psycopg://user@host/database"
         ) from None
     except ImportError as error:
         missing = error.__cause__ if isinstance(error.__cause__, ImportError) else error
@@ -49,6 +50,9 @@ def open_storage(out: Path, *, url: str = "") -> BaseStorage:
         ) from None
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        password = sqlalchemy.make_url(url).password
+        if password:
+            reason = reason.replace(str(password), "***")
         raise UsageError(f"the database of --storage cannot be used: {reason}") from None
 
 

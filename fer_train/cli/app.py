@@ -9,13 +9,18 @@ from fer_prep.cli.config_command import add_config_command
 from fer_prep.cli.program import make_app
 from fer_train import __version__
 
+CONTINUES = "the same command continues where this one stopped"
+
 app = make_app(
     "fer-train",
     version=__version__,
     help="Cross-validated training on a fer-rgbd dataset.",
     continues={
-        **dict.fromkeys(("kfold", "fit"), "the same command with --resume continues where this one stopped"),
-        **dict.fromkeys(("tune", "reproduce"), "the same command continues where this one stopped"),
+        **dict.fromkeys(
+            ("kfold", "fit"),
+            f"{CONTINUES}, with --resume once its run folder is there",
+        ),
+        **dict.fromkeys(("tune", "reproduce"), CONTINUES),
     },
 )
 add_config_command(app, example="kfold")

@@ -13,7 +13,7 @@ from fer_prep.cli.options import Options, manifest_names
 from fer_prep.errors import UsageError
 from fer_train.analysis.search_settings import SearchSettings
 from fer_train.cli.app import app
-from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config
+from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, require_data
 from fer_train.metrics.registry import metric_called
 
 
@@ -59,11 +59,13 @@ def tune(
         fer-train fit --preset runs/tune/best.toml --manifest runs/tune/holdout.folds.json
     """
     from fer_train.analysis.search_space import parse_space
+
+    require_data(data)
+    config, metric = make_config(base), metric_called(how.metric)
+    space = parse_space(search or [], config=config)
     from fer_train.analysis.tune import BEST, HOLDOUT
     from fer_train.analysis.tune import tune as run_search
 
-    config, metric = make_config(base), metric_called(how.metric)
-    space = parse_space(search or [], config=config)
     study = run_search(
         data, config=config, space=space, settings=how, out=out, storage=storage, say=note, progress=progress_bar
     )
@@ -116,9 +118,7 @@ def reproduce(
 
         fer-train reproduce table-3.7 --protocol thesis --set model.weights=enet_b2.pt --set model.trust_pickle=true
     """
-    from fer_train.analysis.reproduce import COLUMNS, experiment_names, read_experiment
-    from fer_train.analysis.reproduce import reproduce as run_experiment
-    from fer_train.report.results import train_and_report
+    from fer_train.analysis.experiment import experiment_names, read_experiment
 
     if experiment is None:
         known = [read_experiment(name) for name in experiment_names()]
@@ -126,11 +126,17 @@ def reproduce(
         print_table("Experiments", ("name", "thesis", "what", "rows", "protocol"), rows)
         return
     chosen = read_experiment(experiment)
+    require_data(data)
+    config = make_config(base)
+    from fer_train.analysis.reproduce import COLUMNS
+    from fer_train.analysis.reproduce import reproduce as run_experiment
+    from fer_train.report.results import train_and_report
+
     folder = out or Path("runs") / chosen.name
     found = run_experiment(
         chosen,
         data,
-        config=make_config(base),
+        config=config,
         protocol=protocol,
         folds=folds,
         repeats=repeats,

@@ -10,7 +10,7 @@ import typer
 from fer_prep.cli.console import note, print_json, print_table, say
 from fer_prep.cli.options import JsonOption, Options
 from fer_train.cli.app import app
-from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config
+from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, require_data
 
 if TYPE_CHECKING:
     from fer_train.bench import BenchResult
@@ -35,9 +35,11 @@ def bench(
 
         fer-train bench --preset thesis --set machine.compile=true --json
     """
+    require_data(data)
+    config = make_config(chosen)
     from fer_train.bench import bench as measure
 
-    result = measure(data, config=make_config(chosen), rounds=rounds, seconds=seconds, plain=plain, say=note)
+    result = measure(data, config=config, rounds=rounds, seconds=seconds, plain=plain, say=note)
     if as_json:
         print_json(result.to_dict())
         return

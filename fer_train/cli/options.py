@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -13,11 +14,14 @@ import typer
 from fer_prep.cli.console import note
 from fer_prep.cli.options import names_of
 from fer_prep.cli.workspace import GLOBAL_FILE
+from fer_prep.errors import UsageError
 from fer_prep.options import field_help, option
 from fer_prep.resources import manifest_names
 from fer_train.config import Config, Fusion
 
 DATA: Final = GLOBAL_FILE
+PRESETS: Final = ("thesis", "demo")
+"""What is taken where none is named: with a GPU, and without."""
 MODALITIES: Final = {"rgbd": "rgb,depth", "rgb": "rgb", "depth": "depth"}
 """Short form → the inputs that it means."""
 DataOption = Annotated[Path, typer.Option("--data", help="The dataset: an HDF5 file of fer-prep merge.")]
@@ -92,20 +96,33 @@ def make_config(chosen: SettingsOptions, *, short: ShortOptions | None = None, b
     """The settings that the options come to, on top of ``base`` where no preset is named."""
     from fer_train.settings_file import load_preset, override, parse_assignment
 
-    if base is None or chosen.preset is not None:
-        base = load_preset(chosen.preset or preset_for_this_machine())
-    assignments = {} if short is None else short.assignments()
-    return override(base, assignments | dict(parse_assignment(text) for text in chosen.settings or ()))
+    changed = {} if short is None else short.assignments()
+    changed |= dict(parse_assignment(text) for text in chosen.settings or ())
+    if "model.weights" in changed:  # a run folder tells nobody's name
+        changed["model.weights"] = str(changed["model.weights"]).replace(f"{Path.home()}/", "~/", 1)
+    if chosen.preset is not None:
+        base = load_preset(chosen.preset)
+    if base is None:
+        # which of them takes PyTorch to know: a setting that neither can have is refused before that is loaded
+        for name in PRESETS:
+            with suppress(UsageError):
+                override(load_preset(name), changed)
+                break
+        else:
+            override(load_preset(PRESETS[0]), changed)
+        base = load_preset(preset_for_this_machine())
+    return override(base, changed)
 
 
 def preset_for_this_machine() -> str:
     """``thesis`` where PyTorch finds a GPU; else ``demo``, which a CPU can finish; says so."""
     from fer_train.environment import choose_device
 
+    with_gpu, without = PRESETS
     if choose_device("auto").type != "cpu":
-        return "thesis"
-    note("no GPU here: using the preset demo, which a CPU can finish (--preset thesis for the full network)")
-    return "demo"
+        return with_gpu
+    note(f"no GPU here: using the preset {without}, which a CPU can finish (--preset {with_gpu} for the full network)")
+    return without
 
 
 def say_if_no_gpu(config: Config) -> None:
@@ -116,12 +133,21 @@ def say_if_no_gpu(config: Config) -> None:
         note("no GPU here: training on the CPU")
 
 
+def require_data(*paths: Path) -> None:
+    """Refuse datasets that cannot be opened, before PyTorch is loaded."""
+    from fer_prep.dataset.reader import DatasetFile
+
+    for path in paths:
+        DatasetFile.open(path).close()
+
+
 def chosen_run(run: Path | None) -> Path:
     """The run that was named, or the newest finished one in ``runs/``; says which."""
     from fer_train.training.run_folder import finished_runs
 
-    if run is not None:
-        return run
-    newest = finished_runs()[-1]
-    note(f"run: {newest}")
-    return newest
+    if run is None:
+        run = finished_runs()[-1]
+        note(f"run: {run}")
+    elif not run.is_dir():
+        raise UsageError("expected the folder of a run; there is none", path=run)
+    return run

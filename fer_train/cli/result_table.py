@@ -6,12 +6,11 @@ from typing import Any
 
 from fer_prep.cli.console import print_table, say, warn
 from fer_train.metrics.registry import METRICS
+from fer_train.report.words import in_words, majority_in_words
 
 
 def print_summary(summary: dict[str, Any]) -> None:
     """The result table: one row a fold, then the mean."""
-    from fer_train.report.summary import in_words, majority_in_words
-
     rows: list[list[object]] = [
         [
             str(fold["index"]),

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
 from fer_prep.cli.console import print_table, progress_bar, say
 from fer_prep.cli.options import JsonOption
 from fer_prep.errors import UsageError
+from fer_prep.outputs import PNG, check_output, refuse_input
 from fer_train.cli.app import app
-from fer_train.cli.options import DATA, DeviceOption, RunDataOption, chosen_run
+from fer_train.cli.options import DATA, DeviceOption, RunDataOption, chosen_run, require_data
 from fer_train.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from fer_train.analysis.compare import Comparison
     from fer_train.analysis.embed import Embedding
+    from fer_train.inference.trained_run import TrainedRun
 
+STUDIES: Final = "studies"
+"""Folder in a run for what is asked of it afterwards; ``figures`` is the report's own."""
 RunArgument = Annotated[Path | None, typer.Argument(help="A finished run folder.", show_default="the newest in runs/")]
 
 
@@ -106,9 +110,9 @@ def export(
 
         fer-train export runs/thesis --out models/thesis-onnx --onnx
     """
+    run = chosen_run(run)
     from fer_train.inference.export import export_fold
 
-    run = chosen_run(run)
     exported = export_fold(run, out or Path("models") / f"{run.resolve().name}-fold-{fold}", fold=fold, onnx=onnx)
     if exported.onnx_difference is not None:
         say(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
@@ -130,7 +134,7 @@ def explain(
     ] = "predicted",
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="The PNG.", show_default="figures/grad-cam-<pick>.png in the run"),
+        typer.Option("--out", help="The PNG.", show_default="studies/grad-cam-<pick>.png in the run"),
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -144,15 +148,15 @@ def explain(
 
         fer-train explain runs/thesis --sample bu3dfe/F0001_AN01WH --out anger.png
     """
+    if out is not None:
+        check_output(out, what="a PNG picture", begins=PNG, inputs=[data])
+    trained = _open(run, data, device=device)
     from fer_train.analysis.explain import contact_sheet
     from fer_train.analysis.explain import explain as make_maps
-    from fer_train.environment import choose_device
-    from fer_train.inference.trained_run import TrainedRun
     from fer_train.metrics.plots import save_figure
 
-    trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
     explained = make_maps(trained, samples=samples or (), per_class=per_class, pick=pick, target=target)
-    path = out or trained.run.figures / f"grad-cam-{pick}.png"
+    path = out or trained.run.path / STUDIES / f"grad-cam-{pick}.png"
     save_figure(contact_sheet(explained), path)
     say(f"{len(explained)} samples: {path}")
 
@@ -176,7 +180,7 @@ def embed(
     seed: Annotated[int, typer.Option(help="Seeds t-SNE.")] = 0,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="Folder of embedding.png, .csv and .json.", show_default="figures/ of the run"),
+        typer.Option("--out", help="Folder of embedding.png, .csv and .json.", show_default="studies/ of the run"),
     ] = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -188,14 +192,14 @@ def embed(
 
         fer-train embed runs/island --fold 0 --epochs 1,5,10 --out figure-3.13
     """
+    if out is not None:
+        refuse_input(out, inputs=[chosen_run(run)])
+    wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
+    trained = _open(run, data, device=device)
     from fer_train.analysis.embed import embed as reduce
     from fer_train.analysis.embed import embedding_figure, features_at_epochs, kept_features, write_embeddings
-    from fer_train.environment import choose_device
-    from fer_train.inference.trained_run import TrainedRun
     from fer_train.metrics.plots import save_figure
 
-    wanted = _whole_numbers(epochs, option="--epochs") if epochs else []
-    trained = TrainedRun.open(chosen_run(run), data, device=choose_device(device), progress=progress_bar)
     folds = fold or trained.fold_numbers
     embeddings: list[Embedding] = []
     with progress_bar("embedding", total=len(folds), unit="folds") as advance:
@@ -203,12 +207,25 @@ def embed(
             found = features_at_epochs(trained, index, epochs=wanted) if wanted else [kept_features(trained, index)]
             embeddings += [reduce(features, perplexity=perplexity, seed=seed) for features in found]
             advance(1)
-    folder = out or trained.run.figures
+    folder = out or trained.run.path / STUDIES
     write_embeddings(embeddings, folder, classes=trained.data.classes)
     save_figure(embedding_figure(embeddings, trained.data.classes), folder / "embedding.png")
     rows = [(e.fold, e.epoch or "kept", len(e.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}") for e in embeddings]
     print_table("Classes in the feature space", ("fold", "epoch", "samples", "silhouette", "between/within"), rows)
     say(f"written to {folder}")
+
+
+def _open(run: Path | None, data: Path, *, device: str) -> TrainedRun:
+    """A finished run and its data; what is not there is said before PyTorch is loaded."""
+    from fer_train.training.run_folder import RunFolder
+
+    run = chosen_run(run)
+    RunFolder.open(run).read_summary()
+    require_data(data)
+    from fer_train.environment import choose_device
+    from fer_train.inference.trained_run import TrainedRun
+
+    return TrainedRun.open(run, data, device=choose_device(device), progress=progress_bar)
 
 
 def _whole_numbers(text: str, *, option: str) -> list[int]:

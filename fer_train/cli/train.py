@@ -18,9 +18,11 @@ from fer_train.cli.options import (
     SettingsOptions,
     ShortOptions,
     make_config,
+    require_data,
     say_if_no_gpu,
 )
 from fer_train.cli.result_table import print_summary
+from fer_train.training.torchrun import is_first_process, launched_by_torchrun
 
 if TYPE_CHECKING:
     from fer_train.config import Config
@@ -66,6 +68,7 @@ def kfold(
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
+    require_data(data)
     run, config = _open_run(chosen, short, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, folds=folds)
 
@@ -90,6 +93,7 @@ def fit(
 
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
+    require_data(data)
     run, config = _open_run(chosen, short, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, only=fold)
 
@@ -145,7 +149,6 @@ def _train(
     """Train, then print the result table and where the report is."""
     from fer_train.report.results import train_and_report
     from fer_train.training.cross_validate import FoldChoice
-    from fer_train.training.machine import is_first_process
 
     try:
         summary = train_and_report(
@@ -171,7 +174,6 @@ def _open_run(
     chosen: SettingsOptions, short: ShortOptions, *, out: Path | None, resume: bool
 ) -> tuple[RunFolder, Config]:
     """The run folder and the settings to go on with; on resumption they must be those of the run."""
-    from fer_train.training.machine import is_first_process, launched_by_torchrun
     from fer_train.training.run_folder import RunFolder, default_run_path, newest_unfinished_run
 
     if launched_by_torchrun() and out is None:
@@ -187,6 +189,7 @@ def _open_run(
     config = make_config(chosen, short=short)
     if not is_first_process():
         return RunFolder(out or default_run_path(config.name)), config
+    run = RunFolder.create(out or default_run_path(config.name), config=config)
     if chosen.preset is not None:
         say_if_no_gpu(config)
-    return RunFolder.create(out or default_run_path(config.name), config=config), config
+    return run, config

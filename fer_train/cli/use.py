@@ -12,8 +12,9 @@ import typer
 from fer_prep.cli.console import EXIT_DATA_WRONG, console, note, print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import ALLOWED_REJECTED, JsonOption, MaxRejected, too_many_rejected
 from fer_prep.errors import UsageError
+from fer_prep.outputs import refuse_input
 from fer_train.cli.app import app
-from fer_train.cli.options import DATA, DeviceOption, chosen_run
+from fer_train.cli.options import DATA, DeviceOption, chosen_run, require_data
 from fer_train.metrics.registry import METRICS, NONE, Metric, missing_classes
 
 if TYPE_CHECKING:
@@ -76,10 +77,13 @@ def evaluate(
 
         fer-train evaluate runs/bu3dfe runs/bosphorus runs/cald3r --data global.h5 --out cross
     """
+    runs = [chosen_run(run) for run in runs or [None]]
+    require_data(*(data or [DATA]))
+    if out is not None:
+        refuse_input(out, inputs=runs)
     from fer_train.environment import choose_device
 
     chosen = choose_device(device)
-    runs = runs or [chosen_run(None)]
     if data is None or len(runs) > 1 or len(data) > 1:
         if same_names != "leave-out":
             raise UsageError("--same-names takes one run and one --data, not a matrix of several")
@@ -197,6 +201,13 @@ def predict(
 
         fer-train predict runs/demo-rgb holiday.jpg --json
     """
+    from fer_train.inference.pictures import DATASET_SUFFIXES
+
+    run = chosen_run(run)
+    if not source.exists():
+        raise UsageError("no such file or folder", path=source)
+    if source.suffix.lower() in DATASET_SUFFIXES:
+        require_data(source)
     from fer_train.environment import choose_device
     from fer_train.inference.predict import FORMATS, check_format
     from fer_train.inference.predict import predict as answer
@@ -204,7 +215,7 @@ def predict(
 
     form = "json" if as_json else form
     check_format(form)
-    predictor = Predictor.load(chosen_run(run), device=choose_device(device))
+    predictor = Predictor.load(run, device=choose_device(device))
     answers = answer(
         predictor,
         source,

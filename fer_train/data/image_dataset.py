@@ -54,6 +54,7 @@ class ImageDataset:
         progress: Progress = silent,
     ) -> None:
         self.file, self.device, self.equalise = DatasetFile.open(path), torch.device(device), equalise
+        self.file.verify_tables()
         refuse_absent_modalities(inputs, self.file)
         self.modalities = modalities_of(inputs)
         self.classes = tuple(classes or self.file.classes)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 READERS: Final[dict[str, Callable[[bytes], NDArray[Any]]]] = {"rgb": read_rgb, "depth": read_depth}
 """Stored modality → how its file is read."""
+DATASET_SUFFIXES: Final = (".h5", ".hdf5", ".hdf")
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp")
 FARTHEST_NEAREST: Final = 1000
 """The largest value, 10 mm, that the nearest point of stored depth can have: by definition it is 1, a little more after

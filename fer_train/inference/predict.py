@@ -20,10 +20,8 @@ from fer_prep.errors import FerError, InstallationError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.csv_text import to_csv
 from fer_train.data.images import Images
-from fer_train.inference.pictures import Recorded, find_pictures, prepared_folder, read_picture
+from fer_train.inference.pictures import DATASET_SUFFIXES, Recorded, find_pictures, prepared_folder, read_picture
 from fer_train.inference.predictor import BATCH, Predictor
-
-DATASET_SUFFIXES: Final = (".h5", ".hdf5", ".hdf")
 
 
 @final

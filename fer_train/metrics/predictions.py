@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
-from fer_train.csv_text import to_csv
+from fer_train.csv_text import as_named, to_csv
 from fer_train.metrics.registry import score
 
 FIRST_COLUMNS: Final = ("id", "fold", "label", "predicted")
@@ -74,8 +74,8 @@ class Predictions:
             raise UsageError("no such file", path=path, hint=hint) from None
         first = len(FIRST_COLUMNS)
         return cls(
-            classes=tuple(header[first:]),
-            ids=tuple(line[0] for line in lines),
+            classes=tuple(as_named(name) for name in header[first:]),
+            ids=tuple(as_named(line[0]) for line in lines),
             folds=np.array([int(line[1]) for line in lines], np.int64),
             labels=np.array([int(line[2]) for line in lines], np.int64),
             probabilities=np.array([[float(cell) for cell in line[first:]] for line in lines]),

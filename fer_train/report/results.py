@@ -17,8 +17,8 @@ from fer_train.report.figures import draw_figures
 from fer_train.report.sections import SECTIONS
 from fer_train.report.summary import gather_predictions, summarise
 from fer_train.training.cross_validate import CrossValidation, FoldChoice, Say, cross_validate
-from fer_train.training.machine import is_first_process
 from fer_train.training.run_folder import SUMMARY, RunFolder
+from fer_train.training.torchrun import is_first_process
 
 DRAWING_PACKAGES: Final = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}
 """Module → package: what the figures need and training does not."""

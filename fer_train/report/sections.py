@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.registry import METRICS
 from fer_train.report.figures import FIGURES, ReportFigure
-from fer_train.report.summary import in_words, majority_in_words
+from fer_train.report.words import in_words, majority_in_words
 from fer_train.training.run_folder import CONFIG
 
 GROUP_COUNTS: Final = ("samples", "subjects", "classes")

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import FoldManifest, subjects_on_both_sides
 from fer_train.config import Config
 from fer_train.metrics.predictions import Predictions
-from fer_train.metrics.registry import METRICS, Metric, confusion_matrix, majority_class, missing_classes, score
+from fer_train.metrics.registry import METRICS, confusion_matrix, missing_classes, score
 from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.training.fold import FoldResult
 
@@ -79,22 +79,6 @@ def summarise(
         "subjects_on_both_sides": leaking,
         "warnings": _warnings(manifest, leaking, counts),
     }
-
-
-def in_words(summary: Mapping[str, Any], metric: Metric) -> str:
-    """What kind of numbers the mean and the interval of a metric are, and of how many."""
-    folds, ends = len(summary["folds"]), summary[metric.key]["ci95"]
-    mean = f"mean and standard deviation of {folds} folds; " if folds > 1 else ""
-    pooled = f"all {summary['samples']} answers together: {metric.text(summary['pooled'][metric.key])}"
-    if ends is None:
-        return f"{mean}{pooled}; no interval: {summary['subjects']} people are too few"
-    return f"{mean}{pooled}, 95 % interval over {summary['subjects']} people {metric.range_text(ends)}"
-
-
-def majority_in_words(confusion: ArrayLike, classes: Sequence[str]) -> str:
-    """What no network is needed for; ``confusion`` (K, K)."""
-    label, share = majority_class(np.asarray(confusion, np.float64))
-    return f"Always answering {classes[label]}, the most frequent class, gives {share:.1f} % overall accuracy."
 
 
 def _fold_entry(result: FoldResult) -> dict[str, Any]:

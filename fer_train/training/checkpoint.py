@@ -72,8 +72,13 @@ class State:
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """Write ``state`` (tensors, numbers, text, and dicts and lists of them) to ``path``, whole or not at all."""
-    with replacing(path) as part:
-        torch.save({"format": FORMAT, "version": VERSION, **state}, part)
+    with replacing(path) as part, part.open("wb") as stream:
+        try:
+            torch.save({"format": FORMAT, "version": VERSION, **state}, stream)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # of a full disk torch says "unexpected pos" and no more
+                raise error.__context__ from None
+            raise
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

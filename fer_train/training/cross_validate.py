@@ -17,9 +17,10 @@ from fer_train.environment import describe_environment
 from fer_train.metrics.registry import METRICS, score
 from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
-from fer_train.training.machine import launched_by_torchrun, set_up_machine
+from fer_train.training.machine import set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
 from fer_train.training.run_folder import ENVIRONMENT, RunFolder
+from fer_train.training.torchrun import launched_by_torchrun
 
 Say = Callable[[str], None]
 
@@ -63,6 +64,7 @@ def cross_validate(
     if not machine.first:
         say, progress = _no_words, silent
     with DatasetFile.open(data_path) as file:
+        file.verify_tables()  # before folds are made of them
         refuse_absent_modalities(config.model.input_names, file)
         manifest = machine.broadcast(settle_folds(run, file, folds=folds, say=say) if machine.first else None)
         if manifest is None:

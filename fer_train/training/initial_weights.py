@@ -44,7 +44,7 @@ def set_initial_weights(
     folder = _trained_fold(settings)
     if folder is None:
         for stream in network.backbones:
-            path = Path(settings.weights)
+            path = Path(settings.weights).expanduser()
             load_backbone_weights(network.backbone(stream), path, trust_pickle=settings.trust_pickle)
         return set()
     refuse_known_people(settings, file, judged)
@@ -76,7 +76,7 @@ def refuse_known_people(settings: ModelSettings, file: DatasetFile, judged: NDAr
 
 def _trained_fold(settings: ModelSettings) -> Path | None:
     """The folder that ``settings.weights`` means; None where it is a file of another program, or nothing."""
-    path = Path(settings.weights)
+    path = Path(settings.weights).expanduser()
     folder = path.parent if path.name == WEIGHTS and (path.parent / DESCRIPTION).is_file() else path
     return folder if settings.weights and folder.is_dir() else None
 

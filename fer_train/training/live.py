@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from unittest.mock import patch
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -58,7 +59,9 @@ def tensorboard_events(folder: Path) -> Generator[Callable[[Mapping[str, float]]
         step = int(row["step"])
         if not writers:
             # the first row says where training goes on: what an interrupted run wrote beyond it is void
-            writers.append(SummaryWriter(str(folder), purge_step=step))
+            # and the file's name holds no host's
+            with patch("socket.gethostname", return_value="run"):
+                writers.append(SummaryWriter(str(folder), purge_step=step))
         for name, value in row.items():
             if name not in ("step", "epoch"):
                 group, _, rest = name.partition("_")

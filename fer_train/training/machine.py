@@ -14,6 +14,7 @@ from torch import distributed
 
 from fer_train.config import MachineSettings
 from fer_train.environment import choose_device, choose_precision
+from fer_train.training.torchrun import launched_by_torchrun
 
 _T = TypeVar("_T")
 _AUTOCAST: Final = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -94,16 +95,6 @@ def seed_libraries(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - not for us: for libraries that use the global generator
-
-
-def launched_by_torchrun() -> bool:
-    """True in a process that ``torchrun`` has started."""
-    return distributed.is_available() and distributed.is_torchelastic_launched()
-
-
-def is_first_process() -> bool:
-    """True in the process that writes files and talks: the only one, or rank 0 of torchrun."""
-    return not launched_by_torchrun() or os.environ["RANK"] == "0"
 
 
 def keep_freed_memory() -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import pickle
 import resource
 import subprocess
@@ -386,6 +388,23 @@ class TestRefused:
                 self.refused(dataset, "still open for writing in another program", BusyError)
             finally:
                 holder.communicate()
+
+    def test_a_damaged_beginning_is_not_called_busy(self, dataset):
+        dataset.write_bytes(dataset.read_bytes()[:8] + b"superblock and lock are words that HDF5 uses for damage" * 9)
+        self.refused(dataset, "HDF5 cannot open it")
+
+    @pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+    def test_a_file_system_without_locks_is_read_without_them(self, dataset, monkeypatch, number):
+        real = h5py.File
+
+        def without_locks(path, mode, *, locking):
+            if locking:
+                raise OSError(f"unable to lock file, errno = {number}, error message = '{os.strerror(number)}'")
+            return real(path, mode, locking=locking)
+
+        monkeypatch.setattr(h5py, "File", without_locks)
+        with DatasetFile.open(dataset) as data:
+            assert data.read("rgb", [0]).any()
 
 
 LIMITED = """

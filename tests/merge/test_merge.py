@@ -430,7 +430,7 @@ class TestRefused:
         merge(folders, out=out, size=32)
         out.write_bytes(out.read_bytes()[:5000])
         said = self.refused(folders, out, "is no whole fer-rgbd dataset .the file is truncated", UsageError)
-        assert "remove it, or choose another --out" in said
+        assert "remove it, choose another --out, or add --force" in said
 
     def test_an_edited_table(self, folders, out):
         table = folders[0] / SAMPLES

@@ -10,14 +10,8 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.resources import manifest_file
-from fer_train.analysis.reproduce import (
-    Experiment,
-    ExperimentRow,
-    Reproduced,
-    experiment_names,
-    make_row_folds,
-    read_experiment,
-)
+from fer_train.analysis.experiment import Experiment, ExperimentRow, experiment_names, read_experiment
+from fer_train.analysis.reproduce import Reproduced, make_row_folds
 from fer_train.cli.app import app
 from fer_train.settings_file import load_preset, override
 

@@ -31,8 +31,8 @@ def workspace(tmp_path_factory) -> Path:
     [
         ("evaluate --device cpu", "a-new"),
         ("predict --device cpu --format csv", "id,predicted,anger"),
-        ("explain --device cpu --per-class 1", "a-new/figures/grad-cam-right.png"),
-        ("embed --device cpu --perplexity 3", "a-new/figures"),
+        ("explain --device cpu --per-class 1", "a-new/studies/grad-cam-right.png"),
+        ("embed --device cpu --perplexity 3", "a-new/studies"),
         ("export", "models/a-new-fold-0"),
         ("compare --rounds 100", "Against z-old"),
     ],

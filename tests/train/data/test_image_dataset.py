@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -168,3 +169,13 @@ def test_a_class_that_the_file_lacks_is_named(tmp_path):
     place = write_global(tmp_path / "two.h5", rows, classes=("anger", "fear"))
     with pytest.raises(UsageError, match="no class 'surprise'; it has: anger, fear"):
         ImageDataset(place, inputs=BOTH, classes=("anger", "surprise"))
+
+
+def test_tables_that_are_not_those_that_were_written_are_refused_before_anything_is_read(tmp_path):
+    place = write_global(tmp_path / "global.h5", make_rows({"bu3dfe": 2}))
+    with h5py.File(place, "r+") as root:
+        subjects = root["samples/subject"][()]
+        subjects[0] = subjects[-1]  # one letter, and a person stands on both sides of a fold
+        root["samples/subject"][...] = subjects
+    with pytest.raises(DatasetFileError, match="the digest does not fit"):
+        ImageDataset(place, inputs=BOTH)

@@ -21,7 +21,8 @@ from fer_train.metrics.predictions import Predictions
 from fer_train.metrics.registry import METRICS, majority_class, missing_classes
 from fer_train.metrics.resampling import FEWEST_PEOPLE, AnswersByPerson, interval, paired_difference
 from fer_train.report.results import write_report
-from fer_train.report.summary import in_words, majority_in_words, spread
+from fer_train.report.summary import spread
+from fer_train.report.words import in_words, majority_in_words
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,67 @@
+"""What a command may write over: one rule for every file and folder that a user names, in both programs."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from fer_prep.errors import UsageError
+
+PNG: Final = b"\x89PNG\r\n\x1a\n"
+HDF5: Final = b"\x89HDF\r\n\x1a\n"
+
+
+class _Consent:
+    given = False
+    """``--force``: whatever is in the way may be replaced, except what the command reads."""
+
+
+consent: Final = _Consent()
+
+
+def check_output(path: Path, *, what: str, begins: bytes, inputs: Iterable[Path | None] = ()) -> None:
+    """Raise UsageError unless the file ``path`` may be written: it is no input, and new, empty or of the same kind.
+
+    ``what`` will be written (``a fold manifest``), which always begins with the bytes ``begins``. Commands ask before
+    they start to work.
+    """
+    refuse_input(path, inputs=inputs)
+    if begins == PNG and path.suffix.lower() != ".png":
+        raise UsageError("expected a name that ends with .png: it will be a PNG picture", path=path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.exists() or consent.given:
+        return
+    found = "no regular file"
+    if path.is_file():
+        with path.open("rb") as stream:
+            head = stream.read(2 * len(begins) + 64)
+        if not head or _without_blanks(head).startswith(_without_blanks(begins)):
+            return
+        found = "an HDF5 file" if head.startswith(HDF5[:4]) else "another kind of file"
+    raise UsageError(
+        f"this file exists and is not {what}, but {found}: it is not replaced",
+        path=path,
+        hint="choose another place, or add --force",
+    )
+
+
+def _without_blanks(text: bytes) -> bytes:
+    """However a person or an editor has laid it out."""
+    return b"".join(text.split())
+
+
+def refuse_input(path: Path, *, inputs: Iterable[Path | None]) -> None:
+    """Raise UsageError where ``path`` is one of the files and folders that the command reads, by whatever name."""
+    for read in inputs:
+        if read is not None and path.exists() and read.exists() and path.samefile(read):
+            raise UsageError("this is what the command reads: it is never written over", path=path)
+
+
+def refuse_full(folder: Path) -> None:
+    """Raise UsageError unless ``folder`` is an empty folder, or nothing yet."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("expected an empty folder, or none", path=folder, hint="choose another --out")

@@ -1,0 +1,91 @@
+"""Experiments of the thesis as files: ``manifests/experiments/<name>.toml``. Read without loading PyTorch.
+
+An experiment names its rows (settings that differ from the preset), the samples it takes, and two protocols: the one
+that is run by default, disjoint in subjects, and the thesis's own, which is there to be compared with. Accuracies known
+from elsewhere stand beside ours, with their source; where none is known the place stays empty.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+from fer_prep.errors import UsageError
+from fer_prep.resources import manifest_file, manifests_folder
+
+OURS: Final = "subject-disjoint"
+THESIS: Final = "thesis"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentRow:
+    """One line of a table: what differs from the preset, and the accuracy known for it."""
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    classes: tuple[str, ...] = ()
+    """Where they are not those of the experiment."""
+    figure: float | None = None
+    """Overall accuracy in percent by the experiment's source; None where not known here."""
+
+    @property
+    def folder(self) -> str:
+        """The name as a folder's."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One file of ``manifests/experiments``."""
+
+    name: str
+    title: str
+    place: str
+    """Where it stands in the thesis."""
+    protocol: str
+    thesis_protocol: str
+    source: str
+    """Of the figures."""
+    rows: tuple[ExperimentRow, ...]
+    note: str = ""
+    selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Settings of ``fer_prep.folds.selection.Selection``."""
+
+    def protocol_called(self, wanted: str) -> str:
+        """``subject-disjoint`` and ``thesis`` are this experiment's own; everything else is a protocol's name."""
+        return {OURS: self.protocol, THESIS: self.thesis_protocol}.get(wanted, wanted)
+
+
+def experiment_names() -> list[str]:
+    """The experiments this installation has."""
+    return sorted(path.stem for path in (manifests_folder() / "experiments").glob("*.toml"))
+
+
+def read_experiment(name: str) -> Experiment:
+    """The experiment of that name, or of the TOML file at that path."""
+    path = Path(name) if name.endswith(".toml") else manifest_file("experiments", name)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"cannot read this experiment: {error}", path=path) from error
+    rows = content.pop("rows", [])
+    if not rows:
+        raise UsageError("an experiment needs at least one [[rows]]", path=path)
+    _check_keys(content, Experiment, path=path, given_otherwise={"name", "rows"})
+    for row in rows:
+        _check_keys(row, ExperimentRow, path=path)
+    made = tuple(ExperimentRow(**row | {"classes": tuple(row.get("classes", ()))}) for row in rows)
+    return Experiment(name=path.stem, rows=made, **content)
+
+
+def _check_keys(
+    content: Mapping[str, Any], kind: type, *, path: Path, given_otherwise: frozenset[str] | set[str] = frozenset()
+) -> None:
+    known = {f.name for f in fields(kind)} - given_otherwise
+    unknown = set(content) - known
+    if unknown:
+        raise UsageError(f"unknown key {sorted(unknown)[0]!r}; legal: {', '.join(sorted(known))}", path=path)
