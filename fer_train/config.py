@@ -60,6 +60,10 @@ class ModelSettings:
     """Hidden width of the classifying MLP."""
     dropout: float = option(0.1, min=0, max=1)
     """Dropout in encoder and MLP."""
+    blocks: str = "landmarks-2d,landmarks-3d,hog,depth-hog"
+    """What the network ``classical`` looks at, by name; what a dataset has nothing for is left out."""
+    components: int = option(120, min=1)
+    """Principal components of a block that the discriminant of ``classical`` takes, at most."""
     drop_path: float = 0.0
     """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict, final
+from typing import Any, TypedDict, final
 
 import numpy as np
 import torch
@@ -102,13 +102,18 @@ class Classifier:
         return answers.predictions
 
     def probabilities(
-        self, rgb: NDArray[np.uint8] | None = None, depth: NDArray[np.uint16] | None = None
+        self,
+        rgb: NDArray[np.uint8] | None = None,
+        depth: NDArray[np.uint16] | None = None,
+        landmarks: NDArray[np.floating[Any]] | None = None,
     ) -> NDArray[np.float64]:
-        """(B, K) of prepared pictures in memory: ``rgb`` (B, H, W, 3) sRGB, ``depth`` (B, H, W) as stored.
+        """(B, K) of prepared pictures in memory: ``rgb`` (B, H, W, 3) sRGB, ``depth`` (B, H, W) as stored, MediaPipe's
+        ``landmarks`` (B, 468, 2) in their pixels, which help ``classical``.
 
         What the networks do not look at may be left out; what they lack is a ``UsageError``.
         """
-        given = {name: array for name, array in (("rgb", rgb), ("depth", depth)) if array is not None}
+        known = {"rgb": rgb, "depth": depth, "points_px": landmarks}
+        given = {name: array for name, array in known.items() if array is not None}
         return self._predictor.probabilities(self._predictor.prepare(given))
 
 

@@ -31,7 +31,7 @@ LAYERS = (
 TRAIN_LAYERS = (
     ("environment", "csv_text"),
     # the settings name losses and networks, and data takes its augmentation from them
-    ("data", "metrics", "models", "losses", "config", "settings_file"),
+    ("data", "metrics", "classical", "models", "losses", "config", "settings_file"),
     ("training",),
     ("inference", "library"),
     ("analysis",),
@@ -43,10 +43,11 @@ TRAIN_LAYERS = (
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
                  "free_memory", "outputs"}  # fmt: skip
-WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample", "fer_prep.prepare.folder"}
-"""What predict imports for pictures as recorded and for prepared folders, and only then."""
+WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample", "fer_prep.prepare.folder", "fer_prep.faces.mediapipe_finder",
+                   "fer_prep.faces.picture_scene"}  # fmt: skip
+"""What predict imports for pictures as recorded, their landmarks and prepared folders, and only then."""
 HEAVY = ("torch", "timm", "mediapipe", "open3d", "trimesh", "pyrender", "matplotlib", "cv2", "scipy", "h5py", "sklearn",
-         "distributed")  # fmt: skip
+         "distributed", "skimage")  # fmt: skip
 
 
 def own_imports(path: Path) -> set[str]:

@@ -116,6 +116,8 @@ def grad_cam(network: ExpressionNetwork, inputs: Inputs, *, targets: Tensor) -> 
 
     Each map is divided by its own maximum; one without any positive evidence stays 0.
     """
+    if not network.backbones:
+        raise UsageError("this network has no feature maps: there is nothing that could be shown to matter")
     with torch.enable_grad(), _feature_maps(network) as features:
         logits = network(inputs).logits
         # samples do not meet in evaluation mode: the gradient of the sum is each one's own

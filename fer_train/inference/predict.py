@@ -20,6 +20,7 @@ from fer_prep.errors import FerError, InstallationError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.csv_text import to_csv
 from fer_train.data.images import Images
+from fer_train.inference.picture_landmarks import PictureLandmarks
 from fer_train.inference.pictures import DATASET_SUFFIXES, Recorded, find_pictures, prepared_folder, read_picture
 from fer_train.inference.predictor import BATCH, Predictor
 
@@ -96,12 +97,17 @@ def predict(
     people = np.array([picture.person for picture in found])
     voters = _voters(predictor, people, answers, path=source, strangers_only=strangers_only)
     judged = np.flatnonzero(voters.any(axis=0)).tolist()
+    landmarks = PictureLandmarks(folder) if predictor.wants_landmarks else None
+    if landmarks and landmarks.note:
+        answers.notes.append(landmarks.note)
     with progress("predicting", total=len(judged)) as advance:
         for start in range(0, len(judged), BATCH):
             ready: dict[int, Images] = {}
             for place in judged[start : start + BATCH]:
                 try:
                     stored = read_picture(found[place], modalities=predictor.modalities, recorded=recorded)
+                    if landmarks:
+                        stored |= landmarks.of(found[place].name, stored.get("rgb"))
                     ready[place] = predictor.prepare({name: array[None] for name, array in stored.items()})
                 except InstallationError:
                     raise
@@ -111,7 +117,8 @@ def predict(
                     answers.rejected.append(error)
                 advance(1)
             if ready:
-                together = {m: torch.cat([images[m] for images in ready.values()]) for m in predictor.modalities}
+                kinds = next(iter(ready.values()))
+                together = {kind: torch.cat([images[kind] for images in ready.values()]) for kind in kinds}
                 names = [found[place].name for place in ready]
                 answers.add(names, predictor.probabilities(together, voters=voters[:, list(ready)]))
     if not answers.predictions:

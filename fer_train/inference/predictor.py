@@ -15,6 +15,7 @@ from torch import Tensor
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
+from fer_train.classical.landmarks import METRIC, PLACES, as_places, landmarks_of
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.images import Images, images_of, to_floats
 from fer_train.data.inputs import modalities_of
@@ -89,6 +90,7 @@ class Predictor:
         """Prepared pictures as ``fer-prep`` stores them → modality → (B, C, S, S) in [0, 1] on the device.
 
         ``stored``: ``rgb`` (B, H, W, 3) u1, ``depth`` (B, H, W) u2; what the networks do not look at may be absent.
+        MediaPipe's landmarks, ``points_px`` (B, 468, 2) and ``points_mm`` (B, 468, 3), go along where they are known.
         """
         for name in self.modalities:
             words, kind, axes = ARRAYS[name]
@@ -104,20 +106,33 @@ class Predictor:
                     found=f"{array.shape[:3]}",
                 )
         refuse_unprepared({name: stored[name] for name in self.modalities})
-        return images_of(
+        images = images_of(
             {name: stored[name] for name in self.modalities},
             image_size=self.description.image_size,
             equalise=self.description.equalise_luma,
             device=self.device,
         )
+        if "points_px" in stored:
+            height, width = stored[self.modalities[0]].shape[1:3]
+            images[PLACES] = as_places(stored["points_px"], size=(width, height)).to(self.device)
+        if "points_mm" in stored:
+            images[METRIC] = torch.from_numpy(stored["points_mm"].astype(np.float32)).to(self.device)
+        return images
+
+    @property
+    def wants_landmarks(self) -> bool:
+        """Whether the networks look at landmarks beside the images."""
+        return self.networks[0].fitted
 
     def images(self, data: ImageDataset, rows: NDArray[np.int64]) -> Iterator[Images]:
         """Batches of the samples in ``rows`` (n,), as ``prepare`` makes them."""
-        yield from map(to_floats, data.batches(torch.from_numpy(rows).split(BATCH)))
+        plan = torch.from_numpy(rows).split(BATCH)
+        for part, stored in zip(plan, data.batches(plan), strict=True):
+            yield to_floats(stored) | (landmarks_of(data.file, part.numpy()) if self.wants_landmarks else {})
 
     def inputs(self, images: Images, *, network: int = 0) -> dict[str, Tensor]:
         """What a network takes: input → (B, C, S, S), normalised as its training fold wants it."""
-        return self.descriptions[network].normalisation(images)
+        return dict(images) if self.networks[network].fitted else self.descriptions[network].normalisation(images)
 
     def strangers_to(self, people: NDArray[np.str_]) -> NDArray[np.bool_]:
         """(F, n): which of the F networks has not learned from whom of ``people`` (n,)."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fer_prep.errors import UsageError
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 MODELS: Final[dict[str, str]] = {
     "two-stream": "fer_train.models.two_stream:TwoStreamNetwork",
+    "classical": "fer_train.classical.network:ClassicalNetwork",
 }
 """Name → ``module:class``, imported when it is asked for: settings are read without loading timm."""
 
 
-def make_network(name: str, *, classes: int, image_size: int, **settings: Any) -> ExpressionNetwork:
-    """Build a network by name with the settings of ``[model]``; an unknown name is a UsageError."""
+def network_class(name: str) -> type[ExpressionNetwork]:
+    """A network by name; an unknown one is a UsageError."""
     if name not in MODELS:
         raise UsageError(f"unknown network {name!r}; legal: {', '.join(MODELS)}")
     module, _, class_name = MODELS[name].partition(":")
-    network: ExpressionNetwork = getattr(import_module(module), class_name)(
-        classes=classes, image_size=image_size, **settings
-    )
-    return network
+    found: type[ExpressionNetwork] = getattr(import_module(module), class_name)
+    return found

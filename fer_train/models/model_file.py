@@ -17,7 +17,7 @@ from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import UsageError
 from fer_train.config import Config, ModelSettings
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.models import make_network
+from fer_train.models import network_class
 from fer_train.models.network import ExpressionNetwork
 
 FORMAT: Final = "fer-model"
@@ -47,8 +47,8 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
     """The network of these settings; weights are fresh unless ``pretrained`` and the settings ask for timm's."""
     arguments = {name: value for name, value in asdict(settings).items() if name not in NOT_ARCHITECTURE}
     arguments["inputs"] = settings.input_names
-    network = make_network(
-        arguments.pop("network"),
+    build: Any = network_class(arguments.pop("network"))
+    network: ExpressionNetwork = build(
         classes=classes,
         image_size=image_size,
         pretrained=pretrained and settings.pretrained,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -31,6 +31,10 @@ class ExpressionNetwork(nn.Module, ABC):
     It is built with ``classes``, ``image_size``, ``inputs`` and all settings of ``[model]`` as keywords, and may ignore
     those that it has no use for. ``inputs`` are names of ``fer_train.data.inputs.INPUTS``: what it is fed with.
     """
+
+    fitted: ClassVar[bool] = False
+    """Whether it is fitted at once (``training/fitted``) and looks at images as they are and landmarks beside them,
+    instead of being trained by steps on normalised inputs."""
 
     def __init__(self, *, classes: int, image_size: int, inputs: Sequence[str], feature_width: int) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ One stream is built for each input; the ablations of Tables 3.6 and 3.7 are argu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 from torch import nn
 
@@ -54,6 +54,7 @@ class TwoStreamNetwork(ExpressionNetwork):
         drop_path: float = 0.0,
         depth_channels: int = 3,
         pretrained: bool = False,
+        **_: Any,
     ) -> None:
         super().__init__(classes=classes, image_size=image_size, inputs=inputs, feature_width=token_width)
         if not 0.0 <= dropout < 1.0:

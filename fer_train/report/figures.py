@@ -164,8 +164,10 @@ def embedding(trained: TrainedRun) -> Figure | None:
 
 
 def grad_cam_of_right_answers(trained: TrainedRun) -> Figure | None:
-    """Where the network looked; None where no answer was right."""
-    if not choose(trained.predictions, per_class=EXPLAINED, pick="right"):
+    """Where the network looked; None where no answer was right, or where it has no maps."""
+    if not trained.fold(trained.fold_numbers[0]).networks[0].backbones or not choose(
+        trained.predictions, per_class=EXPLAINED, pick="right"
+    ):
         return None
     return contact_sheet(explain(trained, per_class=EXPLAINED, pick="right"))
 

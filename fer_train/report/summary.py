@@ -83,11 +83,18 @@ def summarise(
 
 def _fold_entry(result: FoldResult) -> dict[str, Any]:
     validated = [row for row in result.history if "val_overall_accuracy" in row]
-    best = max(validated, key=lambda row: row["val_overall_accuracy"])
+    scores = score(result.labels, result.probabilities)
+    # a network that is fitted at once has one point, its end
+    end = {
+        "val_overall_accuracy": scores["overall_accuracy"],
+        "val_average_accuracy": scores["average_accuracy"],
+        "epoch": 0.0,
+    }
+    best = max(validated, key=lambda row: row["val_overall_accuracy"], default=end)
     predicted, classes = result.probabilities.argmax(axis=1), result.probabilities.shape[1]
     return {
         "index": result.index,
-        **score(result.labels, result.probabilities),
+        **scores,
         "loss": result.loss,
         "train_samples": result.train_samples,
         "val_samples": len(result.labels),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
@@ -15,6 +18,8 @@ from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.inputs import refuse_absent_modalities
 from fer_train.environment import describe_environment
 from fer_train.metrics.registry import METRICS, score
+from fer_train.models import network_class
+from fer_train.training.fitted import FEATURES, fit_fold, kept_features, settle_blocks
 from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import set_up_machine
@@ -63,8 +68,11 @@ def cross_validate(
     machine = set_up_machine(config.machine)
     if not machine.first:
         say, progress = _no_words, silent
+    fitted = network_class(config.model.network).fitted
     with DatasetFile.open(data_path) as file:
         file.verify_tables()  # before folds are made of them
+        if fitted:
+            config = settle_blocks(config, file, say=say)
         refuse_absent_modalities(config.model.input_names, file)
         manifest = machine.broadcast(settle_folds(run, file, folds=folds, say=say) if machine.first else None)
         if manifest is None:
@@ -81,7 +89,7 @@ def cross_validate(
     def done(result: FoldResult) -> None:
         say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")
 
-    side_by_side = config.machine.parallel_folds > 1 and len(indices) > 1
+    side_by_side = config.machine.parallel_folds > 1 and len(indices) > 1 and not fitted
     results: list[FoldResult] = []
     if side_by_side:
         results = run_side_by_side(
@@ -90,9 +98,16 @@ def cross_validate(
     data = open_data(
         data_path, config=config, device=machine.device, classes=manifest.classes, say=say, progress=progress
     )
+    features: dict[str, Tensor] = {}
+    if fitted:
+        blocks = config.model.blocks.split(",")
+        features = kept_features(run.path / FEATURES, data, blocks, progress=progress)
     for index in [] if side_by_side else indices:
-        folder = run.fold(index)
-        results.append(run_fold(index, manifest=manifest, data=data, config=config, machine=machine, folder=folder))
+        shared: Any = {"manifest": manifest, "data": data, "config": config, "folder": run.fold(index)}
+        if fitted:
+            results.append(fit_fold(index, features=features, **shared))
+        else:
+            results.append(run_fold(index, machine=machine, **shared))
         done(results[-1])
     return CrossValidation(results=tuple(results), manifest=manifest, data=data)
 

@@ -123,6 +123,8 @@ def prepare_training(
     network = build_network(
         config.model, classes=classes, image_size=config.data.image_size, pretrained=not checkpoint.exists()
     )
+    if network.fitted:
+        raise UsageError(f"the network {config.model.network!r} is fitted at once: it has no steps and no epochs")
     learnt_from = rows.train if rows.inner is None else torch.cat([rows.train, rows.inner])
     people = set(data.file.column("subject")[learnt_from.numpy()].tolist())
     if config.model.weights and not checkpoint.exists():

@@ -1,0 +1,111 @@
+"""``classical``: a linear discriminant for each block of features, their log-posteriors summed.
+
+Standardisation, principal components and the discriminant are all linear, so that of each block one matrix is left.
+Like every network it goes from a batch to logits; unlike the others it is fitted at once, from features that are
+computed once, and looks at the pictures as they are and at the landmarks beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fer_prep.errors import UsageError
+from fer_train.classical.blocks import BLOCKS, features_of
+from fer_train.data.images import Inputs
+from fer_train.models.network import ExpressionNetwork, NetworkOutput
+
+NO_SPREAD: Final = 1e-6
+"""A feature whose deviation is no more than this does not vary, but for rounding."""
+
+
+@final
+class Discriminant(nn.Module):
+    """(…, D) features → (…, K) log-posteriors; a feature that a sample lacks counts as the mean."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+        self.mean: Tensor
+        self.weight: Tensor
+        self.bias: Tensor
+        for name, shape in (("mean", (width,)), ("weight", (classes, width)), ("bias", (classes,))):
+            self.register_buffer(name, torch.zeros(shape))
+
+    def fit(self, features: NDArray[np.float32], labels: NDArray[np.int64], *, components: int) -> None:
+        """From ``features`` (n, D) and ``labels`` (n,): standardised, at most ``components`` of them, Ledoit's and
+        Wolf's shrinkage of the covariance; every class is as likely as the others beforehand.
+        """
+        from sklearn.decomposition import PCA
+        from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+        mean, deviation = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
+        scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > NO_SPREAD)
+        values = np.nan_to_num((features - mean) * scale)
+        reduced = PCA(min(components, *values.shape), svd_solver="randomized", random_state=0).fit(values)
+        fitted = LinearDiscriminantAnalysis(
+            solver="lsqr", shrinkage="auto", priors=np.full(self.classes, 1 / self.classes)
+        ).fit(reduced.transform(values), labels)
+        weight = np.asarray(fitted.coef_) @ np.asarray(reduced.components_)
+        bias = np.asarray(fitted.intercept_) - weight @ np.asarray(reduced.mean_)
+        if self.classes == 2:  # scikit-learn keeps the difference of the two alone
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        for name, value in (("mean", np.nan_to_num(mean)), ("weight", weight * scale), ("bias", bias)):
+            setattr(self, name, torch.from_numpy(value.astype(np.float32)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        return ((features - self.mean).nan_to_num() @ self.weight.T + self.bias).log_softmax(dim=-1)
+
+
+@final
+class ClassicalNetwork(ExpressionNetwork):
+    """``blocks`` and ``inputs`` (modalities) say what it looks at; blocks made of others are left out."""
+
+    fitted = True
+
+    def __init__(
+        self, *, classes: int, image_size: int, blocks: str, components: int, inputs: Sequence[str], **_: Any
+    ) -> None:
+        names = [name for name in blocks.split(",") if set(BLOCKS[name].needs) & {"rgb", "depth"} <= set(inputs)]
+        super().__init__(classes=classes, image_size=image_size, inputs=inputs, feature_width=classes * len(names))
+        self.components = components
+        self.discriminants = nn.ModuleDict({name: Discriminant(BLOCKS[name].width, classes) for name in names})
+
+    def fit(self, features: Mapping[str, Tensor], labels: NDArray[np.int64]) -> None:
+        """From block → (n, 2, D) features of training pictures and their mirror images, and ``labels`` (n,)."""
+        for name, discriminant in self._discriminants():
+            known = ~features[name].isnan().all(dim=2).any(dim=1).numpy()
+            seen = len(np.unique(labels[known]))
+            if seen < self.classes:
+                raise UsageError(
+                    f"{name} is known of pictures of {seen} of {self.classes} classes alone",
+                    hint="leave it out of model.blocks",
+                )
+            values = features[name].numpy()[known]  # (n, 2, D)
+            if not (np.nanstd(values[:, 0], axis=0) > NO_SPREAD).any():
+                raise UsageError(f"the training pictures are all alike in {name}: there is nothing to learn")
+            discriminant.fit(values.reshape(-1, values.shape[2]), labels[known].repeat(2), components=self.components)
+
+    def logits(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Block → (B, 2, D) → the sum of log-posteriors (B, K), and those of each block (B, blocks · K)."""
+        answers: list[Tensor] = []
+        for name, discriminant in self._discriminants():
+            known = ~features[name].isnan().all(dim=2, keepdim=True)
+            answers.append(torch.where(known, discriminant(features[name]), 0.0).mean(dim=1))
+        return torch.stack(answers).sum(dim=0), torch.cat(answers, dim=1)
+
+    def forward(self, inputs: Inputs) -> NetworkOutput:
+        """Images in [0, 1], and landmarks where they are known → NetworkOutput."""
+        device = inputs[self.inputs[0]].device
+        found = features_of(inputs, list(self.discriminants))
+        logits, features = self.logits({name: values.to(device) for name, values in found.items()})
+        return NetworkOutput(logits=logits, features=features, masks={})
+
+    def _discriminants(self) -> list[tuple[str, Discriminant]]:
+        return [(name, one) for name, one in self.discriminants.items() if isinstance(one, Discriminant)]

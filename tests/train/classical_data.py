@@ -1,0 +1,50 @@
+"""Datasets in which every block of ``classical`` can see the class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from dataset_factories import make_rows
+from tiny_training import telling_pixels
+
+from fer_prep.dataset.writer import DatasetWriter, measure
+from fer_prep.emotions import EMOTIONS
+from fer_prep.landmark_set import LandmarkSet
+from fer_train.config import Config
+from fer_train.settings_file import load_preset, override
+
+SIZE = 48
+
+
+def write_faces(
+    path: Path,
+    *,
+    subjects: int = 6,
+    modalities=("rgb", "depth"),
+    landmarks: bool = True,
+    alike: bool = False,
+) -> Path:
+    """A bar in the pictures, and landmarks whose lower half drops, say the class; with ``alike`` nothing does."""
+    rows = make_rows({"bu3dfe": subjects // 2, "cald3r": subjects - subjects // 2})
+    rng = np.random.default_rng(0)
+    face = rng.uniform(10, 38, (468, 2))
+    points = np.empty((len(rows), 468, 2), np.float32)
+    writer = DatasetWriter(path, n=len(rows), size=SIZE, classes=EMOTIONS, modalities=modalities)
+    for index, row in enumerate(rows):
+        rgb, depth = telling_pixels(0 if alike else int(row["label"]), seed=0 if alike else index, size=SIZE)
+        points[index] = face
+        if not alike:
+            points[index, 234:, 1] += row["label"]
+            points[index] += rng.normal(0, 0.2, (468, 2))
+        writer.append(measure(row, rgb if "rgb" in modalities else None, depth if "depth" in modalities else None))
+    found = LandmarkSet(names=tuple(str(point) for point in range(468)), points_px=points)
+    writer.finish(settings={"made_by": "tests"}, landmarks={"mediapipe-468": found} if landmarks else None)
+    return path
+
+
+def classical_config(**changes) -> Config:
+    """The preset on small pictures; ``model__blocks="hog"`` changes ``model.blocks``."""
+    small = {"data.image_size": SIZE, "model.components": 20, "machine.device": "cpu"}
+    given = {name.replace("__", "."): value for name, value in changes.items()}
+    return override(load_preset("classical"), small | given)
