@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,20 +28,21 @@ def write_faces(
 ) -> Path:
     """A bar in the pictures, and landmarks whose lower half drops, say the class; with ``alike`` nothing does."""
     rows = make_rows({"bu3dfe": subjects // 2, "cald3r": subjects - subjects // 2})
-    rng = np.random.default_rng(0)
-    face = rng.uniform(10, 38, (468, 2))
-    points = np.empty((len(rows), 468, 2), np.float32)
+    points = telling_landmarks([0 if alike else int(row["label"]) for row in rows])
     writer = DatasetWriter(path, n=len(rows), size=SIZE, classes=EMOTIONS, modalities=modalities)
     for index, row in enumerate(rows):
         rgb, depth = telling_pixels(0 if alike else int(row["label"]), seed=0 if alike else index, size=SIZE)
-        points[index] = face
-        if not alike:
-            points[index, 234:, 1] += row["label"]
-            points[index] += rng.normal(0, 0.2, (468, 2))
         writer.append(measure(row, rgb if "rgb" in modalities else None, depth if "depth" in modalities else None))
-    found = LandmarkSet(names=tuple(str(point) for point in range(468)), points_px=points)
-    writer.finish(settings={"made_by": "tests"}, landmarks={"mediapipe-468": found} if landmarks else None)
+    writer.finish(settings={"made_by": "tests"}, landmarks={"mediapipe-468": points} if landmarks else None)
     return path
+
+
+def telling_landmarks(labels: Sequence[int]) -> LandmarkSet:
+    """The same face for every sample, its lower half so many pixels down as its label says."""
+    face = np.random.default_rng(0).uniform(10, 38, (468, 2)).astype(np.float32)
+    points = np.repeat(face[None], len(labels), axis=0)
+    points[:, 234:, 1] += np.array(labels)[:, None]
+    return LandmarkSet(names=tuple(str(point) for point in range(468)), points_px=points)
 
 
 def classical_config(**changes) -> Config:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 
 import numpy as np
 import pytest
 import torch
-from classical_data import SIZE, classical_config, write_faces
+from classical_data import SIZE, classical_config, telling_landmarks, write_faces
+from dataset_factories import make_rows, write_prepared
+from sample_faces import eyes_of
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from tiny_training import telling_pixels
 
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import UsageError
+from fer_prep.formats.images import write_image
 from fer_train.analysis.compare import compare_runs
 from fer_train.classical.network import Discriminant
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.inference.evaluate import evaluate
 from fer_train.inference.export import export_fold
+from fer_train.inference.picture_landmarks import PictureLandmarks
 from fer_train.inference.predict import predict
 from fer_train.inference.predictor import Predictor
 from fer_train.models.model_file import read_description
@@ -173,3 +180,38 @@ def test_fewer_pictures_than_components_and_one_person_a_side(tmp_path):
         write_faces(tmp_path / "few.h5", subjects=2), tmp_path / "run", config=classical_config(model__components=500)
     )
     assert len(run.read_predictions().ids) == 14
+
+
+@pytest.fixture(scope="module")
+def shapes_run(faces, tmp_path_factory):
+    return kfold(
+        faces, tmp_path_factory.mktemp("runs") / "shapes", config=classical_config(model__blocks="landmarks-2d")
+    )
+
+
+def test_a_prepared_folder_brings_its_landmarks(shapes_run, tmp_path):
+    rows = make_rows({"bosphorus": 2})
+    points = telling_landmarks([row["label"] for row in rows])
+    folder = write_prepared(tmp_path / "bosphorus", rows, size=SIZE, landmarks={"mediapipe-468": points})
+    predictor = Predictor.load(shapes_run.path, device=CPU)
+    answers = predict(predictor, folder)
+    assert [each.best(predictor.classes) for each in answers.predictions] == [EMOTIONS[row["label"]] for row in rows]
+
+
+def test_landmarks_of_a_loose_picture_are_looked_for(sample_faces):
+    face = sample_faces.upright()
+    points = PictureLandmarks(None).of("face", sample_faces.rgb(face))["points_px"]
+    eyes = np.stack([points[[362, 263]].mean(axis=0), points[[33, 133]].mean(axis=0)])
+    assert np.linalg.norm(eyes - eyes_of(face), axis=1).max() < 4
+
+
+def test_without_mediapipe_the_other_features_answer_and_that_is_said(run, faces, tmp_path, monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "mediapipe" else found(name))
+    picture, depth = tmp_path / "face.png", tmp_path / "depth.png"
+    pixels = telling_pixels(2, seed=99, size=SIZE)
+    for path, array in zip((picture, depth), pixels, strict=True):
+        path.write_bytes(write_image(array))
+    answers = predict(Predictor.load(run.path, device=CPU), picture, depth=depth, prepared=True)
+    assert "mediapipe" in answers.notes[0]
+    assert answers.predictions[0].best(EMOTIONS) == EMOTIONS[2]
