@@ -174,7 +174,7 @@ def test_no_name_of_a_host_or_user_is_in_a_run_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(socket, "gethostname", lambda: "blackbox7")
     data = write_telling_data(home / "global.h5", subjects=4)
-    start = untrained_run(home / "start", data, model__encoder_depth=1)
+    start = untrained_run(home / "start", data, model__encoder_depth=1, model__aggregation="encoder-mean")
     sets = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items() if "." in key]
     words = ["fit", "--data", str(data), "--preset", "demo", "--weights", str(start.fold(0)), "--epochs", "1"]
     words += ["--out", str(home / "run"), *sets, "--set=model.same_names=strangers"]
