@@ -9,6 +9,9 @@ bound only. The kinds:
     (0.5, 0.36) of it, as large as the widest of three measures asks: eye distance, eye-to-mouth height, eye-to-chin
     height. On an upright frontal face at rest all three agree; a turned head shortens the first and an open jaw
     lengthens the other two, and in both cases the whole face stays in.
+``rotate-only``
+    The thesis's (§3.2): the whole scene raster as in ``none``, turned about the eye midpoint until the eyes are level;
+    neither zoomed nor cropped.
 ``eyes``
     A similarity: the same place for the eye midpoint and always the same eye distance, so that the scale does not
     follow the expression.
@@ -29,7 +32,7 @@ from fer_prep.errors import Reason, SampleError
 from fer_prep.landmark_names import CHIN, EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, eye_centres
 from fer_prep.sample import Landmarks, Point
 
-FramingKind = Literal["rotate", "eyes", "none"]
+FramingKind = Literal["rotate", "rotate-only", "eyes", "none"]
 
 EYE_PLACE: Final = (0.5, 0.36)
 """Where the eye midpoint goes, in fractions of the square: the forehead's share above, the jaw's below."""
@@ -84,12 +87,14 @@ def framing_matrix(
             expected="two eyes apart",
             found=f"{eye_distance_px:.2f} px between them",
         )
-    side_px = eye_distance_px / EYE_DISTANCE_SHARE if kind == "eyes" else _face_side_px(landmarks, left, right)
-    roll = math.atan2(across[1], across[0])
-    return Framing(
-        matrix=_similarity(about=(left + right) / 2, roll=roll, scale=size / side_px, size=size),
-        roll_degrees=math.degrees(roll),
-    )
+    roll, middle = math.atan2(across[1], across[0]), (left + right) / 2
+    if kind == "rotate-only":
+        whole = _whole_raster(raster_size, size)
+        matrix = _similarity(about=middle, roll=roll, scale=whole[0, 0], place=whole[:, :2] @ middle + whole[:, 2])
+    else:
+        side_px = eye_distance_px / EYE_DISTANCE_SHARE if kind == "eyes" else _face_side_px(landmarks, left, right)
+        matrix = _similarity(about=middle, roll=roll, scale=size / side_px, place=np.array(EYE_PLACE) * size)
+    return Framing(matrix=matrix, roll_degrees=math.degrees(roll))
 
 
 def _face_side_px(landmarks: Landmarks, left: Point, right: Point) -> float:
@@ -108,11 +113,10 @@ def _face_side_px(landmarks: Landmarks, left: Point, right: Point) -> float:
     return side_px
 
 
-def _similarity(*, about: Point, roll: float, scale: float, size: int) -> NDArray[np.float64]:
-    """Turn by −``roll`` (radians) about a point, scale, and put the point at ``EYE_PLACE``."""
+def _similarity(*, about: Point, roll: float, scale: float, place: Point) -> NDArray[np.float64]:
+    """Turn by −``roll`` (radians) about a point, scale, and put the point at ``place`` in output pixels."""
     cosine, sine = scale * math.cos(roll), scale * math.sin(roll)
     linear = np.array([[cosine, sine], [-sine, cosine]])
-    place = np.array(EYE_PLACE) * size
     return np.column_stack([linear, place - linear @ about])
 
 

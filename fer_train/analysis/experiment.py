@@ -19,6 +19,12 @@ from fer_prep.resources import manifest_file, manifests_folder
 
 OURS: Final = "subject-disjoint"
 THESIS: Final = "thesis"
+SOURCES: Final = {
+    "thesis": "the thesis",
+    "article": "the author's later article, whose figures are not the thesis's (erAI-17/"
+    "Facial_Expression_Recognition_2024, Article/content/results.tex)",
+}
+"""Who says the figures of an experiment, in short and in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +45,14 @@ class ExperimentRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Quoted:
+    """A line of another system, quoted and not run."""
+
+    name: str
+    figure: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One file of ``manifests/experiments``."""
 
@@ -49,11 +63,23 @@ class Experiment:
     protocol: str
     thesis_protocol: str
     source: str
-    """Of the figures."""
+    """Of the figures: a key of ``SOURCES``, or in words."""
     rows: tuple[ExperimentRow, ...]
+    others: tuple[Quoted, ...] = ()
+    prepared: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Dataset → the framing that it should be prepared with."""
     note: str = ""
     selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Settings of ``fer_prep.folds.selection.Selection``."""
+
+    def framed_otherwise(self, data_settings: Mapping[str, Any]) -> list[str]:
+        """A sentence for every dataset that the file of these settings has in another framing than ``prepared``."""
+        framings = {entry["dataset"]: entry["settings"].get("framing") for entry in data_settings.get("inputs", ())}
+        return [
+            f"{dataset} should be prepared with --framing {wanted}; here it is {framings.get(dataset) or 'unknown'}"
+            for dataset, wanted in self.prepared.items()
+            if framings.get(dataset) != wanted
+        ]
 
     def protocol_called(self, wanted: str) -> str:
         """``subject-disjoint`` and ``thesis`` are this experiment's own; everything else is a protocol's name."""
@@ -75,11 +101,15 @@ def read_experiment(name: str) -> Experiment:
     rows = content.pop("rows", [])
     if not rows:
         raise UsageError("an experiment needs at least one [[rows]]", path=path)
-    _check_keys(content, Experiment, path=path, given_otherwise={"name", "rows"})
+    others = content.pop("others", [])
+    _check_keys(content, Experiment, path=path, given_otherwise={"name", "rows", "others"})
     for row in rows:
         _check_keys(row, ExperimentRow, path=path)
+    for other in others:
+        _check_keys(other, Quoted, path=path)
     made = tuple(ExperimentRow(**row | {"classes": tuple(row.get("classes", ()))}) for row in rows)
-    return Experiment(name=path.stem, rows=made, **content)
+    quoted = tuple(Quoted(**other) for other in others)
+    return Experiment(name=path.stem, rows=made, others=quoted, **content)
 
 
 def _check_keys(

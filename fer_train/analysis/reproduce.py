@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -12,7 +13,7 @@ from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
-from fer_train.analysis.experiment import OURS, THESIS, Experiment, ExperimentRow
+from fer_train.analysis.experiment import OURS, SOURCES, THESIS, Experiment, ExperimentRow
 from fer_train.config import Config
 from fer_train.metrics.registry import METRICS
 from fer_train.settings_file import differences, load_preset, override, rename
@@ -39,18 +40,25 @@ class Reproduced:
     config: Config
     """Of all rows, before each changed it."""
     summaries: tuple[dict[str, Any], ...]
+    framed_otherwise: tuple[str, ...] = ()
+    """What the data was not prepared as the experiment wants it."""
 
     def table(self) -> list[tuple[str, ...]]:
-        """Rows of name, classes, the headline metrics with their spread over folds, and the known figure."""
-        return [
+        """Our rows by ``COLUMNS``, and below a rule what other systems are quoted with."""
+        ours = [
             (
                 row.name,
                 str(len(summary["classes"])),
-                *(metric.mean_text(summary[metric.key]) for metric in METRICS[:2]),
+                str(summary["samples"]),
+                *(_two_digits(summary[metric.key]) for metric in METRICS[:2]),
+                _two_digits(summary["best_validation_point"]["overall_accuracy"]),
                 "not known here" if row.figure is None else f"{row.figure:.2f}",
             )
             for row, summary in zip(self.experiment.rows, self.summaries, strict=True)
         ]
+        nothing = ("",) * (len(COLUMNS) - 2)
+        others = [(other.name, *nothing, f"{other.figure:.2f}") for other in self.experiment.others]
+        return [*ours, *([("—— quoted, not run ——", *nothing, ""), *others] if others else [])]
 
     def remarks(self) -> list[str]:
         """What a reader of the table must know."""
@@ -67,7 +75,13 @@ class Reproduced:
             remarks.append(f"Not the thesis's settings (there: preset thesis): {', '.join(changed[:SHOWN])}{more}")
         if not self.config.model.weights:
             remarks.append("The thesis started from weights learned on VGGFace2; here none were given (model.weights).")
-        return [*remarks, *([experiment.note] if experiment.note else []), f"Known figures: {experiment.source}"]
+        if experiment.source in SOURCES:
+            remarks.append(
+                f"Of the two points {THEIR_POINT} is what the {experiment.source} reports: it was chosen with the "
+                "answers in hand. The last epoch is the result."
+            )
+        remarks += [*self.framed_otherwise, *([experiment.note] if experiment.note else [])]
+        return [*remarks, f"Known figures: {SOURCES.get(experiment.source, experiment.source)}"]
 
     def to_markdown(self) -> str:
         """The table and the remarks, as a page."""
@@ -75,7 +89,15 @@ class Reproduced:
         return "\n".join([*lines, *(f"- {remark}" for remark in self.remarks()), ""])
 
 
-COLUMNS: Final = ("row", "classes", *(metric.title for metric in METRICS[:2]), "known figure %")
+THEIR_POINT: Final = "the best validation point"
+COLUMNS: Final = (
+    "row",
+    "classes",
+    "samples",
+    *(f"last epoch: {metric.title}" for metric in METRICS[:2]),
+    f"{THEIR_POINT}: overall accuracy %",
+    "known figure %",
+)
 
 
 def reproduce(
@@ -114,7 +136,15 @@ def reproduce(
             run.discard_unstarted(path)
             raise
         summaries.append(summary)
-    found = Reproduced(experiment=experiment, protocol=name, config=config, summaries=tuple(summaries))
+    with DatasetFile.open(data_path) as data:
+        framed_otherwise = tuple(experiment.framed_otherwise(data.settings))
+    found = Reproduced(
+        experiment=experiment,
+        protocol=name,
+        config=config,
+        summaries=tuple(summaries),
+        framed_otherwise=framed_otherwise,
+    )
     write_atomically(out / "table.md", content=found.to_markdown())
     return found
 
@@ -158,6 +188,11 @@ def _finished(run: RunFolder, manifest: FoldManifest) -> dict[str, Any]:
     if found != (manifest.data_digest, manifest.protocol, len(manifest.folds)):
         raise UsageError("was run on other data or other folds", path=run.path, hint="choose another --out")
     return summary
+
+
+def _two_digits(spread: Mapping[str, float | None]) -> str:
+    """Mean ± deviation over folds with as many digits as published tables have."""
+    return f"{spread['mean']:.2f}" + ("" if spread["std"] is None else f" ± {spread['std']:.2f}")
 
 
 def _markdown(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:

@@ -13,7 +13,7 @@ from fer_prep.cli.options import Options, manifest_names
 from fer_prep.errors import UsageError
 from fer_train.analysis.search_settings import SearchSettings
 from fer_train.cli.app import app
-from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, require_data
+from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, refuse_early
 from fer_train.metrics.registry import metric_called
 
 
@@ -60,7 +60,7 @@ def tune(
     """
     from fer_train.analysis.search_space import parse_space
 
-    require_data(data)
+    refuse_early(data, base)
     config, metric = make_config(base), metric_called(how.metric)
     space = parse_space(search or [], config=config)
     from fer_train.analysis.tune import BEST, HOLDOUT
@@ -126,7 +126,7 @@ def reproduce(
         print_table("Experiments", ("name", "thesis", "what", "rows", "protocol"), rows)
         return
     chosen = read_experiment(experiment)
-    require_data(data)
+    refuse_early(data, base)
     config = make_config(base)
     from fer_train.analysis.reproduce import COLUMNS
     from fer_train.analysis.reproduce import reproduce as run_experiment

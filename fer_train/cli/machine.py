@@ -10,7 +10,7 @@ import typer
 from fer_prep.cli.console import note, print_json, print_table, say
 from fer_prep.cli.options import JsonOption, Options
 from fer_train.cli.app import app
-from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, require_data
+from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, refuse_early
 
 if TYPE_CHECKING:
     from fer_train.bench import BenchResult
@@ -35,7 +35,7 @@ def bench(
 
         fer-train bench --preset thesis --set machine.compile=true --json
     """
-    require_data(data)
+    refuse_early(data, chosen)
     config = make_config(chosen)
     from fer_train.bench import bench as measure
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
@@ -94,24 +93,41 @@ class KfoldOptions(ShortOptions):
 
 def make_config(chosen: SettingsOptions, *, short: ShortOptions | None = None, base: Config | None = None) -> Config:
     """The settings that the options come to, on top of ``base`` where no preset is named."""
-    from fer_train.settings_file import load_preset, override, parse_assignment
+    from fer_train.settings_file import load_preset, override
+
+    if base is None or chosen.preset is not None:
+        base = load_preset(chosen.preset or preset_for_this_machine())
+    return override(base, _changes(chosen, short))
+
+
+def _changes(chosen: SettingsOptions, short: ShortOptions | None) -> dict[str, Any]:
+    """Setting → value, of all that were given."""
+    from fer_train.settings_file import parse_assignment
 
     changed = {} if short is None else short.assignments()
     changed |= dict(parse_assignment(text) for text in chosen.settings or ())
     if "model.weights" in changed:  # a run folder tells nobody's name
         changed["model.weights"] = str(changed["model.weights"]).replace(f"{Path.home()}/", "~/", 1)
-    if chosen.preset is not None:
-        base = load_preset(chosen.preset)
-    if base is None:
-        # which of them takes PyTorch to know: a setting that neither can have is refused before that is loaded
-        for name in PRESETS:
-            with suppress(UsageError):
-                override(load_preset(name), changed)
-                break
-        else:
-            override(load_preset(PRESETS[0]), changed)
-        base = load_preset(preset_for_this_machine())
-    return override(base, changed)
+    return changed
+
+
+def refuse_early(data: Path, chosen: SettingsOptions, short: ShortOptions | None = None) -> None:
+    """Refuse settings that cannot be, and a dataset that cannot be opened, before PyTorch is loaded.
+
+    Which preset it will be where none is named takes PyTorch: settings that one of them can have are let through.
+    """
+    from fer_train.settings_file import load_preset, override
+
+    refused: list[UsageError] = []
+    names = (chosen.preset,) if chosen.preset else PRESETS
+    for name in names:
+        try:
+            override(load_preset(name), _changes(chosen, short))
+        except UsageError as error:
+            refused.append(error)
+    if len(refused) == len(names):
+        raise refused[0]
+    require_data(data)
 
 
 def preset_for_this_machine() -> str:

@@ -18,7 +18,7 @@ from fer_train.cli.options import (
     SettingsOptions,
     ShortOptions,
     make_config,
-    require_data,
+    refuse_early,
     say_if_no_gpu,
 )
 from fer_train.cli.result_table import print_summary
@@ -68,7 +68,7 @@ def kfold(
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
-    require_data(data)
+    refuse_early(data, chosen, short)
     run, config = _open_run(chosen, short, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, folds=folds)
 
@@ -93,7 +93,7 @@ def fit(
 
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
-    require_data(data)
+    refuse_early(data, chosen, short)
     run, config = _open_run(chosen, short, out=out, resume=resume)
     _train(run, config, data=data, manifest=manifest, only=fold)
 

@@ -56,7 +56,11 @@ MISTAKES = {
     # unknown names
     "an unknown command": (prep, "merg", "no such command 'merg'. Did you mean 'merge'?"),
     "an unknown option": (prep, "merge --shard-sise 3", "--shard-size"),
-    "an unknown choice": (prep, "render-bu3dfe --framing eye", "'eye' is not one of 'rotate', 'eyes', 'none'"),
+    "an unknown choice": (
+        prep,
+        "render-bu3dfe --framing eye",
+        "'eye' is not one of 'rotate', 'rotate-only', 'eyes'",
+    ),
     "an unknown protocol": (prep, "folds good.h5 --protocol subject-kfod", "did you mean subject-kfold"),
     "an unknown preset": (train, "kfold --preset demmo", "demo"),
     "an unknown loss": (train, "kfold --data good.h5 --preset demo --loss centre", "did you mean center?"),

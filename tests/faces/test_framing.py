@@ -49,6 +49,19 @@ def test_the_eyes_become_level_at_their_place(kind, roll):
     assert (left + right) / 2 == pytest.approx(np.array(EYE_PLACE) * SIZE)
 
 
+@pytest.mark.parametrize("roll", [-33, 0, 12.5])
+def test_rotate_only_turns_the_whole_picture_about_the_eyes_and_does_nothing_else(roll):
+    landmarks = face(roll=roll, scale=1.7)
+    framing = framing_matrix("rotate-only", landmarks, raster_size=(800, 600), size=SIZE)
+    plain = framing_matrix("none", landmarks, raster_size=(800, 600), size=SIZE)
+    assert framing.roll_degrees == pytest.approx(roll)
+    eyes = np.array(eye_centres(landmarks.points))
+    turned, before = (transform_points(eyes, each.matrix) for each in (framing, plain))
+    assert turned[0, 1] == pytest.approx(turned[1, 1])  # level
+    assert turned.mean(axis=0) == pytest.approx(before.mean(axis=0))  # where they were
+    assert np.linalg.det(framing.matrix[:, :2]) == pytest.approx((SIZE / 800) ** 2)  # the scale of the whole picture
+
+
 def test_eyes_fixes_the_eye_distance_whatever_the_expression():
     for landmarks in (face(), face(scale=0.4, chin=(0.0, 140.0)), face(without=("chin", "mouth_left"))):
         left, right = eye_centres(framed(landmarks, "eyes"))

@@ -51,6 +51,16 @@ def test_the_manifest_knows_every_subject_and_recording():
     assert len(bosphorus.subjects) == 105
 
 
+@pytest.mark.parametrize(
+    ("name", "people", "samples"), [("M_010_1_anger", 104, 4678), ("M_01_1_anger", 92, 4038)], ids=["CalD3r", "MenD3s"]
+)
+def test_the_numbers_of_whole_datasets_are_known(tmp_path, name, people, samples):
+    report = check_raw_tree(write_pairs(tmp_path, name))
+    said = [finding.text for finding in report.findings if finding.what == "counts"]
+    assert said[0].startswith(f"1 of {people} subjects")
+    assert said[1].startswith(f"1 of {samples} samples")
+
+
 def test_what_is_missing_is_listed(tmp_path):
     root = write_bu3dfe(tmp_path, *NAMES)
     absent = finding(root, "missing subjects")

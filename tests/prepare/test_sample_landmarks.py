@@ -38,7 +38,7 @@ def seen_xy(row, points_px):
     return np.stack([x, y0 - m * (c * np.sin(phi) + r * np.cos(phi))], axis=1)
 
 
-@pytest.mark.parametrize("framing", ["rotate", "eyes", "none"])
+@pytest.mark.parametrize("framing", ["rotate", "rotate-only", "eyes", "none"])
 @pytest.mark.parametrize(
     ("source", "write", "name", "scheme"),
     [

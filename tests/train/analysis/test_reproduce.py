@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from dataset_factories import make_rows, write_dataset
 from tiny_training import TINY, write_telling_data
 from typer.testing import CliRunner
 
@@ -41,17 +42,122 @@ classes = ["anger", "disgust", "fear", "happiness", "sadness", "surprise"]
     return path
 
 
-def test_the_experiments_that_are_shipped_can_be_run():
-    names = experiment_names()
-    assert {"table-3.3", "table-3.4", "table-3.5", "table-3.6", "table-3.7", "table-3.9", "figure-3.13"} <= set(names)
-    for name in names:
+PAIR = ["cald3r", "mend3s"]
+THESIS_FIGURES = {
+    "table-3.3": (PAIR, "thesis-5fold", [(6, 65.11), (7, 62.50)], [58.30]),
+    "table-3.4": (["bu3dfe"], "thesis-60-40", [(6, 88.78), (7, 87.47)], [90.83, 90.24, 88.91, 90.08]),
+    "table-3.5": (PAIR, "thesis-5fold", [(7, 59.81), (7, 61.73), (7, 62.50)], []),
+    "table-3.6": (PAIR, "thesis-5fold", [(7, 59.82), (7, 62.50)], []),
+    "table-3.7": (PAIR, "thesis-5fold", [(7, 62.32), (7, 61.73), (7, 62.50)], []),
+    "table-3.9": (["bosphorus", "bu3dfe", *PAIR], "thesis-80-20", [(7, 68.48)], []),
+    "figure-3.13": (PAIR, "thesis-5fold", [(7, 59.81), (7, 61.73), (7, 62.50)], []),
+}
+"""Name → datasets, the thesis's protocol, (classes, overall accuracy) of its rows, and of the systems it quotes."""
+THESIS_SETTINGS = {
+    "table-3.5": [{"loss.name": "cross-entropy"}, {"loss.name": "center"}, {"loss.name": "island"}],
+    "table-3.6": [{"model.inputs": "rgb"}, {}],
+    "table-3.7": [
+        {"model.aggregation": "average"},
+        {"model.fusion": "sum", "model.spatial_attention": "none", "model.aggregation": "average"},
+        {},
+    ],
+}
+ARTICLE_FIGURES = {
+    "article-bu3dfe-six": [91.66],
+    "article-bu3dfe-seven": [87.60],
+    "article-losses": [59.81, 61.73, 62.50],
+    "article-modalities": [88.72, 91.66],
+    "article-modules": [87.25, 88.17, 91.45, 91.66],
+}
+
+
+@pytest.mark.parametrize("name", THESIS_FIGURES)
+def test_the_thesis_s_experiments_hold_the_thesis_s_values(name):
+    datasets, protocol, figures, quoted = THESIS_FIGURES[name]
+    experiment = read_experiment(name)
+    assert experiment.source == "thesis"
+    assert sorted(experiment.selection["datasets"]) == datasets
+    assert set(experiment.selection) <= {"datasets", "neutrals_per_subject"}
+    assert experiment.thesis_protocol == protocol
+    known = [row for row in experiment.rows if row.figure is not None]
+    assert [(len(row.classes) or 7, row.figure) for row in known] == figures
+    assert [other.figure for other in experiment.others] == quoted
+    for row, settings in zip(known, THESIS_SETTINGS.get(name, []), strict=False):
+        assert row.settings == settings
+    turned = {dataset for dataset, framing in experiment.prepared.items() if framing == "rotate-only"}
+    assert turned == set(datasets) & set(PAIR)
+    assert set(experiment.prepared) == set(datasets)
+
+
+def test_six_classes_are_those_of_each_table():
+    assert "surprise" not in read_experiment("table-3.3").rows[0].classes
+    assert "neutral" not in read_experiment("table-3.4").rows[0].classes
+
+
+def test_global_has_one_neutral_a_person_of_bosphorus(tmp_path):
+    experiment = read_experiment("table-3.9")
+    assert experiment.selection["neutrals_per_subject"] == {"bosphorus": 1}
+    rows = make_rows({"bosphorus": 4, "bu3dfe": 4, "cald3r": 4, "mend3s": 4}, repeats=3)
+    with DatasetFile.open(write_dataset(tmp_path / "g.h5", rows)) as data:
+        how = {"protocol": experiment.protocol, "folds": None, "repeats": None}
+        manifest = make_row_folds(experiment, experiment.rows[0], data, **how)
+        [fold] = manifest.folds
+        chosen = data.rows_of([*fold.train, *fold.val])
+        names, emotion = data.column("dataset")[chosen], data.labels[chosen] == data.classes.index("neutral")
+    assert (emotion & (names == "bosphorus")).sum() == 4
+    assert (emotion & (names == "bu3dfe")).sum() == 12
+
+
+def test_the_article_s_figures_have_their_own_names():
+    assert {name for name in experiment_names() if name.startswith("article-")} == set(ARTICLE_FIGURES)
+    for name, figures in ARTICLE_FIGURES.items():
         experiment = read_experiment(name)
-        assert not read_protocol(experiment.protocol).leaks
-        assert read_protocol(experiment.thesis_protocol).leaks
-        assert len({row.folder for row in experiment.rows}) == len(experiment.rows)
-        for row in experiment.rows:
-            override(load_preset("thesis"), row.settings)
-        assert experiment.source or all(row.figure is None for row in experiment.rows)
+        assert experiment.source == "article"
+        assert [row.figure for row in experiment.rows if row.figure is not None] == figures
+
+
+@pytest.mark.parametrize("name", experiment_names())
+def test_every_experiment_that_is_shipped_can_be_run(name):
+    experiment = read_experiment(name)
+    assert not read_protocol(experiment.protocol).leaks
+    assert read_protocol(experiment.thesis_protocol).leaks
+    assert len({row.folder for row in experiment.rows}) == len(experiment.rows)
+    for row in experiment.rows:
+        override(load_preset("thesis"), row.settings)
+
+
+def test_a_file_that_was_framed_otherwise_is_said():
+    experiment = read_experiment("table-3.3")
+    inputs = [{"dataset": "cald3r", "settings": {"framing": "rotate"}}]
+    assert experiment.framed_otherwise({"inputs": inputs}) == [
+        "cald3r should be prepared with --framing rotate-only; here it is rotate",
+        "mend3s should be prepared with --framing rotate-only; here it is unknown",
+    ]
+    right = [{"dataset": name, "settings": {"framing": "rotate-only"}} for name in PAIR]
+    assert experiment.framed_otherwise({"inputs": right}) == []
+
+
+def spread(mean: float) -> dict[str, float]:
+    return {"mean": mean, "std": 1.25}
+
+
+def test_both_points_are_printed_and_the_one_the_thesis_reports_is_named():
+    experiment = read_experiment("table-3.4")
+    summary = {
+        "classes": ["a"] * 6,
+        "samples": 2400,
+        "overall_accuracy": spread(70.0),
+        "average_accuracy": spread(69.0),
+        "best_validation_point": {"overall_accuracy": spread(74.5)},
+    }
+    made = {"experiment": experiment, "config": load_preset("thesis"), "protocol": "thesis-60-40"}
+    found = Reproduced(**made, summaries=(summary, summary), framed_otherwise=("not so framed",))
+    first, *_ = found.table()
+    assert first[1:] == ("6", "2400", "70.00 ± 1.25", "69.00 ± 1.25", "74.50 ± 1.25", "88.78")
+    assert [row[-1] for row in found.table()[2:]] == ["", "90.83", "90.24", "88.91", "90.08"]
+    remarks = " ".join(found.remarks())
+    assert "the best validation point is what the thesis reports" in remarks
+    assert "not so framed" in remarks
 
 
 def test_rows_take_their_samples_and_classes(tmp_path, small):
@@ -65,13 +171,13 @@ def test_rows_take_their_samples_and_classes(tmp_path, small):
         dataset = dict(zip(data.ids.tolist(), data.column("dataset").tolist(), strict=True))
     assert [len(manifest.classes) for manifest in folds] == [7, 6]
     assert {dataset[name] for name in folds[0].fold(0).val} == {"bu3dfe"}
-    cald = read_experiment("table-3.5")
+    cald = read_experiment("table-3.3")
     with DatasetFile.open(path) as data, pytest.raises(UsageError, match="needs mend3s; this file has bu3dfe, cald3r"):
         make_row_folds(cald, cald.rows[0], data, protocol="subject-kfold", folds=2, repeats=None)
 
 
 def test_fewer_people_than_the_protocol_wants_are_taken_as_the_error_says(tmp_path):
-    experiment = read_experiment("table-3.3")
+    experiment = read_experiment("article-bu3dfe-six")
     shipped = manifest_file("protocols", "bu3dfe-p1").read_text(encoding="utf-8")
     own = tmp_path / "p1-4.toml"
     with DatasetFile.open(write_telling_data(tmp_path / "data.h5", subjects=8)) as data:
@@ -97,7 +203,7 @@ def test_a_table_is_run_printed_and_not_run_again(tmp_path, small):
     first = CliRunner().invoke(app, [*command, "--out", str(out), *settings])
     assert first.exit_code == 0, first.output
     page = (out / "table.md").read_text()
-    assert "| RGB | 7 |" in page
+    assert "| RGB | 7 | 28 |" in page
     assert "| 12.50 |" in page
     assert "not known here" in page
     assert "Not the thesis's settings" in page

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import typer
 from PIL import Image
-from tiny_training import TINY, telling_pixels, untrained_run, write_telling_data
+from tiny_training import telling_pixels, untrained_run, write_telling_data
 from typer.testing import CliRunner
 
 from fer_prep.errors import UsageError
@@ -174,10 +174,9 @@ def test_no_name_of_a_host_or_user_is_in_a_run_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setattr(socket, "gethostname", lambda: "blackbox7")
     data = write_telling_data(home / "global.h5", subjects=4)
-    start = untrained_run(home / "start", data, model__encoder_depth=1, model__aggregation="encoder-mean")
-    sets = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items() if "." in key]
-    words = ["fit", "--data", str(data), "--preset", "demo", "--weights", str(start.fold(0)), "--epochs", "1"]
-    words += ["--out", str(home / "run"), *sets, "--set=model.same_names=strangers"]
+    start = untrained_run(home / "start", data, model__encoder_depth=1)
+    words = ["fit", "--data", str(data), "--preset", str(start.path / "config.toml"), "--epochs", "1"]
+    words += ["--weights", str(start.fold(0)), "--set=model.same_names=strangers", "--out", str(home / "run")]
     monkeypatch.setattr(sys, "argv", ["fer-train", *words])
     (home / "global.folds.json").write_bytes(start.folds_file.read_bytes())
     done = CliRunner().invoke(app, words)
