@@ -14,11 +14,19 @@ RANGE_MM: Final = (np.iinfo(np.uint16).max - 1) * UNIT_MM
 """How far behind the nearest point depth can be stored: 655.34 mm."""
 
 
-def encode_depth(z_mm: NDArray[np.floating], valid: NDArray[np.bool_]) -> tuple[NDArray[np.uint16], float]:
+KEPT_WITHIN_MM: Final = 1.0
+"""An earlier reference no farther in front of the nearest point than this is kept."""
+
+
+def encode_depth(
+    z_mm: NDArray[np.floating], valid: NDArray[np.bool_], *, offset_mm: float = float("nan")
+) -> tuple[NDArray[np.uint16], float]:
     """Encode heights toward the camera; return the raster and ``depth_offset_mm`` (z of stored value 1).
 
     ``z_mm`` (H, W) in mm, +z toward the camera; ``valid`` (H, W). The reference lies less than one unit in front
-    of the nearest valid point. Points more than ``RANGE_MM`` behind it (a wall behind a head) become no data.
+    of the nearest valid point; or it is ``offset_mm``, what these heights were encoded against before, where that is
+    near (``KEPT_WITHIN_MM``): then a depth map comes back as it was. Points more than ``RANGE_MM`` behind it (a wall
+    behind a head) become no data.
     The offset is NaN where nothing is valid.
     """
     seen = valid & np.isfinite(z_mm)
@@ -29,6 +37,8 @@ def encode_depth(z_mm: NDArray[np.floating], valid: NDArray[np.bool_]) -> tuple[
     offset = np.float32(np.ceil(nearest_mm / UNIT_MM) * UNIT_MM)
     if offset < nearest_mm:
         offset = np.nextafter(offset, np.float32(np.inf), dtype=np.float32)
+    if 0 <= offset_mm - nearest_mm + UNIT_MM / 2 <= KEPT_WITHIN_MM:
+        offset = np.float32(offset_mm)
     # the whole raster: picking the valid pixels out and putting them back takes longer than they do
     steps = z_mm.astype(np.float64)
     np.subtract(np.float64(offset), steps, out=steps)

@@ -54,6 +54,8 @@ class Sample:
     """The number of the frame in its clip, from 0."""
     soft_labels: Mapping[str, float] = field(default_factory=dict[str, float])
     """Class → the share of annotators who chose it; empty where the dataset does not say."""
+    depth_offset_mm: float = float("nan")
+    """The height of value 1 in a depth map that is encoded as ours; NaN where its values are distances."""
 
     @property
     def name(self) -> str:
@@ -120,6 +122,8 @@ class Frame:
     """Focal length of a perspective view in pixels of this raster; NaN where orthographic or unknown."""
     principal_px: tuple[float, float] = (float("nan"), float("nan"))
     """Principal point of a perspective view in continuous pixels of this raster; NaN like ``focal_px``."""
+    depth_offset_mm: float = float("nan")
+    """The height that depth was encoded against before; NaN where it was not."""
     filled_pixels: int = 0
     """How many valid pixels were interpolated over small holes instead of measured."""
 

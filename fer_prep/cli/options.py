@@ -72,6 +72,8 @@ def _as_parameter(item: Field[Any], group: inspect.Parameter) -> inspect.Paramet
     """What Typer makes an option of."""
     how = item.metadata
     annotation, default = get_type_hints(group.annotation)[item.name], item.default
+    if item.default_factory is not MISSING:
+        default = item.default_factory()
     if group.default is not group.empty:
         default = getattr(group.default, item.name)
     if how.get("parse"):

@@ -14,7 +14,7 @@ others: landmarks, framing, rejected table, resuming.
 
 from __future__ import annotations
 
-import csv
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -22,30 +22,27 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.emotions import CLASS_SETS, EIGHT, EMOTIONS, LABEL_SOURCES
-from fer_prep.errors import FormatError, Reason, UsageError
+from fer_prep.errors import Reason, UsageError
+from fer_prep.exchange.sample_table import FILES, Cells, parse_pairs, read_sample_table, refuse_misspelt
 from fer_prep.formats.surface_file import has_colour
+from fer_prep.look_alikes import look_alikes
 from fer_prep.prepare.folder_tables import SOFT
 from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene
-from fer_prep.samples_table import COLUMNS
 from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.options import TableOptions
 from fer_prep.sources.raw_tree import rejected, without_duplicates
 from fer_prep.sources.recorded_pair import read_pair
 
-REQUIRED: Final = ("emotion", "subject")
-OPTIONAL: Final = ("id", "label_source", "intensity", "action_unit", "gender", "ethnicity", "clip", "frame")
-FILES: Final = (*MODALITIES, "mesh")
-_FILES_IN_WORDS: Final = "rgb, depth or mesh"
-KNOWN: Final = (*FILES, *REQUIRED, *OPTIONAL)
-MEASURED: Final = frozenset({"split", *(column.name for column in COLUMNS)}) - {*KNOWN}
-"""What the table of an export has besides; it is measured anew or made up of other columns."""
-
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_NAME_IN_WORDS: Final = "letters, digits and . _ + -"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,159}")
+_NAME_IN_WORDS: Final = "letters, digits and . _ + -, at most 160"
+_GENDERS: Final = {"": "", "f": "F", "female": "F", "woman": "F", "m": "M", "male": "M", "man": "M", "x": "X"}
+_ACTION_UNITS: Final = re.compile(r"[LR]?\d{1,2}[LR]?[A-EW]{0,2}(\+[LR]?\d{1,2}[LR]?[A-EW]{0,2})*|")
+_PLAIN: Final = re.compile(r"(\w[\w ./()'-]{0,39})?")
+_WINDOWS: Final = re.compile(r"[A-Za-z]:")
+_LAST_FRAME: Final = 2**32 - 1
 _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
-
-Cells = Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +54,8 @@ class TableSource(TableOptions):
             raise UsageError(f"--dataset {self.dataset!r}: expected a name of lower-case letters, digits and hyphens")
         if not 0 < self.depth_unit_mm < 100:
             raise UsageError(f"--depth-unit {self.depth_unit_mm}: expected between 0 and 100 mm")
+        parse_pairs(self.columns, option="--column")
+        parse_pairs(self.labels, option="--label")
         if self.label_source not in LABEL_SOURCES:
             raise UsageError(f"--label-source {self.label_source!r}: expected one of {', '.join(LABEL_SOURCES)}")
 
@@ -70,18 +69,45 @@ class TableSource(TableOptions):
 
     def list_samples(self, root: Path) -> Listing:
         """Read the table; a line that cannot be a sample is rejected with its reason."""
-        lines = _read_table(root / self.table)
+        lines = read_sample_table(
+            root / self.table,
+            columns=parse_pairs(self.columns, option="--column"),
+            labels=parse_pairs(self.labels, option="--label"),
+        )
+        for _, cells in lines:
+            for name in FILES:
+                cells[name] = cells.get(name, "").replace("\\", "/")  # as Windows writes paths
         modalities = _modalities(root, lines)
-        classes, warnings = self._classes(lines)
+        if "depth" in modalities and lines and "depth_offset_mm" in lines[0][1] and self.depth_unit_mm != UNIT_MM:
+            raise UsageError(
+                f"--depth-unit {self.depth_unit_mm:g}: this is an exported dataset, whose depth is in steps of "
+                f"{UNIT_MM} mm",
+                path=root,
+                hint=f"add --depth-unit {UNIT_MM}",
+            )
+        classes, warnings = self._classes(lines, root / self.table)
+        real_root = root.resolve()
         samples: list[Sample] = []
         rejections: list[Rejection] = []
         for number, cells in lines:
-            line = _Line(source=self, root=root, number=number, cells=cells, modalities=modalities, classes=classes)
+            line = _Line(
+                source=self,
+                root=root,
+                real_root=real_root,
+                number=number,
+                cells=cells,
+                modalities=modalities,
+                classes=classes,
+            )
             if problem := line.problem():
                 rejections.append(problem)
             else:
                 samples.append(line.sample())
         kept, doubles = without_duplicates(samples)
+        warnings += tuple(
+            f"names that look alike: {names}; are they one?"
+            for names in look_alikes({sample.subject for sample in kept})
+        )
         return Listing(
             samples=tuple(kept),
             classes=classes,
@@ -90,7 +116,7 @@ class TableSource(TableOptions):
             warnings=warnings,
         )
 
-    def _classes(self, lines: Sequence[tuple[int, Cells]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _classes(self, lines: Sequence[tuple[int, Cells]], path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """The classes in label order, and a warning where the table has some of its own."""
         if self.classes:
             named = CLASS_SETS.get(self.classes) or tuple(name.strip() for name in self.classes.split(","))
@@ -102,6 +128,7 @@ class TableSource(TableOptions):
         for known in (EMOTIONS, EIGHT):
             if names <= set(known):
                 return known, ()
+        refuse_misspelt(names, path=path)
         others = sorted(names - set(EIGHT))
         listed = ", ".join(f"{name} ({counts[name]})" for name in others)
         warning = f"labels beyond the usual are classes of their own: {listed}; --classes says which are meant"
@@ -117,6 +144,7 @@ class TableSource(TableOptions):
             depth_file=sample.files.get("depth"),
             depth_unit_mm=self.depth_unit_mm,
             focal_px=self.focal_px,
+            depth_offset_mm=sample.depth_offset_mm,
         )
 
 
@@ -126,6 +154,8 @@ class _Line:
 
     source: TableSource
     root: Path
+    real_root: Path
+    """``root`` without symbolic links."""
     number: int
     cells: Cells
     modalities: tuple[str, ...]
@@ -176,6 +206,14 @@ class _Line:
         one_of = "one of {}".format
         return [
             (not self.file, Reason.MISSING_FILE, "a picture, a depth map or a mesh", "empty cells"),
+            *(
+                (self._is_outside(path), Reason.BAD_NAME, "a path inside the folder, or --outside", cells[name])
+                for name, path in self.files.items()
+            ),
+            *(
+                (bool(_WINDOWS.match(cells[name])), Reason.MISSING_FILE, "a path of this machine", cells[name])
+                for name in self.files
+            ),
             (not _NAME.fullmatch(self.name), Reason.BAD_NAME, f"an id of {_NAME_IN_WORDS}", repr(self.name)),
             (
                 not _NAME.fullmatch(self.subject),
@@ -189,7 +227,12 @@ class _Line:
                 f"a clip of {_NAME_IN_WORDS}",
                 repr(clip),
             ),
-            (not frame.isdecimal(), Reason.BAD_NAME, "a frame number from 0", repr(frame)),
+            (
+                not frame.isdecimal() or int(frame) > _LAST_FRAME,
+                Reason.BAD_NAME,
+                f"a frame number from 0 to {_LAST_FRAME}",
+                repr(frame),
+            ),
             (
                 cells["emotion"] not in self.classes,
                 Reason.BAD_LABEL,
@@ -207,6 +250,30 @@ class _Line:
                 Reason.BAD_LABEL,
                 "an intensity of 0 to 4",
                 repr(intensity),
+            ),
+            (
+                cells.get("gender", "").casefold() not in _GENDERS,
+                Reason.BAD_LABEL,
+                "a gender F, M, X or nothing",
+                repr(cells.get("gender")),
+            ),
+            (
+                not _ACTION_UNITS.fullmatch(cells.get("action_unit", "")),
+                Reason.BAD_LABEL,
+                "action units such as 12, 12L or 1+4+15, or nothing",
+                repr(cells.get("action_unit")),
+            ),
+            (
+                not _PLAIN.fullmatch(cells.get("ethnicity", "")),
+                Reason.BAD_LABEL,
+                "an ethnicity of at most 40 letters, or nothing",
+                repr(cells.get("ethnicity")),
+            ),
+            (
+                not _is_number(cells.get("depth_offset_mm") or "0"),
+                Reason.BAD_LABEL,
+                "a height in mm in the column depth_offset_mm",
+                repr(cells.get("depth_offset_mm")),
             ),
             (
                 self._has_shares and not self._soft_labels,
@@ -230,6 +297,10 @@ class _Line:
             ),
         ]
 
+    def _is_outside(self, path: Path) -> bool:
+        """Whether a path leads out of the folder, by dots, from the root or by a link, and that is not allowed."""
+        return not self.source.outside and not path.resolve().is_relative_to(self.real_root)
+
     @property
     def _clip(self) -> str:
         return self.cells.get("clip", "").replace("/", "_")
@@ -251,6 +322,12 @@ class _Line:
             return {}
         return {name: vote / total for name, vote in votes.items()}
 
+    @property
+    def _depth_offset_mm(self) -> float:
+        """NaN where this is no line of an export; −1 step where the offset was not known there."""
+        text = self.cells.get("depth_offset_mm")
+        return math.nan if text is None else float(text) if text else -self.source.depth_unit_mm
+
     def sample(self) -> Sample:
         """The sample of a line that has no problem."""
         cells, dataset = self.cells, self.source.dataset
@@ -263,13 +340,21 @@ class _Line:
             source_file=self.file,
             files=self.files,
             action_unit=cells.get("action_unit", ""),
-            gender=cells.get("gender", ""),
+            gender=_GENDERS[cells.get("gender", "").casefold()],
             ethnicity=cells.get("ethnicity", ""),
             intensity=int(cells.get("intensity") or 0),
             clip=f"{dataset}/{self._clip}" if self._clip else "",
             frame=int(cells.get("frame") or 0),
             soft_labels=self._soft_labels,
+            depth_offset_mm=self._depth_offset_mm,
         )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _modalities(root: Path, lines: Sequence[tuple[int, Cells]]) -> tuple[str, ...]:
@@ -281,28 +366,3 @@ def _modalities(root: Path, lines: Sequence[tuple[int, Cells]]) -> tuple[str, ..
     if any(mesh.is_file() and has_colour(mesh) for mesh in meshes):
         named.add("rgb")
     return tuple(name for name in MODALITIES if name in named)
-
-
-def _read_table(path: Path) -> list[tuple[int, Cells]]:
-    """Line numbers and cells without spaces around them; lines without any content are passed over."""
-    columns = f"{_FILES_IN_WORDS}, {', '.join(REQUIRED)} and perhaps {', '.join(OPTIONAL)}, {SOFT}<class>"
-    if not path.is_file():
-        raise UsageError("no such table", path=path, hint=f"expected a CSV file with the columns {columns}")
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            found = list(reader.fieldnames or ())
-            missing = [name for name in REQUIRED if name not in found]
-            if not set(FILES) & set(found):
-                missing.insert(0, _FILES_IN_WORDS)
-            unknown = [name for name in found if name not in {*KNOWN, *MEASURED} and not name.startswith(SOFT)]
-            if missing or unknown:
-                what = f"no {', '.join(missing)}" if missing else f"also {', '.join(unknown)}"
-                raise FormatError(path=path, expected=f"the columns {columns}", found=what)
-            lines = [
-                (reader.line_num, {name: (cell or "").strip() for name, cell in cells.items() if name})
-                for cells in reader
-            ]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(path=path, expected="a CSV table in UTF-8", found=str(error)) from None
-    return [(number, cells) for number, cells in lines if any(cells.values())]

@@ -8,7 +8,6 @@ y down). Names are those of ``landmark_names``; instead of the four eye corners 
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Final
 
 import numpy as np
 
+from fer_prep.csv_tables import read_table
 from fer_prep.errors import FormatError
 from fer_prep.landmark_names import (
     CHIN,
@@ -67,36 +67,31 @@ class GivenPointsFinder:
 def read_points(path: Path) -> Mapping[str, Mapping[str, Point]]:
     """Sample id → landmark name → (2,) pixels; raises FormatError naming the line that cannot be read."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as stream:
-            return _parse(csv.DictReader(stream), path)
-    except (csv.Error, UnicodeDecodeError, OSError) as error:
-        raise FormatError(expected="a CSV of landmarks in UTF-8", found=str(error), path=path) from error
-
-
-def _parse(reader: csv.DictReader[str], path: Path) -> dict[str, dict[str, Point]]:
-    columns = set(reader.fieldnames or ())
+        table = read_table(path)
+    except OSError as error:
+        raise FormatError(expected="a CSV of landmarks", found=error.strerror or str(error), path=path) from error
+    columns = set(table.columns)
     named = [name for name in (*EYE_CENTRES, *POINT_NAMES) if {f"{name}_x", f"{name}_y"} <= columns]
     if ID_COLUMN not in columns or not named:
         raise FormatError(
             expected=f"columns {ID_COLUMN}, left_eye_x, left_eye_y, right_eye_x, right_eye_y or those of single points",
-            found=", ".join(reader.fieldnames or ["an empty file"]),
+            found=", ".join(table.columns or ["an empty file"]),
             path=path,
         )
     rows: dict[str, dict[str, Point]] = {}
-    for cells in reader:
-        sample_id = (cells[ID_COLUMN] or "").strip()
-        if sample_id in rows:
-            raise FormatError(
-                expected="one line a sample", found=f"{sample_id} again in line {reader.line_num}", path=path
-            )
-        rows[sample_id] = _points_of(cells, named, path=path, line=reader.line_num)
+    for number, cells in table.lines:
+        sample_id = cells[ID_COLUMN]
+        if sample_id in rows or not sample_id:
+            found = f"{sample_id} again in line {number}" if sample_id else f"none in line {number}"
+            raise FormatError(expected="one line a sample, with its id", found=found, path=path)
+        rows[sample_id] = _points_of(cells, named, path=path, line=number)
     return rows
 
 
-def _points_of(cells: Mapping[str, str | None], named: list[str], *, path: Path, line: int) -> dict[str, Point]:
+def _points_of(cells: Mapping[str, str], named: list[str], *, path: Path, line: int) -> dict[str, Point]:
     points: dict[str, Point] = {}
     for name in named:
-        texts = [(cells[f"{name}_{axis}"] or "").strip() for axis in "xy"]
+        texts = [cells[f"{name}_{axis}"] for axis in "xy"]
         if not any(texts):
             continue
         try:

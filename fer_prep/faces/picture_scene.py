@@ -35,6 +35,8 @@ class PictureScene:
     registration_residual_px: float = 0.0
     focal_px: float = math.nan
     """Focal length in pixels of the raster; NaN where nobody knows."""
+    depth_offset_mm: float = math.nan
+    """See ``Frame``."""
 
     def __post_init__(self) -> None:
         height, width = self.rgb.shape[:2]
@@ -81,5 +83,6 @@ class PictureScene:
             z_mm=z_mm,
             valid=valid,
             focal_px=scale * self.focal_px,
+            depth_offset_mm=self.depth_offset_mm,
             principal_px=(x, y) if math.isfinite(self.focal_px) else (math.nan, math.nan),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from fer_prep.folds.protocols import recordings_of
 from fer_prep.inspection.confounding import describe_confounding
 from fer_prep.inspection.near_duplicates import SIDE, fingerprint_of, near_duplicates
 from fer_prep.inspection.statistics import views_of
+from fer_prep.look_alikes import look_alikes
 from fer_prep.progress import Progress, silent
 
 LOW_COVERAGE: Final = 0.05
@@ -81,7 +83,16 @@ def check_table(data: DatasetFile, report: CheckReport) -> None:
     absent = [name for label, name in enumerate(data.classes) if not counts[label]]
     if absent:
         report.add("warning", "classes", f"no sample of {', '.join(absent)}")
+    check_names(data.column("subject").tolist(), data.classes, report)
     _check_identical(data, report)
+
+
+def check_names(subjects: Iterable[str], classes: Iterable[str], report: CheckReport) -> None:
+    """Nobody and no class is there in two spellings: one of them would be trained on, the other validated."""
+    alike = (*look_alikes(set(subjects)), *look_alikes(classes))
+    if alike:
+        text = f"{len(alike)} names in several spellings (case, leading zeros, blanks, accents): are they one?"
+        report.add("error", "names alike", text, alike)
 
 
 def _doubles(values: list[str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from fer_prep.digests import file_digest, pixel_digest
 from fer_prep.errors import FormatError, PreparedFolderError
 from fer_prep.findings import CheckReport
 from fer_prep.formats.images import read_depth, read_rgb
+from fer_prep.inspection.check_dataset import check_names
 from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, files_of, sample_file
 from fer_prep.prepare.parts import PART
 
@@ -21,6 +22,7 @@ def check_prepared(path: Path, *, deep: bool = False) -> CheckReport:
     folder = PreparedFolder.open(path)
     report = CheckReport(path=str(path), kind="prepared folder")
     _check_tables(folder, report)
+    check_names([row["subject"] for row in folder.rows], folder.classes, report)
     _check_files(folder, [_name(row["id"]) for row in folder.rows], report)
     if deep:
         _check_pixels(folder, report)

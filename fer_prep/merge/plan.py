@@ -15,6 +15,7 @@ from fer_prep.digests import data_digest, file_digest
 from fer_prep.emotions import EIGHT, EMOTIONS
 from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
+from fer_prep.look_alikes import look_alikes
 from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, table_name
 from fer_prep.prepare.parts import PART, check_parts
 from fer_prep.samples_table import COLUMNS, Row, column_array
@@ -105,7 +106,7 @@ def plan_merge(
         modalities=stored,
         size=size,
         settings={"size": size, "selection": selection.recorded(), "inputs": _describe(folders)},
-        warnings=tuple(_differences(folders)),
+        warnings=(*_differences(folders), *_alike(chosen, classes)),
         left_out=len(samples) - len(chosen),
     )
 
@@ -251,6 +252,12 @@ def _describe(folders: Sequence[PreparedFolder]) -> list[dict[str, Any]]:
         digest = data_digest((row["digest"] for row in rows), (row["label"] for row in rows))
         described.append({"dataset": dataset, "digest": digest, "settings": dict(members[0].settings)})
     return sorted(described, key=lambda entry: (entry["dataset"], entry["digest"]))
+
+
+def _alike(samples: Sequence[PlannedSample], classes: Sequence[str]) -> list[str]:
+    """Names of one dataset, or of classes, that differ in nothing that matters to a person."""
+    people = {sample.row["subject"] for sample in samples}
+    return [f"names that look alike: {names}; are they one?" for names in (*look_alikes(people), *look_alikes(classes))]
 
 
 def _differences(folders: Sequence[PreparedFolder]) -> list[str]:

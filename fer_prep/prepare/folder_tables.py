@@ -74,7 +74,7 @@ def _lines(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, 
     """Line numbers and cells; the columns must all be there."""
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
+            reader = csv.DictReader(stream, strict=True)
             if missing := set(columns) - set(reader.fieldnames or ()):
                 raise PreparedFolderError(
                     expected=f"the columns {', '.join(columns)}", found=f"no {', '.join(sorted(missing))}", path=path

@@ -98,7 +98,7 @@ def prepare_scene(
     found = find_landmarks(scene, sample=sample, settings=settings)
     frame, framing = frame_scene(scene, found, settings=settings)
     rgb = frame.rgb if "rgb" in modalities else None
-    depth, offset_mm = encode_depth(frame.z_mm, frame.valid)
+    depth, offset_mm = encode_depth(frame.z_mm, frame.valid, offset_mm=frame.depth_offset_mm)
     if "depth" in modalities and not depth.any():
         raise SampleError(
             stage="frame",

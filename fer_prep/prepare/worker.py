@@ -95,6 +95,7 @@ class PrepareTask:
         return settings_digest(
             {
                 "id": sample.id,
+                "depth_offset_mm": repr(sample.depth_offset_mm),
                 "inputs": {role: file_digest(path) for role, path in sample.files.items()},
                 "modalities": self.modalities,
                 "settings": self.settings.content(sample),

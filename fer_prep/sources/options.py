@@ -62,6 +62,12 @@ class TableOptions:
     """A name for the dataset: lower case, digits, hyphens."""
     table: str = "samples.csv"
     """The CSV table, relative to the folder."""
+    columns: list[str] = option(factory=list[str], name="--column", metavar="NAME=COLUMN")
+    """What a column of the table is where it is called otherwise: image=rgb; notes= leaves one out; repeatable."""
+    labels: list[str] = option(factory=list[str], name="--label", metavar="NAME=CLASS")
+    """Which class a label of the table is: happy=happiness; repeatable."""
+    outside: bool = option(False, name="--outside")
+    """Allow paths that lead out of the folder."""
     classes: str = option("", show_default="the seven, or what else the table has")
     """A class set (seven, eight …), or names with commas between, in label order."""
     depth_unit_mm: float = option(1.0, name="--depth-unit")

@@ -19,11 +19,13 @@ def read_pair(
     depth_file: Path | None = None,
     depth_unit_mm: float,
     focal_px: float | None = None,
+    depth_offset_mm: float = math.nan,
 ) -> PictureScene:
     """The scene of a picture, a depth map, or both; what is not there is black, or has no depth in any pixel.
 
     Depth is the distance from the camera in steps of ``depth_unit_mm``, 0 where nothing was measured; ``focal_px`` is
-    the camera's focal length in pixels of these very files. Raises FormatError for files that cannot be read,
+    the camera's focal length in pixels of these very files. ``depth_offset_mm`` is given for a depth map of an export,
+    encoded as ours (``depth_encoding``). Raises FormatError for files that cannot be read,
     SampleError where they are of different rasters or the depth says nothing.
     """
     rgb = None if rgb_file is None else read_file(rgb_file, reader=read_rgb)
@@ -52,7 +54,10 @@ def read_pair(
         rgb = np.zeros((*depth.shape, 3), np.uint8)
     return PictureScene(
         rgb=rgb,
-        z_mm=depth * np.float32(-depth_unit_mm),
+        z_mm=depth * np.float32(-depth_unit_mm)
+        if math.isnan(depth_offset_mm)
+        else (depth_offset_mm + depth_unit_mm * (1 - depth.astype(np.float64))).astype(np.float32),
+        depth_offset_mm=depth_offset_mm,
         valid=depth > 0,
         focal_px=math.nan if focal_px is None else focal_px,
     )

@@ -78,7 +78,7 @@ def test_given_eye_centres_and_single_points(tmp_path):
         ("", "an empty file"),
         ("name,left_eye_x\n", "name, left_eye_x"),
         ("id,chin_x,chin_y\na,1,two\n", "1 two"),
-        ("id,chin_x,chin_y\na,1\n", "1"),
+        ("id,chin_x,chin_y\na,1\n", "line 2: 2 cells"),
         ("id,chin_x,chin_y\na,1,nan\n", "1 nan"),
         ("id,chin_x,chin_y\na,1,2\na,1,2\n", "a again in line 3"),
     ],

@@ -6,7 +6,7 @@ import cv2
 import h5py
 import numpy as np
 import pytest
-from dataset_factories import make_pixels, make_rows, write_global, write_prepared
+from dataset_factories import make_pixels, make_row, make_rows, write_global, write_prepared
 from raw_trees import write_bu3dfe
 from typer.testing import CliRunner
 
@@ -190,3 +190,29 @@ class TestCommand:
 
     def test_exit_code_2_when_there_is_nothing(self, tmp_path):
         assert self.run(tmp_path / "none.h5").exit_code == 2
+
+
+SPELT_TWICE = [make_row("lab", who, emotion) for who in ("M007", "M7", "F1", "F2") for emotion in EMOTIONS]
+
+
+class TestNamesThatLookAlike:
+    """``anna`` and ``Anna`` on two sides of a fold: warned of when merging, an error when checking."""
+
+    def test_in_a_dataset(self, tmp_path):
+        path = write_global(tmp_path / "d.h5", sorted(SPELT_TWICE, key=lambda row: row["id"]))
+        assert findings(path, "error")["names alike"].items == ("lab:M007, lab:M7",)
+        result = CliRunner().invoke(app, ["check", str(path)])
+        assert result.exit_code == 1
+        assert "lab:M007, lab:M7" in result.output
+
+    def test_in_a_prepared_folder_and_when_merging(self, tmp_path):
+        folder = write_prepared(tmp_path / "lab", SPELT_TWICE)
+        assert findings(folder, "error")["names alike"].items == ("lab:M007, lab:M7",)
+        result = CliRunner().invoke(app, ["merge", str(folder), "--size", "32", "--out", str(tmp_path / "d.h5")])
+        assert result.exit_code == 0
+        assert "names that look alike: lab:M007, lab:M7; are they one?" in result.output
+
+    def test_among_classes(self, tmp_path):
+        rows = [{**row, "label": number % 2} for number, row in enumerate(make_rows({"lab": 2}))]
+        path = write_global(tmp_path / "d.h5", rows, classes=("Café", "cafe"))
+        assert findings(path, "error")["names alike"].items == ("Café, cafe",)
