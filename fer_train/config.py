@@ -62,8 +62,10 @@ class ModelSettings:
     """Dropout in encoder and MLP."""
     blocks: str = "landmarks-2d,landmarks-3d,hog,depth-hog"
     """What the network ``classical`` looks at, by name; what a dataset has nothing for is left out."""
-    components: int = option(120, min=1)
+    components: int = option(150, min=1)
     """Principal components of a block that the discriminant of ``classical`` takes, at most."""
+    shrinkage: float = option(0.1, min=0, max=1)
+    """How far that discriminant's covariance is drawn toward a multiple of the identity."""
     drop_path: float = 0.0
     """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3

@@ -37,9 +37,11 @@ class Discriminant(nn.Module):
         for name, shape in (("mean", (width,)), ("weight", (classes, width)), ("bias", (classes,))):
             self.register_buffer(name, torch.zeros(shape))
 
-    def fit(self, features: NDArray[np.float32], labels: NDArray[np.int64], *, components: int) -> None:
-        """From ``features`` (n, D) and ``labels`` (n,): standardised, at most ``components`` of them, Ledoit's and
-        Wolf's shrinkage of the covariance; every class is as likely as the others beforehand.
+    def fit(
+        self, features: NDArray[np.float32], labels: NDArray[np.int64], *, components: int, shrinkage: float
+    ) -> None:
+        """From ``features`` (n, D) and ``labels`` (n,): standardised, at most ``components`` of them, the covariance of
+        a class shrunk toward a multiple of the identity; every class is as likely as the others beforehand.
         """
         from sklearn.decomposition import PCA
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
@@ -49,7 +51,7 @@ class Discriminant(nn.Module):
         values = np.nan_to_num((features - mean) * scale)
         reduced = PCA(min(components, *values.shape), svd_solver="randomized", random_state=0).fit(values)
         fitted = LinearDiscriminantAnalysis(
-            solver="lsqr", shrinkage="auto", priors=np.full(self.classes, 1 / self.classes)
+            solver="lsqr", shrinkage=shrinkage, priors=np.full(self.classes, 1 / self.classes)
         ).fit(reduced.transform(values), labels)
         weight = np.asarray(fitted.coef_) @ np.asarray(reduced.components_)
         bias = np.asarray(fitted.intercept_) - weight @ np.asarray(reduced.mean_)
@@ -70,11 +72,19 @@ class ClassicalNetwork(ExpressionNetwork):
     fitted = True
 
     def __init__(
-        self, *, classes: int, image_size: int, blocks: str, components: int, inputs: Sequence[str], **_: Any
+        self,
+        *,
+        classes: int,
+        image_size: int,
+        blocks: str,
+        components: int,
+        shrinkage: float,
+        inputs: Sequence[str],
+        **_: Any,
     ) -> None:
         names = [name for name in blocks.split(",") if set(BLOCKS[name].needs) & {"rgb", "depth"} <= set(inputs)]
         super().__init__(classes=classes, image_size=image_size, inputs=inputs, feature_width=classes * len(names))
-        self.components = components
+        self.components, self.shrinkage = components, shrinkage
         self.discriminants = nn.ModuleDict({name: Discriminant(BLOCKS[name].width, classes) for name in names})
 
     def fit(self, features: Mapping[str, Tensor], labels: NDArray[np.int64]) -> None:
@@ -90,7 +100,12 @@ class ClassicalNetwork(ExpressionNetwork):
             values = features[name].numpy()[known]  # (n, 2, D)
             if not (np.nanstd(values[:, 0], axis=0) > NO_SPREAD).any():
                 raise UsageError(f"the training pictures are all alike in {name}: there is nothing to learn")
-            discriminant.fit(values.reshape(-1, values.shape[2]), labels[known].repeat(2), components=self.components)
+            discriminant.fit(
+                values.reshape(-1, values.shape[2]),
+                labels[known].repeat(2),
+                components=self.components,
+                shrinkage=self.shrinkage,
+            )
 
     def logits(self, features: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Block → (B, 2, D) → the sum of log-posteriors (B, K), and those of each block (B, blocks · K)."""

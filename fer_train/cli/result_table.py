@@ -6,7 +6,7 @@ from typing import Any
 
 from fer_prep.cli.console import print_table, say, warn
 from fer_train.metrics.registry import METRICS
-from fer_train.report.words import in_words, majority_in_words
+from fer_train.report.words import BASELINE_COLUMNS, baseline_rows, in_words, majority_in_words, not_beaten_in_words
 
 
 def print_summary(summary: dict[str, Any]) -> None:
@@ -28,6 +28,11 @@ def print_summary(summary: dict[str, Any]) -> None:
     for metric in METRICS:
         mean = f"{metric.mean_text(summary[metric.key])} {metric.unit}".rstrip()
         say(f"{metric.name}: {mean}; {in_words(summary, metric)}")
-    say(majority_in_words(summary["confusion_matrix"], summary["classes"]))
+    if beside := baseline_rows(summary):
+        print_table("Beside it, on the same folds", BASELINE_COLUMNS, beside)
+    else:
+        say(majority_in_words(summary["confusion_matrix"], summary["classes"]))
+    if text := not_beaten_in_words(summary):
+        warn(text)
     for text in summary["warnings"]:
         warn(text)

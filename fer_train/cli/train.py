@@ -36,6 +36,13 @@ OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder.",
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Continue the run in --out, or the newest unfinished one in runs/.")
 ]
+BaselinesOption = Annotated[
+    bool,
+    typer.Option(
+        "--baselines/--no-baselines",
+        help="Hold the result against the most frequent class, landmarks, and the preset classical, on the same folds.",
+    ),
+]
 
 
 @app.command("kfold")
@@ -51,6 +58,7 @@ def kfold(
     short: KfoldOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
+    baselines: BaselinesOption = True,
 ) -> None:
     """Cross-validate: train one network a fold, judge it on the people it has not seen, write a report.
 
@@ -70,7 +78,7 @@ def kfold(
     """
     refuse_early(data, chosen, short)
     run, config = _open_run(chosen, short, out=out, resume=resume)
-    _train(run, config, data=data, manifest=manifest, folds=folds)
+    _train(run, config, data=data, manifest=manifest, folds=folds, baselines=baselines)
 
 
 @app.command("fit")
@@ -84,6 +92,7 @@ def fit(
     short: ShortOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
+    baselines: BaselinesOption = True,
 ) -> None:
     """Train one fold alone: one split into people to learn from and people to be judged by.
 
@@ -95,7 +104,7 @@ def fit(
     """
     refuse_early(data, chosen, short)
     run, config = _open_run(chosen, short, out=out, resume=resume)
-    _train(run, config, data=data, manifest=manifest, only=fold)
+    _train(run, config, data=data, manifest=manifest, only=fold, baselines=baselines)
 
 
 @app.command()
@@ -145,6 +154,7 @@ def _train(
     manifest: Path | None,
     folds: int | None = None,
     only: int | None = None,
+    baselines: bool,
 ) -> None:
     """Train, then print the result table and where the report is."""
     from fer_train.report.results import train_and_report
@@ -157,6 +167,7 @@ def _train(
             folds=FoldChoice(manifest=manifest, number=folds),
             run=run,
             only=only,
+            baselines=baselines,
             say=note,
             progress=progress_bar,
         )

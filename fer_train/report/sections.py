@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.registry import METRICS
 from fer_train.report.figures import FIGURES, ReportFigure
-from fer_train.report.words import in_words, majority_in_words
+from fer_train.report.words import BASELINE_COLUMNS, baseline_rows, in_words, majority_in_words, not_beaten_in_words
 from fer_train.training.run_folder import CONFIG
 
 GROUP_COUNTS: Final = ("samples", "subjects", "classes")
@@ -72,6 +72,15 @@ def metrics(trained: TrainedRun) -> Markup:
         "answers together count every answer alike, as the interval and the sections below do.</p>"
     ).format(summary["samples"], summary["subjects"])
     return words + table(("metric", *columns), rows)
+
+
+def baselines(trained: TrainedRun) -> Markup:
+    """The network beside what needs none, and one plain sentence where it does not beat that."""
+    rows, text = baseline_rows(trained.summary), not_beaten_in_words(trained.summary)
+    if not rows:
+        return Markup("")
+    words = Markup('<p class="warning">{}</p>').format(text) if text else Markup("")
+    return words + table(BASELINE_COLUMNS, rows)
 
 
 def folds(trained: TrainedRun) -> Markup:
@@ -160,6 +169,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, total: bool 
 SECTIONS: Final[tuple[Section, ...]] = (
     Section(html=headline),
     Section(title="Metrics", html=metrics),
+    Section(title="Beside it, on the same folds", html=baselines),
     Section(title="Folds", html=folds),
     Section(title="By dataset", html=partial(group, column="dataset")),
     Section(title="By gender", html=partial(group, column="gender")),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fer_train.metrics.registry import Metric, majority_class
+from fer_train.metrics.registry import METRICS, Metric, majority_class
 
 
 def in_words(summary: Mapping[str, Any], metric: Metric) -> str:
@@ -19,6 +19,47 @@ def in_words(summary: Mapping[str, Any], metric: Metric) -> str:
     if ends is None:
         return f"{mean}{pooled}; no interval: {summary['subjects']} people are too few"
     return f"{mean}{pooled}, 95 % interval over {summary['subjects']} people {metric.range_text(ends)}"
+
+
+BASELINES: Final = {
+    "majority": "always the most frequent class",
+    "landmarks": "a discriminant on landmarks in 2D",
+    "classical": "landmarks and gradient histograms (classical)",
+}
+"""What a baseline is called."""
+
+
+def baseline_rows(summary: Mapping[str, Any]) -> list[Sequence[str]]:
+    """``BASELINE_COLUMNS`` for the network and each baseline that stands beside it; nothing where none does."""
+    beside: Mapping[str, Any] = summary.get("baselines", {})
+    rows: list[Sequence[str]] = [
+        (summary["name"], *(metric.mean_text(summary[metric.key]) for metric in METRICS[:2]), "")
+    ]
+    for name, entry in beside.items():
+        if "impossible" in entry:
+            rows.append((BASELINES[name], "–", "–", f"impossible: {entry['impossible']}"))
+            continue
+        difference = entry["difference"]
+        ends = "" if difference["ci95"] is None else f" ({METRICS[0].range_text(difference['ci95'])})"
+        means = (metric.mean_text(entry[metric.key]) for metric in METRICS[:2])
+        rows.append((BASELINES[name], *means, f"{METRICS[0].text(difference['mean'], sign=True)}{ends}"))
+    return rows if beside else []
+
+
+BASELINE_COLUMNS: Final = ("", *(metric.title for metric in METRICS[:2]), "network better by (95 %, over people)")
+
+
+def not_beaten_in_words(summary: Mapping[str, Any]) -> str:
+    """One sentence that names the baselines which the network does not beat, its lead's interval above 0; else none."""
+    beside: Mapping[str, Any] = summary.get("baselines", {})
+    names = [
+        BASELINES[name]
+        for name, entry in beside.items()
+        if "impossible" not in entry and (entry["difference"]["ci95"] or [entry["difference"]["mean"]])[0] <= 0
+    ]
+    if not names:
+        return ""
+    return f"On these folds {summary['name']} does not beat: {'; '.join(names)}."
 
 
 def majority_in_words(confusion: ArrayLike, classes: Sequence[str]) -> str:

@@ -80,7 +80,9 @@ def compute_features(
     return found
 
 
-def kept_features(path: Path, data: ImageDataset, blocks: Sequence[str], *, progress: Progress) -> dict[str, Tensor]:
+def kept_features(
+    path: Path, data: ImageDataset, blocks: Sequence[str], *, progress: Progress, seconds: float = float("inf")
+) -> dict[str, Tensor]:
     """``compute_features``, read from ``path`` where an earlier attempt has left those of the same data."""
     made_of = json.dumps({"data": data.file.digest, "blocks": list(blocks), "image_size": data.image_size})
     try:
@@ -90,7 +92,7 @@ def kept_features(path: Path, data: ImageDataset, blocks: Sequence[str], *, prog
                 return {name: kept.get_tensor(name) for name in blocks}
     except (FileNotFoundError, SafetensorError):
         pass
-    found = compute_features(data, blocks, progress=progress)
+    found = compute_features(data, blocks, progress=progress, seconds=seconds)
     with replacing(path) as part:
         part.write_bytes(save(found, metadata={"made_of": made_of}))
     return found
@@ -103,18 +105,24 @@ def fit_network(config: Config, *, data: ImageDataset, features: Features, train
     )
     if not isinstance(network, ClassicalNetwork):
         raise TypeError(f"expected a network that is fitted, found {type(network).__name__}")
-    network.fit({name: values[train] for name, values in features.items()}, data.labels[train].numpy())
+    network.fit({name: features[name][train] for name in network.discriminants}, data.labels[train].numpy())
     return network
 
 
 def fit_fold(
-    index: int, *, manifest: FoldManifest, data: ImageDataset, config: Config, features: Features, folder: Path | None
+    index: int,
+    *,
+    manifest: FoldManifest,
+    data: ImageDataset,
+    config: Config,
+    features: Features,
+    folder: Path | None = None,
 ) -> FoldResult:
-    """Fit fold ``index``, judge the people it has not seen, and write its model into ``folder``."""
+    """Fit fold ``index``, judge the people it has not seen, and write its model into ``folder`` where one is given."""
     fold = manifest.fold(index)
     train, judged = data.rows_of(fold.train), data.rows_of(fold.val)
     network = fit_network(config, data=data, features=features, train=train)
-    logits, _ = network.logits({name: values[judged] for name, values in features.items()})
+    logits, _ = network.logits({name: features[name][judged] for name in network.discriminants})
     probabilities = logits.double().softmax(dim=1)
     labels = data.labels[judged]
     if folder is not None:

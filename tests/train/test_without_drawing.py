@@ -10,7 +10,7 @@ import sys
 import pytest
 from tiny_training import TINY, write_telling_data
 
-BLOCKED = ("scipy", "sklearn", "matplotlib", "torchmetrics", "lightning_fabric", "pandas", "tensorboard")
+BLOCKED = ("scipy", "sklearn", "skimage", "matplotlib", "torchmetrics", "lightning_fabric", "pandas", "tensorboard")
 
 
 def run(*words: str) -> str:

@@ -51,11 +51,11 @@ def test_one_matrix_says_what_scikit_learns_pipeline_says(classes):
     labels = np.arange(90) % classes
     features = (rng.normal(size=(90, 30)) + labels[:, None] * rng.normal(size=30)).astype(np.float32)
     ours = Discriminant(30, classes)
-    ours.fit(features, labels, components=8)
+    ours.fit(features, labels, components=8, shrinkage=0.1)
     theirs = make_pipeline(
         StandardScaler(),
         PCA(8, svd_solver="full"),
-        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(classes, 1 / classes)),
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage=0.1, priors=np.full(classes, 1 / classes)),
     ).fit(features, labels)
     new = rng.normal(size=(20, 30)).astype(np.float32)
     found = ours(torch.from_numpy(new)).exp().numpy()
@@ -65,7 +65,7 @@ def test_one_matrix_says_what_scikit_learns_pipeline_says(classes):
 def test_an_unknown_feature_counts_as_the_mean():
     features = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     one = Discriminant(6, 2)
-    one.fit(features, np.arange(40) % 2, components=4)
+    one.fit(features, np.arange(40) % 2, components=4, shrinkage=0.1)
     with_gap, with_mean = torch.from_numpy(features[:1]).clone(), torch.from_numpy(features[:1]).clone()
     with_gap[0, 3], with_mean[0, 3] = torch.nan, one.mean[3]
     torch.testing.assert_close(one(with_gap), one(with_mean))
