@@ -7,12 +7,17 @@ last pixel; of BMP and JPEG Pillow itself refuses what is cut off. Written by Op
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import struct
+import zlib
+from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from fer_prep.errors import FormatError
 
@@ -23,7 +28,11 @@ MAX_SIDE: Final = 32_766
 _MAX_JPEG_SCANS: Final = 20
 """Progressive pictures have about ten; each costs a decoder a pass over all pixels, however few bytes it has."""
 
-_KINDS: Final = ("PNG", "BMP", "JPEG")
+_KINDS: Final[Mapping[bytes, Callable[[io.BytesIO], ImageFile]]] = {
+    b"\x89PNG\r\n\x1a\n": PngImageFile,
+    b"BM": BmpImageFile,
+    b"\xff\xd8\xff": JpegImageFile,
+}
 _MODE_OF_DEPTH: Final = "I;16"
 _EXPECTED: Final = "a PNG, BMP or JPEG picture"
 
@@ -36,10 +45,10 @@ def read_rgb(data: bytes) -> NDArray[np.uint8]:
     An orientation tag is not applied: depth beside the picture is stored in the unrotated raster.
     """
 
-    def colours(image: Image.Image) -> NDArray[np.uint8]:
+    def colours(image: ImageFile) -> NDArray[np.uint8]:
         if image.mode.startswith(("I", "F")):
             raise FormatError(expected="a picture of 8 bits a channel", found=f"{_in_words(image)} (a depth map?)")
-        return np.array(image.convert("RGB"))
+        return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
     return _read(data, colours)
 
@@ -47,7 +56,7 @@ def read_rgb(data: bytes) -> NDArray[np.uint8]:
 def read_depth(data: bytes) -> NDArray[np.uint16]:
     """(H, W) uint16 of a 16-bit single-channel PNG."""
 
-    def heights(image: Image.Image) -> NDArray[np.uint16]:
+    def heights(image: ImageFile) -> NDArray[np.uint16]:
         if image.format != "PNG" or image.mode != _MODE_OF_DEPTH:
             raise FormatError(expected="a 16-bit single-channel PNG", found=_in_words(image))
         return np.array(image, np.uint16)
@@ -70,25 +79,25 @@ def write_image(pixels: NDArray[np.uint8] | NDArray[np.uint16], *, kind: Literal
     return cv2.imencode(f".{kind}", in_its_order, way if kind == "png" else ())[1].tobytes()
 
 
-def _read(data: bytes, to_array: Callable[[Image.Image], Pixels]) -> Pixels:
+def _read(data: bytes, to_array: Callable[[ImageFile], Pixels]) -> Pixels:
     if not data:
         raise FormatError(expected=_EXPECTED, found="an empty file")
+    opened = next((opens for start, opens in _KINDS.items() if data.startswith(start)), None)
+    if opened is None:
+        raise FormatError(expected=_EXPECTED, found=f"bytes {data[:8]!r}")
     try:
-        with Image.open(io.BytesIO(data), formats=_KINDS) as image:
+        # by its class: ``Image.open`` warns of pictures that are none of ours to warn of
+        with opened(io.BytesIO(data)) as image:
             _check(image, data)
-            image.verify()  # which uses the image up
-        with Image.open(io.BytesIO(data), formats=_KINDS) as image:
             return to_array(image)
     except FormatError:
         raise
-    except Image.UnidentifiedImageError:
-        raise FormatError(expected=_EXPECTED, found=f"bytes {data[:8]!r}") from None
     except Exception as error:  # Pillow raises errors of many classes for damaged files
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FormatError(expected=f"an undamaged {_EXPECTED[2:]}", found=reason[:200]) from None
 
 
-def _check(image: Image.Image, data: bytes) -> None:
+def _check(image: ImageFile, data: bytes) -> None:
     """Refuse what only claims to be a picture, before memory or time is spent on it."""
     width, height = image.size
     if not 0 < width * height <= MAX_PIXELS or max(width, height) > MAX_SIDE:
@@ -98,9 +107,22 @@ def _check(image: Image.Image, data: bytes) -> None:
         )
     if image.format == "JPEG" and (scans := data.count(b"\xff\xda")) > _MAX_JPEG_SCANS:
         raise FormatError(expected=f"a JPEG of at most {_MAX_JPEG_SCANS} scans", found=f"{scans}")
+    if image.format == "PNG":
+        _check_chunks(memoryview(data))
 
 
-def _in_words(image: Image.Image) -> str:
+def _check_chunks(data: memoryview) -> None:
+    """Every chunk of a PNG is whole, up to the last one (ISO/IEC 15948, §5.3)."""
+    at, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack_from(">I4s", data, at)
+        end = at + 8 + length
+        if zlib.crc32(data[at + 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            raise ValueError(f"the check sum of the {kind.decode('latin-1')} chunk at byte {at} is wrong")
+        at = end + 4
+
+
+def _in_words(image: ImageFile) -> str:
     bits = "a 16-bit" if image.mode == _MODE_OF_DEPTH else "an 8-bit"
     channels = "single-channel" if len(image.getbands()) == 1 else "colour"
     return f"{bits} {channels} {image.format}"
