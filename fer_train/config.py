@@ -26,6 +26,8 @@ class DataSettings:
     """Side of the network's input in pixels; the stored rasters are resized to it once."""
     equalise_luma: bool = False
     """Equalise the histogram of the luma, as the thesis's author did under the name illumination normalisation."""
+    smoothing_mm: float = option(2.0, min=0.1)
+    """How far around a pixel its normal and curvature are looked for: the standard deviation of the weights."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.geometry.attribute_maps import MAPS
 
 ROWS = make_rows({"bu3dfe": 2}, emotions=("anger", "fear", "neutral"))
 NAN = float("nan")
@@ -82,7 +83,7 @@ def test_a_smooth_face_is_one_surface_that_faces_the_viewer(tmp_path):
 
     depth = np.full((20, 20), 500, np.uint16)
     depth[5:8, 5:8] = 0
-    camera = stored.StoredCamera.from_eyes(np.array([15.0, 9]), np.array([5.0, 9]), depth_offset_mm=0)
+    camera = stored.StoredCamera.parallel(6.3, middle=np.array([10.0, 9]), depth_offset_mm=0)
     points = camera.points_mm(depth, unit_mm=0.01)
     grid = CleanGrid(points_mm=points, image_uv=np.zeros((20, 20, 2)), valid=depth > 0, filled=depth < 0, spikes=0,
                      pitch_mm=6.3)  # fmt: skip
@@ -99,6 +100,11 @@ def test_arrays_are_read_by_numpy_alone(dataset):
         assert arrays["faces"].max() < len(points)
         assert arrays["landmarks/bu3dfe-83/names"].tolist() == ["chin", "nose"]
         assert arrays["landmarks/bu3dfe-83"].shape == (2, 3)
+        names = {name for name in arrays if name.startswith("maps/")}
+        assert names == {f"maps/{name}" for name in (*MAPS, "hha")}
+        for name in names:
+            assert arrays[name].dtype == np.float32
+            assert np.isfinite(arrays[name]).reshape(32 * 32, -1).all(axis=1).sum() == len(points)
 
 
 def test_landmarks_are_one_table(dataset):

@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.dataset.pixel_sizes import PixelSizes, pixel_sizes_mm
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import DatasetFileError
 from fer_prep.exchange.export import sample_key
+from fer_prep.geometry.attribute_maps import MAPS, derivatives, hha
 from fer_prep.geometry.range_grid import CleanGrid, triangulate
 from fer_prep.geometry.stored_camera import StoredCamera
 from fer_prep.landmark_set import LandmarkSet
@@ -41,6 +43,9 @@ class Surface:
     """(H, W, 3) the picture, None in a depth-only file."""
     landmarks: dict[str, tuple[tuple[str, ...], NDArray[np.float32]]] = field(default_factory=dict)
     """By scheme: names (L,) and points (L, 3) in mm, NaN where unknown."""
+
+    maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Attribute maps by name, (H, W) or (H, W, 3), NaN where there is no depth."""
 
     @property
     def colours(self) -> NDArray[np.uint8] | None:
@@ -68,7 +73,8 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
     refuse_full(out)
     if not (seen := data.statistic("valid_pixels")).all():
         raise DatasetFileError(f"{data.ids[seen.argmin()]}: its depth map is empty", path=data.path)
-    cameras = [_camera(data, row) for row in range(data.n)]
+    sizes = pixel_sizes_mm(data)
+    cameras = [_camera(data, row, sizes) for row in range(data.n)]
     schemes = {scheme: data.landmarks(scheme) for scheme in data.landmark_schemes}
     table = io.StringIO(newline="")
     lines = csv.writer(table, lineterminator="\n")
@@ -77,11 +83,14 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
     with progress("exporting", total=data.n) as advance:
         for row in range(data.n):
             surface = surface_of(data, row, camera=cameras[row])
+            is_metric = math.isfinite(cameras[row].mm_per_pixel) and not sizes.estimated[row]
             points = {
-                scheme: (each.names, _landmarks_mm(each.take([row]), surface, cameras[row]))
+                scheme: (each.names, _landmarks_mm(each.take([row]), surface, is_metric=is_metric))
                 for scheme, each in schemes.items()
             }
             surface = replace(surface, landmarks=points)
+            if to == "npz":
+                surface = replace(surface, maps=_maps(data, row, cameras[row], mm_per_pixel=float(sizes.mm[row])))
             path = out / f"{sample_key(str(data.ids[row]), keys, data.path)}.{to}"
             write_atomically(path, content=WRITERS[to](surface))
             for scheme, (names, places) in points.items():
@@ -89,30 +98,22 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
                 lines.writerows([data.ids[row], scheme, name, *(f"{mm:.4f}" for mm in place)] for name, place in known)
             advance(1)
     write_atomically(out / "landmarks.csv", content=table.getvalue())  # last: without it the export is not whole
-    unknown = tuple(str(name) for name, camera in zip(data.ids, cameras, strict=True) if camera.estimated)
-    return ExportedSurfaces(n=data.n, estimated=unknown)
+    return ExportedSurfaces(n=data.n, estimated=tuple(data.ids[sizes.estimated].tolist()))
 
 
-def _camera(data: DatasetFile, row: int) -> StoredCamera:
-    """The camera of a sample, estimated from the eyes where none is stored."""
+def _camera(data: DatasetFile, row: int, sizes: PixelSizes) -> StoredCamera:
     camera = StoredCamera.of({name: data.column(name)[row] for name in CAMERA_COLUMNS})
     if not math.isfinite(camera.depth_offset_mm):
         camera = replace(camera, depth_offset_mm=0.0)
-    if camera.is_known:
+    if not sizes.estimated[row]:
         return camera
-    left, right = (data.column(name)[row].astype(np.float64) for name in ("left_eye", "right_eye"))
-    if not np.isfinite([left, right]).all() or (left == right).all():
-        raise DatasetFileError(
-            f"{data.ids[row]}: neither a camera nor eyes are known, so its size is not",
-            path=data.path,
-            hint="prepare it with landmarks",
-        )
-    return StoredCamera.from_eyes(left, right, depth_offset_mm=camera.depth_offset_mm)
+    middle = (data.column("left_eye")[row].astype(np.float64) + data.column("right_eye")[row]) / 2
+    return StoredCamera.parallel(float(sizes.mm[row]), middle=middle, depth_offset_mm=camera.depth_offset_mm)
 
 
-def _landmarks_mm(of_sample: LandmarkSet, surface: Surface, camera: StoredCamera) -> NDArray[np.float32]:
+def _landmarks_mm(of_sample: LandmarkSet, surface: Surface, *, is_metric: bool) -> NDArray[np.float32]:
     """(L, 3) in the frame of the surface: as stored where that is the source's own, else the point of the pixel hit."""
-    if of_sample.points_mm is not None and math.isfinite(camera.mm_per_pixel) and not camera.estimated:
+    if of_sample.points_mm is not None and is_metric:
         return of_sample.points_mm[0]
     known, wanted = (_place(pixels) for pixels in (surface.pixels, np.rint(of_sample.points_px[0])))
     index = np.searchsorted(known, wanted).clip(max=len(known) - 1)
@@ -147,6 +148,14 @@ def surface_of(data: DatasetFile, row: int, *, camera: StoredCamera) -> Surface:
     )
 
 
+def _maps(data: DatasetFile, row: int, camera: StoredCamera, *, mm_per_pixel: float) -> dict[str, NDArray[np.float32]]:
+    """All attribute maps of a sample, on its own raster."""
+    z = camera.points_mm(data.read("depth", [row])[0], unit_mm=data.depth_unit_mm)[..., 2]
+    of = derivatives(z, mm_per_pixel=camera.mm_per_pixel, focal_px=camera.focal_px, principal_px=camera.principal_px)
+    found = {name: compute(of) for name, compute in MAPS.items()} | {"hha": hha(z, of, mm_per_pixel=mm_per_pixel)}
+    return {name: values.astype(np.float32) for name, values in found.items()}
+
+
 def _pitch_mm(points: NDArray[np.float64]) -> float:
     """Median distance across the rays between neighbouring pixels; 1 where no two pixels with depth are neighbours."""
     steps = np.linalg.norm(np.diff(points[..., :2], axis=1), axis=-1)
@@ -162,10 +171,11 @@ def ply_bytes(surface: Surface) -> bytes:
 
 
 def npz_bytes(surface: Surface) -> bytes:
-    """Every array of the surface by name; landmarks as ``landmarks/<scheme>`` and ``landmarks/<scheme>/names``."""
+    """Every array of the surface by name; ``maps/<name>``, ``landmarks/<scheme>``, ``landmarks/<scheme>/names``."""
     arrays: dict[str, Any] = {"points_mm": surface.points_mm, "pixels": surface.pixels, "faces": surface.faces}
     if surface.colours is not None:
         arrays["colours"] = surface.colours
+    arrays |= {f"maps/{name}": values for name, values in surface.maps.items()}
     for scheme, (names, points) in surface.landmarks.items():
         arrays |= {f"landmarks/{scheme}": points, f"landmarks/{scheme}/names": np.array(names)}
     return archive_bytes(arrays)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-
-EYE_DISTANCE_MM: Final = 63.0
-"""Mean distance between adults' pupils (Dodgson 2004, Variation and extrema of human interpupillary distance)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,15 +29,13 @@ class StoredCamera:
     """Positive: the head leaned clockwise in the picture."""
     depth_offset_mm: float
     """z of the depth value 1."""
-    estimated: bool = False
-    """Whether the size of a pixel is a guess (``from_eyes``)."""
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> Self:
         """From a sample's columns by name, as ``/samples`` has them."""
         single = {name: float(values[name]) for name in ("mm_per_pixel", "focal_px", "roll_degrees", "depth_offset_mm")}
         (x, y), (column, row) = values["origin_mm"], values["principal_px"]
-        return cls(**single, origin_mm=(float(x), float(y)), principal_px=(float(column), float(row)), estimated=False)
+        return cls(**single, origin_mm=(float(x), float(y)), principal_px=(float(column), float(row)))
 
     @property
     def is_known(self) -> bool:
@@ -48,21 +43,16 @@ class StoredCamera:
         return math.isfinite(self.mm_per_pixel) or math.isfinite(self.focal_px)
 
     @classmethod
-    def from_eyes(cls, left_eye: Array, right_eye: Array, *, depth_offset_mm: float) -> Self:
-        """Parallel rays whose pixels are as large as they must be for eyes ``EYE_DISTANCE_MM`` apart; x, y = 0 between.
-
-        An estimate: eye distances of adults differ by 6 % (standard deviation).
-        """
-        size = EYE_DISTANCE_MM / float(np.hypot(*(np.asarray(left_eye) - right_eye)))
-        column, row = (np.asarray(left_eye) + right_eye) / 2
+    def parallel(cls, mm_per_pixel: float, *, middle: Array, depth_offset_mm: float) -> Self:
+        """Parallel rays with x = y = 0 at ``middle`` (2,), for samples of which no camera is known."""
+        column, row = (float(value) for value in middle)
         return cls(
-            mm_per_pixel=size,
-            origin_mm=(-size * float(column), size * float(row)),
+            mm_per_pixel=mm_per_pixel,
+            origin_mm=(-mm_per_pixel * column, mm_per_pixel * row),
             focal_px=math.nan,
             principal_px=(math.nan, math.nan),
             roll_degrees=0.0,
             depth_offset_mm=depth_offset_mm,
-            estimated=True,
         )
 
     def points_mm(self, depth: NDArray[np.uint16], *, unit_mm: float) -> Array:

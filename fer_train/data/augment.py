@@ -52,7 +52,7 @@ def augment_images(images: Images, draws: Draws, *, settings: AugmentationSettin
         contrast = 1 + settings.contrast * (2 * draws.contrast - 1)
         saturation = 1 + settings.saturation * (2 * draws.saturation - 1)
         for name in moved:
-            if STORED[name].colour:
+            if name in STORED and STORED[name].colour:
                 moved[name] = jitter(moved[name], brightness=brightness, contrast=contrast, saturation=saturation)
     return moved
 
@@ -70,7 +70,9 @@ def move(images: Images, *, angle: Tensor, mirror: Tensor) -> dict[str, Tensor]:
     grid = functional.affine_grid(matrices, [size[0], 1, size[2], size[3]], align_corners=False)  # (B, S, S, 2)
     moved: dict[str, Tensor] = {}
     for name, image in images.items():
-        if STORED[name].holes:
+        if name not in STORED:
+            moved[name] = image
+        elif STORED[name].holes:
             both = torch.cat([image, (image > 0).float()], dim=1)  # (B, 2 C, S, S)
             values, weight = functional.grid_sample(both, grid, padding_mode="zeros", align_corners=False).chunk(2, 1)
             moved[name] = torch.where(weight >= 0.5, values / weight.clamp(min=0.5), 0.0)

@@ -17,12 +17,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_prep.dataset.pixel_sizes import EYE_DISTANCE_MM, pixel_sizes_mm
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.dataset.statistics import Moments
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.data.images import Images, prepare_images, to_tensors
-from fer_train.data.inputs import STORED, Modality, modalities_of, refuse_absent_modalities
+from fer_train.data.inputs import INPUTS, PIXEL_MM, STORED, Modality, modalities_of, refuse_absent_modalities
 from fer_train.data.memory import AUTO, describe_bytes, memory_limit
 
 ROWS_AT_ONCE: Final = 64
@@ -77,6 +78,9 @@ class ImageDataset:
         say(f"data: {describe_bytes(needed)} of images, {allowed}: {'kept there' if fits else threads}")
         self._threads = None if fits or not reading_threads else ThreadPoolExecutor(reading_threads, "reading")
         self._ahead = BATCHES_AHEAD * reading_threads
+        self._pixel_mm = (
+            self._pixel_sizes(say).to(self.device) if any(INPUTS[name].is_metric for name in inputs) else None
+        )
         self._memory = self._read_all(progress) if fits else None
 
     def __len__(self) -> int:
@@ -102,22 +106,24 @@ class ImageDataset:
     def images(self, rows: Tensor) -> dict[str, Tensor]:
         """Modality → (B, C, S, S) integers of the samples in ``rows`` (B,) int64 on the CPU; on the device."""
         if self._memory is None:
-            return self._prepare(self._read(rows))
+            return self._prepare(self._read(rows), rows)
         there = to_device(rows, self.device)
-        return {name: images[there].permute(0, 3, 1, 2) for name, images in self._memory.items()}
+        images = {name: images[there].permute(0, 3, 1, 2) for name, images in self._memory.items()}
+        return images if self._pixel_mm is None else images | {PIXEL_MM: self._pixel_mm[there]}
 
     def batches(self, plan: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         """``images`` of one (B,) of rows after the other, read ahead where they are streamed."""
         if self._threads is None:
             yield from map(self.images, plan)
             return
-        ahead: deque[Future[Images]] = deque()
+        ahead: deque[tuple[Future[Images], Tensor]] = deque()
         for rows in plan:
-            ahead.append(self._threads.submit(self._read, rows))
+            ahead.append((self._threads.submit(self._read, rows), rows))
             if len(ahead) > self._ahead:
-                yield self._prepare(ahead.popleft().result())
-        while ahead:
-            yield self._prepare(ahead.popleft().result())
+                stored, of_rows = ahead.popleft()
+                yield self._prepare(stored.result(), of_rows)
+        for stored, of_rows in ahead:
+            yield self._prepare(stored.result(), of_rows)
 
     def labels_of(self, rows: Tensor) -> Tensor:
         """(B,) int64 on the device."""
@@ -143,8 +149,8 @@ class ImageDataset:
             return {name: moments for name, moments in kept.items() if moments and name in self.modalities}
         totals = {name: [0, *[0] * 2 * STORED[name].channels] for name in self.modalities}
         for images in self.batches(rows.split(ROWS_AT_ONCE)):
-            for name, image in images.items():
-                found = sums_of(image, holes=STORED[name].holes)
+            for name in self.modalities:
+                found = sums_of(images[name], holes=STORED[name].holes)
                 totals[name] = [total + more for total, more in zip(totals[name], found, strict=True)]
         return {
             name: Moments(
@@ -168,9 +174,19 @@ class ImageDataset:
         stored = to_tensors({name: self.file.read(name, rows.numpy()) for name in self.modalities})
         return {name: each.pin_memory() for name, each in stored.items()} if self.device.type == "cuda" else stored
 
-    def _prepare(self, stored: Images) -> dict[str, Tensor]:
+    def _prepare(self, stored: Images, rows: Tensor) -> dict[str, Tensor]:
         there = {name: to_device(each, self.device) for name, each in stored.items()}
-        return prepare_images(there, image_size=self.image_size, equalise=self.equalise)
+        images = prepare_images(there, image_size=self.image_size, equalise=self.equalise)
+        return images if self._pixel_mm is None else images | {PIXEL_MM: self._pixel_mm[to_device(rows, self.device)]}
+
+    def _pixel_sizes(self, say: Callable[[str], None]) -> Tensor:
+        """(N, 1, 1, 1) the side of a pixel in mm at the size of the images."""
+        sizes = pixel_sizes_mm(self.file)
+        if count := int(sizes.estimated.sum()):
+            say(
+                f"data: no camera is known of {count} samples: eyes {EYE_DISTANCE_MM:g} mm apart say how large they are"
+            )
+        return torch.from_numpy(sizes.mm * self.file.width / self.image_size).float().reshape(-1, 1, 1, 1)
 
     def _read_all(self, progress: Progress) -> dict[str, Tensor]:
         """Modality → (N, S, S, C) integers on the device, read front to back."""
@@ -181,8 +197,9 @@ class ImageDataset:
         }
         with progress("reading the dataset", total=len(self)) as advance:
             for rows in torch.arange(len(self)).split(ROWS_AT_ONCE):
-                for name, images in self._prepare(self._read(rows)).items():
-                    memory[name][rows[0] : rows[-1] + 1] = images.permute(0, 2, 3, 1)
+                images = self._prepare(self._read(rows), rows)
+                for name in memory:
+                    memory[name][rows[0] : rows[-1] + 1] = images[name].permute(0, 2, 3, 1)
                 advance(len(rows))
         return memory
 

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_train.data.inputs import INPUTS, STORED
+from fer_prep.errors import UsageError
+from fer_train.data.inputs import INPUTS, PIXEL_MM, STORED
 from fer_train.data.resample import resize_depth, resize_rgb
 
 Images = Mapping[str, Tensor]
-"""Modality → (B, C, S, S): as stored in integers, or in float32 in [0, 1]."""
+"""Modality → (B, C, S, S): as stored in integers, or in float32 in [0, 1]; and ``PIXEL_MM`` where it is needed."""
 Inputs = Mapping[str, Tensor]
 """Name of an input → (B, …) float32, as the network takes it."""
 
@@ -52,6 +53,8 @@ def to_floats(images: Images) -> dict[str, Tensor]:
     """Integers → float32 in [0, 1]; 0 stays no data where there are holes."""
     return {
         name: image.to(torch.float32, memory_format=torch.contiguous_format) / STORED[name].maximum
+        if name in STORED
+        else image
         for name, image in images.items()
     }
 
@@ -64,13 +67,20 @@ def images_of(
     return to_floats(prepare_images(there, image_size=image_size, equalise=equalise))
 
 
-def compute_input(name: str, images: Images) -> Tensor:
+def compute_input(name: str, images: Images, *, smoothing_mm: float) -> Tensor:
     """(B, channels, S, S) of an input, from images in [0, 1]."""
     module, _, function = INPUTS[name].compute.partition(":")
     if not module:
         return images[INPUTS[name].stored[0]]
-    compute: Callable[[Images], Tensor] = getattr(import_module(module), function)
-    return compute(images)
+    compute: Callable[..., Tensor] = getattr(import_module(module), function)
+    if not INPUTS[name].is_metric:
+        return compute(images)
+    if PIXEL_MM not in images:
+        raise UsageError(
+            f"{name} is computed from metric depth, and how large a pixel is, is not known here",
+            hint="merge the pictures into a dataset, which knows it, or give pixel_mm beside depth",
+        )
+    return compute(images, smoothing_mm)
 
 
 def valid_of(name: str, images: Images) -> Tensor | None:

@@ -45,18 +45,39 @@ class Input:
     stored: tuple[str, ...]
     """The modalities that it is computed from; it has no value where one of them has a hole."""
     channels: int
-    statistics: str
-    """The modality whose mean and deviation over the training samples are its own."""
     compute: str = ""
     """``module:function`` of images in [0, 1] by modality → (B, channels, S, S), imported when it is asked for; empty
-    for the stored image itself."""
+    for the stored image itself, whose mean and deviation are those of the training samples."""
+    is_metric: bool = False
+    """Whether its function wants the size of a pixel (``PIXEL_MM``) among the images, and the smoothing in mm."""
+    typical: tuple[float, float] = (0.0, 1.0)
+    """Of what is computed: what is subtracted, and what it is divided by, to be about as large as other inputs."""
 
+
+_MAPS: Final = "fer_train.data.attribute_maps"
 
 INPUTS: Final[dict[str, Input]] = {
-    "rgb": Input(stored=("rgb",), channels=3, statistics="rgb"),
+    "rgb": Input(stored=("rgb",), channels=3),
     # how far a place lies behind the sample's own nearest point: where the head stands does not matter
-    "depth": Input(stored=("depth",), channels=1, statistics="depth"),
+    "depth": Input(stored=("depth",), channels=1),
+    "normals": Input(stored=("depth",), channels=3, is_metric=True, compute=f"{_MAPS}:normals", typical=(0.0, 0.5)),
+    "mean-curvature": Input(
+        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:mean_curvature", typical=(0.0, 0.03)
+    ),
+    "gaussian-curvature": Input(
+        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:gaussian_curvature", typical=(0.0, 0.001)
+    ),
+    "shape-index": Input(
+        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:shape_index", typical=(0.0, 0.5)
+    ),
+    "curvedness": Input(
+        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:curvedness", typical=(0.03, 0.03)
+    ),
+    "hha": Input(stored=("depth",), channels=3, is_metric=True, compute=f"{_MAPS}:hha", typical=(0.5, 0.25)),
 }
+
+PIXEL_MM: Final = "pixel_mm"
+"""Beside the modalities of a batch where an input is metric: (B, 1, 1, 1) float32, the side of a pixel in mm."""
 
 
 def parse_inputs(text: str) -> tuple[str, ...]:

@@ -118,7 +118,9 @@ def prepare_training(
 ) -> FoldTraining:
     """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
     classes = len(data.classes)
-    normalisation = FoldNormalisation.fit(data, rows.train, inputs=config.model.input_names)
+    normalisation = FoldNormalisation.fit(
+        data, rows.train, inputs=config.model.input_names, smoothing_mm=config.data.smoothing_mm
+    )
     seed_libraries(seed)
     network = build_network(
         config.model, classes=classes, image_size=config.data.image_size, pretrained=not checkpoint.exists()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fer_prep.geometry.camera import AffineCamera, PerspectiveCamera
-from fer_prep.geometry.stored_camera import EYE_DISTANCE_MM, StoredCamera
+from fer_prep.geometry.stored_camera import StoredCamera
 
 NAN = float("nan")
 
@@ -54,11 +54,3 @@ def test_depth_values_are_heights_and_holes_stay_holes():
     points = camera.points_mm(np.array([[1, 0], [1001, 2]], np.uint16), unit_mm=0.01)
     np.testing.assert_allclose(points[..., 2], [[40, NAN], [30, 39.99]])
     np.testing.assert_allclose(points[1, 1, :2], [3, -3])
-
-
-def test_eyes_give_the_size_of_a_pixel_where_no_camera_is_known():
-    camera = StoredCamera.from_eyes(np.array([90.0, 50]), np.array([30.0, 50]), depth_offset_mm=0.0)
-    left, right = camera.points_at(np.array([90.0, 30.0]), np.array([50.0, 50.0]), np.zeros(2))
-    np.testing.assert_allclose(left, [EYE_DISTANCE_MM / 2, 0, 0])
-    np.testing.assert_allclose(right, [-EYE_DISTANCE_MM / 2, 0, 0])
-    assert camera.estimated
