@@ -68,6 +68,10 @@ class ModelSettings:
     """Principal components of a block that the discriminant of ``classical`` takes, at most."""
     shrinkage: float = option(0.1, min=0, max=1)
     """How far that discriminant's covariance is drawn toward a multiple of the identity."""
+    classical_weight: float = option(0.0, min=0)
+    """Weight of ``classical``'s log-posteriors, fitted to the same people, beside the network's; 0 is without it."""
+    mirror_average: bool = False
+    """Answer with the mean of a picture's and of its mirror image's log-probabilities."""
     drop_path: float = 0.0
     """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3

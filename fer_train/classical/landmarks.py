@@ -55,7 +55,7 @@ def as_places(points_px: NDArray[np.floating[Any]], *, size: tuple[int, int]) ->
 
 def mirrored(images: Images) -> dict[str, Tensor]:
     """A batch as a mirror shows it: pictures, and landmarks with left and right exchanged."""
-    turned = {name: image.flip(-1) for name, image in images.items() if name in STORED}
+    turned = dict(images) | {name: image.flip(-1) for name, image in images.items() if name in STORED}
     order = torch.from_numpy(mirrored_order())
     if PLACES in images:
         turned[PLACES] = torch.tensor([1.0, 0.0]) + images[PLACES][:, order] * torch.tensor([-1.0, 1.0])

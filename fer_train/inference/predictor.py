@@ -20,6 +20,7 @@ from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.images import Images, images_of, to_floats
 from fer_train.data.inputs import modalities_of
 from fer_train.inference.pictures import refuse_unprepared
+from fer_train.models.answers import answer
 from fer_train.models.model_file import ModelDescription, load_model, model_folders
 from fer_train.models.network import ExpressionNetwork
 
@@ -122,7 +123,7 @@ class Predictor:
     @property
     def wants_landmarks(self) -> bool:
         """Whether the networks look at landmarks beside the images."""
-        return self.networks[0].fitted
+        return self.networks[0].fitted or self.networks[0].classical is not None
 
     def images(self, data: ImageDataset, rows: NDArray[np.int64]) -> Iterator[Images]:
         """Batches of the samples in ``rows`` (n,), as ``prepare`` makes them."""
@@ -142,8 +143,8 @@ class Predictor:
     def probabilities(self, images: Images, *, voters: NDArray[np.bool_] | None = None) -> NDArray[np.float64]:
         """(B, K): the mean of the networks', or of those that ``voters`` (F, B) lets judge a sample."""
         answers = [
-            network(self.inputs(images, network=index)).logits.double().softmax(dim=1)
-            for index, network in enumerate(self.networks)
+            answer(network, images, normalisation=one.normalisation, settings=one.model).double().softmax(dim=1)
+            for network, one in zip(self.networks, self.descriptions, strict=True)
         ]
         votes = torch.stack(answers).cpu().numpy()  # (F, B, K)
         if voters is None:

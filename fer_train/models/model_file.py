@@ -16,6 +16,7 @@ from torch import Tensor
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import UsageError
 from fer_train.config import Config, ModelSettings
+from fer_train.data.inputs import modalities_of
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.models import network_class
 from fer_train.models.network import ExpressionNetwork
@@ -54,6 +55,10 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
         pretrained=pretrained and settings.pretrained,
         **arguments,
     )
+    if settings.classical_weight and not network.fitted:
+        arguments["inputs"] = modalities_of(settings.input_names)
+        discriminants: Any = network_class("classical")
+        network.classical = discriminants(classes=classes, image_size=image_size, **arguments)
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

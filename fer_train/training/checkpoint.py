@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
-from torch import Tensor, nn
+from torch import Tensor
 
 from fer_prep.atomic_files import replacing
 from fer_prep.errors import UsageError
@@ -49,9 +49,10 @@ class State:
     """Subjects that the weights learn from, also in the training that they started from."""
 
     @property
-    def judged(self) -> nn.Module:
+    def judged(self) -> ExpressionNetwork:
         """The network that is validated and kept: the averaged one where averaging is on."""
-        return self.ema.module if self.ema else self.network
+        averaged: Any = self.ema.module if self.ema else self.network
+        return averaged
 
     def save(self, path: Path) -> None:
         """Write the checkpoint."""

@@ -19,7 +19,8 @@ from fer_train.data.inputs import refuse_absent_modalities
 from fer_train.environment import describe_environment
 from fer_train.metrics.registry import METRICS, score
 from fer_train.models import network_class
-from fer_train.training.fitted import FEATURES, fit_fold, kept_features, settle_blocks
+from fer_train.training.features import FEATURES, kept_features, settle_blocks
+from fer_train.training.fitted import fit_fold
 from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import set_up_machine
@@ -71,7 +72,8 @@ def cross_validate(
     fitted = network_class(config.model.network).fitted
     with DatasetFile.open(data_path) as file:
         file.verify_tables()  # before folds are made of them
-        if fitted:
+        wants_features = fitted or config.model.classical_weight > 0
+        if wants_features:
             config = settle_blocks(config, file, say=say)
         refuse_absent_modalities(config.model.input_names, file)
         manifest = machine.broadcast(settle_folds(run, file, folds=folds, say=say) if machine.first else None)
@@ -92,6 +94,7 @@ def cross_validate(
     side_by_side = config.machine.parallel_folds > 1 and len(indices) > 1 and not fitted
     results: list[FoldResult] = []
     if side_by_side:
+        # every process computes the features that it needs
         results = run_side_by_side(
             indices, data_path=data_path, manifest=manifest, config=config, run=run, say=say, done=done
         )
@@ -99,13 +102,14 @@ def cross_validate(
         data_path, config=config, device=machine.device, classes=manifest.classes, say=say, progress=progress
     )
     features: dict[str, Tensor] = {}
-    if fitted:
+    if wants_features and not side_by_side:
         blocks = config.model.blocks.split(",")
         features = kept_features(run.path / FEATURES, data, blocks, progress=progress)
     for index in [] if side_by_side else indices:
         shared: Any = {"manifest": manifest, "data": data, "config": config, "folder": run.fold(index)}
+        shared["features"] = features
         if fitted:
-            results.append(fit_fold(index, features=features, **shared))
+            results.append(fit_fold(index, **shared))
         else:
             results.append(run_fold(index, machine=machine, **shared))
         done(results[-1])

@@ -17,13 +17,18 @@ from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest, make_inner_split
 from fer_prep.progress import Progress, silent
+from fer_train.classical.landmarks import landmarks_of
+from fer_train.classical.network import ClassicalNetwork
 from fer_train.config import Config, LossSettings
 from fer_train.data.batches import Batches
 from fer_train.data.image_dataset import ImageDataset
+from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.losses import loss_class, make_loss
 from fer_train.losses.base import ExpressionLoss, balanced_class_weights
+from fer_train.models.answers import answer
 from fer_train.models.model_file import build_network, describe, save_model
+from fer_train.training.features import Features, compute_features
 from fer_train.training.initial_weights import set_initial_weights
 from fer_train.training.live import tensorboard_events, training_display
 from fer_train.training.loop import EpochListener, FoldRows, FoldTraining
@@ -59,10 +64,12 @@ def run_fold(
     machine: Machine,
     folder: Path,
     at_epoch_end: EpochListener | None = None,
+    features: Features | None = None,
     show: bool = True,
 ) -> FoldResult:
     """Train fold ``index``, going on from its checkpoint where there is one, and write its files.
 
+    The discriminants beside the network are fitted to ``features``; without them these are computed anew.
     ``show``: draw how far it is. Of several processes that share the training the first one draws and writes.
     A fold whose checkpoint says that it is finished is only read back and judged again.
     """
@@ -86,7 +93,7 @@ def run_fold(
         if machine.first:
             training.listeners.append(watching.enter_context(tensorboard_events(folder)))
         training.run()
-    return _finish(index, training=training, ids=fold.val, folder=folder)
+    return _finish(index, training=training, ids=fold.val, folder=folder, features=features)
 
 
 def open_data(
@@ -167,14 +174,16 @@ def build_loss(
     )
 
 
-def _finish(index: int, *, training: FoldTraining, ids: tuple[str, ...], folder: Path) -> FoldResult:
+def _finish(
+    index: int, *, training: FoldTraining, ids: tuple[str, ...], folder: Path, features: Features | None
+) -> FoldResult:
     """Judge the kept weights and write model, description and history."""
     state, data = training.state, training.batches.data
     if state.chosen is not None:
         state.judged.load_state_dict(state.chosen["weights"])
-    logits, features, labels = training.outputs(training.rows.val)
+    logits, vectors, labels = training.outputs(training.rows.val)
     with torch.no_grad():
-        loss = state.loss(logits, features, labels).item()
+        loss = state.loss(logits, vectors, labels).item()
     description = describe(
         training.config,
         classes=data.classes,
@@ -182,6 +191,7 @@ def _finish(index: int, *, training: FoldTraining, ids: tuple[str, ...], folder:
         people=state.people,
         data_settings=data.file.settings,
     )
+    probabilities = _answers(training, features=features).double().softmax(dim=1)
     history = [{name: float(value) for name, value in row.items()} for row in state.history]
     if training.machine.first:
         save_model(folder, state.judged.state_dict(), description=description)
@@ -190,8 +200,28 @@ def _finish(index: int, *, training: FoldTraining, ids: tuple[str, ...], folder:
         index=index,
         ids=ids,
         labels=labels.cpu().numpy(),
-        probabilities=logits.double().softmax(dim=1).cpu().numpy(),
+        probabilities=probabilities.cpu().numpy(),
         loss=loss,
         history=history,
         train_samples=len(training.rows.train),
     )
+
+
+def _answers(training: FoldTraining, *, features: Features | None) -> torch.Tensor:
+    """(n, K) what the kept network says of the judged rows, the discriminants beside it fitted to the others."""
+    network, rows, data = training.state.judged, training.rows, training.batches.data
+    network.eval()
+    if isinstance(network.classical, ClassicalNetwork):
+        learnt_from = rows.train if rows.inner is None else torch.cat([rows.train, rows.inner])
+        blocks = list(network.classical.discriminants)
+        found = features or compute_features(data, blocks)
+        network.classical.fit({name: found[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
+    plan = rows.val.split(training.config.machine.validation_batch_size)
+    said: list[torch.Tensor] = []
+    for part, stored in zip(plan, data.batches(plan), strict=True):
+        images = to_floats(stored) | landmarks_of(data.file, part.numpy())
+        with training.machine.autocast():
+            said.append(
+                answer(network, images, normalisation=training.batches.normalisation, settings=training.config.model)
+            )
+    return torch.cat(said)

@@ -22,7 +22,9 @@ from fer_train.models.network import ExpressionNetwork
 from fer_train.models.pretrained import load_backbone_weights
 from fer_train.models.trained_people import people_trained_on
 
-FREE: Final = (*NOT_ARCHITECTURE, "dropout", "drop_path")
+BESIDE: Final = ("blocks", "components", "shrinkage", "classical_weight", "mirror_average")
+"""Model settings of the discriminants beside a network, which are fitted anew, and of how it answers."""
+FREE: Final = (*NOT_ARCHITECTURE, *BESIDE, "dropout", "drop_path")
 """Model settings in which a trained fold may differ: no weight depends on them."""
 
 
@@ -54,7 +56,9 @@ def set_initial_weights(
     if description.classes != classes:
         for name in _classifying(description.model, classes=len(description.classes), image_size=trained.image_size):
             weights[name] = network.state_dict()[name]
-    network.load_state_dict(weights)
+    own = {name: value for name, value in network.state_dict().items() if name.startswith("classical.")}
+    weights = {name: value for name, value in weights.items() if not name.startswith("classical.")}
+    network.load_state_dict(weights | own)
     return set(description.people)
 
 

@@ -32,7 +32,8 @@ from fer_train.inference.predictor import Predictor
 from fer_train.models.model_file import read_description
 from fer_train.report.results import train_and_report
 from fer_train.training.cross_validate import FoldChoice
-from fer_train.training.fitted import FEATURES, compute_features, fit_network
+from fer_train.training.features import FEATURES, compute_features
+from fer_train.training.fitted import fit_network
 from fer_train.training.run_folder import RunFolder
 
 CPU = torch.device("cpu")

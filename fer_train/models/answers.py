@@ -1,0 +1,27 @@
+"""What a trained network says: its own logits, those of the mirror image, and the discriminants beside it."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from fer_train.classical.landmarks import mirrored
+from fer_train.config import ModelSettings
+from fer_train.data.images import Images
+from fer_train.data.normalise import FoldNormalisation
+from fer_train.models.network import ExpressionNetwork
+
+
+@torch.no_grad()
+def answer(
+    network: ExpressionNetwork, images: Images, *, normalisation: FoldNormalisation, settings: ModelSettings
+) -> Tensor:
+    """(B, K) log-probabilities, but for a constant, of images in [0, 1] and of landmarks beside them where known."""
+    if network.fitted:
+        return network(images).logits
+    views = (images, mirrored(images)) if settings.mirror_average else (images,)
+    logits = [network(normalisation(view)).logits.float().log_softmax(dim=1) for view in views]
+    said = torch.stack(logits).mean(dim=0)
+    if network.classical is None:
+        return said
+    return said + settings.classical_weight * network.classical(images).logits

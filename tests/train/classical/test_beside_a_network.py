@@ -1,0 +1,88 @@
+"""Discriminants beside a network: fitted with each fold, kept in its model, and in every answer."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from classical_data import SIZE, write_faces
+from tiny_training import tiny_config
+
+from fer_prep.errors import UsageError
+from fer_train.classical.landmarks import landmarks_of, mirrored
+from fer_train.data.images import to_floats
+from fer_train.inference.export import export_fold
+from fer_train.inference.predictor import Predictor
+from fer_train.models.answers import answer
+from fer_train.report.results import train_and_report
+from fer_train.training.cross_validate import FoldChoice
+from fer_train.training.run_folder import RunFolder
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    return write_faces(tmp_path_factory.mktemp("data") / "global.h5")
+
+
+def trained(data, out, **changes) -> RunFolder:
+    settings = {"data__image_size": SIZE, "training__epochs": 1, "model__components": 20}
+    config = tiny_config(**settings, model__classical_weight=1.0, model__mirror_average=True, **changes)
+    run = RunFolder.create(out, config=config)
+    train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
+    return run
+
+
+@pytest.fixture(scope="module")
+def run(faces, tmp_path_factory):
+    return trained(faces, tmp_path_factory.mktemp("runs") / "both")
+
+
+def test_both_together_know_what_one_epoch_of_the_network_does_not(run):
+    assert run.read_summary()["overall_accuracy"]["mean"] > 90
+
+
+def test_the_kept_model_answers_as_the_run_did(run, faces):
+    predictor = Predictor.load(run.fold(0), device=CPU)
+    data = predictor.open_data(faces)
+    judged = run.read_predictions()
+    mine = judged.only(judged.folds == 0)
+    found = predictor.judge(data, data.rows_of(mine.ids).numpy())
+    np.testing.assert_allclose(found, mine.probabilities, atol=1e-5)
+
+
+def test_the_answer_is_the_mean_over_the_mirror_image_and_the_weighted_sum(run, faces):
+    predictor = Predictor.load(run.fold(1), device=CPU)
+    data, description = predictor.open_data(faces), predictor.description
+    rows = torch.arange(3)
+    images = to_floats(data.images(rows)) | landmarks_of(data.file, rows.numpy())
+    [network] = predictor.networks
+    with torch.no_grad():
+        views = [network(description.normalisation(view)).logits.log_softmax(1) for view in (images, mirrored(images))]
+        assert network.classical is not None
+        expected = (views[0] + views[1]) / 2 + network.classical(images).logits
+    found = answer(network, images, normalisation=description.normalisation, settings=description.model)
+    torch.testing.assert_close(found, expected)
+
+
+def test_averaged_weights_have_their_discriminants_too(faces, tmp_path):
+    run = trained(faces, tmp_path / "ema", training__ema_decay=0.9)
+    assert run.read_summary()["overall_accuracy"]["mean"] > 90
+
+
+def test_folds_side_by_side_have_them_too(faces, run, tmp_path):
+    beside = trained(faces, tmp_path / "parallel", machine__parallel_folds=2)
+    both = (each.read_predictions().probabilities for each in (run, beside))
+    np.testing.assert_allclose(*both, atol=1e-4)
+
+
+def test_another_training_starts_from_the_network_and_fits_its_own(faces, run, tmp_path):
+    others = write_faces(tmp_path / "others.h5", subjects=4)
+    start = {"model__weights": str(run.fold(0)), "model__same_names": "strangers"}
+    assert trained(others, tmp_path / "next", **start).read_summary()["overall_accuracy"]["mean"] > 90
+
+
+def test_there_is_no_onnx_graph_of_half_an_answer(run, tmp_path):
+    with pytest.raises(UsageError, match="ONNX"):
+        export_fold(run.path, tmp_path / "onnx", onnx=True)
