@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import replacing
+from fer_prep.dataset.pixel_sizes import pixel_sizes_mm
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.errors import DatasetFileError
 from fer_prep.folds.splits import FoldManifest
-from fer_prep.inspection.depth_picture import depth_picture
+from fer_prep.inspection.depth_picture import depth_picture, shown_range
 from fer_prep.inspection.statistics import emotions_of, views_of
 from fer_prep.outputs import check_output
 from fer_prep.progress import Progress, silent
@@ -31,6 +33,9 @@ ATLAS_SIDE: Final = 16
 
 _PAGE: Final = Path(__file__).resolve().parent / "browse_page"
 _JPEG_QUALITY: Final = 82
+_ROWS_AT_ONCE: Final = 256
+FACE_MM: Final = 220.0
+"""The width of a picture where nothing says how large it is, for the relief alone."""
 _POINTS: Final = ("left_eye", "right_eye", "nose_tip", "mouth_left", "mouth_right")
 
 
@@ -106,10 +111,29 @@ def page_data(data: DatasetFile, *, manifest: FoldManifest | None, thumbnail: in
         "landmarks": {scheme: len(data.landmarks(scheme).names) for scheme in data.landmark_schemes},
         "thumbnail": thumbnail,
         "atlas_side": ATLAS_SIDE,
+        "relief": _reliefs(data),
         "points": [name for name in _POINTS if name in columns],
         "protocol": manifest.protocol if manifest else "",
         "columns": columns,
     }
+
+
+def _reliefs(data: DatasetFile) -> list[float]:
+    """How deep the range that ``depth_picture`` shows is, in widths of the picture, of every sample."""
+    if "depth" not in data.modalities:
+        return []
+    mm_per_pixel = data.column("mm_per_pixel").astype(np.float64)
+    if np.isnan(mm_per_pixel).any():
+        try:
+            mm_per_pixel = pixel_sizes_mm(data).mm
+        except DatasetFileError:
+            mm_per_pixel = np.where(np.isnan(mm_per_pixel), FACE_MM / data.height, mm_per_pixel)
+    steps: list[float] = []
+    for start in range(0, data.n, _ROWS_AT_ONCE):
+        for depth in data.read("depth", np.arange(start, min(start + _ROWS_AT_ONCE, data.n))):
+            near, far = shown_range(depth)
+            steps.append(far - near)
+    return np.round(np.array(steps) * data.depth_unit_mm / (mm_per_pixel * data.height), 3).tolist()
 
 
 def _jsonable(values: np.ndarray) -> list[Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import numpy as np
 import pytest
 from dataset_factories import make_rows, write_global
+from headless_browser import start_browser, wait
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import make_folds
@@ -57,17 +57,7 @@ def test_depth_is_bright_where_near_and_grey_where_there_is_none():
 
 @pytest.fixture(scope="module")
 def browser(page):
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("chromium and chromedriver are not installed")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    options.add_argument("--window-size=1200,800")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
+    driver = start_browser()
     yield driver
     driver.quit()
 
@@ -77,12 +67,6 @@ def opened(browser, page):
     browser.get(page.as_uri())
     wait(browser, "return document.body.dataset.ready === 'true'")
     return browser
-
-
-def wait(browser, script):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, 20).until(lambda driver: driver.execute_script(script))
 
 
 def choose(browser, name, value):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-import shutil
 
 import h5py
 import numpy as np
 import pytest
 from dataset_factories import KINDS, write_kind
+from headless_browser import start_browser
 from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
@@ -114,19 +114,11 @@ def test_what_contradicts_the_format_is_named(tmp_path, kind, place, value, what
 
 
 def test_landmarks_are_drawn_on_the_pictures(tmp_path):
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("chromium and chromedriver are not installed")
-    webdriver = pytest.importorskip("selenium.webdriver")
     dataset = write_kind(tmp_path / "d.h5", "landmarks")
     with DatasetFile.open(dataset) as data:
         x, y = ((data.landmarks("mesh").points_px[1, 0] + 0.5) * 640 / data.height).round().astype(int).tolist()
     assert run("browse", dataset).exit_code == 0
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    with webdriver.Chrome(options=options, service=service) as browser:
+    with start_browser() as browser:
         browser.get(dataset.with_suffix(".html").as_uri())
         pixel = f"getImageData({x}, {y}, 1, 1).data"
         colour = f"open(1); return [...document.getElementById('big-depth').getContext('2d').{pixel}].slice(0, 3)"

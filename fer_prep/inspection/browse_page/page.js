@@ -201,6 +201,7 @@ function drawDetail() {
     drawThumbnail(context, kind, row, 0, 0, 640);
     if (byId("landmarks").checked) drawLandmarks(context, row);
   }
+  drawRelief(row);
   byId("facts").replaceChildren(...Object.keys(columns).map((name) => {
     const line = document.createElement("tr");
     const value = columns[name][row];
@@ -211,6 +212,8 @@ function drawDetail() {
     return line;
   }));
 }
+
+const POINT_COLOURS = ["#0cf", "#f6f", "#fa0"];
 
 // places as bytes, see _points_in_bytes: decoded once, when a scheme is first drawn
 const places = {};
@@ -223,7 +226,7 @@ function drawLandmarks(context, row) {
   const scale = 640 / data.size;
   Object.entries(data.landmarks).forEach(([scheme, count], number) => {
     const bytes = placesOf(scheme), radius = count > 100 ? 1.5 : 3;
-    context.fillStyle = ["#0cf", "#f6f", "#fa0"][number % 3];
+    context.fillStyle = POINT_COLOURS[number % 3];
     for (let place = row * count * 2; place < (row + 1) * count * 2; place += 2) {
       if (!bytes[place]) continue;
       context.beginPath();
@@ -240,6 +243,120 @@ function drawLandmarks(context, row) {
     }
   }
 }
+
+// ---- the face in space: every pixel with depth is a small square; near ones hide those behind ----
+const SURFACES = { rgb: "picture", depth: "depth", shaded: "shaded", normals: "normals" };
+const turned = { yaw: 0, pitch: 0 };
+const LIMIT = Math.PI / 2;
+let relief = null;
+
+// heights of a sample in widths of the picture, NaN where there is none; read back from the colours of its thumbnail
+function reliefOf(row) {
+  if (relief && relief.row === row) return relief;
+  const n = data.thumbnail;
+  const pixelsOf = (kind) => {
+    const small = document.createElement("canvas");
+    small.width = small.height = n;
+    const context = small.getContext("2d", { willReadFrequently: true });
+    return drawThumbnail(context, kind, row, 0, 0, n) ? context.getImageData(0, 0, n, n).data : null;
+  };
+  const depth = pixelsOf("depth"), rgb = data.kinds.includes("rgb") ? pixelsOf("rgb") : depth;
+  if (!depth || !rgb) return null;
+  const z = new Float32Array(n * n);
+  for (let k = 0; k < n * n; k++) {
+    const [r, g, b] = depth.subarray(4 * k, 4 * k + 3);
+    const isGrey = Math.max(r, g, b) - Math.min(r, g, b) < 25;
+    // the colours of depth are about evenly bright from far (31) to near (215)
+    z[k] = isGrey ? NaN : ((0.299 * r + 0.587 * g + 0.114 * b - 31) / 184 - 0.5) * data.relief[row];
+  }
+  const normals = new Float32Array(3 * n * n);
+  for (let k = 0; k < n * n; k++) {
+    const step = (forward, back) => {
+      const slope = (z[forward] - z[back]) * n / 2;
+      return Number.isFinite(slope) ? slope : 0;
+    };
+    const x = -step(k + 1, k - 1), y = step(k + n, k - n), length = Math.hypot(x, y, 1);
+    normals.set([x / length, y / length, 1 / length], 3 * k);
+  }
+  relief = { row, n, z, colours: { rgb, depth }, normals };
+  return relief;
+}
+
+// x to the right, y up, z to the viewer, in widths of the picture: turned by yaw about y, then by pitch about x
+function projected(x, y, z) {
+  const { yaw, pitch } = turned;
+  const right = x * Math.cos(yaw) + z * Math.sin(yaw), toward = z * Math.cos(yaw) - x * Math.sin(yaw);
+  return [right, y * Math.cos(pitch) + toward * Math.sin(pitch), toward * Math.cos(pitch) - y * Math.sin(pitch)];
+}
+
+function colourOf({ colours, normals }, k, surface) {
+  const [x, y, z] = normals.subarray(3 * k, 3 * k + 3);
+  if (surface === "normals") return [128 + 127 * x, 128 + 127 * y, 128 + 127 * z];
+  if (surface === "shaded") return Array(3).fill(40 + 200 * Math.max(0, 0.4 * y + 0.3 * x + 0.85 * z));
+  return colours[surface].subarray(4 * k, 4 * k + 3);
+}
+
+function drawRelief(row) {
+  const found = data.kinds.includes("depth") ? reliefOf(row) : null;
+  byId("space").hidden = !data.kinds.includes("depth");
+  if (!found) return;
+  const { n, z } = found, canvas = byId("relief"), side = canvas.width, surface = byId("surface").value;
+  const context = canvas.getContext("2d");
+  const picture = context.createImageData(side, side), nearest = new Float32Array(side * side).fill(-Infinity);
+  // as large as the piece of surface that a pixel stands for looks when it is turned: steep ones have no gaps
+  const extent = (angle, slope) =>
+    Math.min(12, 1 + Math.ceil(side / n * (Math.cos(angle) + Math.abs(Math.sin(angle) * slope))));
+  for (let k = 0; k < n * n; k++) {
+    if (Number.isNaN(z[k])) continue;
+    const [x, y, toward] = projected((k % n + 0.5) / n - 0.5, 0.5 - (Math.floor(k / n) + 0.5) / n, z[k]);
+    const [across, up, ahead] = found.normals.subarray(3 * k, 3 * k + 3);
+    const wide = extent(turned.yaw, across / ahead), high = extent(turned.pitch, up / ahead);
+    const left = Math.round((x + 0.5) * side - wide / 2), top = Math.round((0.5 - y) * side - high / 2);
+    const colour = colourOf(found, k, surface);
+    for (let line = Math.max(top, 0); line < Math.min(top + high, side); line++) {
+      for (let column = Math.max(left, 0); column < Math.min(left + wide, side); column++) {
+        const place = line * side + column;
+        if (nearest[place] >= toward) continue;
+        nearest[place] = toward;
+        picture.data.set(colour, 4 * place);
+        picture.data[4 * place + 3] = 255;
+      }
+    }
+  }
+  context.putImageData(picture, 0, 0);
+  if (!byId("landmarks").checked) return;
+  Object.entries(data.landmarks).forEach(([scheme, count], number) => {
+    const bytes = placesOf(scheme);
+    context.fillStyle = POINT_COLOURS[number % 3];
+    for (let place = row * count * 2; place < (row + 1) * count * 2; place += 2) {
+      const u = (bytes[place] - 1) / 254, v = (bytes[place + 1] - 1) / 254;
+      const k = Math.min(Math.floor(v * n), n - 1) * n + Math.min(Math.floor(u * n), n - 1);
+      if (!bytes[place] || Number.isNaN(z[k])) continue;
+      const [x, y, toward] = projected(u - 0.5, 0.5 - v, z[k]);
+      const px = (x + 0.5) * side, py = (0.5 - y) * side;
+      if (nearest[Math.floor(py) * side + Math.floor(px)] > toward + 0.04) continue;  // behind the face
+      context.beginPath(); context.arc(px, py, count > 100 ? 1 : 2, 0, 2 * Math.PI); context.fill();
+    }
+  });
+}
+
+function turnBy(right, down) {
+  turned.yaw = Math.max(-LIMIT, Math.min(LIMIT, turned.yaw + right));
+  turned.pitch = Math.max(-LIMIT, Math.min(LIMIT, turned.pitch - down));
+  drawRelief(shown[current]);
+}
+
+function lookFromTheFront() { turned.yaw = turned.pitch = 0; drawRelief(shown[current]); }
+
+for (const [name, title] of Object.entries(SURFACES)) {
+  if (name !== "rgb" || data.kinds.includes("rgb")) byId("surface").append(new Option(title, name));
+}
+byId("surface").onchange = () => drawRelief(shown[current]);
+byId("frontal").onclick = byId("relief").ondblclick = lookFromTheFront;
+byId("relief").onpointerdown = (event) => event.target.setPointerCapture(event.pointerId);
+byId("relief").onpointermove = (event) => {
+  if (event.buttons) turnBy(event.movementX / 100, event.movementY / 100);
+};
 
 function placeAt(event) {
   const box = canvas.getBoundingClientRect();

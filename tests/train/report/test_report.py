@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import shutil
 
 import numpy as np
 import pytest
 import torch
+from headless_browser import start_browser
 from tiny_training import untrained_run, write_telling_data
 
 from fer_train.inference.trained_run import TrainedRun
@@ -102,15 +102,7 @@ def test_the_worst_mistakes_are_the_most_confident(trained):
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium; the test is skipped where there is none."""
-    webdriver = pytest.importorskip("selenium.webdriver")
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        pytest.skip("no chromium with chromedriver here")
-    options = webdriver.ChromeOptions()
-    options.binary_location = program
-    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
-        options.add_argument(argument)
-    session = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    session = start_browser()
     yield session
     session.quit()
 
