@@ -18,7 +18,7 @@ def shown_range(depth: NDArray[np.uint16]) -> tuple[float, float]:
 
 def depth_picture(depth: NDArray[np.uint16], *, size: int) -> NDArray[np.uint8]:
     """(size, size, 3) sRGB of stored depth: near is bright, far dark, no data grey; contrast of each picture's own."""
-    small = cv2.resize(depth, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
+    small = np.asarray(cv2.resize(depth, (size, size), interpolation=cv2.INTER_NEAREST_EXACT), np.uint16)
     valid = small > 0
     if not valid.any():
         return np.full((size, size, 3), 90, np.uint8)
