@@ -8,8 +8,10 @@ no area and are left out. Transform nodes are applied. The header line is not re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
+from itertools import islice, pairwise
 from typing import Final
 
 import numpy as np
@@ -18,13 +20,29 @@ from numpy.typing import NDArray
 from fer_prep.errors import FormatError
 from fer_prep.formats.number_text import NumberTextError, parse_numbers
 from fer_prep.formats.vrml_nodes import MAX_BYTES, PROTO, Document, Node, parse_document
-from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, transformed
+from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, texture_matrix, transformed
 
 _COORDINATES: Final = (b"Coordinate", b"Coordinate3")
 _TEXTURE_COORDINATES: Final = (b"TextureCoordinate", b"TextureCoordinate2")
+_CHOICES: Final = (b"whichChoice", b"whichChild")
+_ALL: Final = -3
+"""``whichChild`` of VRML 1.0 for every child."""
 _TEXTURES: Final = {b"ImageTexture": b"url", b"Texture2": b"filename"}
-_MAX_VISITS: Final = 20_000
+_MAX_LOOKS: Final = 20_000
 """``USE`` inside ``USE`` could name more nodes than there are atoms; a face scan has a dozen."""
+_WORDS_A_LOOK: Final = 50
+"""A node with so many words takes as long as two."""
+_MAX_SETS: Final = 1_000
+
+_UNREADABLE: Final = (
+    b"Inline",
+    b"WWWInline",
+    b"ElevationGrid",
+    b"Extrusion",
+    b"IndexedTriangleMesh",
+    b"Texture2Transform",
+)
+"""Nodes without which the mesh would be another one, and that are not read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +67,8 @@ class _State:
     points: Node | None = None
     texture_points: Node | None = None
     texture_url: str | None = None
+    texture_matrix: Matrix | None = None
+    """(3, 3) from the file's texture coordinates to the texture's; None where they are the same."""
     matrix: Matrix | None = None
     """(4, 4) from here to the whole scene; None where they are the same."""
 
@@ -67,13 +87,16 @@ class _Piece:
 
 def read_vrml(data: bytes) -> VrmlMesh:
     """Read every indexed face set of a VRML file as one mesh."""
-    sets = list(_face_sets(parse_document(data)))
+    sets = list(islice(_face_sets(parse_document(data)), _MAX_SETS + 1))
+    if len(sets) > _MAX_SETS:
+        raise FormatError(expected=f"at most {_MAX_SETS} face sets, with all that USE repeats", found="more of them")
     # what USE repeats is parsed again: a small file could ask for any amount of work
     if sum(_text_bytes(node, state) for node, state in sets) > MAX_BYTES:
         raise FormatError(
             expected=f"at most {MAX_BYTES >> 20} MiB of numbers, with all that USE repeats", found="more of them"
         )
-    pieces = [piece for node, state in sets if len((piece := _read_face_set(node, state)).faces)]
+    table = cache(_table)
+    pieces = [piece for node, state in sets if len((piece := _read_face_set(node, state, table)).faces)]
     if not pieces:
         raise FormatError(
             expected="an IndexedFaceSet with coordinates and faces", found="a file without any faces", hint=""
@@ -90,22 +113,30 @@ def _text_bytes(node: Node, state: _State) -> int:
 def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
     """Every IndexedFaceSet with what it inherits, in document order."""
     waiting: list[tuple[Node, _State]] = [(document.root, _State())]
-    visits = 0
+    looks = 0
+
+    def look(node: Node, state: _State) -> _State:
+        nonlocal looks
+        looks += 1 + len(node.words) // _WORDS_A_LOOK
+        if looks > _MAX_LOOKS:
+            raise FormatError(expected=f"at most {_MAX_LOOKS} nodes", found="more of them")
+        if node.kind in _UNREADABLE or node.kind in document.prototypes:
+            name = node.kind.decode("latin-1")[:40]
+            raise FormatError(expected="nodes that this program reads", found=f"a node {name}")
+        return _inherited(node, state, document)
+
     while waiting:
         node, state = waiting.pop()
-        visits += 1
-        if visits > _MAX_VISITS:
-            raise FormatError(expected=f"at most {_MAX_VISITS} nodes", found="more of them")
         following: list[tuple[Node, _State]] = []
-        for child in node.children:
+        for child in _shown(node):
             if child.kind == PROTO:
                 continue
-            state = _inherited(child, state, document)
+            state = look(child, state)
             if child.kind == b"IndexedFaceSet":
                 # its own coordinates are its children in VRML 2.0
                 own = state
                 for grandchild in child.children:
-                    own = _inherited(grandchild, own, document)
+                    own = look(grandchild, own)
                 following.append((child, own))
             elif child.children and child is not node:
                 placed = _placed(child, state) if child.kind in TRANSFORMS else state
@@ -113,6 +144,18 @@ def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
         waiting.extend(reversed(following))
         if node.kind == b"IndexedFaceSet":
             yield node, state
+
+
+def _shown(node: Node) -> list[Node]:
+    """The children that are seen: of a Switch the chosen one, of levels of detail the finest."""
+    if node.kind == b"LOD":
+        return node.children[:1]
+    if node.kind != b"Switch":
+        return node.children
+    chosen = next((int(v) for k, v in pairwise(node.words) if k in _CHOICES and v.lstrip(b"-").isdigit()), -1)
+    if chosen == _ALL:
+        return node.children
+    return node.children[chosen : chosen + 1] if chosen >= 0 else []
 
 
 def _inherited(node: Node, state: _State, document: Document) -> _State:
@@ -124,8 +167,11 @@ def _inherited(node: Node, state: _State, document: Document) -> _State:
         return replace(state, texture_url=document.text_field(node, _TEXTURES[node.kind]))
     if node.kind in TRANSFORMS and not node.children and b"children" not in node.words:
         return _placed(node, state)  # VRML 1.0: it moves what comes after it
-    if node.kind == b"Appearance" and (texture := node.child(*_TEXTURES)):
-        return _inherited(texture, state, document)
+    if node.kind == b"Appearance":
+        placing = node.child(b"TextureTransform")
+        state = replace(state, texture_matrix=None if placing is None else texture_matrix(placing))
+        if texture := node.child(*_TEXTURES):
+            return _inherited(texture, state, document)
     return state
 
 
@@ -138,14 +184,15 @@ def _placed(node: Node, state: _State) -> _State:
         return replace(state, matrix=local if state.matrix is None else state.matrix @ local)
 
 
-def _read_face_set(node: Node, state: _State) -> _Piece:
+def _read_face_set(node: Node, state: _State, table: Callable[[Node, int], NDArray[np.float64]]) -> _Piece:
+    """``table`` reads the points of a coordinate node, once a file."""
     if state.points is None:
         raise FormatError(expected="coordinates for the IndexedFaceSet", found="none")
-    vertices = transformed(_table(state.points, b"point", columns=3), state.matrix)
+    vertices = transformed(table(state.points, 3), state.matrix)
     corners = _integers(node, b"coordIndex")
     _check_range(corners, limit=len(vertices), what="coordIndex")
     triangles = _triangle_slots(corners)
-    uv_corners = _uv_corners(node, state, corners, triangles)
+    uv_corners = _uv_corners(node, state, corners, triangles, table)
     faces = corners[triangles].astype(np.int32)
     solid = (faces[:, 0] != faces[:, 1]) & (faces[:, 1] != faces[:, 2]) & (faces[:, 2] != faces[:, 0])
     return _Piece(
@@ -168,14 +215,20 @@ def _triangle_slots(corners: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _uv_corners(
-    node: Node, state: _State, corners: NDArray[np.int64], triangles: NDArray[np.int64]
+    node: Node,
+    state: _State,
+    corners: NDArray[np.int64],
+    triangles: NDArray[np.int64],
+    table: Callable[[Node, int], NDArray[np.float64]],
 ) -> NDArray[np.float32] | None:
     """Texture coordinates of the triangles' corners; without an index of their own they follow the vertices."""
     if state.texture_points is None:
         return None
-    points = _table(state.texture_points, b"point", columns=2)
+    points = table(state.texture_points, 2)
     if not len(points):
         return None
+    if state.texture_matrix is not None:
+        points = points @ state.texture_matrix[:2, :2].T + state.texture_matrix[:2, 2]
     index = _integers(node, b"texCoordIndex", b"textureCoordIndex")
     if np.all(index < 0):
         index = corners
@@ -200,11 +253,11 @@ def _integers(node: Node, *names: bytes) -> NDArray[np.int64]:
     return np.empty(0, np.int64)
 
 
-def _table(node: Node, name: bytes, *, columns: int) -> NDArray[np.float64]:
+def _table(node: Node, columns: int) -> NDArray[np.float64]:
     """The points of a coordinate node as (n, columns)."""
     what = f"{columns} finite numbers for every point of {node.kind.decode()}"
     try:
-        values = parse_numbers(node.arrays.get(name, b""), kind=np.float64)
+        values = parse_numbers(node.arrays.get(b"point", b""), kind=np.float64)
     except NumberTextError as error:
         raise FormatError(expected=what, found=error.found) from None
     if values.size % columns:

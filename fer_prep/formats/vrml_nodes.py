@@ -56,6 +56,8 @@ class Document:
     root: Node
     strings: tuple[bytes, ...]
     """The quoted strings that marks in the text stand for."""
+    prototypes: frozenset[bytes]
+    """Node types that the file defines itself."""
 
     def text_field(self, node: Node, name: bytes) -> str | None:
         """The (first) string of a field such as ``url "a.bmp"`` or ``url [ "a.bmp" ]``; unquoted words count too."""
@@ -81,7 +83,8 @@ def parse_document(data: bytes) -> Document:
     if data.startswith(b"\x1f\x8b"):
         raise FormatError(expected="VRML text", found="gzip-compressed bytes", hint="unpack it with gunzip")
     text, strings = _without_strings_and_comments(data.removeprefix(b"\xef\xbb\xbf"))
-    return Document(_Parser(text).parse(), strings)
+    parser = _Parser(text)
+    return Document(parser.parse(), strings, frozenset(parser.prototypes))
 
 
 def _without_strings_and_comments(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
@@ -115,13 +118,20 @@ def _without_strings_and_comments(data: bytes) -> tuple[bytes, tuple[bytes, ...]
 
 
 class _Parser:
-    """Walks the brackets of a text; the words between them belong to the node that is open."""
+    """Walks the brackets of a text; the words between them belong to the node that is open.
+
+    Every step takes the same time however many nodes are open or words were met before.
+    """
 
     def __init__(self, text: bytes) -> None:
         self.text = text
         self.root = Node(b"")
-        self.open: list[tuple[Node | None, int]] = [(self.root, 0)]
+        self.open: list[tuple[Node, bool]] = [(self.root, False)]
+        """The nodes around, and whether the innermost bracket of each level is that of a list of nodes in it."""
         self.named: dict[bytes, Node] = {}
+        self.prototypes: set[bytes] = set()
+        self.defining: set[Node] = set()
+        """Nodes among whose words is a ``PROTO`` that waits for its body."""
         self.word_bytes_left = _MAX_WORD_BYTES
 
     def parse(self) -> Node:
@@ -138,7 +148,7 @@ class _Parser:
             else:
                 if array_from >= 0:
                     # not an array of values but a list of nodes: `children [ Shape {`
-                    self.open.append((None, array_from))
+                    self.open.append((self._current(), True))
                     array_from = -1
                 self._take_words(self.text[position:start])
                 if bracket == b"[":
@@ -153,7 +163,7 @@ class _Parser:
         return self.root
 
     def _current(self) -> Node:
-        return next(node for node, _ in reversed(self.open) if node is not None)
+        return self.open[-1][0]
 
     def _innermost(self) -> str:
         kind = self._current().kind.decode("latin-1")[:40]
@@ -168,6 +178,8 @@ class _Parser:
         words = text.replace(b",", b" ").split()
         node = self._current()
         node.words.extend(words)
+        if PROTO in words:
+            self.defining.add(node)
         self._take_used(node, words)
 
     def _take_used(self, node: Node, words: list[bytes]) -> None:
@@ -177,23 +189,27 @@ class _Parser:
                 node.children.append(self.named[name])
 
     def _open_node(self, start: int) -> None:
-        parent = self._current()
+        parent, is_in_list = self.open[-1]
         if not parent.words:
             raise FormatError(expected="a node type before '{'", found=f"none at byte {start}")
         node = Node(parent.words.pop())
-        is_in_list = self.open[-1][0] is None
-        if PROTO in parent.words and not is_in_list:  # `PROTO Name [ … fields … ] {`
-            node.kind = PROTO
-            del parent.words[parent.words.index(PROTO) :]
+        if node.kind == PROTO:  # `PROTO Name [ … ] {`: the brackets have taken the name
+            self.defining.discard(parent)
+        elif parent in self.defining and not is_in_list:  # `PROTO Name [ … a node … ] {`
+            node.kind, name = PROTO, node.kind
+            while (word := parent.words.pop()) != PROTO:
+                name = word
+            self.prototypes.add(name)
+            self.defining.discard(parent)
         if len(parent.words) >= 2 and parent.words[-2] == b"DEF":
             self.named[parent.words[-1]] = node
             del parent.words[-2:]
         parent.children.append(node)
-        self.open.append((node, start))
+        self.open.append((node, False))
 
     def _close(self, bracket: bytes, start: int) -> None:
-        node, _ = self.open[-1]
-        if len(self.open) == 1 or (node is None) != (bracket == b"]"):
+        _, is_list = self.open[-1]
+        if len(self.open) == 1 or is_list != (bracket == b"]"):
             raise FormatError(
                 expected="brackets that match", found=f"{bracket.decode()!r} at byte {start} inside {self._innermost()}"
             )
@@ -203,6 +219,9 @@ class _Parser:
         node = self._current()
         if node.words:
             # a field given twice: the last one counts, as in a dictionary
-            node.arrays[node.words.pop()] = text
+            name = node.words.pop()
+            node.arrays[name] = text
+            if node.words and node.words[-1] in (PROTO, b"EXTERNPROTO"):
+                self.prototypes.add(name)
         if b"USE" in text:  # `children [ USE Face ]`
             self._take_used(node, text.replace(b",", b" ").split())

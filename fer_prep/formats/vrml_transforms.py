@@ -28,6 +28,22 @@ def local_matrix(node: Node) -> Matrix | None:
     return None if np.array_equal(matrix, np.eye(4)) else matrix
 
 
+def texture_matrix(node: Node) -> Matrix:
+    """(3, 3) of a TextureTransform: Tc' = −C · S · R · C · T · Tc (ISO/IEC 14772, §6.49)."""
+    centre, shift = (_field(node, name, default=np.zeros(2)) for name in (b"center", b"translation"))
+    (angle,) = _field(node, b"rotation", default=np.zeros(1))
+    scale = np.diag([*_field(node, b"scale", default=np.ones(2)), 1.0])
+    turn = _rotation(np.array([0.0, 0.0, 1.0, angle]))[:3, :3]
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _shift_2d(-centre) @ scale @ turn @ _shift_2d(centre) @ _shift_2d(shift)
+
+
+def _shift_2d(by: NDArray[np.float64]) -> Matrix:
+    matrix = np.eye(3)
+    matrix[:2, 2] = by
+    return matrix
+
+
 def transformed(vertices: NDArray[np.float64], matrix: Matrix | None) -> NDArray[np.float64]:
     """(V, 3) through an affine (4, 4); the very same array for None."""
     if matrix is None:
