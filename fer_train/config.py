@@ -84,8 +84,6 @@ class ModelSettings:
     same_names: Literal["refuse", "strangers"] = "refuse"
     """People judged here whose names stand among those that ``weights`` learned from: refused, or known to you to be
     strangers who merely share a name, as those of sample data and of the real datasets do."""
-    trust_pickle: bool = False
-    """Load ``weights`` even where it is a pickled module, which runs the code inside it."""
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -205,7 +203,7 @@ class MachineSettings:
     """``auto`` is bfloat16 autocast on GPUs that compute in it, float16 with scaled losses on others, as the thesis
     had; float32 elsewhere."""
     threads: int = 0
-    """CPU threads of PyTorch; 0 leaves its own choice."""
+    """CPU threads of PyTorch; 0 takes as many as processors are free when the run starts."""
     compile: bool = False
     """Compile the network with torch.compile: pays from some thousand steps on."""
     autotune: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
-from fer_train.training.run_folder import ENVIRONMENT, RunFolder
-from fer_train.training.torchrun import launched_by_torchrun
+from fer_train.training.run_folder import RunFolder, Task
+from fer_train.training.torchrun import is_first_process, launched_by_torchrun
 
 Say = Callable[[str], None]
 
@@ -66,10 +66,14 @@ def cross_validate(
     """
     if config.machine.parallel_folds > 1 and launched_by_torchrun():
         raise UsageError("folds side by side and torchrun's processes inside a fold cannot be combined; use one")
-    machine = set_up_machine(config.machine)
+    # a resumed run keeps its number of threads: another one rounds otherwise
+    settings = replace(config.machine, threads=config.machine.threads or run.threads)
+    machine = set_up_machine(settings, say=say if is_first_process() else _no_words)
     if not machine.first:
         say, progress = _no_words, silent
     fitted = network_class(config.model.network).fitted
+    if machine.first:
+        run.settle_task(Task(data_path, only))
     with DatasetFile.open(data_path) as file:
         file.verify_tables()  # before folds are made of them
         wants_features = fitted or config.model.classical_weight > 0
@@ -86,7 +90,7 @@ def cross_validate(
         refuse_known_people(config.model, file, file.rows_of(judged))
     if machine.first:
         environment = describe_environment(machine.device) | {"data": data_path.name, "processes": machine.world}
-        run.write_json(ENVIRONMENT, environment)
+        run.write_environment(environment)
 
     def done(result: FoldResult) -> None:
         say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")
