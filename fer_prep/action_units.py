@@ -16,6 +16,7 @@ from typing import Any, Final
 from fer_prep.digests import settings_digest
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import UsageError
+from fer_prep.regular_files import read_text
 from fer_prep.resources import manifest_file
 
 DEFAULT_POLICY: Final = "thesis-3.8"
@@ -167,7 +168,7 @@ def load_policy(name_or_file: str | Path) -> Policy:
     named = given.suffix.lower() != ".toml" and given.name == str(name_or_file)
     path = manifest_file("policies", str(name_or_file)) if named and not given.is_file() else given
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        table = tomllib.loads(read_text(path))
     except FileNotFoundError:
         raise UsageError("no such policy file", path=path) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

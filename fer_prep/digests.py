@@ -7,6 +7,7 @@ ms and SHA-256 0.19 ms on a processor with SHA instructions, more without.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +15,8 @@ from typing import Any, Final
 import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
+
+from fer_prep.regular_files import open_regular
 
 _BYTES: Final = 16
 _BLOCK_BYTES: Final = 1 << 20
@@ -33,9 +36,9 @@ def pixel_digest(rgb: NDArray[np.uint8] | None, depth: NDArray[np.uint16] | None
 
 
 def file_digest(path: Path) -> str:
-    """Digest of a file's bytes; raises OSError where it cannot be read."""
+    """Digest of a file's bytes; raises OSError where it cannot be read, FormatError where it is no regular file."""
     hasher = blake3()
-    with path.open("rb") as stream:
+    with open_regular(path, most_bytes=sys.maxsize) as stream:
         while block := stream.read(_BLOCK_BYTES):
             hasher.update(block)
     return hasher.hexdigest(length=_BYTES)

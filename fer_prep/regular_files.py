@@ -9,8 +9,9 @@ import os
 import stat
 from collections.abc import Generator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from fer_prep.errors import FormatError
 
@@ -27,7 +28,7 @@ _KINDS: Final = {
 
 
 @contextmanager
-def open_regular(path: Path, *, most_bytes: int = MAX_BYTES) -> Generator[BinaryIO]:
+def open_regular(path: Path, *, most_bytes: int = MAX_BYTES) -> Generator[BufferedReader]:
     """The file, open for reading bytes; raises FormatError for what is no regular file or larger than ``most_bytes``.
 
     Raises OSError where it cannot be opened.
@@ -43,8 +44,8 @@ def open_regular(path: Path, *, most_bytes: int = MAX_BYTES) -> Generator[Binary
                 yield stream
                 return
             if kind == stat.S_IFREG:
-                limit, size = (f"{count >> 20} MiB" if count >> 20 else f"{count} bytes" for count in (most_bytes, status.st_size))
-                raise FormatError(expected=f"a file of at most {limit}", found=size, path=path)
+                found = f"{status.st_size} bytes"
+                raise FormatError(expected=f"a file of at most {most_bytes} bytes", found=found, path=path)
     raise FormatError(expected="a file", found=_KINDS.get(kind, "something else"), path=path)
 
 

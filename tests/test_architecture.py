@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "resample", "progress", "resources",
      "options", "validated", "csv_tables",
-     "landmark_names", "landmark_set", "look_alikes", "findings", "atomic_files", "folder_lock", "action_units",
+     "landmark_names", "landmark_set", "look_alikes", "findings", "regular_files", "atomic_files", "folder_lock", "action_units",
      "dataset_manifest",
      "engines", "free_memory", "outputs"),
     ("formats", "geometry", "faces"),
@@ -42,7 +42,7 @@ TRAIN_LAYERS = (
 
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
-                 "geometry", "free_memory", "landmark_set", "outputs"}  # fmt: skip
+                 "regular_files", "geometry", "free_memory", "landmark_set", "outputs"}  # fmt: skip
 WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample", "fer_prep.prepare.folder", "fer_prep.faces.mediapipe_finder",
                    "fer_prep.faces.picture_scene"}  # fmt: skip
 """What predict imports for pictures as recorded, their landmarks and prepared folders, and only then."""

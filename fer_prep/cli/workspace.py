@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from fer_prep.errors import UsageError, did_you_mean
+from fer_prep.regular_files import read_text
 
 RAW: Final = Path("data/raw")
 PREPARED: Final = Path("data/prepared")
@@ -47,7 +48,7 @@ NOT_SETTABLE: Final = ("help", "json")
 def read_settings() -> dict[str, Any]:
     """The tables of ``fer.toml`` in this folder, empty where there is none; raises UsageError that names the fault."""
     try:
-        text = FILE.read_text(encoding="utf-8-sig")  # Windows editors begin a file with a mark
+        text = read_text(FILE)
     except FileNotFoundError:
         return {}
     except UnicodeDecodeError as error:

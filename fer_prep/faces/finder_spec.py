@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from fer_prep.errors import UsageError
 from fer_prep.faces.given_points import GivenPointsFinder
+from fer_prep.regular_files import open_regular
 from fer_prep.sample import Sample
 
 FINDERS: Final = ("mediapipe", "task", "dataset", "file", "none")
@@ -92,7 +93,7 @@ class FinderSpec:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file in hexadecimal: the digest that publishers of model files print."""
-    with path.open("rb") as stream:
+    with open_regular(path) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

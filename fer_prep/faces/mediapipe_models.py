@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import UsageError
 from fer_prep.faces.face_search import Detector
+from fer_prep.regular_files import read_bytes
 
 MAX_FACES: Final = 4
 MIN_CONFIDENCE: Final = 0.5
@@ -80,7 +81,7 @@ def _load_task(task_file: Path) -> Detector:
     try:
         landmarker = vision.FaceLandmarker.create_from_options(
             vision.FaceLandmarkerOptions(
-                base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=task_file.read_bytes()),
+                base_options=mediapipe.tasks.BaseOptions(model_asset_buffer=read_bytes(task_file)),
                 running_mode=vision.RunningMode.IMAGE,
                 num_faces=MAX_FACES,
                 min_face_detection_confidence=MIN_CONFIDENCE,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FoldsError
 from fer_prep.folds.group_splitter import Groups, split_groups
+from fer_prep.regular_files import read_text
 from fer_prep.resources import manifest_file, manifests_folder
 
 Rows = NDArray[np.int64]
@@ -86,7 +87,7 @@ def read_protocol(name: str) -> FoldProtocol:
     """The protocol of that name in ``manifests/protocols``, or of the TOML file at that path."""
     path = Path(name) if name.endswith(".toml") else manifest_file("protocols", name)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(read_text(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise FoldsError(f"cannot read this protocol: {error}", path=path) from error
     known = {f.name: f.type for f in fields(FoldProtocol) if f.name != "name"}

@@ -18,6 +18,7 @@ from fer_prep.errors import FoldsError
 from fer_prep.folds.manifest import Fold, FoldManifest, validate
 from fer_prep.folds.protocols import FoldData, assign_parts, make_splits, read_protocol, shipped_protocol
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
+from fer_prep.regular_files import read_text
 
 FORMAT: Final = "fer-folds"
 VERSION: Final = 1
@@ -153,7 +154,7 @@ def read_folds(path: Path | str, *, data: FoldData | None = None) -> FoldManifes
 
 def _load(path: Path) -> Mapping[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError:
         raise FoldsError("no such file", hint="fer-prep folds global.h5 --out FILE writes one") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -12,6 +12,7 @@ from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.inspection.check_dataset import check_names
 from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, files_of, sample_file
 from fer_prep.prepare.parts import PART
+from fer_prep.regular_files import read_bytes
 
 
 def check_prepared(path: Path, *, deep: bool = False) -> CheckReport:
@@ -81,8 +82,8 @@ def _check_pixels(folder: PreparedFolder, report: CheckReport) -> None:
     for row in folder.rows:
         name = _name(row["id"])
         try:
-            rgb = read_rgb(folder.rgb_path(name).read_bytes()) if "rgb" in folder.modalities else None
-            depth = read_depth(folder.depth_path(name).read_bytes()) if "depth" in folder.modalities else None
+            rgb = read_rgb(read_bytes(folder.rgb_path(name))) if "rgb" in folder.modalities else None
+            depth = read_depth(read_bytes(folder.depth_path(name))) if "depth" in folder.modalities else None
         except (OSError, FormatError) as error:
             damaged.append(f"{row['id']}: {error}")
             continue

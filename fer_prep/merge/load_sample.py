@@ -13,6 +13,7 @@ from fer_prep.errors import FormatError, PreparedFolderError
 from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.merge.plan import MergePlan, PlannedSample
 from fer_prep.merge.rescale import rescale_row
+from fer_prep.regular_files import read_bytes
 from fer_prep.resample import resize_depth, resize_rgb
 
 Pixels = NDArray[Any] | None
@@ -39,7 +40,7 @@ def read_prepared(sample: PlannedSample) -> tuple[Pixels, Pixels]:
             continue
         path = place(sample.name)
         try:
-            picture: NDArray[Any] = reader(path.read_bytes())
+            picture: NDArray[Any] = reader(read_bytes(path))
         except FormatError as error:
             raise _damaged(sample, path, expected=error.expected, found=error.found) from None
         except FileNotFoundError:

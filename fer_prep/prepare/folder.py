@@ -16,6 +16,7 @@ from fer_prep.errors import PreparedFolderError
 from fer_prep.landmark_set import LandmarkSet
 from fer_prep.prepare.folder_tables import SOFT, read_rejections, read_samples
 from fer_prep.prepare.landmark_tables import read_table
+from fer_prep.regular_files import read_text
 from fer_prep.sample import Rejection
 from fer_prep.samples_table import Row
 
@@ -142,7 +143,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             )
         raise PreparedFolderError(expected=f"a prepared folder ({SUMMARY})", found="none", path=path, hint=_HOW)
     try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
+        summary = json.loads(read_text(file))
         kind, version = summary["format"], summary["format_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise PreparedFolderError(

@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from fer_prep.errors import PreparedFolderError, Reason
+from fer_prep.regular_files import read_text
 from fer_prep.sample import Rejection
 from fer_prep.samples_table import COLUMNS, Row, row_from_text, row_to_text
 
@@ -73,7 +74,7 @@ def _one_line(text: str) -> str:
 def _lines(path: Path, columns: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Line numbers and cells; the columns must all be there."""
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
+        with io.StringIO(read_text(path), newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
             if missing := set(columns) - set(reader.fieldnames or ()):
                 raise PreparedFolderError(

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Final
 
-from fer_prep.errors import Reason
+from fer_prep.errors import FormatError, Reason
 from fer_prep.formats.bnt import read_picture_name
+from fer_prep.regular_files import open_regular
 from fer_prep.sample import Rejection, Sample
 from fer_prep.sources.raw_tree import NAMED, LetterCaseDoubles, RawTree, name_of, printable, rejected
 
@@ -116,7 +117,7 @@ def picture_name_warnings(samples: Iterable[Sample]) -> list[str]:
 
 def _picture_name(path: Path) -> str:
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return read_picture_name(stream.read(_HEAD_BYTES))
-    except OSError:
+    except (OSError, FormatError):
         return ""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FerError, FormatError, InstallationError, UsageError
 from fer_prep.formats.images import read_depth, read_rgb
+from fer_prep.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from fer_prep.prepare.folder import PreparedFolder
@@ -191,7 +192,7 @@ def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any
 
 def _read(path: Path, reader: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:
     try:
-        return reader(path.read_bytes())
+        return reader(read_bytes(path))
     except FileNotFoundError:
         raise UsageError("no such file", path=path) from None
     except FormatError as error:

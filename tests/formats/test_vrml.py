@@ -354,3 +354,52 @@ MEGABYTE = 1 << 20
 )
 def test_adversarial_files_cost_neither_time_nor_memory(data):
     assert peak_memory(read_vrml, data) < MEMORY_BYTES
+
+
+def shown_in(node: str) -> bytes:
+    """Two surfaces of one triangle each, at z = 0 and at z = 5, as the children of a node written with ``%s``."""
+    points = "coord Coordinate {{ point [ 0 0 {z} 1 0 {z} 0 1 {z} ] }}".format
+    shapes = [f"Shape {{ geometry IndexedFaceSet {{ {points(z=z)} coordIndex [ 0 1 2 -1 ] }} }}" for z in (0, 5)]
+    return ("#VRML V2.0 utf8\n" + node % tuple(shapes)).encode()
+
+
+@pytest.mark.parametrize(
+    ("node", "heights"),
+    [
+        ("Switch { whichChoice 1 choice [ %s %s ] }", [5]),
+        ("Switch { choice [ %s %s ] whichChoice 0 }", [0]),
+        ("Switch { whichChild -3 %s %s }", [0, 5]),
+        ("LOD { range [ 10 ] level [ %s %s ] }", [0]),
+        ("Group { children [ Switch { whichChoice -1 choice [ %s ] } %s ] }", [5]),
+    ],
+)
+def test_what_is_hidden_or_coarser_is_no_part_of_the_mesh(node, heights):
+    mesh = read_vrml(shown_in(node))
+    assert sorted({mesh.vertices[corner, 2] for corner in mesh.faces.ravel()}) == heights
+
+
+def test_a_switch_that_shows_nothing_leaves_no_mesh():
+    with pytest.raises(FormatError, match="without any faces"):
+        read_vrml(shown_in("Switch { choice [ %s %s ] }"))
+
+
+def test_texture_transforms_move_the_texture_coordinates():
+    moving = "textureTransform TextureTransform { scale 2 0.5 translation 0.25 0.125 rotation 1.5707963267948966 } }"
+    text = vrml2().replace("texture ImageTexture", f"{moving[:-2]} texture ImageTexture")
+    u, v = UV[np.array(UV_TRIANGLES)].transpose(2, 0, 1) + np.array([0.25, 0.125])[:, None, None]
+    np.testing.assert_allclose(read_vrml(text.encode()).uv_corners, np.stack([2 * -v, 0.5 * u], axis=-1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("added", "named"),
+    [
+        ('Inline { url "head.wrl" }', "Inline"),
+        ("Shape { geometry ElevationGrid { xDimension 2 zDimension 2 height [ 0 0 0 0 ] } }", "ElevationGrid"),
+        ("PROTO Face [ ] { Group { } } Face { }", "Face"),
+        ("PROTO Face [ field SFNode shown Group { } ] { Group { } } Face { }", "Face"),
+        ('EXTERNPROTO Face [ ] "faces.wrl#Face" Face { }', "Face"),
+    ],
+)
+def test_a_node_without_which_the_mesh_would_be_another_is_refused_by_name(added, named):
+    with pytest.raises(FormatError, match=f"found a node {named}"):
+        read_vrml((vrml2() + added).encode())
