@@ -173,6 +173,11 @@ class Scene(Protocol):
         """Root-mean-square colour-to-geometry misfit in scene-raster pixels: 0 where exact by construction."""
         ...
 
+    @property
+    def turned_degrees(self) -> float:
+        """By how much the geometry was turned from how its file has it, for the face to be upright."""
+        ...
+
     def picture(self) -> NDArray[np.uint8]:
         """(H, W, 3) sRGB of the scene raster, for face detection."""
         ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +61,15 @@ class PhotoScene(CastScene):
     def picture(self) -> NDArray[np.uint8]:
         """(H, W, 3) the photograph."""
         return self._photo
+
+    def turned(self, turn: NDArray[np.float64]) -> NoReturn:
+        """A photograph has one view."""
+        raise SampleError(
+            stage="render",
+            reason=Reason.NO_COLOUR,
+            expected="a texture for views of the turned mesh",
+            found="a photograph, which shows the view it was taken from",
+        )
 
     def _colour(self, surface: Surface, *, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
         return warp_rgb(self._photo, matrix, size=len(surface.valid))

@@ -6,6 +6,7 @@ The same sample and settings give the same outcome in any process; nothing is wr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,8 +23,10 @@ from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
+from fer_prep.geometry.warp import transform_points
+from fer_prep.landmark_names import EYE_CORNERS, NOSE_TIP
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns
+from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns, points_in_space
 from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
@@ -32,6 +35,8 @@ from fer_prep.sources.recorded_pair import read_pair
 
 SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
+TURNED: Final = ", mesh turned by "
+"""In ``landmarks_from`` of a sample whose geometry did not stand upright in its file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +101,10 @@ def prepare_scene(
 ) -> PreparedSample:
     """Find the face, frame it, encode what is stored: the way of every recording."""
     found = find_landmarks(scene, sample=sample, settings=settings)
+    if found is not None and scene.turned_degrees:
+        found = replace(found, found_by=f"{found.found_by}{TURNED}{scene.turned_degrees:.0f}°")
     frame, framing = frame_scene(scene, found, settings=settings)
+    _check_relief(frame, found, framing=framing)
     rgb = frame.rgb if "rgb" in modalities else None
     depth, offset_mm = encode_depth(frame.z_mm, frame.valid, offset_mm=frame.depth_offset_mm)
     if "depth" in modalities and not depth.any():
@@ -130,6 +138,25 @@ def prepare_scene(
         is_searched=_is_searched(settings),
     )
     return PreparedSample(rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks)
+
+
+def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) -> None:
+    """Refuse a mesh or grid seen from behind, where the inside of a face looks like a face as well.
+
+    Recorded depth has holes and noise at single points and is judged by all samples together (``depth_unit``).
+    """
+    names = (NOSE_TIP, *EYE_CORNERS)
+    if found is None or not math.isfinite(frame.mm_per_pixel) or not set(names) <= set(found.points):
+        return
+    places = transform_points(np.array([found.points[name] for name in names]), framing.matrix)
+    nose_mm, *eyes_mm = points_in_space(places, framing=framing, frame=frame)[:, 2].tolist()
+    if nose_mm < min(eyes_mm):
+        raise SampleError(
+            stage="landmarks",
+            reason=Reason.MISMATCH,
+            expected="a nose nearer to the viewer than the eyes",
+            found=f"one {np.mean(eyes_mm) - nose_mm:.1f} mm behind them: this is the inside of a face",
+        )
 
 
 def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -> Landmarks | None:
