@@ -8,6 +8,7 @@ no area and are left out. Transform nodes are applied. The header line is not re
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Final
@@ -18,11 +19,32 @@ from numpy.typing import NDArray
 from fer_prep.errors import FormatError
 from fer_prep.formats.number_text import NumberTextError, parse_numbers
 from fer_prep.formats.vrml_nodes import MAX_BYTES, PROTO, Document, Node, parse_document
-from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, transformed
+from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, number_field, texture_matrix, transformed
 
 _COORDINATES: Final = (b"Coordinate", b"Coordinate3")
 _TEXTURE_COORDINATES: Final = (b"TextureCoordinate", b"TextureCoordinate2")
 _TEXTURES: Final = {b"ImageTexture": b"url", b"Texture2": b"filename"}
+_TEXTURE_TRANSFORMS: Final = (b"TextureTransform", b"Texture2Transform")
+_GROUPS: Final = frozenset(
+    b"Group Separator TransformSeparator Anchor WWWAnchor Billboard Shape Switch LOD IndexedFaceSet".split()
+)
+_WITHOUT_SURFACE: Final = frozenset(
+    b"Appearance Material MaterialBinding BaseColor PackedColor Color Normal NormalBinding ShapeHints Info WorldInfo "
+    b"NavigationInfo Viewpoint Background Fog DirectionalLight PointLight SpotLight OrthographicCamera "
+    b"PerspectiveCamera TextureCoordinateBinding Environment FontStyle TimeSensor TouchSensor PlaneSensor "
+    b"SphereSensor CylinderSensor ProximitySensor VisibilitySensor PositionInterpolator OrientationInterpolator "
+    b"ScalarInterpolator ColorInterpolator Sound AudioClip Label NormalInterpolator".split()
+)
+_PRIMITIVES: Final = frozenset(b"Box Cone Cube Cylinder Sphere Text AsciiText PointSet IndexedLineSet".split())
+"""Markers and axes that scanners' programs draw beside a face: left out, with a warning."""
+_KNOWN: Final = (
+    _GROUPS
+    | _WITHOUT_SURFACE
+    | _PRIMITIVES
+    | {*_COORDINATES, *_TEXTURE_COORDINATES, *_TEXTURES, *_TEXTURE_TRANSFORMS, *TRANSFORMS}
+)
+_ALL: Final = -3
+"""``whichChild`` of VRML 1.0 that draws every child."""
 _MAX_VISITS: Final = 20_000
 """``USE`` inside ``USE`` could name more nodes than there are atoms; a face scan has a dozen."""
 
@@ -49,6 +71,8 @@ class _State:
     points: Node | None = None
     texture_points: Node | None = None
     texture_url: str | None = None
+    texture_matrix: Matrix | None = None
+    """(3, 3) of texture coordinates; None where they are the file's."""
     matrix: Matrix | None = None
     """(4, 4) from here to the whole scene; None where they are the same."""
 
@@ -97,9 +121,10 @@ def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
         if visits > _MAX_VISITS:
             raise FormatError(expected=f"at most {_MAX_VISITS} nodes", found="more of them")
         following: list[tuple[Node, _State]] = []
-        for child in node.children:
+        for child in _drawn(node):
             if child.kind == PROTO:
                 continue
+            _check_kind(child)
             state = _inherited(child, state, document)
             if child.kind == b"IndexedFaceSet":
                 # its own coordinates are its children in VRML 2.0
@@ -115,6 +140,36 @@ def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
             yield node, state
 
 
+def _drawn(node: Node) -> list[Node]:
+    """The children that are shown: of a Switch the chosen one, of a LOD the first level, which is the finest.
+
+    In a Shape the appearance comes first, because it holds for the geometry wherever it is written.
+    """
+    if node.kind == b"Shape":
+        return sorted(node.children, key=lambda child: child.kind != b"Appearance")
+    if node.kind == b"LOD":
+        return node.children[:1]
+    if node.kind != b"Switch":
+        return node.children
+    name = b"whichChild" if b"whichChild" in node.words else b"whichChoice"
+    chosen = int(number_field(node, name, default=np.array([-1.0]))[0])
+    if chosen == _ALL and name == b"whichChild":
+        return node.children
+    return node.children[chosen : chosen + 1] if chosen >= 0 else []
+
+
+def _check_kind(node: Node) -> None:
+    """Refuse a node that may show something and is not read here; say what is left out."""
+    if node.kind in _PRIMITIVES:
+        warnings.warn(f"a {node.kind.decode()} in a VRML file is left out: it is no scanned surface", stacklevel=2)
+    elif node.kind not in _KNOWN:
+        raise FormatError(
+            expected="nodes that scanners and editors write (Shape, Transform, Switch, LOD, IndexedFaceSet …)",
+            found=f"the node {node.kind[:40].decode('latin-1')!r}, which is not supported",
+            hint="save the mesh without prototypes and references to other files",
+        )
+
+
 def _inherited(node: Node, state: _State, document: Document) -> _State:
     if node.kind in _COORDINATES:
         return replace(state, points=node)
@@ -122,10 +177,15 @@ def _inherited(node: Node, state: _State, document: Document) -> _State:
         return replace(state, texture_points=node)
     if node.kind in _TEXTURES:
         return replace(state, texture_url=document.text_field(node, _TEXTURES[node.kind]))
+    if node.kind in _TEXTURE_TRANSFORMS:
+        return replace(state, texture_matrix=texture_matrix(node))
     if node.kind in TRANSFORMS and not node.children and b"children" not in node.words:
         return _placed(node, state)  # VRML 1.0: it moves what comes after it
-    if node.kind == b"Appearance" and (texture := node.child(*_TEXTURES)):
-        return _inherited(texture, state, document)
+    if node.kind == b"Appearance":
+        state = replace(state, texture_matrix=None)
+        for child in node.children:
+            _check_kind(child)
+            state = _inherited(child, state, document)
     return state
 
 
@@ -185,6 +245,8 @@ def _uv_corners(
             found=f"{index.size} entries with other faces",
         )
     _check_range(index, limit=len(points), what="texCoordIndex")
+    if state.texture_matrix is not None:
+        points = points @ state.texture_matrix[:2, :2].T + state.texture_matrix[:2, 2]
     return points[index[triangles]].astype(np.float32)
 
 

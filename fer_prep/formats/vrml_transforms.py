@@ -22,10 +22,30 @@ TRANSFORMS: Final = (b"Transform", b"Translation", b"Rotation", b"Scale", b"Matr
 def local_matrix(node: Node) -> Matrix | None:
     """(4, 4) from inside a transform node to outside it; None where it changes nothing."""
     if node.kind == b"MatrixTransform":
-        matrix = _field(node, b"matrix", default=np.eye(4).ravel()).reshape(4, 4).T
+        matrix = number_field(node, b"matrix", default=np.eye(4).ravel()).reshape(4, 4).T
     else:
         matrix = _transform(node)
     return None if np.array_equal(matrix, np.eye(4)) else matrix
+
+
+def texture_matrix(node: Node) -> Matrix:
+    """(3, 3) from the texture coordinates in the file to those in the picture.
+
+    VRML 2.0 moves, turns, then scales about the centre (ISO/IEC 14772, §6.49); VRML 1.0 the other way round.
+    """
+    angle = float(number_field(node, b"rotation", default=np.zeros(1))[0])
+    cosine, sine = np.cos(angle), np.sin(angle)
+    turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1.0]])
+    at = number_field(node, b"center", default=np.zeros(2))
+    shift, centre, back = np.repeat(np.eye(3)[None], 3, axis=0)
+    shift[:2, 2], centre[:2, 2], back[:2, 2] = number_field(node, b"translation", default=np.zeros(2)), at, -at
+    if node.kind == b"Texture2Transform":
+        return shift @ centre @ turn @ _scale(node, b"scaleFactor") @ back
+    return back @ _scale(node, b"scale") @ turn @ centre @ shift
+
+
+def _scale(node: Node, name: bytes) -> Matrix:
+    return np.diag([*number_field(node, name, default=np.ones(2)), 1.0])
 
 
 def transformed(vertices: NDArray[np.float64], matrix: Matrix | None) -> NDArray[np.float64]:
@@ -41,16 +61,16 @@ def transformed(vertices: NDArray[np.float64], matrix: Matrix | None) -> NDArray
 
 def _transform(node: Node) -> Matrix:
     scale_field = b"scaleFactor" if b"scaleFactor" in node.words else b"scale"
-    centre = _shift(_field(node, b"center", default=np.zeros(3)))
-    turn = _rotation(_field(node, b"rotation", default=np.array([0.0, 0.0, 1.0, 0.0])))
-    axes = _rotation(_field(node, b"scaleOrientation", default=np.array([0.0, 0.0, 1.0, 0.0])))
-    scale = np.diag([*_field(node, scale_field, default=np.ones(3)), 1.0])
-    shift = _shift(_field(node, b"translation", default=np.zeros(3)))
+    centre = _shift(number_field(node, b"center", default=np.zeros(3)))
+    turn = _rotation(number_field(node, b"rotation", default=np.array([0.0, 0.0, 1.0, 0.0])))
+    axes = _rotation(number_field(node, b"scaleOrientation", default=np.array([0.0, 0.0, 1.0, 0.0])))
+    scale = np.diag([*number_field(node, scale_field, default=np.ones(3)), 1.0])
+    shift = _shift(number_field(node, b"translation", default=np.zeros(3)))
     with np.errstate(over="ignore", invalid="ignore"):
         return shift @ centre @ turn @ axes @ scale @ axes.T @ _shift(-centre[:3, 3])
 
 
-def _field(node: Node, name: bytes, *, default: NDArray[np.float64]) -> NDArray[np.float64]:
+def number_field(node: Node, name: bytes, *, default: NDArray[np.float64]) -> NDArray[np.float64]:
     """The numbers after a field's name; the default where it is not there."""
     if name not in node.words:
         return default

@@ -23,6 +23,7 @@ from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
+from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import EYE_CORNERS, NOSE_TIP
 from fer_prep.landmark_set import LandmarkSet
@@ -32,6 +33,7 @@ from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
 from fer_prep.sources import Source
 from fer_prep.sources.recorded_pair import read_pair
+from fer_prep.sources.views import view_turn
 
 SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
@@ -57,7 +59,17 @@ def prepare_sample(
     sample: Sample, *, source: Source, settings: PrepareSettings, modalities: Sequence[str] = MODALITIES
 ) -> PreparedSample:
     """Load one sample and prepare it; raises SampleError (or FormatError) where it cannot be prepared."""
-    return prepare_scene(source.load(sample), sample=sample, settings=settings, modalities=modalities)
+    return prepare_scene(load_view(sample, source=source), sample=sample, settings=settings, modalities=modalities)
+
+
+def load_view(sample: Sample, *, source: Source) -> Scene:
+    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only."""
+    scene = source.load(sample)
+    if not (sample.yaw_degrees or sample.pitch_degrees):
+        return scene
+    if not isinstance(scene, CastScene):
+        raise TypeError(f"views of a {type(scene).__name__}, which cannot be turned")
+    return scene.turned(view_turn(sample.yaw_degrees, sample.pitch_degrees))
 
 
 def prepare_picture(
@@ -104,7 +116,8 @@ def prepare_scene(
     if found is not None and scene.turned_degrees:
         found = replace(found, found_by=f"{found.found_by}{TURNED}{scene.turned_degrees:.0f}°")
     frame, framing = frame_scene(scene, found, settings=settings)
-    _check_relief(frame, found, framing=framing)
+    if not (sample.yaw_degrees or sample.pitch_degrees):
+        _check_relief(frame, found, framing=framing)
     rgb = frame.rgb if "rgb" in modalities else None
     depth, offset_mm = encode_depth(frame.z_mm, frame.valid, offset_mm=frame.depth_offset_mm)
     if "depth" in modalities and not depth.any():
@@ -217,8 +230,8 @@ def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[
         "intensity": np.uint8(sample.intensity),
         "clip": sample.clip,
         "frame": np.uint32(sample.frame),
-        "yaw_degrees": np.float32(0),
-        "pitch_degrees": np.float32(0),
+        "yaw_degrees": np.float32(sample.yaw_degrees),
+        "pitch_degrees": np.float32(sample.pitch_degrees),
         **measured,
         **(shares if sample.soft_labels else {}),
     }

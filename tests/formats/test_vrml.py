@@ -354,3 +354,82 @@ MEGABYTE = 1 << 20
 )
 def test_adversarial_files_cost_neither_time_nor_memory(data):
     assert peak_memory(read_vrml, data) < MEMORY_BYTES
+
+
+def moved_uv(node: str, *, first: bool = True) -> np.ndarray:
+    appearance = f'appearance Appearance {{ {node} texture ImageTexture {{ url "face.bmp" }} }}'
+    plain = vrml2()
+    start, end = plain.index("appearance"), plain.index("geometry")
+    text = plain[:start] + (appearance if first else "") + plain[end:]
+    if not first:
+        text = text.replace("    }\n  ]", f"    {appearance} }}\n  ]")
+    return read_vrml(text.encode()).uv_corners.reshape(-1, 2)
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["appearance first", "geometry first"])
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ("translation 0.25 -0.5", lambda u, v: (u + 0.25, v - 0.5)),
+        ("scale 2 -1", lambda u, v: (2 * u, -v)),
+        ("scale 1 -1 center 0 -0.5", lambda u, v: (u, 1 - v)),
+        ("rotation 1.5707963267948966", lambda u, v: (-v, u)),
+        ("translation 1 0 scale 2 2", lambda u, v: (2 * (u + 1), 2 * v)),
+    ],
+)
+def test_texture_transforms_move_texture_coordinates(fields, expected, first):
+    u, v = UV[np.array(UV_TRIANGLES)].reshape(-1, 2).T
+    moved = moved_uv(f"textureTransform TextureTransform {{ {fields} }}", first=first)
+    np.testing.assert_allclose(moved, np.stack(expected(u, v), axis=1), atol=1e-6)
+
+
+def test_version_1_texture_transforms_scale_before_they_move():
+    text = vrml1().replace("Coordinate3", "Texture2Transform { translation 1 0 scaleFactor 2 2 } Coordinate3", 1)
+    u, v = UV[np.array(UV_TRIANGLES)].reshape(-1, 2).T
+    uv = read_vrml(text.encode()).uv_corners.reshape(-1, 2)
+    np.testing.assert_allclose(uv, np.stack([2 * u + 1, 2 * v], axis=1), atol=1e-6)
+
+
+def triangles_of(*sizes: int) -> str:
+    """Shapes of that many triangles each."""
+    one = "Shape {{ geometry IndexedFaceSet {{ coord Coordinate {{ point [ {} ] }} coordIndex [ {} ] }} }}".format
+    return " ".join(one(rows(VERTICES), index(TRIANGLES[:1] * size)) for size in sizes)
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (f"Switch {{ whichChoice 1 choice [ {triangles_of(1, 2, 3)} ] }}", 2),
+        (f"Group {{ children [ Switch {{ choice [ {triangles_of(3)} ] }} {triangles_of(1)} ] }}", 1),
+        (f"Switch {{ whichChild -3 {triangles_of(1, 2)} }}", 3),
+        (f"Switch {{ whichChild 0 {triangles_of(1, 2)} }}", 1),
+        (f"LOD {{ range [ 100, 500 ] level [ {triangles_of(3, 2, 1)} ] }}", 3),
+        (f"Switch {{ whichChoice 0 choice [ LOD {{ level [ {triangles_of(2, 1)} ] }} ] }}", 2),
+    ],
+)
+def test_only_what_is_shown_is_read(text, count):
+    assert len(read_vrml(f"#VRML V2.0 utf8\n{text}".encode()).faces) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('Inline { url "face.wrl" }', "Inline"),
+        ("PROTO Face [ ] { Group { } } Face { }", "Face"),
+        ('EXTERNPROTO Face [ ] "faces.wrl" Face { }', "Face"),
+        ("Shape { geometry ElevationGrid { xDimension 2 } }", "ElevationGrid"),
+        ("Shape { geometry Extrusion { } }", "Extrusion"),
+        ("Shape { appearance Appearance { texture PixelTexture { } } }", "PixelTexture"),
+        ("NurbsSurface { }", "NurbsSurface"),
+    ],
+)
+def test_a_node_that_is_not_supported_is_named(text, name):
+    with pytest.raises(FormatError, match=f"the node '{name}', which is not supported"):
+        read_vrml(vrml2().replace("DEF Scan", f"{text}\nDEF Scan").encode())
+
+
+@pytest.mark.parametrize("name", ["Box", "Sphere", "Cylinder", "Cone", "Text", "IndexedLineSet"])
+def test_primitives_are_left_out_with_a_warning(name):
+    text = vrml2().replace("DEF Scan", f"Shape {{ geometry {name} {{ }} }}\nDEF Scan")
+    with pytest.warns(UserWarning, match=f"a {name} in a VRML file is left out"):
+        is_the_mesh(read_vrml(text.encode()))
