@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
+from fer_prep.faces.mediapipe_finder import FACE_OVAL
+from fer_prep.faces.mediapipe_finder import SCHEME as MEDIAPIPE
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.images import read_rgb
@@ -18,6 +20,7 @@ from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.mesh_scene import MeshScene
 from fer_prep.geometry.photo_scene import PhotoScene
 from fer_prep.geometry.renderers import Renderer, choose_renderer
+from fer_prep.geometry.vertex_scene import VertexScene, clay
 from fer_prep.sample import Point, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, marked_mesh, named_points, rows_as_called
 from fer_prep.sources.face_frame import set_upright, shared_finder
@@ -97,8 +100,48 @@ def _scene(
         photo=read_file(sample.files["photo"], reader=read_rgb),
         landmarks_mm=landmarks_mm,
         find_points=partial(_points_in_photo, sample=sample),
+        anchors_mm=_points_on_mesh(mesh, vertices_mm, sample=sample, cast=cast),
+        outline=[mesh_point(k) for k in FACE_OVAL],
         renderer=cast,
     )
+
+
+def _points_on_mesh(
+    mesh: VrmlMesh, vertices_mm: NDArray[np.float64], *, sample: Sample, cast: Renderer
+) -> dict[str, NDArray[np.float64]]:
+    """MediaPipe's points as it finds them on the rendered mesh, name → (3,) mm: hundreds instead of a handful.
+
+    Found by the same eyes as those in the photograph, they mean the same places. Empty where no face is found.
+    """
+    texture = None if mesh.uv_corners is None or "texture" not in sample.files else _texture(sample)
+    if texture is not None and mesh.uv_corners is not None:
+        scene: CastScene = MeshScene(
+            vertices_mm,
+            faces=mesh.faces,
+            uv_corners=mesh.uv_corners,
+            texture=texture,
+            landmarks_mm={},
+            renderer=cast,
+        )
+    else:
+        colours = clay(vertices_mm, faces=mesh.faces)
+        scene = VertexScene(vertices_mm, faces=mesh.faces, colours=colours, landmarks_mm={}, renderer=cast)
+    found = shared_finder().find(scene, sample=sample)
+    if found is None:
+        return {}
+    frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
+    points_px = found.schemes[MEDIAPIPE].points_px
+    inside = ((points_px >= 0) & (points_px < frame.valid.shape[0])).all(axis=1)
+    columns, rows = np.where(inside[:, None], points_px, 0).astype(np.int64).T
+    z_mm = np.where(inside, frame.z_mm[rows, columns], np.nan)
+    x_mm, y_mm = (frame.origin_mm + frame.mm_per_pixel * (points_px - 0.5) * (1, -1)).T
+    points_mm = np.stack([x_mm, y_mm, z_mm], axis=1)
+    return {mesh_point(k): point for k, point in enumerate(points_mm) if np.isfinite(point).all()}
+
+
+def mesh_point(number: int) -> str:
+    """The name of a point of MediaPipe's face mesh."""
+    return f"mesh point {number}"
 
 
 def _texture(sample: Sample) -> NDArray[np.uint8] | None:
@@ -125,7 +168,10 @@ def _points_in_photo(photo: NDArray[np.uint8], *, sample: Sample) -> Mapping[str
     nothing = np.zeros(photo.shape[:2], np.float32)
     scene = PictureScene(rgb=photo, z_mm=nothing, valid=nothing > 0)
     landmarks = shared_finder().find(scene, sample=sample)
-    return {} if landmarks is None else landmarks.points
+    if landmarks is None:
+        return {}
+    mesh = landmarks.schemes[MEDIAPIPE].points_px
+    return {**landmarks.points, **{mesh_point(k): point for k, point in enumerate(mesh)}}
 
 
 def _check_extent(mesh: VrmlMesh, sample: Sample) -> None:
