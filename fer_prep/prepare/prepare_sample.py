@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fer_prep.depth_encoding import encode_depth
 from fer_prep.digests import pixel_digest
 from fer_prep.errors import Reason, SampleError
+from fer_prep.faces.depth_unit import TYPICAL_EYE_DISTANCE_MM, measure_face
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
@@ -37,6 +38,8 @@ from fer_prep.sources.views import view_turn
 
 SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
+FACTOR_OFF: Final = 3.0
+"""How far one face, which is measured to a third or so, must be from the size of faces for its unit to be wrong."""
 TURNED: Final = ", mesh turned by "
 """In ``landmarks_from`` of a sample whose geometry did not stand upright in its file."""
 
@@ -101,18 +104,42 @@ def prepare_picture(
     )
     scene = read_pair(rgb_file, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
     modalities = ("rgb",) if depth_file is None else MODALITIES
-    prepared = prepare_scene(scene, sample=sample, settings=settings, modalities=modalities)
+    found = find_landmarks(scene, sample=sample, settings=settings)
+    if depth_file is not None and found is not None:
+        _check_unit(scene, found, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
+    prepared = prepare_scene(scene, sample=sample, settings=settings, modalities=modalities, found=found)
     if prepared.rgb is None:
         raise ValueError("a picture has colour")
     depth = np.zeros((size, size), np.uint16) if prepared.depth is None else prepared.depth
     return prepared.rgb, depth
 
 
+def _check_unit(scene: Scene, found: Landmarks, *, depth_file: Path, depth_unit_mm: float) -> None:
+    """Refuse a loose picture whose face is far too deep or too flat: a dataset's faces are judged together instead."""
+    frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
+    face = measure_face(frame.z_mm, found.points)
+    eyes_mm = math.nan if face is None else face.eye_distance_by_relief_mm
+    if not (math.isnan(eyes_mm) or 1 / FACTOR_OFF < eyes_mm / TYPICAL_EYE_DISTANCE_MM < FACTOR_OFF):
+        raise SampleError(
+            stage="frame",
+            reason=Reason.IMPLAUSIBLE,
+            path=depth_file,
+            expected=f"a face in steps of {depth_unit_mm:g} mm, its eyes about {TYPICAL_EYE_DISTANCE_MM:g} mm apart",
+            found=f"eyes {eyes_mm:.0f} mm apart by the relief of the face",
+            hint="give the unit of your sensor with --depth-unit",
+        )
+
+
 def prepare_scene(
-    scene: Scene, *, sample: Sample, settings: PrepareSettings, modalities: Sequence[str]
+    scene: Scene,
+    *,
+    sample: Sample,
+    settings: PrepareSettings,
+    modalities: Sequence[str],
+    found: Landmarks | None = None,
 ) -> PreparedSample:
-    """Find the face, frame it, encode what is stored: the way of every recording."""
-    found = find_landmarks(scene, sample=sample, settings=settings)
+    """Find the face (unless ``found`` already), frame it, encode what is stored: the way of every recording."""
+    found = found or find_landmarks(scene, sample=sample, settings=settings)
     if found is not None and scene.turned_degrees:
         found = replace(found, found_by=f"{found.found_by}{TURNED}{scene.turned_degrees:.0f}°")
     frame, framing = frame_scene(scene, found, settings=settings)
