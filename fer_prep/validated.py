@@ -17,8 +17,8 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
-from fer_prep.errors import FerError, SettingsError, UsageError
-from fer_prep.regular_files import read_text
+from fer_prep.errors import FerError, FormatError, SettingsError, UsageError
+from fer_prep.regular_files import read_bytes
 
 T = TypeVar("T")
 
@@ -47,14 +47,14 @@ def read_json(path: Path, *, error: type[FerError] = SettingsError) -> Any:
 
 
 def _text(path: Path, error: type[FerError]) -> str:
-    if path.exists() and not path.is_file():
-        raise error("expected a file; this is none", path=path)
-    if (size := path.stat().st_size) > MAX_BYTES:
-        raise error(f"expected a file of at most {MAX_BYTES >> 20} MiB; found {size >> 20} MiB", path=path)
     try:
-        return read_text(path)
+        return read_bytes(path, most_bytes=MAX_BYTES).decode("utf-8-sig")  # Windows editors begin a file with a mark
+    except FormatError as mistake:
+        raise error(path=path, expected=mistake.expected, found=mistake.found) from None
     except UnicodeDecodeError as mistake:
         raise error(f"not UTF-8 text: {mistake.reason} at byte {mistake.start}", path=path) from None
+    except FileNotFoundError:
+        raise
     except OSError as mistake:
         raise error(f"cannot be read: {mistake.strerror}", path=path) from None
 

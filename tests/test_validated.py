@@ -78,7 +78,7 @@ class TestFiles:
         path = tmp_path / "a.json"
         with path.open("wb") as stream:
             stream.truncate(1 << 40)  # a terabyte that takes no room
-        with pytest.raises(SettingsError, match="at most 64 MiB"):
+        with pytest.raises(SettingsError, match="at most 67108864 bytes"):
             read_json(path)
 
     @pytest.mark.parametrize("kind", ["fifo", "folder"])
