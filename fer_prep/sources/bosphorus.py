@@ -53,6 +53,7 @@ from fer_prep.sources.raw_tree import (
     walk_tree,
     without_duplicates,
 )
+from fer_prep.sources.views import Views, with_views
 
 TREE: Final = "subject folders bs000 … bs104 with files such as bs000/bs000_E_HAPPY_0.bnt"
 EMOTION_CODES: Final = {
@@ -87,6 +88,9 @@ class DecidedScan(NamedTuple):
 class Bosphorus(BosphorusOptions):
     """The source of Bosphorus."""
 
+    def __post_init__(self) -> None:
+        Views.parse(self.views)
+
     @property
     def dataset(self) -> str:
         """``bosphorus``."""
@@ -104,6 +108,8 @@ class Bosphorus(BosphorusOptions):
             "policy_digest": self.rules.digest,
             "renderer": self.renderer,
             "incomplete": self.incomplete,
+            "views": self.views,
+            "seed": self.seed,
         }
 
     def load_settings(self) -> Mapping[str, Any]:
@@ -126,7 +132,7 @@ class Bosphorus(BosphorusOptions):
             else:
                 samples.append(_sample(root, scan, files, decision))
         kept, duplicates = without_duplicates(samples)
-        return Listing(
+        listing = Listing(
             samples=tuple(kept),
             rejected=(*rejections, *duplicates),
             left_out=tuple(sorted(left_out, key=lambda row: row.sample_id)),
@@ -138,6 +144,7 @@ class Bosphorus(BosphorusOptions):
                 *tree_warnings(tree),
             ),
         )
+        return with_views(listing, views=Views.parse(self.views), seed=self.seed)
 
     def decide_all(self, root: Path) -> tuple[list[DecidedScan], tuple[str, ...]]:
         """What the policy says of every scan of the tree, and the warnings of reading it."""
