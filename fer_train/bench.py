@@ -212,12 +212,14 @@ def _measure(
 
 
 def _training(data: ImageDataset, rows: Tensor, *, config: Config, machine: Machine, folder: Path) -> FoldTraining:
-    """The real loop with so many epochs that it does not end, without validation, which is timed apart."""
+    """The real loop with so many epochs that it does not end, without validation, which is timed apart, and without
+    discriminants, which are no part of it.
+    """
     settings = replace(config.training, epochs=10_000, validations_per_epoch=1, inner_split=0.0, early_stop=0)
     training = prepare_training(
         FoldRows(train=rows, val=rows),
         data=data,
-        config=replace(config, training=settings),
+        config=replace(config, training=settings, model=replace(config.model, classical_weight=0.0)),
         machine=machine,
         seed=settings.seed,
         checkpoint=folder / "last.ckpt",

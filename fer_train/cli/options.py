@@ -19,7 +19,7 @@ from fer_prep.resources import manifest_names
 from fer_train.config import Config, Fusion
 
 DATA: Final = GLOBAL_FILE
-PRESETS: Final = ("thesis", "demo")
+PRESETS: Final = ("thesis", "small-data")
 """What is taken where none is named: with a GPU, and without."""
 MODALITIES: Final = {"rgbd": "rgb,depth", "rgb": "rgb", "depth": "depth"}
 """Short form → the inputs that it means."""
@@ -36,7 +36,7 @@ class SettingsOptions:
     """Which settings to begin with, and any of them changed."""
 
     preset: str | None = option(
-        None, names=partial(manifest_names, "presets"), show_default="thesis where there is a GPU, else demo"
+        None, names=partial(manifest_names, "presets"), show_default="thesis where there is a GPU, else small-data"
     )
     """A name of fer-train presets, or a TOML file."""
     settings: list[str] | None = option(None, name="--set", metavar="SECTION.KEY=VALUE", show_default="none")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from fer_prep.cli.console import print_table, progress_bar, say
+from fer_prep.cli.console import print_table, progress_bar, say, warn
 from fer_prep.cli.options import JsonOption
 from fer_prep.errors import UsageError
 from fer_prep.outputs import PNG, check_output, refuse_input
@@ -116,6 +116,8 @@ def export(
     exported = export_fold(run, out or Path("models") / f"{run.resolve().name}-fold-{fold}", fold=fold, onnx=onnx)
     if exported.onnx_difference is not None:
         say(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
+        if exported.without_classical:
+            warn("the graph is the network alone: the discriminants beside it are not part of its answer")
     say(f"written to {exported.folder}")
 
 

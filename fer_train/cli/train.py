@@ -107,6 +107,42 @@ def fit(
     _train(run, config, data=data, manifest=manifest, only=fold, baselines=baselines)
 
 
+@app.command("pretrain")
+@Options
+def pretrain(
+    *,
+    data: Annotated[Path, typer.Option("--data", help="A dataset of people whom nobody will be judged by.")],
+    chosen: SettingsOptions,
+    short: ShortOptions,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file that --weights takes.")] = Path(
+        "start.safetensors"
+    ),
+) -> None:
+    """Train a start for small datasets, of generated people for example, and write it as one file.
+
+    Nine tenths of the people are learned from, the others judged. The preset is small-data where none is named.
+
+    Examples:
+
+        fer-train pretrain --data data/generated.h5 --epochs 8
+
+        fer-train kfold --preset small-data --weights start.safetensors
+    """
+    from fer_train.settings_file import load_preset
+    from fer_train.training.pretrain import pretrain as train_start
+    from fer_train.training.pretrain import start_settings
+    from fer_train.training.run_folder import RunFolder, default_run_path
+
+    config = start_settings(make_config(chosen, short=short, base=load_preset("small-data")))
+    run = RunFolder.create(default_run_path(config.name), config=config)
+    try:
+        train_start(data, out, config=config, run=run, say=note, progress=progress_bar)
+    except (FerError, ImportError, OSError):
+        run.discard_unstarted()
+        raise
+    say(f"{out}: take it with --weights {out}, with the preset and the image size that it was made with")
+
+
 @app.command()
 def presets(
     name: Annotated[

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -64,6 +64,17 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
 
 def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: ModelDescription) -> None:
     """Write both files, the weights last."""
+    write_atomically(folder / DESCRIPTION, content=_as_json(description))
+    _save(folder / WEIGHTS, weights)
+
+
+def save_start(path: Path, weights: Mapping[str, Tensor], *, description: ModelDescription) -> None:
+    """Both as one file for ``--weights``: the description in its header, floating-point numbers in half precision."""
+    halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
+    _save(path, halves, metadata={FORMAT: _as_json(description)})
+
+
+def _as_json(description: ModelDescription) -> str:
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -75,16 +86,23 @@ def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: Mode
         "preparation": dict(description.preparation),
         "people": list(description.people),
     }
-    write_atomically(folder / DESCRIPTION, content=json.dumps(content, indent=1) + "\n")
-    with replacing(folder / WEIGHTS) as part:
+    return json.dumps(content, indent=1) + "\n"
+
+
+def _save(path: Path, weights: Mapping[str, Tensor], *, metadata: dict[str, str] | None = None) -> None:
+    with replacing(path) as part:
         # not save_file, which makes files that only their owner may read
-        part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}))
+        part.write_bytes(save({name: value.detach().cpu().contiguous() for name, value in weights.items()}, metadata))
 
 
 def load_model(folder: Path, *, device: torch.device) -> tuple[ExpressionNetwork, ModelDescription]:
-    """Rebuild a network in evaluation mode on the device; a missing or foreign file is an error that names it."""
-    description = read_description(folder / DESCRIPTION)
-    path = folder / WEIGHTS
+    """Rebuild a network in evaluation mode on the device; a missing or foreign file is an error that names it.
+
+    ``folder`` may be the one file of ``save_start``.
+    """
+    path, description = folder, start_description(folder)
+    if description is None:
+        path, description = folder / WEIGHTS, read_description(folder / DESCRIPTION)
     try:
         weights = load_file(path)
     except FileNotFoundError:
@@ -117,12 +135,30 @@ def model_folders(path: Path) -> list[Path]:
     return [file.parent for file in folders]
 
 
+def start_description(path: Path) -> ModelDescription | None:
+    """What the header of a file of ``save_start`` says; None where ``path`` is anything else."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
+            opened: Any = file
+            text: str = (opened.metadata() or {}).get(FORMAT, "")
+    except SafetensorError:
+        return None
+    return _parse_description(text, path) if text else None
+
+
 def read_description(path: Path) -> ModelDescription:
     """Read a model's ``config.json``."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return _parse_description(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         raise UsageError("no such file", path=path, hint="expected the folder of a trained fold") from None
+
+
+def _parse_description(text: str, path: Path) -> ModelDescription:
+    try:
+        content: dict[str, Any] = json.loads(text)
     except json.JSONDecodeError as error:
         raise UsageError(f"not valid JSON: {error}", path=path) from error
     if content.get("format") != FORMAT or content.get("version") != VERSION:

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.dataset.reader import DatasetFile
-from fer_train.models.model_file import DESCRIPTION, model_folders, read_description
+from fer_train.models.model_file import DESCRIPTION, model_folders, read_description, start_description
 
 
 def people_trained_on(run: Path) -> set[str]:
-    """Subjects that any network of ``run``, a run or the folder of one fold, has learned from."""
+    """Subjects that any network of ``run``, a run, the folder of one fold or a start, has learned from."""
+    if (start := start_description(run)) is not None:
+        return set(start.people)
     return {person for folder in model_folders(run) for person in read_description(folder / DESCRIPTION).people}
 
 

@@ -82,7 +82,7 @@ def run_fold(
         train, inner = split.train, data.rows_of(split.val)
     rows = FoldRows(train=data.rows_of(train), val=data.rows_of(fold.val), inner=inner)
     training = prepare_training(
-        rows, data=data, config=config, machine=machine, seed=seed, checkpoint=folder / CHECKPOINT
+        rows, data=data, config=config, machine=machine, seed=seed, checkpoint=folder / CHECKPOINT, features=features
     )
     training.at_epoch_end = at_epoch_end
     with ExitStack() as watching:
@@ -93,7 +93,7 @@ def run_fold(
         if machine.first:
             training.listeners.append(watching.enter_context(tensorboard_events(folder)))
         training.run()
-    return _finish(index, training=training, ids=fold.val, folder=folder, features=features)
+    return _finish(index, training=training, ids=fold.val, folder=folder)
 
 
 def open_data(
@@ -121,7 +121,14 @@ def open_data(
 
 
 def prepare_training(
-    rows: FoldRows, *, data: ImageDataset, config: Config, machine: Machine, seed: int, checkpoint: Path
+    rows: FoldRows,
+    *,
+    data: ImageDataset,
+    config: Config,
+    machine: Machine,
+    seed: int,
+    checkpoint: Path,
+    features: Features | None = None,
 ) -> FoldTraining:
     """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
     classes = len(data.classes)
@@ -139,6 +146,11 @@ def prepare_training(
     if config.model.weights and not checkpoint.exists():
         judged = rows.val.numpy()
         people |= set_initial_weights(network, config.model, classes=data.classes, file=data.file, judged=judged)
+    if isinstance(network.classical, ClassicalNetwork):
+        # before the network is trained: what cannot be fitted is said at once
+        blocks = list(network.classical.discriminants)
+        found = features or compute_features(data, blocks)
+        network.classical.fit({name: found[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=classes)
@@ -174,9 +186,7 @@ def build_loss(
     )
 
 
-def _finish(
-    index: int, *, training: FoldTraining, ids: tuple[str, ...], folder: Path, features: Features | None
-) -> FoldResult:
+def _finish(index: int, *, training: FoldTraining, ids: tuple[str, ...], folder: Path) -> FoldResult:
     """Judge the kept weights and write model, description and history."""
     state, data = training.state, training.batches.data
     if state.chosen is not None:
@@ -191,7 +201,7 @@ def _finish(
         people=state.people,
         data_settings=data.file.settings,
     )
-    probabilities = _answers(training, features=features).double().softmax(dim=1)
+    probabilities = _answers(training).double().softmax(dim=1)
     history = [{name: float(value) for name, value in row.items()} for row in state.history]
     if training.machine.first:
         save_model(folder, state.judged.state_dict(), description=description)
@@ -207,15 +217,10 @@ def _finish(
     )
 
 
-def _answers(training: FoldTraining, *, features: Features | None) -> torch.Tensor:
-    """(n, K) what the kept network says of the judged rows, the discriminants beside it fitted to the others."""
+def _answers(training: FoldTraining) -> torch.Tensor:
+    """(n, K) what the kept network, and the discriminants beside it, say of the judged rows."""
     network, rows, data = training.state.judged, training.rows, training.batches.data
     network.eval()
-    if isinstance(network.classical, ClassicalNetwork):
-        learnt_from = rows.train if rows.inner is None else torch.cat([rows.train, rows.inner])
-        blocks = list(network.classical.discriminants)
-        found = features or compute_features(data, blocks)
-        network.classical.fit({name: found[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
     plan = rows.val.split(training.config.machine.validation_batch_size)
     said: list[torch.Tensor] = []
     for part, stored in zip(plan, data.batches(plan), strict=True):

@@ -17,7 +17,14 @@ from numpy.typing import NDArray
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_train.config import ModelSettings
-from fer_train.models.model_file import DESCRIPTION, NOT_ARCHITECTURE, WEIGHTS, build_network, load_model
+from fer_train.models.model_file import (
+    DESCRIPTION,
+    NOT_ARCHITECTURE,
+    WEIGHTS,
+    build_network,
+    load_model,
+    start_description,
+)
 from fer_train.models.network import ExpressionNetwork
 from fer_train.models.pretrained import load_backbone_weights
 from fer_train.models.trained_people import people_trained_on
@@ -79,10 +86,12 @@ def refuse_known_people(settings: ModelSettings, file: DatasetFile, judged: NDAr
 
 
 def _trained_fold(settings: ModelSettings) -> Path | None:
-    """The folder that ``settings.weights`` means; None where it is a file of another program, or nothing."""
+    """The folder, or the one file of ``fer-train pretrain``, that ``settings.weights`` means; None where it is a file
+    of another program, or nothing.
+    """
     path = Path(settings.weights).expanduser()
     folder = path.parent if path.name == WEIGHTS and (path.parent / DESCRIPTION).is_file() else path
-    return folder if settings.weights and folder.is_dir() else None
+    return folder if settings.weights and (folder.is_dir() or start_description(folder) is not None) else None
 
 
 def _refuse_other_architecture(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -83,6 +85,14 @@ def test_another_training_starts_from_the_network_and_fits_its_own(faces, run, t
     assert trained(others, tmp_path / "next", **start).read_summary()["overall_accuracy"]["mean"] > 90
 
 
-def test_there_is_no_onnx_graph_of_half_an_answer(run, tmp_path):
-    with pytest.raises(UsageError, match="ONNX"):
-        export_fold(run.path, tmp_path / "onnx", onnx=True)
+def test_the_onnx_graph_is_the_network_alone_and_says_so(run, faces, tmp_path):
+    out = tmp_path / "onnx"
+    assert export_fold(run.path, out, onnx=True).without_classical
+    assert json.loads((out / "export.json").read_text())["onnx"]["leaves_out"] == ["classical"]
+
+
+def test_what_cannot_be_fitted_is_said_before_the_network_is_trained(tmp_path):
+    data = write_faces(tmp_path / "alike.h5", alike=True)
+    with pytest.raises(UsageError, match="alike"):
+        trained(data, tmp_path / "run")
+    assert not list((tmp_path / "run").glob("fold-*/last.ckpt"))
