@@ -20,6 +20,8 @@ from fer_train.classical.blocks import BLOCKS, features_of
 from fer_train.data.images import Inputs
 from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
+ENOUGH: Final = 6000
+"""Pictures and mirror images that principal components are found from, at most: more take time and change little."""
 NO_SPREAD: Final = 1e-6
 """A feature whose deviation is no more than this does not vary, but for rounding."""
 
@@ -49,7 +51,8 @@ class Discriminant(nn.Module):
         mean, deviation = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
         scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > NO_SPREAD)
         values = np.nan_to_num((features - mean) * scale)
-        reduced = PCA(min(components, *values.shape), svd_solver="randomized", random_state=0).fit(values)
+        some = values[np.random.default_rng(0).permutation(len(values))[:ENOUGH]] if len(values) > ENOUGH else values
+        reduced = PCA(min(components, *some.shape), svd_solver="randomized", random_state=0).fit(some)
         fitted = LinearDiscriminantAnalysis(
             solver="lsqr", shrinkage=shrinkage, priors=np.full(self.classes, 1 / self.classes)
         ).fit(reduced.transform(values), labels)

@@ -1,4 +1,4 @@
-"""``fer-train tune`` and ``reproduce``: many trainings in one command."""
+"""``fer-train tune``, ``reproduce`` and ``curve``: many trainings in one command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fer_prep.errors import UsageError
 from fer_train.analysis.search_settings import SearchSettings
 from fer_train.cli.app import app
 from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, refuse_early
-from fer_train.metrics.registry import metric_called
+from fer_train.metrics.registry import METRICS, metric_called
 
 
 @app.command("tune")
@@ -148,3 +148,59 @@ def reproduce(
     for remark in found.remarks():
         say(f"- {remark}")
     say(f"written to {folder / 'table.md'}; each row's report is in its folder")
+
+
+@app.command()
+def curve(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            autocompletion=manifest_names("presets"), help="Presets or TOML files.", show_default="classical small-data"
+        ),
+    ] = None,
+    data: DataOption = DATA,
+    people: Annotated[str, typer.Option("--people", help="Numbers of people in training, with commas.")] = "5,10,20,40",
+    folds: Annotated[
+        int | None, typer.Option(min=2, help="Folds.", show_default="those of the manifest beside the data")
+    ] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="A fold manifest.", show_default="<data>.folds.json beside the data")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder of the runs, curve.csv and curve.png.")] = Path(
+        "runs/curve"
+    ),
+) -> None:
+    """Accuracy over the number of people in training, on the same held-out people; goes on where it stopped.
+
+    Examples:
+
+        fer-train curve
+
+        fer-train curve classical thesis --people 10,20,40,80 --out runs/how-many
+    """
+    from fer_train.analysis.curve import curve as run_curve
+    from fer_train.report.results import train_and_report
+    from fer_train.settings_file import load_preset
+    from fer_train.training.cross_validate import FoldChoice
+
+    try:
+        counts = [int(count) for count in people.split(",")]
+    except ValueError:
+        raise UsageError(f"--people {people!r}: expected numbers with commas") from None
+    configs = [load_preset(name) for name in networks or ("classical", "small-data")]
+    points = run_curve(
+        data,
+        configs={config.name: config for config in configs},
+        counts=counts,
+        folds=FoldChoice(manifest=manifest, number=folds),
+        out=out,
+        train=partial(train_and_report, say=note, progress=progress_bar),
+        say=note,
+    )
+    metrics = METRICS[:2]
+    rows = [
+        (point.network, point.people, *(metric.mean_text(point.summary[metric.key]) for metric in metrics))
+        for point in points
+    ]
+    print_table("By people in training", ("network", "people", *(metric.title for metric in metrics)), rows)
+    say(f"written to {out}: curve.csv with the intervals over people, and curve.png")

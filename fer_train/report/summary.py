@@ -84,13 +84,13 @@ def summarise(
 def _fold_entry(result: FoldResult) -> dict[str, Any]:
     validated = [row for row in result.history if "val_overall_accuracy" in row]
     scores = score(result.labels, result.probabilities)
-    # a network that is fitted at once has one point, its end
+    # the end is a point too: a network that is fitted at once has no other, and discriminants beside one speak there
     end = {
         "val_overall_accuracy": scores["overall_accuracy"],
         "val_average_accuracy": scores["average_accuracy"],
-        "epoch": 0.0,
+        "epoch": result.history[-1]["epoch"] if result.history else 0.0,
     }
-    best = max(validated, key=lambda row: row["val_overall_accuracy"], default=end)
+    best = max([*validated, end], key=lambda row: row["val_overall_accuracy"])
     predicted, classes = result.probabilities.argmax(axis=1), result.probabilities.shape[1]
     return {
         "index": result.index,
