@@ -122,11 +122,11 @@ def _run(folder: Path, data: Path, manifest: Path, *, config: Config, train: Tra
     if (folder / CONFIG).exists():
         run = RunFolder.open(folder)
         run.refuse_other_settings(config)
-        if run.finished:
-            return run.read_summary()
     else:
         run = RunFolder.create(folder, config=config)
-    return train(data, config=config, folds=FoldChoice(manifest=manifest), run=run)
+    if not run.finished:
+        train(data, config=config, folds=FoldChoice(manifest=manifest), run=run)
+    return run.read_summary()
 
 
 def curve_figure(points: Sequence[Point]) -> Figure:
