@@ -116,8 +116,8 @@ def export(
     exported = export_fold(run, out or Path("models") / f"{run.resolve().name}-fold-{fold}", fold=fold, onnx=onnx)
     if exported.onnx_difference is not None:
         say(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
-        if exported.without_classical:
-            warn("the graph is the network alone: the discriminants beside it are not part of its answer")
+        if exported.left_out:
+            warn(f"the graph answers with the network alone: without {' and '.join(exported.left_out)}")
     say(f"written to {exported.folder}")
 
 

@@ -11,8 +11,8 @@ depth       (B, 1, H, W) f4     stored depth / 65535; 0 is no data, larger is fa
 (output)    (B, K) f4           ``probabilities`` of the classes in ``config.json``
 ==========  ==================  ==================================================================
 
-A graph has those that its network's inputs are computed from. Discriminants beside the network (``classical_weight``)
-are not in it: their features are computed outside of PyTorch. ``export.json`` says so.
+A graph has those that its network's inputs are computed from. It is the network alone: discriminants
+beside it (``classical_weight``) and the mean over the mirror image are left out, which ``export.json`` says.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Export:
     folder: Path
     onnx_difference: float | None
     """Largest difference of a probability to PyTorch; None where no ONNX graph was asked for."""
-    without_classical: bool = False
-    """Whether the graph lacks discriminants that the run's own answers have."""
+    left_out: tuple[str, ...] = ()
+    """Parts of the run's own answers that the graph lacks."""
 
 
 @final
@@ -63,16 +63,11 @@ class Deployable(nn.Module):
         super().__init__()
         self.network, self.normalisation = predictor.networks[0], predictor.description.normalisation
         self.modalities, self.image_size = predictor.modalities, predictor.description.image_size
-        self.mirror_average = predictor.description.model.mirror_average
 
     def forward(self, *pictures: Tensor) -> Tensor:
         """The pictures of ``modalities``, in their order → (B, K) probabilities."""
         images = dict(zip(self.modalities, pictures, strict=True))
-        logits = self.network(self.normalisation(images)).logits
-        if self.mirror_average:
-            other = self.network(self.normalisation({name: image.flip(-1) for name, image in images.items()})).logits
-            logits = (logits.log_softmax(dim=1) + other.log_softmax(dim=1)) / 2
-        return logits.softmax(dim=1)
+        return self.network(self.normalisation(images)).logits.softmax(dim=1)
 
 
 def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> Export:
@@ -91,8 +86,13 @@ def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> E
     difference = write_onnx(Deployable(predictor).eval(), out / "model.onnx") if onnx else None
     content = describe_export(run, fold, predictor=predictor, onnx_difference=difference)
     write_atomically(out / "export.json", content=json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    lacking = onnx and predictor.networks[0].classical is not None
-    return Export(folder=out, onnx_difference=difference, without_classical=lacking)
+    return Export(folder=out, onnx_difference=difference, left_out=tuple(left_out(predictor)) if onnx else ())
+
+
+def left_out(predictor: Predictor) -> list[str]:
+    """Settings of ``[model]`` that add to the network's own answer, which is all that a graph gives."""
+    settings = predictor.description.model
+    return [name for name in ("classical_weight", "mirror_average") if getattr(settings, name)]
 
 
 def require_onnx() -> None:
@@ -167,7 +167,7 @@ def describe_export(run: Path, fold: int, *, predictor: Predictor, onnx_differen
             "file": "model.onnx",
             "opset": OPSET,
             "largest_difference_to_pytorch": onnx_difference,
-            "leaves_out": [] if predictor.networks[0].classical is None else ["classical"],
+            "leaves_out": left_out(predictor),
         },
     }
 
