@@ -16,7 +16,7 @@ QUESTIONS = {
     "fer-prep align --framing ": {"rotate", "rotate-only", "eyes", "none"},
     "fer-prep folds --protocol thesis-": {"thesis-5fold", "thesis-60-40", "thesis-80-20"},
     "fer-train kfold --loss c": {"cross-entropy", "center"},
-    "fer-train presets ": {"demo", "thesis"},
+    "fer-train presets ": {"classical", "demo", "small-data", "thesis"},
 }
 
 ASK_BASH = """
