@@ -41,7 +41,7 @@ class TokenEncoder(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, T, D) → (B, D)."""
         if self.class_token is not None:
-            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)  # (B, T + 1, D)
+            tokens = torch.cat([self.class_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)  # (B, T + 1, D)
         sequence = self.dropout(tokens + self.positions)
         for layer in self.layers:
             sequence = layer(sequence)
