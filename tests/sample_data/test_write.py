@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
+from waiting import wait_until
 
 from fer_prep.cli.app import app
 from fer_prep.emotions import EMOTIONS
@@ -98,3 +102,22 @@ def test_the_command_refuses_intensities_that_do_not_exist(tmp_path):
     outcome = CliRunner().invoke(app, ["sample-data", "--out", str(tmp_path / "raw"), "--intensities", "3,5"])
     assert outcome.exit_code == 2
     assert not (tmp_path / "raw").exists()
+
+
+@pytest.mark.parametrize("way", [[], ["--registered", "--subjects", "50"]])
+def test_the_workers_of_a_killed_command_end_with_it(tmp_path, way):
+    command = [sys.executable, "-m", "fer_prep", "sample-data", "--out", str(tmp_path / "out"), "--workers", "2", *way]
+    parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{parent.pid}/task/{parent.pid}/children")
+    wait_until(lambda: len(children.read_text().split()) >= 3, "two workers and multiprocessing's own process")
+    workers = [int(child) for child in children.read_text().split()]
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not any(_is_alive(worker) for worker in workers), "the end of the workers")
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
