@@ -34,6 +34,7 @@ SUMMARY: Final = "summary.json"
 FOLDS: Final = "folds.json"
 ENVIRONMENT: Final = "environment.json"
 TASK: Final = "run.json"
+FEATURES: Final = "features.safetensors"
 PREDICTIONS: Final = "predictions.csv"
 
 
@@ -139,7 +140,7 @@ class RunFolder:
         """
         if any(self.path.glob("fold-*")):
             return
-        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT, TASK)), *others):
+        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT, TASK, FEATURES)), *others):
             file.unlink(missing_ok=True)
         for folder in dict.fromkeys((self.path, *self.made)):
             if any(folder.iterdir()):
