@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from fer_prep.errors import FormatError
 from fer_prep.regular_files import read_text
 
 _DELIMITERS: Final = ",;\t|"
+_FORMULA: Final = re.compile(r"\s*[=+\-@]")
+"""How a cell begins that a spreadsheet takes for a formula."""
+_NUMBERS: Final = re.compile(r"[-+]?[0-9.]+(e[-+]?[0-9]+)?( [-+]?[0-9.]+(e[-+]?[0-9]+)?)*|-inf")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ def read_table(path: Path) -> Table:
                 raise csv.Error(f"line {number}: a quotation mark that is not closed in its line")
             if len(cells) != len(columns):
                 raise csv.Error(f"line {number}: {len(cells)} cells for {len(columns)} columns")
-            lines.append((number, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}))
+            lines.append((number, {name: as_named(cell.strip()) for name, cell in zip(columns, cells, strict=True)}))
     except csv.Error as error:
         found = str(error).replace("unexpected end of data", "a quotation mark that is not closed")
         found = found if found.startswith(("line", "column")) else f"line {before + 1}: {found}"
@@ -69,20 +73,27 @@ def _header(cells: Sequence[str]) -> tuple[str, ...]:
 
 
 def write_table(columns: Iterable[str], lines: Iterable[Iterable[Any]]) -> str:
-    """The text of a table that ``read_table`` reads back."""
+    """The text of a table that ``read_table`` reads back, and in which no spreadsheet finds a formula."""
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(lines)
+    writer.writerow([as_text(name) for name in columns])
+    writer.writerows([as_text(cell) for cell in line] for line in lines)
     return stream.getvalue()
 
 
-def for_spreadsheets(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe before it.
+def as_text(cell: Any) -> Any:
+    """A name that looks like a formula, with the apostrophe that makes it text; numbers and other names as they are.
 
-    For tables that people open and no program reads back (OWASP, CSV injection).
+    For spreadsheets, which compute what begins like a formula (OWASP, CSV injection).
 
-    >>> for_spreadsheets("=1+1"), for_spreadsheets("-"), for_spreadsheets(-1)
-    ("'=1+1", "'-", -1)
+    >>> as_text("=1+1"), as_text("-0.5"), as_text("bu3dfe/F0001")
+    ("'=1+1", '-0.5', 'bu3dfe/F0001')
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
+    if not isinstance(cell, str) or not _FORMULA.match(cell.removeprefix("'")):
+        return cell
+    return cell if _NUMBERS.fullmatch(cell) else f"'{cell}"
+
+
+def as_named(cell: str) -> str:
+    """What ``as_text`` was given."""
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:].removeprefix("'")) else cell

@@ -34,8 +34,19 @@ from fer_prep.errors import FerError
 EXIT_DATA_WRONG: Final = 1
 EXIT_UNUSABLE: Final = 2
 EXIT_INTERRUPTED: Final = 130
+_STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed, and those that change the direction of writing."""
 NO_LIMIT: Final = 10_000
 """Columns for a table that goes into a file or a pipe."""
+
+
+def visible(text: str) -> str:
+    """Text whose control characters are seen: names in data may hold escape sequences, and turn writing around.
+
+    >>> visible("a" + chr(27) + "[31mb")
+    'a\\x1b[31mb'
+    """
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 @final
@@ -48,6 +59,10 @@ class _Terminal(Console):
     """``--verbose``: progress as lines where there is no terminal."""
     debug_run = False
     """``--debug``: errors keep their traceback."""
+
+    def print(self, *objects: Any, **how: Any) -> None:
+        """As rich does, with what would steer the terminal shown instead of obeyed."""
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **how)
 
     def on_broken_pipe(self) -> None:
         """Called by rich while it handles the BrokenPipeError."""
@@ -86,7 +101,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
 
     A file or a pipe gets every row on one line; so does a terminal that is too narrow even for the words.
     """
-    console.print(Text(title, style="italic"), soft_wrap=True)  # a title in the table would wrap at its width
+    console.print(Text(visible(title), style="italic"), soft_wrap=True)  # a title in the table would wrap at its width
     table = Table(show_edge=False, pad_edge=False)
     for index, name in enumerate(columns):
         cells = [str(row[index]) for row in rows]
@@ -94,7 +109,7 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
         of_words = not any(" " in text for text in (name, *cells))  # ids and paths: other columns give way
         table.add_column(name, justify="right" if is_numeric else "left", no_wrap=of_words)
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(visible(str(cell))) for cell in row))
     needs = Measurement.get(console, console.options.update(width=NO_LIMIT), table)
     room = console.width if console.is_terminal or "COLUMNS" in os.environ else NO_LIMIT
     table.width = min(needs.maximum, max(room, needs.minimum))

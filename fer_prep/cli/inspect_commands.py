@@ -85,7 +85,9 @@ def stats(
     from fer_prep.inspection import statistics
 
     if csv is not None:
-        check_output(csv, what="a table of counts", begins=statistics.CSV_HEADER.encode(), inputs=[dataset, png])
+        check_output(
+            csv, what="a table of counts", begins=",".join(statistics.COUNT_COLUMNS).encode(), inputs=[dataset, png]
+        )
     if png is not None:
         check_output(png, what="a PNG picture", begins=PNG, inputs=[dataset])
     with DatasetFile.open(dataset) as data:
@@ -196,9 +198,9 @@ def map_aus(
 
     [dim]fer-prep map-aus --policy ck-emfacs-strict[/]
     """
-    from fer_prep.inspection.map_action_units import HEADER, map_action_units, write_table
+    from fer_prep.inspection.map_action_units import COLUMNS, map_action_units, write_table
 
-    check_output(out, what="a table of scans", begins=HEADER.encode(), inputs=[root, Path(policy)])
+    check_output(out, what="a table of scans", begins=",".join(COLUMNS).encode(), inputs=[root, Path(policy)])
     mapped = map_action_units(root, policy=policy)
     for text in mapped.warnings:
         warn(text)

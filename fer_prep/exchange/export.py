@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import tarfile
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from fer_prep.atomic_files import errors_name, replacing, write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest
@@ -72,12 +72,8 @@ def export_folder(
     for scheme in data.landmark_schemes:
         content = table_bytes(data.landmarks(scheme).take(numbers), ids=[row["id"] for row in rows])
         write_atomically(out / table_name(scheme), content=content)
-    stream = io.StringIO(newline="")
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
     # written last: a folder without the table is not a whole export
-    write_atomically(out / "samples.csv", content=stream.getvalue())
+    write_atomically(out / "samples.csv", content=write_table(rows[0], (row.values() for row in rows)))
     return len(rows)
 
 

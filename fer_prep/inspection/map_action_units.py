@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from fer_prep import csv_tables
 from fer_prep.atomic_files import write_atomically
 from fer_prep.emotions import EMOTIONS
 from fer_prep.sources.bosphorus import Bosphorus
@@ -35,7 +34,7 @@ class MappedScan:
     """``yes``, or what its files lack; a category alone does not make a sample."""
 
 
-HEADER: Final = ",".join(field.name for field in fields(MappedScan)) + "\n"
+COLUMNS: Final = tuple(field.name for field in fields(MappedScan))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +87,4 @@ def map_action_units(root: Path, *, policy: str) -> MappedTree:
 
 def write_table(scans: Sequence[MappedScan], *, path: Path) -> None:
     """Write the rows as CSV with a header line; whole or not at all."""
-    text = io.StringIO()
-    text.write(HEADER)
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows(astuple(scan) for scan in scans)
-    write_atomically(path, content=text.getvalue())
+    write_atomically(path, content=csv_tables.write_table(COLUMNS, map(astuple, scans)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.protocols import recordings_of
 from fer_prep.inspection.confounding import CORPORA
@@ -19,8 +19,7 @@ from fer_prep.progress import Progress, silent
 from fer_prep.sample import view_suffix
 
 COUNTED: Final = ("dataset", "emotion", "label_source", "action_unit", "intensity", "gender", "ethnicity")
-"""The columns of ``counts_csv`` before the numbers."""
-CSV_HEADER: Final = ",".join([*COUNTED, "samples", "subjects"]) + "\n"
+COUNT_COLUMNS: Final = (*COUNTED, "samples", "subjects")
 
 SUBJECT_COLUMNS: Final = ("dataset", "subjects", "female", "male", "unknown", "samples", "each: fewest / median / most")
 SEQUENCE_COLUMNS: Final = ("dataset", "samples", "clips", "views", "recordings")
@@ -114,11 +113,8 @@ def counts_csv(data: DatasetFile) -> str:
         combination = tuple(str(value) for value in key)
         samples[combination] += 1
         subjects.setdefault(combination, set()).add(str(subject))
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    stream.write(CSV_HEADER)
-    writer.writerows([*key, count, len(subjects[key])] for key, count in sorted(samples.items()))
-    return stream.getvalue()
+    lines = ([*key, count, len(subjects[key])] for key, count in sorted(samples.items()))
+    return write_table(COUNT_COLUMNS, lines)
 
 
 def measures(data: DatasetFile, *, progress: Progress = silent) -> list[Measure]:

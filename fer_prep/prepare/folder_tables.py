@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from fer_prep.csv_tables import as_named, write_table
 from fer_prep.errors import PreparedFolderError, Reason
 from fer_prep.regular_files import read_text
 from fer_prep.sample import Rejection
@@ -25,13 +26,17 @@ def samples_text(rows: Iterable[Row], *, soft: Sequence[str] = ()) -> str:
     shares = [f"{SOFT}{name}" for name in soft]
     ordered = sorted(rows, key=lambda row: row["id"])
     lines = [[*row_to_text(row), *(str(np.float32(row.get(name, np.nan))) for name in shares)] for row in ordered]
-    return _csv_text([*(column.name for column in COLUMNS), *shares], lines)
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*(column.name for column in COLUMNS), *shares])
+    writer.writerows(lines)
+    return _utf8(stream.getvalue())
 
 
 def rejections_text(rejections: Iterable[Rejection]) -> str:
     """``rejected.csv`` or ``left_out.csv``, sorted; a cell never spans lines."""
     lines = sorted([_one_line(getattr(r, name)) for name in REJECTION_COLUMNS] for r in rejections)
-    return _csv_text(REJECTION_COLUMNS, lines)
+    return _utf8(write_table(REJECTION_COLUMNS, lines))
 
 
 def read_samples(path: Path) -> list[Row]:
@@ -51,20 +56,16 @@ def read_rejections(path: Path) -> list[Rejection]:
     rows: list[Rejection] = []
     for number, cells in _lines(path, REJECTION_COLUMNS):
         try:
-            texts = {name: cells[name] for name in REJECTION_COLUMNS if name != "reason"}
+            texts = {name: as_named(cells[name]) for name in REJECTION_COLUMNS if name != "reason"}
             rows.append(Rejection(**texts, reason=Reason(cells["reason"])))
         except ValueError as error:
             raise PreparedFolderError(f"line {number}: {error}", path=path) from None
     return rows
 
 
-def _csv_text(columns: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(lines)
-    # file names may hold bytes that are no UTF-8: a table must be readable all the same
-    return stream.getvalue().encode("utf-8", errors="backslashreplace").decode("utf-8")
+def _utf8(text: str) -> str:
+    """File names may hold bytes that are no UTF-8: a table must be readable all the same."""
+    return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
 def _one_line(text: str) -> str:

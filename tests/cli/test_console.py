@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import subprocess
 import sys
 
 import pytest
+from dataset_factories import make_rows, write_dataset
 from raw_trees import write_bosphorus
 from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
+from fer_prep.csv_tables import read_table
 
 RUN = [sys.executable, "-c", "from fer_prep.__main__ import main; main()"]
 
@@ -62,3 +65,29 @@ def test_a_missing_package_is_named_without_a_traceback(tmp_path):
     assert done.stderr.splitlines()[0] == "error: the Python package h5py is not installed"
     assert "fer-rgbd[all]" in done.stderr.splitlines()[1]
     assert len(done.stderr.splitlines()) == 2
+
+
+STEERING = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202e"
+
+
+def test_nothing_in_data_steers_the_terminal(tmp_path):
+    """Escape sequences in names, paths, values and error messages are shown, not obeyed."""
+    rows = [{**row, "gender": STEERING, "source_file": STEERING} for row in make_rows({"lab": 2})]
+    dataset = write_dataset(tmp_path / "g.h5", rows)
+    for arguments in (["stats", str(dataset)], ["check", str(dataset)], ["check", str(tmp_path / STEERING)]):
+        done = subprocess.run([*RUN, *arguments], capture_output=True, text=True)
+        assert not set("\x1b\x07\x9b\u202e") & set(done.stdout + done.stderr), arguments
+    assert "\\x1b[2J" in done.stderr
+
+
+def test_no_table_holds_a_formula(tmp_path):
+    """Tables that people open in a spreadsheet; what reads them back gets the name as it was."""
+    rows = [{**row, "gender": "=cmd|' /C calc'!A0", "source_file": "@SUM(1)"} for row in make_rows({"lab": 2})]
+    dataset = write_dataset(tmp_path / "g.h5", rows)
+    CliRunner().invoke(app, ["stats", str(dataset), "--csv", str(tmp_path / "counts.csv")])
+    CliRunner().invoke(app, ["export", str(dataset), "--out", str(tmp_path / "out")])
+    for table in (tmp_path / "counts.csv", tmp_path / "out" / "samples.csv"):
+        cells = [cell for line in csv.reader(table.open(newline="")) for cell in line]
+        assert not [cell for cell in cells if cell.startswith(("=", "@", "+"))]
+        assert "'=cmd|' /C calc'!A0" in cells
+    assert {cells["source_file"] for _, cells in read_table(tmp_path / "out" / "samples.csv").lines} == {"@SUM(1)"}
