@@ -7,7 +7,6 @@ Every rule says how strong its evidence is and where it comes from, and both tra
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any, Final
 
 from fer_prep.digests import settings_digest
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import UsageError
-from fer_prep.regular_files import read_text
+from fer_prep.errors import SettingsError
 from fer_prep.resources import manifest_file
+from fer_prep.validated import read_toml
 
 DEFAULT_POLICY: Final = "thesis-3.8"
 STRENGTHS: Final = ("strong", "weak")
@@ -163,35 +162,33 @@ def describe(code: str) -> str:
 
 
 def load_policy(name_or_file: str | Path) -> Policy:
-    """The policy of that name in ``manifests/policies``, or in that file; raises UsageError with file and key."""
+    """The policy of that name in ``manifests/policies``, or in that file; raises SettingsError with file and key."""
     given = Path(name_or_file)
     named = given.suffix.lower() != ".toml" and given.name == str(name_or_file)
     path = manifest_file("policies", str(name_or_file)) if named and not given.is_file() else given
     try:
-        table = tomllib.loads(read_text(path))
+        table = read_toml(path)
     except FileNotFoundError:
-        raise UsageError("no such policy file", path=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"expected a policy in TOML; found: {error}", path=path) from None
+        raise SettingsError("no such policy file", path=path) from None
     return _policy(table, path)
 
 
 def _policy(table: Mapping[str, Any], path: Path) -> Policy:
     unknown = set(table) - {"name", "description", "rule", "combination"}
     if unknown:
-        raise UsageError(f"unknown key {min(unknown)!r}; known: name, description, rule, combination", path=path)
+        raise SettingsError(f"unknown key {min(unknown)!r}; known: name, description, rule, combination", path=path)
     rules = tuple(Rule(**_entry(entry, Rule, f"rule {n}", path)) for n, entry in _entries(table, "rule", path))
     combinations = tuple(
         Combination(**_entry(entry, Combination, f"combination {n}", path))
         for n, entry in _entries(table, "combination", path)
     )
     if not rules and not combinations:
-        raise UsageError("expected at least one [[rule]] or [[combination]]; found none", path=path)
+        raise SettingsError("expected at least one [[rule]] or [[combination]]; found none", path=path)
     taken: dict[str, int] = {}
     for number, rule in enumerate(rules, start=1):
         for token in rule.tokens:
             if taken.setdefault(token, number) != number:
-                raise UsageError(f"{token} stands in rule {taken[token]} and in rule {number}", path=path)
+                raise SettingsError(f"{token} stands in rule {taken[token]} and in rule {number}", path=path)
     return Policy(
         name=str(table.get("name", path.stem)),
         description=str(table.get("description", "")),
@@ -204,7 +201,7 @@ def _policy(table: Mapping[str, Any], path: Path) -> Policy:
 def _entries(table: Mapping[str, Any], key: str, path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     entries = table.get(key, [])
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise UsageError(f"expected [[{key}]] tables; found {type(entries).__name__}", path=path)
+        raise SettingsError(f"expected [[{key}]] tables; found {type(entries).__name__}", path=path)
     return list(enumerate(entries, start=1))
 
 
@@ -220,19 +217,19 @@ def _entry(entry: Mapping[str, Any], kind: type, where: str, path: Path) -> dict
     needed = {"tokens" if kind is Rule else "action_units", "emotion", "strength", "source"}
     legal = needed | (set[str]() if kind is Rule else {"without", "at_least", "at_most"})
     if missing := needed - entry.keys():
-        raise UsageError(f"{where}: expected the key {min(missing)!r}; found none", path=path)
+        raise SettingsError(f"{where}: expected the key {min(missing)!r}; found none", path=path)
     checked: dict[str, Any] = {}
     for key, value in entry.items():
         if key not in legal:
-            raise UsageError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(legal))}", path=path)
+            raise SettingsError(f"{where}: unknown key {key!r}; known: {', '.join(sorted(legal))}", path=path)
         if key in lists:
             if not isinstance(value, list) or not value or not all(type(item) is lists[key] for item in value):
-                raise UsageError(
+                raise SettingsError(
                     f"{where}: expected {key} as a list of {lists[key].__name__}; found {value!r}", path=path
                 )
             checked[key] = tuple(item.upper() for item in value) if lists[key] is str else tuple(value)
         elif key in words and value not in words[key]:
-            raise UsageError(f"{where}: expected {key} of {', '.join(words[key])}; found {value!r}", path=path)
+            raise SettingsError(f"{where}: expected {key} of {', '.join(words[key])}; found {value!r}", path=path)
         else:
             checked[key] = value
     return checked

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import SettingsError
 from fer_prep.resources import manifest_file
+from fer_prep.validated import read_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +46,10 @@ class DatasetManifest:
 
 
 def load_manifest(dataset: str) -> DatasetManifest:
-    """The manifest of a dataset; raises UsageError for an unknown one."""
+    """The manifest of a dataset; raises SettingsError for one that is damaged."""
     path = manifest_file("", dataset)
     try:
-        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = read_toml(path)
         expected = table.get("expected", {})
         return DatasetManifest(
             dataset=table["dataset"],
@@ -63,8 +62,8 @@ def load_manifest(dataset: str) -> DatasetManifest:
             licence=table["licence"],
             citation=table["citation"],
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise UsageError(f"expected a dataset manifest; found: {error}", path=path) from None
+    except (KeyError, TypeError) as error:
+        raise SettingsError(f"expected a dataset manifest; found: {error}", path=path) from None
 
 
 def _subjects(*, prefix: str, first: int, last: int, digits: int) -> list[str]:

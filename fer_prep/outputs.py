@@ -6,7 +6,10 @@ import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fer_prep.errors import UsageError
 
@@ -17,9 +20,26 @@ HDF5: Final = b"\x89HDF\r\n\x1a\n"
 class _Consent:
     given = False
     """``--force``: whatever is in the way may be replaced, except what the command reads."""
+    to_show_all = False
+    """``--show-all-subjects``: also people whose pictures may not be published."""
 
 
 consent: Final = _Consent()
+
+
+def may_be_shown(data: _Columns) -> NDArray[np.bool_]:
+    """(N,) whether the person of each sample may be shown in pages, figures and reports."""
+    if consent.to_show_all or "publishable" not in data.column_names():
+        return np.ones(len(data.column("id")), bool)
+    return data.column("publishable") > 0
+
+
+class _Columns(Protocol):
+    """An open dataset."""
+
+    def column_names(self) -> tuple[str, ...]: ...
+
+    def column(self, name: str) -> np.ndarray: ...
 
 
 def check_output(path: Path, *, what: str, begins: bytes, inputs: Iterable[Path | None] = ()) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fer_prep.errors import UsageError, did_you_mean
+from fer_prep.errors import InstallationError, UsageError, did_you_mean
 
 
 def manifests_folder() -> Path:
@@ -13,7 +13,7 @@ def manifests_folder() -> Path:
     for folder in (package / "manifests", package.parent / "manifests"):
         if folder.is_dir():
             return folder
-    raise UsageError("the manifests folder is missing from this installation", path=package, hint="reinstall fer-rgbd")
+    raise InstallationError("the manifests folder is missing", path=package, hint="reinstall fer-rgbd")
 
 
 def manifest_file(kind: str, name: str, *, suffix: str = ".toml") -> Path:

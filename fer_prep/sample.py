@@ -54,6 +54,8 @@ class Sample:
     """The number of the frame in its clip, from 0."""
     soft_labels: Mapping[str, float] = field(default_factory=dict[str, float])
     """Class → the share of annotators who chose it; empty where the dataset does not say."""
+    publishable: bool = True
+    """Whether the person may be shown in pages, figures and reports."""
     depth_offset_mm: float = float("nan")
     """The height of value 1 in a depth map that is encoded as ours; NaN where its values are distances."""
 

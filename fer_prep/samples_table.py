@@ -76,6 +76,7 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column(name="rgb_source", kind="str"),
     Column(name="registration_residual_px", kind="f4"),
     Column(name="filled_pixels", kind="u4"),
+    Column(name="publishable", kind="u1"),
 )
 
 Row = dict[str, Any]

@@ -1,23 +1,81 @@
-"""Structured files as dataclasses: what TOML or JSON says has the right keys and types, or the mistake is named.
+"""Structured files: what TOML or JSON says has the right keys and types, or file, key and mistake are named.
 
+Every such file is read by ``read_toml`` or ``read_json`` and becomes a dataclass or ``TypedDict`` by ``checked``.
 pydantic checks the types, strictly: a whole number serves as a number and a list as a tuple, nothing else is converted.
+Size is looked at before anything is read.
 """
 
 from __future__ import annotations
 
 import difflib
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import is_dataclass
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, to_json
+from pydantic_core import ErrorDetails, from_json, to_json
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import FerError, FormatError, SettingsError, UsageError
+from fer_prep.regular_files import read_bytes
 
 T = TypeVar("T")
 
+MAX_BYTES: Final = 64 << 20
+"""Fold manifests of a million samples stay below it."""
+_SHOWN: Final = 80
+"""Characters of a wrong value in an error."""
+
 _NAMES: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a table"}
+
+
+def read_toml(path: Path, *, error: type[FerError] = SettingsError) -> dict[str, Any]:
+    """What a TOML file says; raises ``error`` that names the file, FileNotFoundError where there is none."""
+    try:
+        return tomllib.loads(_text(path, error))
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as mistake:
+        raise error(f"not valid TOML: {_first_line(mistake)}", path=path) from None
+
+
+def read_json(path: Path, *, error: type[FerError] = SettingsError) -> Any:
+    """What a JSON file says; see ``read_toml``."""
+    try:
+        return from_json(_text(path, error), allow_inf_nan=True)
+    except ValueError as mistake:
+        raise error(f"not valid JSON: {_first_line(mistake)}", path=path) from None
+
+
+def _text(path: Path, error: type[FerError]) -> str:
+    try:
+        return read_bytes(path, most_bytes=MAX_BYTES).decode("utf-8-sig")  # Windows editors begin a file with a mark
+    except FormatError as mistake:
+        raise error(path=path, expected=mistake.expected, found=mistake.found) from None
+    except UnicodeDecodeError as mistake:
+        raise error(f"not UTF-8 text: {mistake.reason} at byte {mistake.start}", path=path) from None
+    except FileNotFoundError:
+        raise
+    except OSError as mistake:
+        raise error(f"cannot be read: {mistake.strerror}", path=path) from None
+
+
+def _first_line(mistake: Exception) -> str:
+    lines = str(mistake).splitlines()
+    return lines[0][:200] if lines and not isinstance(mistake, RecursionError) else "nested too deeply"
+
+
+def checked(kind: type[T], values: Any, *, path: Path | None = None, error: type[FerError] = SettingsError) -> T:
+    """``values`` of a file as a dataclass or ``TypedDict``; raises ``error`` that names the key that is wrong."""
+    try:
+        return TypeAdapter(kind).validate_json(to_json(values, inf_nan_mode="constants"), strict=True)
+    except ValidationError as found:
+        mistake = found.errors(include_url=False)[0]
+    except ValueError as found:  # text that no file can hold
+        raise error(f"not a value that a file can have: {_first_line(found)}", path=path) from None
+    key = ".".join(str(part) for part in mistake["loc"]) or "all of it"
+    said = mistake["msg"].replace("Input should be", "expected").replace("Field required", "expected; it is not there")
+    value = "" if mistake["type"] == "missing" else f"; found {mistake['input']!r}"[:_SHOWN]
+    raise error(f"{key}: {said[:1].lower()}{said[1:]}{value}", path=path)
 
 
 def build(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -66,6 +66,7 @@ def make_row(dataset: str, subject: str, emotion: str, number: int = 0, **change
         "rgb_source": "picture",
         "registration_residual_px": 0.0,
         "filled_pixels": 0,
+        "publishable": 1,
     }
     return {**row, **changes}
 

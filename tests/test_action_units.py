@@ -6,7 +6,7 @@ import pytest
 
 from fer_prep.action_units import ACTION_UNITS, FacsCode, Policy, load_policy
 from fer_prep.emotions import EMOTIONS
-from fer_prep.errors import UsageError
+from fer_prep.errors import SettingsError
 from fer_prep.resources import manifests_folder
 
 POLICIES = sorted(path.stem for path in (manifests_folder() / "policies").glob("*.toml"))
@@ -115,7 +115,7 @@ RULE = '[[rule]]\ntokens = ["LFAU_9"]\nemotion = "disgust"\nstrength = "strong"\
     ("text", "found"),
     [
         ("", "at least one"),
-        ("name = [", "expected a policy in TOML"),
+        ("name = [", "not valid TOML"),
         ("colour = 1\n" + RULE, "unknown key 'colour'"),
         (RULE.replace("disgust", "boredom"), "rule 1: expected emotion of anger"),
         (RULE.replace('"strong"', '"sure"'), "strong, weak; found 'sure'"),
@@ -131,14 +131,14 @@ RULE = '[[rule]]\ntokens = ["LFAU_9"]\nemotion = "disgust"\nstrength = "strong"\
 def test_what_is_no_policy_is_refused_with_its_place(tmp_path, text, found):
     path = tmp_path / "policy.toml"
     path.write_text(text)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(SettingsError) as caught:
         load_policy(path)
     assert found in str(caught.value)
     assert caught.value.path == path
 
 
 def test_a_missing_policy_file_is_named(tmp_path):
-    with pytest.raises(UsageError, match="no such policy file"):
+    with pytest.raises(SettingsError, match="no such policy file"):
         load_policy(tmp_path / "none.toml")
 
 

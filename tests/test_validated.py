@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Literal
 
 import pytest
 
-from fer_prep.errors import UsageError
-from fer_prep.validated import build
+from fer_prep.errors import FoldsError, SettingsError, UsageError
+from fer_prep.validated import build, checked, read_json, read_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,3 +53,42 @@ def test_a_mistake_is_named_by_its_key(values, said):
     with pytest.raises(UsageError) as caught:
         build(Camera, values)
     assert said in str(caught.value)
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [(b"a = ", "not valid TOML"), (b"a = " + b"[" * 100_000, "nested too deeply"), (b"\xff", "not UTF-8 text")],
+    )
+    def test_toml_that_is_none(self, tmp_path, content, said):
+        path = tmp_path / "a.toml"
+        path.write_bytes(content)
+        with pytest.raises(SettingsError, match=said) as caught:
+            read_toml(path)
+        assert caught.value.path == path
+
+    @pytest.mark.parametrize("content", [b"", b"{", b"[" * 100_000, b'{"a": nope}'])
+    def test_json_that_is_none(self, tmp_path, content):
+        path = tmp_path / "a.json"
+        path.write_bytes(content)
+        with pytest.raises(FoldsError, match="not valid JSON"):
+            read_json(path, error=FoldsError)
+
+    def test_what_is_too_large_is_not_read(self, tmp_path):
+        path = tmp_path / "a.json"
+        with path.open("wb") as stream:
+            stream.truncate(1 << 40)  # a terabyte that takes no room
+        with pytest.raises(SettingsError, match="at most 67108864 bytes"):
+            read_json(path)
+
+    @pytest.mark.parametrize("kind", ["fifo", "folder"])
+    def test_what_is_no_file_is_not_waited_for(self, tmp_path, kind):
+        path = tmp_path / "a.toml"
+        os.mkfifo(path) if kind == "fifo" else path.mkdir()
+        with pytest.raises(SettingsError, match="expected a file"):
+            read_toml(path)
+
+    def test_a_wrong_value_is_named_with_file_key_and_what_was_found(self, tmp_path):
+        with pytest.raises(FoldsError) as caught:
+            checked(Camera, {"lens": {"focal_px": "far"}}, path=tmp_path / "a.json", error=FoldsError)
+        assert str(caught.value) == f"{tmp_path / 'a.json'}: lens.focal_px: expected a valid number; found 'far'"

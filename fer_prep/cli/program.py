@@ -23,7 +23,7 @@ from fer_prep.cli.workspace import read_default_map
 from fer_prep.errors import FerError
 from fer_prep.outputs import consent
 
-ANYWHERE: Final = ("--debug", "--force", "--quiet", "--verbose")
+ANYWHERE: Final = ("--debug", "--force", "--quiet", "--show-all-subjects", "--verbose")
 """Options of the whole program that may also stand behind the command, where people write them."""
 
 
@@ -138,6 +138,9 @@ def make_app(program: str, *, version: str, help: str, continues: Mapping[str, s
         quiet: bool = typer.Option(False, "--quiet", help="Results, warnings and errors only."),
         verbose: bool = typer.Option(False, "--verbose", help="Progress as lines where there is no terminal."),
         debug: bool = typer.Option(False, "--debug", help="Show the traceback of an error."),
+        show_all: bool = typer.Option(
+            False, "--show-all-subjects", help="Also show people whose pictures may not be published."
+        ),
         force: bool = typer.Option(False, "--force", help="Replace files of another kind that are in the way."),
         version: bool = typer.Option(
             False, "--version", callback=print_version, is_eager=True, help="Print the version."
@@ -145,6 +148,6 @@ def make_app(program: str, *, version: str, help: str, continues: Mapping[str, s
     ) -> None:
         """Options of the whole program; commands follow."""
         messages.quiet_run, messages.verbose_run, messages.debug_run = quiet, verbose and not quiet, debug
-        consent.given = force
+        consent.given, consent.to_show_all = force, show_all
 
     return app

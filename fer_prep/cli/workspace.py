@@ -20,13 +20,12 @@ runs, as everywhere. A program checks its own half of the file; the other half i
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from fer_prep.errors import UsageError, did_you_mean
-from fer_prep.regular_files import read_text
+from fer_prep.errors import SettingsError, did_you_mean
+from fer_prep.validated import read_toml
 
 RAW: Final = Path("data/raw")
 PREPARED: Final = Path("data/prepared")
@@ -46,24 +45,18 @@ NOT_SETTABLE: Final = ("help", "json")
 
 
 def read_settings() -> dict[str, Any]:
-    """The tables of ``fer.toml`` in this folder, empty where there is none; raises UsageError that names the fault."""
+    """The tables of ``fer.toml`` in this folder, empty where there is none; raises SettingsError for a wrong one."""
     try:
-        text = read_text(FILE)
+        settings = read_toml(FILE)
     except FileNotFoundError:
         return {}
-    except UnicodeDecodeError as error:
-        raise UsageError(f"not UTF-8 text: {error.reason} at byte {error.start}", path=FILE) from error
-    try:
-        settings = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not valid TOML: {error}", path=FILE) from error
     _refuse_unknown(settings, known=(*COMMON, "raw", *PROGRAMS), where="")
     for program in PROGRAMS:
         _table(settings, program)
     for dataset, place in _table(settings, "raw").items():
         _refuse_unknown([dataset], known=RAW_TREES, where="raw.")
         if not isinstance(place, str):
-            raise UsageError(f"raw.{dataset}: expected the path of a folder in quotes; found {place!r}", path=FILE)
+            raise SettingsError(f"raw.{dataset}: expected the path of a folder in quotes; found {place!r}", path=FILE)
     return settings
 
 
@@ -119,7 +112,7 @@ def settable_options(command: Any) -> Iterator[tuple[str, str]]:
 def _table(settings: Mapping[str, Any], name: str, *, where: str = "") -> dict[str, Any]:
     table: Any = settings.get(name, {})
     if not isinstance(table, dict):
-        raise UsageError(f"expected a table [{where}{name}]; found {table!r}", path=FILE)
+        raise SettingsError(f"expected a table [{where}{name}]; found {table!r}", path=FILE)
     return cast(dict[str, Any], table)
 
 
@@ -132,4 +125,4 @@ def _refuse_unknown(given: Iterable[str], *, known: Iterable[str] | Mapping[str,
     names = list(known)
     for key in given:
         if key not in names:
-            raise UsageError(f"no setting called {where}{key}; {did_you_mean(key, names)}", path=FILE)
+            raise SettingsError(f"no setting called {where}{key}; {did_you_mean(key, names)}", path=FILE)

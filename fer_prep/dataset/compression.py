@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import h5py
 
-from fer_prep.errors import DatasetFileError, UsageError
+from fer_prep.errors import DatasetFileError, InstallationError, UsageError
 
 METHODS: Final = ("none", "lz4", "zstd", "gzip")
 
@@ -28,7 +28,7 @@ def compression_options(method: str) -> dict[str, Any] | None:
     try:
         plugin = importlib.import_module("hdf5plugin")
     except ImportError:
-        raise UsageError(
+        raise InstallationError(
             f"--compression {method} needs the package hdf5plugin, here and wherever the file is read",
             hint="pip install 'fer-rgbd[compression]', or choose --compression gzip",
         ) from None

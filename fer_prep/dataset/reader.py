@@ -109,8 +109,13 @@ class DatasetFile:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """(N,) index into ``classes``."""
-        return self.column("label").astype(np.int64)
+        """(N,) index into ``classes``; raises DatasetFileError where one is beyond them."""
+        labels = self.column("label").astype(np.int64)
+        if labels.max(initial=0) >= len(self.classes):
+            raise DatasetFileError(
+                path=self.path, expected=f"labels below {len(self.classes)}, one a class", found=str(labels.max())
+            )
+        return labels
 
     @property
     def data_digest(self) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from fer_prep.engines.engine import Engine, InProcessEngine, usable_cpus
 from fer_prep.engines.process_engine import ProcessEngine
-from fer_prep.errors import UsageError
+from fer_prep.errors import InstallationError, UsageError
 
 ENGINES: Final = ("processes", "dask")
 
@@ -32,7 +32,7 @@ def make_engine(name: str = "processes", *, workers: int | None = None, schedule
     try:
         module = importlib.import_module("fer_prep.engines.dask_engine")
     except ModuleNotFoundError as error:
-        raise UsageError(
+        raise InstallationError(
             f"--engine dask needs the Python package {error.name}, which is not installed",
             hint="pip install 'fer-rgbd[cluster]'",
         ) from None

@@ -346,6 +346,7 @@ class _Line:
             clip=f"{dataset}/{self._clip}" if self._clip else "",
             frame=int(cells.get("frame") or 0),
             soft_labels=self._soft_labels,
+            publishable=cells.get("publishable") != "0",
             depth_offset_mm=self._depth_offset_mm,
         )
 

@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import InstallationError, UsageError
 from fer_prep.faces.face_search import Detector
 from fer_prep.regular_files import read_bytes
 
@@ -112,14 +112,14 @@ def _not_a_bundle(task_file: Path, error: Exception) -> UsageError:
 
 
 def _import_mediapipe() -> Any:
-    """Import MediaPipe with its logging turned down; a missing package is a UsageError that names the cure."""
+    """Import MediaPipe with its logging turned down; a missing package is an InstallationError that names the cure."""
     os.environ.setdefault("GLOG_minloglevel", "3")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", message=r".*SymbolDatabase\.GetPrototype", category=UserWarning)
     try:
         import mediapipe
     except ImportError as error:
-        raise UsageError(
+        raise InstallationError(
             f"MediaPipe cannot be imported: {error}",
             hint="run `fer-prep doctor`, or use --landmarks dataset, file or none",
         ) from error

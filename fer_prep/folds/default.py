@@ -8,6 +8,7 @@ from typing import Final
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError
+from fer_prep.folds.protocols import FoldData
 from fer_prep.folds.splits import FoldManifest, make_folds, read_folds, write_folds
 
 DEFAULT_FOLDS: Final = 5
@@ -62,11 +63,16 @@ def write_default_folds(dataset: Path) -> DefaultFolds:
 
 
 def _excuse(data: DatasetFile, dataset: Path, error: FoldsError) -> str:
-    for folds in range(DEFAULT_FOLDS - 1, 1, -1):
+    command = f"fer-prep folds {dataset} --folds {{}}"
+    return f"no fold manifest is written: {error.message}. {which_folds_are_possible(data, command=command)}"
+
+
+def which_folds_are_possible(data: FoldData, *, command: str, fewer_than: int = DEFAULT_FOLDS) -> str:
+    """How many subject-disjoint folds this data has enough people for, with the command that makes them."""
+    for folds in range(fewer_than - 1, 1, -1):
         try:
             make_folds(data, folds=folds)
         except FoldsError:
             continue
-        command = f"fer-prep folds {dataset} --folds {folds}"
-        return f"no fold manifest: {error.message}. {folds} folds are possible: {command}"
-    return f"no fold manifest: {error.message}"
+        return f"{folds} folds are possible: {command.format(folds)}"
+    return "No folds without people on both sides are possible: prepare more people"

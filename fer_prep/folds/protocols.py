@@ -6,7 +6,6 @@ the reader who uses it and what it leaks. A path to a file of one's own works wh
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FoldsError
 from fer_prep.folds.group_splitter import Groups, split_groups
-from fer_prep.regular_files import read_text
 from fer_prep.resources import manifest_file, manifests_folder
+from fer_prep.validated import checked, read_toml
 
 Rows = NDArray[np.int64]
 Split = tuple[Rows, Rows]
@@ -87,15 +86,15 @@ def read_protocol(name: str) -> FoldProtocol:
     """The protocol of that name in ``manifests/protocols``, or of the TOML file at that path."""
     path = Path(name) if name.endswith(".toml") else manifest_file("protocols", name)
     try:
-        content = tomllib.loads(read_text(path))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        content = read_toml(path, error=FoldsError)
+    except OSError as error:
         raise FoldsError(f"cannot read this protocol: {error}", path=path) from error
     known = {f.name: f.type for f in fields(FoldProtocol) if f.name != "name"}
     unknown, missing = set(content) - set(known), {"title", "scheme", "group_by", "used_by", "leaks"} - set(content)
     if unknown or missing:
         problem = f"unknown setting {sorted(unknown)[0]!r}" if unknown else f"missing {', '.join(sorted(missing))}"
         raise FoldsError(f"{problem}; a protocol has {', '.join(known)}", path=path)
-    protocol = FoldProtocol(name=path.stem, **content)
+    protocol = checked(FoldProtocol, {"name": path.stem, **content}, path=path, error=FoldsError)
     _refuse_contradictions(protocol, path)
     return protocol
 

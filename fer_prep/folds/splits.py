@@ -6,7 +6,8 @@ A manifest is validated against its data when written and when read. What does n
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ from fer_prep.errors import FoldsError
 from fer_prep.folds.manifest import Fold, FoldManifest, validate
 from fer_prep.folds.protocols import FoldData, assign_parts, make_splits, read_protocol, shipped_protocol
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
-from fer_prep.regular_files import read_text
+from fer_prep.validated import checked, read_json
 
 FORMAT: Final = "fer-folds"
 VERSION: Final = 1
@@ -143,8 +144,24 @@ def write_folds(manifest: FoldManifest, path: Path, *, data: FoldData) -> None:
 
 def read_folds(path: Path | str, *, data: FoldData | None = None) -> FoldManifest:
     """Read a manifest and, where its data is given, validate it; errors name the file."""
+    path = Path(path)
     try:
-        manifest = _parse(_load(Path(path)))
+        content = read_json(path, error=FoldsError)
+    except FileNotFoundError:
+        hint = "fer-prep folds global.h5 --out FILE writes one"
+        raise FoldsError("no such file", path=path, hint=hint) from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = repr(content.get("format"))[:80] if isinstance(content, dict) else f"a JSON {type(content).__name__}"
+        raise FoldsError(path=path, expected=f'a fold manifest ("format": "{FORMAT}")', found=found)
+    if content.get("version") != VERSION:
+        found = f"version {content.get('version')!r}"[:80]
+        raise FoldsError(path=path, expected=f"version {VERSION}", found=found)
+    said = {name: value for name, value in content.items() if name in _FIELDS}
+    if "partitions" not in said and isinstance(said.get("protocol"), str):
+        shipped = shipped_protocol(said["protocol"])
+        said["partitions"] = shipped is not None and shipped.partitions(repeats=shipped.repeats)
+    manifest = checked(FoldManifest, said, path=path, error=FoldsError)
+    try:
         if data is not None:
             validate(manifest, data)
     except FoldsError as error:
@@ -152,52 +169,4 @@ def read_folds(path: Path | str, *, data: FoldData | None = None) -> FoldManifes
     return manifest
 
 
-def _load(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(read_text(path))
-    except FileNotFoundError:
-        raise FoldsError("no such file", hint="fer-prep folds global.h5 --out FILE writes one") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise FoldsError(expected="a fold manifest (JSON)", found=str(error)) from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = repr(content.get("format")) if isinstance(content, dict) else f"a JSON {type(content).__name__}"
-        raise FoldsError(expected=f'a fold manifest ("format": "{FORMAT}")', found=found)
-    if content.get("version") != VERSION:
-        raise FoldsError(expected=f"version {VERSION}", found=f"version {content.get('version')!r}")
-    return content
-
-
-_TYPES: Final = {"protocol": str, "seed": int, "group_by": str, "classes": list, "data_digest": str, "folds": list}
-
-
-def _parse(content: Mapping[str, Any]) -> FoldManifest:
-    for name, kind in _TYPES.items():
-        if not isinstance(content.get(name), kind) or isinstance(content[name], bool):
-            raise FoldsError(expected=f'"{name}" ({kind.__name__})', found=f"{content.get(name)!r}"[:80])
-    shipped = shipped_protocol(content["protocol"])
-    partitions = content.get("partitions", shipped is not None and shipped.partitions(repeats=shipped.repeats))
-    if not isinstance(partitions, bool):
-        raise FoldsError(expected='"partitions" (true or false)', found=f"{partitions!r}"[:80])
-    if not all(isinstance(name, str) for name in content["classes"]):
-        raise FoldsError(expected='"classes": a list of names', found=f"{content['classes']!r}"[:80])
-    if not isinstance(content.get("selection", {}), dict):
-        raise FoldsError(expected='"selection" (an object)', found=f"{content['selection']!r}"[:80])
-    folds = tuple(_parse_fold(fold, number) for number, fold in enumerate(content["folds"]))
-    return FoldManifest(
-        protocol=content["protocol"],
-        seed=content["seed"],
-        group_by=content["group_by"],
-        partitions=partitions,
-        classes=tuple(content["classes"]),
-        data_digest=content["data_digest"],
-        folds=folds,
-        selection=content.get("selection", {}),
-    )
-
-
-def _parse_fold(fold: Any, number: int) -> Fold:
-    for side in ("train", "val"):
-        ids = fold.get(side) if isinstance(fold, dict) else None
-        if not isinstance(ids, list) or not all(isinstance(name, str) for name in ids):
-            raise FoldsError(expected=f'fold {number} with "{side}": a list of sample ids', found=f"{fold!r}"[:80])
-    return Fold(train=tuple(fold["train"]), val=tuple(fold["val"]))
+_FIELDS: Final = {field.name for field in fields(FoldManifest)}

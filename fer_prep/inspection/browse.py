@@ -25,7 +25,7 @@ from fer_prep.errors import DatasetFileError
 from fer_prep.folds.splits import FoldManifest
 from fer_prep.inspection.depth_picture import depth_picture, shown_range
 from fer_prep.inspection.statistics import emotions_of, views_of
-from fer_prep.outputs import check_output
+from fer_prep.outputs import check_output, may_be_shown
 from fer_prep.progress import Progress, silent
 
 ATLAS_SIDE: Final = 16
@@ -165,13 +165,16 @@ def _points_in_bytes(data: DatasetFile, scheme: str) -> bytes:
 
 def _atlases(data: DatasetFile, *, size: int, progress: Progress) -> Iterator[tuple[str, int, bytes]]:
     """JPEG atlases: (``rgb`` or ``depth``, number, bytes), a block of samples at a time."""
-    per_atlas = ATLAS_SIDE * ATLAS_SIDE
+    per_atlas, shown = ATLAS_SIDE * ATLAS_SIDE, may_be_shown(data)
     with progress("drawing thumbnails", total=data.n) as advance:
         for number in range(math.ceil(data.n / per_atlas)):
             rows = np.arange(number * per_atlas, min((number + 1) * per_atlas, data.n))
             for kind in data.modalities:
                 draw = _small if kind == "rgb" else depth_picture
-                yield kind, number, _pack([draw(pixels, size=size) for pixels in data.read(kind, rows)], size)
+                pictures = [draw(pixels, size=size) for pixels in data.read(kind, rows)]
+                for place in np.flatnonzero(~shown[rows]):
+                    pictures[place] = np.full_like(pictures[place], 90)
+                yield kind, number, _pack(pictures, size)
             advance(len(rows))
 
 

@@ -48,7 +48,7 @@ def check_dataset(path: Path, *, deep: bool = False, progress: Progress = silent
         check_sequences(data, report)
         check_landmarks(data, report)
         check_coverage(data, report)
-        if data.labels.max(initial=0) < len(data.classes):
+        if data.column("label").max(initial=0) < len(data.classes):
             describe_confounding(data, report)
         if deep:
             check_pixels(data, report, progress=progress)
@@ -59,7 +59,7 @@ def check_dataset(path: Path, *, deep: bool = False, progress: Progress = silent
 
 def check_table(data: DatasetFile, report: CheckReport) -> None:
     """Ids, names and labels are those of the contract, and the file's digest is that of its rows."""
-    ids, labels = data.ids, data.labels
+    ids, labels = data.ids, data.column("label")
     problems = 0
     for what, wrong in (
         ("ids", _doubles(ids.tolist())),
@@ -111,7 +111,7 @@ def _misnamed(data: DatasetFile) -> tuple[str, ...]:
 def _check_identical(data: DatasetFile, report: CheckReport) -> None:
     """The same pixels twice: harmless under one label of one person, wrong otherwise."""
     first: dict[str, int] = {}
-    subjects, labels = data.column("subject"), data.labels
+    subjects, labels = data.column("subject"), data.column("label")
     pairs: dict[str, list[str]] = {"error": [], "warning": []}
     for row, digest in enumerate(data.column("digest").tolist()):
         other = first.setdefault(digest, row)

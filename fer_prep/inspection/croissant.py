@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,45 +14,8 @@ from fer_prep.dataset_manifest import DatasetManifest
 from fer_prep.digests import settings_digest
 from fer_prep.samples_table import COLUMNS
 
-CONTEXT: Final[dict[str, Any]] = {
-    # the context that the Croissant 1.0 specification prescribes, literally
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
+CONTEXT: Final = Path(__file__).with_name("croissant_context.json")
+"""The context that the Croissant 1.0 specification prescribes, literally."""
 
 _TYPES: Final = {"str": "sc:Text", "u1": "sc:Integer", "u4": "sc:Integer", "f4": "sc:Float"}
 
@@ -62,7 +26,7 @@ def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | No
     terms = {f"{manifest.title}: {manifest.licence.get('terms', 'unknown')}" for manifest in known}
     emotions = [{"classes/label": label, "classes/emotion": name} for label, name in enumerate(data.classes)]
     return {
-        "@context": CONTEXT,
+        "@context": json.loads(CONTEXT.read_text(encoding="utf-8")),
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": data.path.stem,

@@ -108,7 +108,7 @@ def _source(name: str, manifest: DatasetManifest | None) -> str:
         return f"**{name}**: no manifest; its licence and citation are for its owner to say."
     licence, citation = manifest.licence, manifest.citation
     lines = [f"**{manifest.title}** (`{name}`)", f"- licence: {licence.get('terms', 'unknown')}"]
-    lines += [f"- {key}: {licence[key]}" for key in ("apply", "page") if licence.get(key)]
+    lines += [f"- {key}: {licence[key]}" for key in ("publication", "apply", "page") if licence.get(key)]
     doi = f" doi:{citation['doi']}" if citation.get("doi") else ""
     lines.append(f"- cite: {citation.get('text', 'unknown')}{doi}")
     return "\n".join(lines)

@@ -87,4 +87,4 @@ def map_action_units(root: Path, *, policy: str) -> MappedTree:
 
 def write_table(scans: Sequence[MappedScan], *, path: Path) -> None:
     """Write the rows as CSV with a header line; whole or not at all."""
-    write_atomically(path, content=csv_tables.write_table(COLUMNS, map(astuple, scans)))
+    write_atomically(path, content=csv_tables.write_table(COLUMNS, (astuple(scan) for scan in scans)))

@@ -22,11 +22,6 @@ from fer_prep.samples_table import COLUMNS, Row, column_array
 
 PREPARED_ROOT: Final = Path("data/prepared")
 
-_NEEDED: Final = (
-    "dataset", "settings", "tables", "digest", "depth_unit_mm", "modalities", "classes", "landmarks"
-)  # fmt: skip
-"""What a folder's description must say."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedSample:
@@ -185,18 +180,9 @@ def _open_whole(path: Path) -> PreparedFolder:
 
 
 def _refuse_other_settings(folder: PreparedFolder) -> None:
-    """A description that lacks what merging needs, or depth in another unit."""
-    again = "prepare it again with this version"
-    summary = folder.summary
-    lacking = [key for key in _NEEDED if key not in summary]
-    if not lacking and not isinstance(folder.settings.get("size"), int):
-        lacking = ["settings.size"]
-    if lacking:
-        raise PreparedFolderError(
-            path=folder.path, expected=f"{', '.join(lacking)} in {SUMMARY}", found="nothing of that name", hint=again
-        )
-    if summary["depth_unit_mm"] != UNIT_MM:
-        expected, found = f"depth in units of {UNIT_MM} mm", f"{summary['depth_unit_mm']} mm"
+    """Depth in another unit."""
+    if (unit := folder.summary["depth_unit_mm"]) != UNIT_MM:
+        expected, found, again = f"depth in units of {UNIT_MM} mm", f"{unit} mm", "prepare it again with this version"
         raise PreparedFolderError(path=folder.path, expected=expected, found=found, hint=again)
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal, NotRequired
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, StringConstraints
+from typing_extensions import TypedDict
 
 from fer_prep.errors import PreparedFolderError
 from fer_prep.landmark_set import LandmarkSet
 from fer_prep.prepare.folder_tables import SOFT, read_rejections, read_samples
 from fer_prep.prepare.landmark_tables import read_table
-from fer_prep.regular_files import read_text
 from fer_prep.sample import Rejection
 from fer_prep.samples_table import Row
+from fer_prep.validated import checked, read_json
 
 FORMAT: Final = "fer-prepared"
 FORMAT_VERSION: Final = 2
@@ -49,6 +50,39 @@ def sample_file(folder: Path, kind: str, name: str) -> Path:
 def table_name(scheme: str) -> str:
     """The table of a landmark scheme, relative to the folder."""
     return f"{LANDMARKS}/{scheme}.npz"
+
+
+_Name = Annotated[str, StringConstraints(pattern=r"^\w[\w .+-]*$")]
+_Place = Annotated[str, StringConstraints(pattern=r"^(\w[\w .+-]*/)?\w[\w .+-]*$")]
+
+
+class _Settings(TypedDict):
+    size: Annotated[int, Field(ge=1, le=4096)]
+
+
+class _Counts(TypedDict):
+    samples: int
+
+
+class _Part(TypedDict):
+    index: Annotated[int, Field(ge=1)]
+    of: Annotated[int, Field(ge=1, le=100_000)]
+    listing: str
+
+
+class _Summary(TypedDict):
+    """What ``prepared.json`` must say; names from a file are names, and lead nowhere else."""
+
+    dataset: _Name
+    settings: _Settings
+    tables: dict[_Place, str]
+    digest: str
+    depth_unit_mm: float
+    modalities: list[Literal["rgb", "depth"]]
+    classes: list[_Name]
+    landmarks: list[_Name]
+    counts: _Counts
+    part: NotRequired[_Part]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,16 +176,15 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
                 hint="run the command that prepared it again: it continues",
             )
         raise PreparedFolderError(expected=f"a prepared folder ({SUMMARY})", found="none", path=path, hint=_HOW)
+    again = "run the command that prepared it again: what is up to date is not made again"
     try:
-        summary = json.loads(read_text(file))
-        kind, version = summary["format"], summary["format_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PreparedFolderError(
-            expected=f"a {FORMAT} description",
-            found=_in_words(error),
-            path=file,
-            hint="run the command that prepared it again: what is up to date is not made again",
-        ) from None
+        summary = read_json(file, error=PreparedFolderError)
+    except PreparedFolderError as error:
+        raise PreparedFolderError(error.message, path=file, hint=again) from None
+    if not isinstance(summary, dict) or not {"format", "format_version"} <= summary.keys():
+        found = "no key format_version" if isinstance(summary, dict) else "no JSON object of that kind"
+        raise PreparedFolderError(expected=f"a {FORMAT} description", found=found, path=file, hint=again)
+    kind, version = summary["format"], summary["format_version"]
     if kind != FORMAT or version != FORMAT_VERSION:
         newer = kind == FORMAT and isinstance(version, int) and version > FORMAT_VERSION
         raise PreparedFolderError(
@@ -160,11 +193,8 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             path=file,
             hint="update fer-rgbd" if newer else "run the command that prepared it again: it prepares it anew",
         )
+    try:
+        checked(_Summary, summary, path=file, error=PreparedFolderError)
+    except PreparedFolderError as error:
+        raise PreparedFolderError(error.message, path=file, hint="prepare it again with this version") from None
     return summary
-
-
-def _in_words(error: Exception) -> str:
-    """What is wrong with a description, as a person would say it."""
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    return f"no key {error}" if isinstance(error, KeyError) else f"no JSON object of that kind ({error})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ from fer_prep.samples_table import COLUMNS, Row, row_from_text, row_to_text
 
 SOFT: Final = "soft_"
 """How the columns begin that hold the annotators' shares, one a class."""
+_ID: Final = re.compile(r"\w[^/\0]*/[^./\0][^/\0]*")
+"""Its second half is a file's name."""
 REJECTION_COLUMNS: Final = ("source_file", "sample_id", "stage", "expected", "found", "reason")
 
 
@@ -44,6 +47,8 @@ def read_samples(path: Path) -> list[Row]:
     rows: list[Row] = []
     for number, cells in _lines(path, [column.name for column in COLUMNS]):
         try:
+            if not _ID.fullmatch(cells["id"]):
+                raise ValueError(f"expected an id such as bu3dfe/F0001_AN01WH; found {cells['id']!r}"[:120])
             shares = {name: np.float32(cell) for name, cell in cells.items() if name.startswith(SOFT)}
             rows.append({**row_from_text(cells), **shares})
         except ValueError as error:

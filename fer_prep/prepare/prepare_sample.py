@@ -192,6 +192,7 @@ def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[
         "frame": np.uint32(sample.frame),
         "yaw_degrees": np.float32(0),
         "pitch_degrees": np.float32(0),
+        "publishable": np.uint8(sample.publishable),
         **measured,
         **(shares if sample.soft_labels else {}),
     }

@@ -11,6 +11,7 @@ from typing import Any
 from fer_prep.engines.engine import Engine, WorkerDied
 from fer_prep.errors import Reason, UsageError
 from fer_prep.faces.depth_unit import check_depth_unit
+from fer_prep.outputs import consent
 from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
@@ -91,7 +92,11 @@ def prepare(
         writer.finish(records=records.values(), content=content)
         if preview:
             faceless = {rejection.sample_id for rejection in summary.rejected if rejection.reason is Reason.NO_FACE}
-            shown = [sample for sample in listing.samples if sample.name in records or sample.id in faceless]
+            shown = [
+                sample
+                for sample in listing.samples
+                if (sample.name in records or sample.id in faceless) and (sample.publishable or consent.to_show_all)
+            ]
             summary.preview = write_preview(
                 out, samples=shown, count=preview, source=source, settings=settings, progress=progress
             )

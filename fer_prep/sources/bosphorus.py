@@ -21,7 +21,7 @@ for 3D face analysis", BIOID 2008.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -41,6 +41,7 @@ from fer_prep.sources.bosphorus_names import (
     scans_of,
 )
 from fer_prep.sources.bosphorus_scene import load_scene
+from fer_prep.sources.bosphorus_unallowed import read_unallowed
 from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.options import BosphorusOptions
 from fer_prep.sources.raw_tree import (
@@ -113,6 +114,7 @@ class Bosphorus(BosphorusOptions):
     def list_samples(self, root: Path) -> Listing:
         """Group the files of every scan by name, decide its category; incomplete or misnamed ones are rejected."""
         tree, scans, rejections, facs = self._read_tree(root)
+        may_be_shown, remarks = read_unallowed(tree)
         samples: list[Sample] = []
         left_out: list[Rejection] = []
         for (folder, scan), files in scans.items():
@@ -124,13 +126,15 @@ class Bosphorus(BosphorusOptions):
             elif missing := self._missing(folder, scan, files):
                 rejections.append(_incomplete(scan, files, missing))
             else:
-                samples.append(_sample(root, scan, files, decision))
+                sample = _sample(root, scan, files, decision)
+                samples.append(replace(sample, publishable=may_be_shown(scan.subject)))
         kept, duplicates = without_duplicates(samples)
         return Listing(
             samples=tuple(kept),
             rejected=(*rejections, *duplicates),
             left_out=tuple(sorted(left_out, key=lambda row: row.sample_id)),
             warnings=(
+                *remarks,
                 *facs.warnings,
                 *unmarked_warnings(kept, roles=("landmarks_2d", "landmarks_3d")),
                 *side_warnings(kept, role="landmarks_3d", named=lambda data: named(read_lm3(data))),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ from fer_train.models.network import ExpressionNetwork
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+ASK_FOR_ALL: Final = "--show-all-subjects shows them too: not for publication"
 Pick = Literal["right", "wrong"]
 Target = Literal["predicted", "truth"]
 
@@ -59,7 +60,10 @@ def explain(
 ) -> list[Explained]:
     """Explain the given samples, or of every class the ``per_class`` most confident right (or wrong) answers."""
     predictions = trained.predictions
-    rows = _rows_named(predictions, samples) if samples else choose(predictions, per_class=per_class, pick=pick)
+    shown = trained.may_be_shown
+    rows = _rows_named(predictions, samples) if samples else choose(predictions, shown, per_class=per_class, pick=pick)
+    if hidden := [predictions.ids[row] for row in rows if not shown[row]]:
+        raise UsageError(f"{hidden[0]} may not be shown", path=trained.run.path, hint=ASK_FOR_ALL)
     if not rows:
         raise UsageError(f"this run has no {pick} answer to explain", path=trained.run.path)
     found: dict[tuple[int, str], Explained] = {}
@@ -100,13 +104,13 @@ def _picture(image: Tensor) -> NDArray[np.uint8 | np.uint16]:
     return values[..., 0].astype(np.uint16) if values.shape[2] == 1 else values
 
 
-def choose(predictions: Predictions, *, per_class: int, pick: Pick) -> list[int]:
-    """Rows of the most confident right (or wrong) answers of every true class, class by class."""
+def choose(predictions: Predictions, shown: NDArray[np.bool_], *, per_class: int, pick: Pick) -> list[int]:
+    """Rows of the most confident right (or wrong) answers among ``shown`` (n,), of every true class, class by class."""
     right = predictions.predicted == predictions.labels
     confidence = predictions.probabilities.max(axis=1)
     rows: list[int] = []
     for label in range(len(predictions.classes)):
-        members = np.flatnonzero((predictions.labels == label) & (right if pick == "right" else ~right))
+        members = np.flatnonzero((predictions.labels == label) & (right if pick == "right" else ~right) & shown)
         rows += members[np.argsort(-confidence[members], kind="stable")][:per_class].tolist()
     return rows
 

@@ -11,7 +11,7 @@ import sqlalchemy.exc
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import InstallationError, UsageError
 
 JOURNAL: Final = "study.journal"
 LOCK_GRACE_S: Final = 30
@@ -44,7 +44,7 @@ def open_storage(out: Path, *, url: str = "") -> BaseStorage:
         ) from None
     except ImportError as error:
         missing = error.__cause__ if isinstance(error.__cause__, ImportError) else error
-        raise UsageError(
+        raise InstallationError(
             f"--storage needs the Python package {missing.name or 'of this database'}, which is not installed",
             hint="pip install 'fer-rgbd[database]', and begin the URL with postgresql+psycopg://",
         ) from None

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from fer_prep.atomic_files import replacing, write_atomically
-from fer_prep.errors import FerError, UsageError
+from fer_prep.errors import FerError, InstallationError, UsageError
 from fer_train import __version__
 from fer_train.data.inputs import STORED
 from fer_train.inference.predictor import Predictor
@@ -87,10 +87,10 @@ def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> E
 
 
 def require_onnx() -> None:
-    """Raise UsageError that names the packages which are missing."""
+    """Raise InstallationError that names the packages which are missing."""
     missing = [name for name in ONNX_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
-        raise UsageError(
+        raise InstallationError(
             f"ONNX export needs packages that are not installed: {', '.join(missing)}",
             hint="pip install 'fer-rgbd[onnx]', or export without --onnx",
         )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest, read_folds
+from fer_prep.outputs import may_be_shown
 from fer_prep.progress import Progress, silent
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.inference.predictor import Predictor
@@ -71,6 +72,11 @@ class TrainedRun:
     def rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Row numbers of samples in the data."""
         return self.data.rows_of(ids).numpy()
+
+    @cached_property
+    def may_be_shown(self) -> NDArray[np.bool_]:
+        """(n,) for every prediction, whether the person's picture may be in figures and reports."""
+        return may_be_shown(self.data.file)[self.data.file.rows_of(self.predictions.ids)]
 
     def history(self, index: int) -> list[dict[str, float]]:
         """The rows of a fold's ``history.csv``; none where it has no such file."""

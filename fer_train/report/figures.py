@@ -166,7 +166,7 @@ def embedding(trained: TrainedRun) -> Figure | None:
 def grad_cam_of_right_answers(trained: TrainedRun) -> Figure | None:
     """Where the network looked; None where no answer was right, or where it has no maps."""
     if not trained.fold(trained.fold_numbers[0]).networks[0].backbones or not choose(
-        trained.predictions, per_class=EXPLAINED, pick="right"
+        trained.predictions, trained.may_be_shown, per_class=EXPLAINED, pick="right"
     ):
         return None
     return contact_sheet(explain(trained, per_class=EXPLAINED, pick="right"))
@@ -175,7 +175,7 @@ def grad_cam_of_right_answers(trained: TrainedRun) -> Figure | None:
 def worst_mistakes(trained: TrainedRun, *, count: int = MISTAKES_SHOWN) -> list[int]:
     """The rows of the predictions that are wrong with the greatest probability."""
     predictions = trained.predictions
-    wrong = np.flatnonzero(predictions.predicted != predictions.labels)
+    wrong = np.flatnonzero((predictions.predicted != predictions.labels) & trained.may_be_shown)
     confidence = predictions.probabilities[wrong].max(axis=1)
     return wrong[np.argsort(-confidence, kind="stable")][:count].tolist()
 

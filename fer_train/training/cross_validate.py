@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
+from fer_prep.folds.default import DEFAULT_FOLDS, which_folds_are_possible
 from fer_prep.folds.splits import DEFAULT_PROTOCOL, FoldManifest, make_folds, read_folds, write_folds
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config
@@ -162,7 +163,11 @@ def choose_folds(data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManif
         say(f"folds: {beside} has {len(manifest.folds)}; making {folds.number} by {DEFAULT_PROTOCOL} instead")
     else:
         say(f"folds: no {beside.name} beside the data; making them by {DEFAULT_PROTOCOL}")
-    return make_folds(data, folds=folds.number)
+    try:
+        return make_folds(data, folds=folds.number)
+    except FoldsError as error:
+        fewer = which_folds_are_possible(data, command="--folds {}", fewer_than=folds.number or DEFAULT_FOLDS)
+        raise FoldsError(error.message, path=data.path, hint=fewer) from None
 
 
 def _scores_in_words(result: FoldResult) -> str:

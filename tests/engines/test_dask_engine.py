@@ -19,7 +19,7 @@ from fer_prep.engines.choice import make_engine
 from fer_prep.engines.dask_engine import BATCH, DIED, DaskEngine
 from fer_prep.engines.engine import WorkerDied, usable_cpus
 from fer_prep.engines.process_engine import ProcessEngine
-from fer_prep.errors import EngineError, UsageError
+from fer_prep.errors import EngineError, InstallationError, UsageError
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.prepare.prepare_tree import prepare
 from fer_prep.prepare.settings import PrepareSettings
@@ -178,7 +178,7 @@ def test_options_that_contradict_each_other_are_refused(options, said):
 def test_a_missing_package_is_named_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.delitem(sys.modules, "fer_prep.engines.dask_engine")
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(UsageError, match="distributed, which is not installed") as caught:
+    with pytest.raises(InstallationError, match="distributed, which is not installed") as caught:
         make_engine("dask")
     assert caught.value.hint == "pip install 'fer-rgbd[cluster]'"
 

@@ -325,14 +325,14 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("content", "match"),
         [
-            ("{", "expected a fold manifest"),
+            ("{", "not valid JSON"),
             ("[]", "a JSON list"),
             ('{"format": "other"}', "found 'other'"),
             ('{"format": "fer-folds", "version": 2}', "expected version 1; found version 2"),
-            ('{"format": "fer-folds", "version": 1}', '"protocol"'),
-            (WHOLE.replace("true", '"yes"'), 'expected "partitions" .true or false.; found .yes'),
-            (WHOLE.replace('["a"', "[1"), 'expected "classes": a list of names'),
-            (WHOLE.replace("{}", "[]"), 'expected "selection"'),
+            ('{"format": "fer-folds", "version": 1}', "protocol: expected; it is not there"),
+            (WHOLE.replace("true", '"yes"'), "partitions: expected a valid boolean; found 'yes'"),
+            (WHOLE.replace('["a"', "[1"), "classes.0: expected a valid string; found 1"),
+            (WHOLE.replace("{}", "[]"), "selection: expected an object"),
         ],
     )
     def test_a_malformed_file_is_refused_and_named(self, tmp_path, content, match):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from geometry_shapes import grid_faces, height_field, sphere_cap
 
-from fer_prep.errors import SampleError, UsageError
+from fer_prep.errors import InstallationError, SampleError, UsageError
 from fer_prep.geometry import renderers
 from fer_prep.geometry.camera import AffineCamera, Camera, PerspectiveCamera
 from fer_prep.geometry.hits import Surface, cast
@@ -166,7 +166,7 @@ def test_an_unusable_renderer_says_why_and_what_to_install(monkeypatch: pytest.M
 
     monkeypatch.setattr(renderers, "RENDERERS", {"broken": absent})
     monkeypatch.setattr(renderers, "INSTALL_HINTS", {"broken": "apt-get install libgl1"})
-    with pytest.raises(UsageError, match=r"libGL\.so\.1.*\n.*apt-get install libgl1"):
+    with pytest.raises(InstallationError, match=r"libGL\.so\.1.*\n.*apt-get install libgl1"):
         choose_renderer("broken")
     assert probe_renderers() == {"broken": "OSError: libGL.so.1: cannot open shared object file"}
 

@@ -123,7 +123,7 @@ class TestManifests:
         (tmp_path / "broken.json").write_text("{")
         report = check_path(tmp_path / "broken.json")
         assert report.failed
-        assert "expected a fold manifest (JSON)" in report.findings[0].text
+        assert "not valid JSON" in report.findings[0].text
 
     def test_one_of_other_data_fails(self, dataset, tmp_path):
         with DatasetFile.open(dataset) as data:

@@ -407,11 +407,11 @@ class TestRefused:
         summary = json.loads((folders[0] / SUMMARY).read_text())
         del summary[key]
         (folders[0] / SUMMARY).write_text(json.dumps(summary))
-        self.refused(folders, out, f"expected {key} in prepared.json; found nothing of that name")
+        self.refused(folders, out, f"prepared.json: {key}: expected; it is not there")
 
     def test_a_description_without_the_size(self, folders, out):
         self.edit(folders[0], settings={})
-        self.refused(folders, out, "expected settings.size in prepared.json")
+        self.refused(folders, out, "prepared.json: settings.size: expected; it is not there")
 
     def test_a_table_with_another_subject(self, folders, out):
         table = folders[0] / SAMPLES

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import UsageError, did_you_mean
+from fer_prep.errors import InstallationError, UsageError, did_you_mean
 
 NO_TRIANGLE: Final = -1
 DEFAULT_RENDERER: Final = "open3d"
@@ -90,10 +90,10 @@ def probe_renderers() -> dict[str, str]:
 
 
 def choose_renderer(name: str = DEFAULT_RENDERER) -> Renderer:
-    """The back end called ``name``; raises UsageError where it is unknown, or cannot be used on this machine."""
+    """The back end called ``name``; UsageError: there is none, InstallationError: it cannot work here."""
     if name not in RENDERERS:
         raise UsageError(f"no renderer called {name!r}; {did_you_mean(name, RENDERERS)}")
     found = _working(name)
     if isinstance(found, str):
-        raise UsageError(f"the renderer {name!r} cannot be used here ({found})", hint=INSTALL_HINTS[name])
+        raise InstallationError(f"the renderer {name!r} cannot be used here ({found})", hint=INSTALL_HINTS[name])
     return found

@@ -20,7 +20,7 @@ import sqlalchemy
 from tiny_training import TINY, write_telling_data
 from typer.testing import CliRunner
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import FerError, UsageError
 from fer_train.analysis import search_storage
 from fer_train.analysis.search_storage import JOURNAL, open_storage
 from fer_train.analysis.tune import open_study
@@ -180,13 +180,13 @@ def test_many_may_be_the_first_in_a_database(tmp_path, postgres):
 
 
 def test_a_database_that_cannot_be_used_leaves_no_folder_of_the_search(tmp_path):
-    with pytest.raises(UsageError):
+    with pytest.raises(FerError):
         open_study(tmp_path / "runs" / "mine", frame={"seed": 1}, storage="my-database")
     assert not list(tmp_path.iterdir())
 
 
 def test_sqlite_is_refused_with_what_to_do(tmp_path):
-    with pytest.raises(UsageError, match="side by side") as caught:
+    with pytest.raises(FerError, match="side by side") as caught:
         open_storage(tmp_path, url=f"sqlite:///{tmp_path}/trials.db")
     assert "leave --storage out" in caught.value.hint
 
@@ -200,7 +200,7 @@ def test_sqlite_is_refused_with_what_to_do(tmp_path):
     ],
 )
 def test_a_database_that_cannot_be_used_is_an_error_of_two_lines(tmp_path, url, said):
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(FerError, match=said):
         open_storage(tmp_path, url=url)
 
 

@@ -9,7 +9,7 @@ import torch
 from tiny_training import judged_by, untrained_run, write_telling_data
 from typer.testing import CliRunner
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import InstallationError, UsageError
 from fer_train.cli.app import app
 from fer_train.environment import choose_device
 from fer_train.inference import export
@@ -83,7 +83,7 @@ def test_a_graph_that_differs_is_not_written(finished, tmp_path, monkeypatch):
 def test_without_the_packages_the_error_names_them(finished, tmp_path, monkeypatch):
     run, _ = finished
     monkeypatch.setattr(export, "ONNX_PACKAGES", ("numpy", "no_such_package"))
-    with pytest.raises(UsageError, match="not installed: no_such_package") as caught:
+    with pytest.raises(InstallationError, match="not installed: no_such_package") as caught:
         export.export_fold(run.path, tmp_path / "model", onnx=True)
     assert "fer-rgbd[onnx]" in str(caught.value)
     assert not (tmp_path / "model").exists()

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from dataset_factories import make_rows, write_global
 from tiny_training import tiny_config, write_telling_data
 
 from fer_prep.dataset.reader import DatasetFile
@@ -161,3 +162,10 @@ def test_the_judges_of_new_people_read_expressions_too(finished, tmp_path):
 def test_a_folder_without_a_model_is_named(tmp_path):
     with pytest.raises(UsageError, match="found no trained model"):
         Predictor.load(tmp_path, device=choose_device("cpu"))
+
+
+def test_too_few_people_for_the_folds_are_said_with_the_number_that_works(tmp_path):
+    place = write_global(tmp_path / "g.h5", make_rows({"lab": 3}))
+    with DatasetFile.open(place) as data, pytest.raises(FoldsError, match="at least 5 subjects") as caught:
+        choose_folds(data, folds=FoldChoice(number=5), say=lambda text: None)
+    assert caught.value.hint == "3 folds are possible: --folds 3"
