@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fer_prep.atomic_files import write_atomically
 from fer_prep.cli.app import app
 from fer_prep.cli.console import EXIT_DATA_WRONG, print_json, print_table, progress_bar, say, warn
-from fer_prep.cli.options import JsonOption, manifest_names
-from fer_prep.cli.workspace import GLOBAL_FILE, RAW
+from fer_prep.cli.options import JsonOption, manifest_names, names_of
+from fer_prep.cli.workspace import GLOBAL_FILE, RAW, raw_places
 from fer_prep.outputs import PNG, check_output
 
 if TYPE_CHECKING:
@@ -80,7 +81,6 @@ def stats(
 
     [dim]fer-prep stats global.h5 --json | jq .counts.dataset[/]
     """
-    from fer_prep.atomic_files import write_atomically
     from fer_prep.dataset.reader import DatasetFile
     from fer_prep.inspection import statistics
 
@@ -223,3 +223,38 @@ def map_aus(
     if incomplete:
         say(f"\n{len(incomplete)} of the scans with a category lack files, such as {incomplete[0].scan}")
     say(f"\n{len(mapped.scans)} scans: {out}")
+
+
+@app.command(rich_help_panel="Dataset")
+def figure(
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=names_of(("3.1", "3.2", "3.3", "3.4", "3.5", "3.15")),
+            help="Its number.",
+            show_default="list them",
+        ),
+    ] = "",
+    data: Annotated[Path, typer.Option("--data", help="The dataset.")] = GLOBAL_FILE,
+    raw: Annotated[Path, typer.Option(help="Folder of the raw trees, for recordings before they were aligned.")] = RAW,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The PNG.", show_default="figures/figure-<number>.png")
+    ] = None,
+) -> None:
+    """Draw one of the thesis's figures of data from a dataset; fer-train figure draws those of networks and results.
+
+    [dim]fer-prep figure[/]
+
+    [dim]fer-prep figure 3.3 --data global.h5 --out examples.png[/]
+    """
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.inspection.thesis_figures import FIGURES, draw_figure
+
+    if not name:
+        print_table("Figures of data", ("figure", "shows"), [(number, each.what) for number, each in FIGURES.items()])
+        return
+    path = out or Path("figures") / f"figure-{name}.png"
+    check_output(path, what="a PNG picture", begins=PNG, inputs=[data])
+    with DatasetFile.open(data) as file:
+        write_atomically(path, content=draw_figure(name, file, raw_places(raw)))
+    say(f"written to {path}")

@@ -175,15 +175,17 @@ def write_embeddings(embeddings: Sequence[Embedding], folder: Path, *, classes: 
     RunFolder(folder).write_json("embedding.json", {"embeddings": [_numbers(e) for e in embeddings]})
 
 
-def embedding_figure(embeddings: Sequence[Embedding], classes: Sequence[str], *, columns: int = 3) -> Figure:
-    """One panel an embedding, points coloured by true class, in the order of the legend."""
+def embedding_figure(
+    embeddings: Sequence[Embedding], classes: Sequence[str], *, columns: int = 3, titles: Sequence[str] = ()
+) -> Figure:
+    """One panel an embedding, points coloured by true class; ``titles`` of the panels (default: fold and epoch)."""
     columns = min(columns, len(embeddings))
     rows = -(-len(embeddings) // columns)
     figure = new_figure(width=3.6 * columns, height=3.7 * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(embeddings) :]:
         axes.set_axis_off()
-    for axes, e in zip(grid.flat, embeddings, strict=False):
+    for number, (axes, e) in enumerate(zip(grid.flat, embeddings, strict=False)):
         # a frame and no numbers: panels must not run into each other, and t-SNE's axes mean nothing
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_color(FRAME)
@@ -192,7 +194,7 @@ def embedding_figure(embeddings: Sequence[Embedding], classes: Sequence[str], *,
             members = e.places[e.labels == label]
             axes.scatter(*members.T, s=area, color=COLOURS[label % len(COLOURS)], alpha=0.8, linewidths=0, label=name)
         when = "" if e.epoch is None else f", epoch {e.epoch}"
-        axes.set_title(f"fold {e.fold}{when}", fontsize=10)
+        axes.set_title(titles[number] if titles else f"fold {e.fold}{when}", fontsize=10)
         numbers = f"silhouette {e.silhouette:.2f} · between/within {e.separation:.2f}"
         axes.text(0.5, -0.03, numbers, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=GREY)
     handles, names = grid.flat[0].get_legend_handles_labels()

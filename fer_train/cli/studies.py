@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 
 from fer_prep.cli.console import print_table, progress_bar, say
-from fer_prep.cli.options import JsonOption
+from fer_prep.cli.options import JsonOption, names_of
 from fer_prep.errors import UsageError
 from fer_prep.outputs import PNG, check_output, refuse_input
 from fer_train.cli.app import app
@@ -213,6 +213,50 @@ def embed(
     rows = [(e.fold, e.epoch or "kept", len(e.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}") for e in embeddings]
     print_table("Classes in the feature space", ("fold", "epoch", "samples", "silhouette", "between/within"), rows)
     say(f"written to {folder}")
+
+
+@app.command()
+def figure(
+    name: Annotated[
+        str,
+        typer.Argument(
+            autocompletion=names_of(("3.6", "3.7", "3.8", *(f"3.{n}" for n in range(9, 15)), "3.16", "3.17")),
+            help="Its number.",
+            show_default="list them",
+        ),
+    ] = "",
+    runs: Annotated[
+        list[Path] | None,
+        typer.Argument(help="A finished run; several for 3.13.", show_default="the newest in runs/"),
+    ] = None,
+    data: RunDataOption = DATA,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The PNG.", show_default="studies/figure-<number>.png in the run")
+    ] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Draw one of the thesis's figures of networks and results; fer-prep figure draws those of data.
+
+    Examples:
+
+        fer-train figure
+
+        fer-train figure 3.9 runs/thesis
+
+        fer-train figure 3.13 runs/figure-3.13/cross-entropy runs/figure-3.13/center runs/figure-3.13/island
+    """
+    if out is not None:
+        check_output(out, what="a PNG picture", begins=PNG, inputs=[data])
+    opened = [_open(run, data, device=device) for run in runs or ([None] if name else [])]
+    from fer_train.metrics.plots import save_figure
+    from fer_train.report.thesis_figures import FIGURES, draw_figure
+
+    if not name:
+        print_table("Figures of networks and results", ("figure", "shows"), [(n, f.what) for n, f in FIGURES.items()])
+        return
+    path = out or opened[0].run.path / STUDIES / f"figure-{name}.png"
+    save_figure(draw_figure(name, opened), path)
+    say(f"written to {path}")
 
 
 def _open(run: Path | None, data: Path, *, device: str) -> TrainedRun:

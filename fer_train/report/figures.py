@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
 import numpy as np
@@ -95,9 +96,9 @@ def class_bars(trained: TrainedRun) -> Figure:
     return figure
 
 
-def curves(trained: TrainedRun) -> Figure | None:
-    """Loss and accuracy of every fold (thin: one fold; thick: mean), validation as points, and the learning rates."""
-    histories = [trained.history(index) for index in trained.fold_numbers]
+def curves(trained: TrainedRun, *, folds: Sequence[int] = ()) -> Figure | None:
+    """Loss and accuracy of these folds (default: all; thin: one fold; thick: mean), validation as points, and rates."""
+    histories = [trained.history(index) for index in folds or trained.fold_numbers]
     if not all(histories):
         return None
     figure = new_figure(width=8, height=8.2)
@@ -111,7 +112,8 @@ def curves(trained: TrainedRun) -> Figure | None:
         axes.legend(frameon=False, fontsize=8)
     loss.set(ylabel="loss")
     accuracy.set(ylabel="overall accuracy, %", ylim=(0, 101))
-    _draw_rates(rate, histories[0])
+    draw_rates(rate, histories[0])
+    show_iterations(loss, histories)
     for axes in (loss, accuracy, rate):
         tidy(axes)
     return figure
@@ -137,7 +139,16 @@ def _draw_validation(axes: Axes, histories: Sequence[History], name: str) -> Non
         axes.plot(epochs, mean, color=ORANGE, linewidth=2, label="validation (mean of folds)")
 
 
-def _draw_rates(axes: Axes, history: History) -> None:
+def show_iterations(axes: Axes, histories: Sequence[History]) -> None:
+    """A second axis above that of the epochs; where folds differ in their iterations an epoch, of their mean."""
+    steps = float(np.mean([history[-1]["step"] / history[-1]["epoch"] for history in histories]))  # an epoch
+    both_ways = partial(np.multiply, steps), partial(np.multiply, 1 / steps)
+    above = axes.secondary_xaxis("top", functions=both_ways)
+    above.set_xlabel("iteration")
+
+
+def draw_rates(axes: Axes, history: History) -> None:
+    """The learning rates of one fold, by epoch."""
     epochs = [row["epoch"] for row in history]
     axes.plot(epochs, [row["rate_backbone"] for row in history], color=GREY, label="backbones")
     axes.plot(epochs, [row["rate_fusion"] for row in history], color=GREY, linestyle="--", label="fusion")
