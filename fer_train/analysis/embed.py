@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,8 +51,8 @@ FRAME: Final = "#d4d8dd"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Embedding:
-    """The judged samples of one fold at one point of its training."""
+class Features:
+    """Feature vectors of the judged samples of one fold at one point of its training."""
 
     fold: int
     epoch: int | None
@@ -60,25 +60,21 @@ class Embedding:
     ids: tuple[str, ...]
     labels: NDArray[np.int64]
     """(n,)."""
+    values: NDArray[np.float32]
+    """(n, D)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding:
+    """Features in the plane."""
+
+    of: Features
     places: NDArray[np.float64]
     """(n, 2), t-SNE."""
     silhouette: float
     """Mean silhouette of the true classes in the feature space, −1 to 1 (Rousseeuw 1987)."""
     separation: float
     """Scatter between the class means over scatter within the classes, of the features (Fisher 1936)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Features:
-    """Feature vectors of the judged samples of one fold."""
-
-    fold: int
-    epoch: int | None
-    ids: tuple[str, ...]
-    labels: NDArray[np.int64]
-    """(n,)."""
-    values: NDArray[np.float32]
-    """(n, D)."""
 
 
 def kept_features(trained: TrainedRun, index: int, *, limit: int | None = None) -> Features:
@@ -141,10 +137,7 @@ def embed(features: Features, *, perplexity: float = 30.0, seed: int = 0) -> Emb
         raise UsageError(f"fold {features.fold} judged {count} samples of {classes} classes: too few to draw")
     reducer = TSNE(perplexity=min(perplexity, (count - 1) / 3), init="pca", random_state=seed)
     return Embedding(
-        fold=features.fold,
-        epoch=features.epoch,
-        ids=features.ids,
-        labels=features.labels,
+        of=features,
         places=np.asarray(reducer.fit_transform(features.values), np.float64),
         silhouette=float(silhouette_score(features.values, features.labels)),
         separation=class_separation(features.values, features.labels),
@@ -167,12 +160,17 @@ def class_separation(values: NDArray[np.floating], labels: NDArray[np.int64]) ->
 def write_embeddings(embeddings: Sequence[Embedding], folder: Path, *, classes: Sequence[str]) -> None:
     """Write ``embedding.csv`` (a line a sample) and ``embedding.json``, the numbers of ``embedding_figure``."""
     lines = [
-        (sample, e.fold, "" if e.epoch is None else e.epoch, classes[label], f"{x:.6g}", f"{y:.6g}")
+        (sample, e.of.fold, "" if e.of.epoch is None else e.of.epoch, classes[label], f"{x:.6g}", f"{y:.6g}")
         for e in embeddings
-        for sample, label, (x, y) in zip(e.ids, e.labels.tolist(), e.places.tolist(), strict=True)
+        for sample, label, (x, y) in zip(e.of.ids, e.of.labels.tolist(), e.places.tolist(), strict=True)
     ]
     write_atomically(folder / "embedding.csv", content=to_csv(("id", "fold", "epoch", "class", "x", "y"), lines))
-    RunFolder(folder).write_json("embedding.json", {"embeddings": [_numbers(e) for e in embeddings]})
+    numbers = [
+        {"samples": len(e.of.ids), "fold": e.of.fold, "epoch": e.of.epoch}
+        | {"silhouette": e.silhouette, "separation": e.separation}
+        for e in embeddings
+    ]
+    RunFolder(folder).write_json("embedding.json", {"embeddings": numbers})
 
 
 def embedding_figure(
@@ -189,12 +187,12 @@ def embedding_figure(
         # a frame and no numbers: panels must not run into each other, and t-SNE's axes mean nothing
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_color(FRAME)
-        area = 9 if len(e.ids) > CROWDED else 20
+        area = 9 if len(e.of.ids) > CROWDED else 20
         for label, name in enumerate(classes):
-            members = e.places[e.labels == label]
+            members = e.places[e.of.labels == label]
             axes.scatter(*members.T, s=area, color=COLOURS[label % len(COLOURS)], alpha=0.8, linewidths=0, label=name)
-        when = "" if e.epoch is None else f", epoch {e.epoch}"
-        axes.set_title(titles[number] if titles else f"fold {e.fold}{when}", fontsize=10)
+        when = "" if e.of.epoch is None else f", epoch {e.of.epoch}"
+        axes.set_title(titles[number] if titles else f"fold {e.of.fold}{when}", fontsize=10)
         numbers = f"silhouette {e.silhouette:.2f} · between/within {e.separation:.2f}"
         axes.text(0.5, -0.03, numbers, transform=axes.transAxes, ha="center", va="top", fontsize=8, color=GREY)
     handles, names = grid.flat[0].get_legend_handles_labels()
@@ -202,8 +200,3 @@ def embedding_figure(
         handles, names, loc="outside lower center", ncols=min(len(classes), 4), frameon=False, fontsize=8, markerscale=2
     )
     return figure
-
-
-def _numbers(embedding: Embedding) -> dict[str, Any]:
-    kept = ("fold", "epoch", "silhouette", "separation")
-    return {"samples": len(embedding.ids)} | {name: value for name, value in asdict(embedding).items() if name in kept}

@@ -210,7 +210,10 @@ def embed(
     folder = out or trained.run.path / STUDIES
     write_embeddings(embeddings, folder, classes=trained.data.classes)
     save_figure(embedding_figure(embeddings, trained.data.classes), folder / "embedding.png")
-    rows = [(e.fold, e.epoch or "kept", len(e.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}") for e in embeddings]
+    rows = [
+        (e.of.fold, e.of.epoch or "kept", len(e.of.ids), f"{e.silhouette:.3f}", f"{e.separation:.3f}")
+        for e in embeddings
+    ]
     print_table("Classes in the feature space", ("fold", "epoch", "samples", "silhouette", "between/within"), rows)
     say(f"written to {folder}")
 

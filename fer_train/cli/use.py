@@ -209,12 +209,11 @@ def predict(
     if source.suffix.lower() in DATASET_SUFFIXES:
         require_data(source)
     from fer_train.environment import choose_device
-    from fer_train.inference.predict import FORMATS, check_format
+    from fer_train.inference.predict import FORMATS
     from fer_train.inference.predict import predict as answer
     from fer_train.inference.predictor import Predictor
 
     form = "json" if as_json else form
-    check_format(form)
     predictor = Predictor.load(run, device=choose_device(device))
     answers = answer(
         predictor,

@@ -169,9 +169,3 @@ def to_json_text(predictions: Sequence[Prediction], classes: Sequence[str]) -> s
 
 
 FORMATS: Final = {"csv": to_csv_text, "json": to_json_text}
-
-
-def check_format(name: str) -> None:
-    """Raise UsageError for a format that does not exist."""
-    if name not in ("table", *FORMATS):
-        raise UsageError(f"--format {name!r}: expected table, csv or json")

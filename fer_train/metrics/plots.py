@@ -39,7 +39,7 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def confusion_figure(
-    counts: NDArray[np.int64 | np.float64], classes: Sequence[str], *, normalise: bool, of: str = "all folds summed"
+    counts: NDArray[np.int64 | np.float64], classes: Sequence[str], *, normalise: bool, of: str
 ) -> Figure:
     """Truth down, prediction across; ``counts`` (K, K), shown as counts or as percent of each row."""
     sizes = counts.sum(axis=1, keepdims=True)

@@ -56,22 +56,15 @@ def draw_figures(trained: TrainedRun) -> None:
             save_figure(figure, path)
 
 
-def confusion(trained: TrainedRun) -> Figure:
-    """Percent of each true class."""
-    summary = trained.summary
-    return confusion_figure(np.array(summary["confusion_matrix"]), summary["classes"], normalise=True)
+def confusion(
+    trained: TrainedRun, *, key: str = "confusion_matrix", normalise: bool = True, of: str = "all folds summed"
+) -> Figure:
+    """Percent of each true class, or samples."""
+    return confusion_figure(np.array(trained.summary[key]), trained.summary["classes"], normalise=normalise, of=of)
 
 
-def confusion_counts(trained: TrainedRun) -> Figure:
-    """Samples."""
-    summary = trained.summary
-    return confusion_figure(np.array(summary["confusion_matrix"]), summary["classes"], normalise=False)
-
-
-def confusion_mean(trained: TrainedRun) -> Figure:
-    """As papers print it: the mean of the folds' percentages."""
-    means, classes = np.array(trained.summary["confusion_matrix_mean"]), trained.summary["classes"]
-    return confusion_figure(means, classes, normalise=True, of="mean of the folds")
+confusion_mean = partial(confusion, key="confusion_matrix_mean", of="mean of the folds")
+"""As papers print it: the mean of the folds' percentages."""
 
 
 def class_bars(trained: TrainedRun) -> Figure:
@@ -222,7 +215,7 @@ FIGURES: Final[tuple[ReportFigure, ...]] = (
         title="Confusion matrix",
         note="Every sample was judged by the fold that had not trained on it; all folds summed.",
     ),
-    ReportFigure(name="confusion-counts", draw=confusion_counts),
+    ReportFigure(name="confusion-counts", draw=partial(confusion, normalise=False)),
     ReportFigure(name="confusion-mean", draw=confusion_mean),
     ReportFigure(
         name="classes",

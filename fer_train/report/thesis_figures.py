@@ -113,29 +113,21 @@ def curves_of_colour_alone(runs: Sequence[TrainedRun]) -> Figure | None:
     return curves(runs[0], folds=runs[0].fold_numbers[:1])
 
 
-def _curves(runs: Sequence[TrainedRun]) -> Figure | None:
-    return curves(runs[0])
-
-
-def _confusion(runs: Sequence[TrainedRun]) -> Figure:
-    return confusion_mean(runs[0])
-
-
-def _grad_cam(runs: Sequence[TrainedRun]) -> Figure | None:
-    return grad_cam_of_right_answers(runs[0])
+def _of_first(draw: Callable[[TrainedRun], Figure | None]) -> Callable[[Sequence[TrainedRun]], Figure | None]:
+    return lambda runs: draw(runs[0])
 
 
 FIGURES: Final[Mapping[str, ResultFigure]] = {
     "3.6": ResultFigure(what="the spatial attentions CBAM and LANet", draw=attentions),
     "3.7": ResultFigure(what="One-Cycle learning rates", draw=one_cycle),
     "3.8": ResultFigure(what="the network", draw=network),
-    "3.9": ResultFigure(what="loss and accuracies over iterations and epochs, all folds", draw=_curves),
-    "3.10": ResultFigure(what="confusion matrix, mean of the folds", draw=_confusion),
+    "3.9": ResultFigure(what="loss and accuracies over iterations and epochs, all folds", draw=_of_first(curves)),
+    "3.10": ResultFigure(what="confusion matrix, mean of the folds", draw=_of_first(confusion_mean)),
     "3.11": ResultFigure(what="features of BU-3DFE by t-SNE", draw=features_of_bu3dfe),
-    "3.12": ResultFigure(what="Grad-CAM, two right answers of every class", draw=_grad_cam),
+    "3.12": ResultFigure(what="Grad-CAM, two right answers of every class", draw=_of_first(grad_cam_of_right_answers)),
     "3.13": ResultFigure(what="features after 2, 6 and 10 epochs, a line a run", draw=features_on_the_way),
     "3.14": ResultFigure(what="loss and accuracies of colour alone, one fold", draw=curves_of_colour_alone),
-    "3.16": ResultFigure(what="as 3.9, of a run on all datasets (Global)", draw=_curves),
-    "3.17": ResultFigure(what="as 3.10, of a run on all datasets (Global)", draw=_confusion),
+    "3.16": ResultFigure(what="as 3.9, of a run on all datasets (Global)", draw=_of_first(curves)),
+    "3.17": ResultFigure(what="as 3.10, of a run on all datasets (Global)", draw=_of_first(confusion_mean)),
 }
 """Number in the thesis → figure."""
