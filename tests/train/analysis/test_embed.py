@@ -38,7 +38,7 @@ def test_classes_far_apart_are_drawn_and_counted_apart():
     assert far.separation > 10 * near.separation
     distances = np.linalg.norm(far.places[:, None] - far.places[None], axis=2)
     np.fill_diagonal(distances, np.inf)
-    assert (far.labels[distances.argmin(axis=1)] == far.labels).all()
+    assert (far.of.labels[distances.argmin(axis=1)] == far.of.labels).all()
     np.testing.assert_array_equal(embed(blobs(0.3), seed=1).places, far.places)
 
 
@@ -53,14 +53,14 @@ def test_the_command_draws_every_fold_in_its_own_space(tmp_path):
     run = untrained_run(tmp_path / "run", data)
     result = CliRunner().invoke(app, ["embed", str(run.path), "--data", str(data), "--device", "cpu"])
     assert result.exit_code == 0, result.output
-    with (run.figures / "embedding.csv").open() as stream:
+    with (run.path / "studies" / "embedding.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert {(row["id"], int(row["fold"])) for row in rows} == set(
         zip(run.read_predictions().ids, run.read_predictions().folds.tolist(), strict=True)
     )
-    content = json.loads((run.figures / "embedding.json").read_text())
+    content = json.loads((run.path / "studies" / "embedding.json").read_text())
     assert [entry["fold"] for entry in content["embeddings"]] == [0, 1]
-    assert (run.figures / "embedding.png").read_bytes().startswith(b"\x89PNG")
+    assert (run.path / "studies" / "embedding.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.slow
