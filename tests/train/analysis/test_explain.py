@@ -127,7 +127,7 @@ def test_the_command_writes_a_sheet_and_refuses_nonsense(finished, tmp_path):
     options = ["explain", str(run.path), "--data", str(data), "--device", "cpu"]
     result = CliRunner().invoke(app, [*options, "--pick", "wrong", "--per-class", "1"])
     assert result.exit_code == 0, result.output
-    assert (run.figures / "grad-cam-wrong.png").read_bytes().startswith(b"\x89PNG")
+    assert (run.path / "studies" / "grad-cam-wrong.png").read_bytes().startswith(b"\x89PNG")
     assert CliRunner().invoke(app, [*options, "--pick", "both"]).exit_code == 2
     trained = TrainedRun.open(run.path, data, device=CPU)
     with pytest.raises(UsageError, match="judged no sample 'x/1'"):
