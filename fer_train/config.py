@@ -84,8 +84,6 @@ class ModelSettings:
     same_names: Literal["refuse", "strangers"] = "refuse"
     """People judged here whose names stand among those that ``weights`` learned from: refused, or known to you to be
     strangers who merely share a name, as those of sample data and of the real datasets do."""
-    trust_pickle: bool = False
-    """Load ``weights`` even where it is a pickled module, which runs the code inside it."""
 
     @property
     def input_names(self) -> tuple[str, ...]:

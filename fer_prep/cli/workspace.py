@@ -40,8 +40,8 @@ COMMON: Final = ("workers", "size", "framing", "mask", "max-rejected", "device",
 """Options that mean the same wherever they are."""
 ROOTS: Final = {"render-bu3dfe": "bu3dfe", "render-bosphorus": "bosphorus", "map-aus": "bosphorus"}
 """Command → the dataset whose raw tree its ``--root`` is."""
-NOT_SETTABLE: Final = ("help", "json")
-"""Asked for, not configured."""
+NOT_SETTABLE: Final = ("help", "json", "trust-pickle")
+"""Asked for, not configured: a folder of somebody else's may bring a ``fer.toml``."""
 
 
 def read_settings() -> dict[str, Any]:

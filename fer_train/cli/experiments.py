@@ -116,7 +116,7 @@ def reproduce(
 
         fer-train reproduce table-3.5 --data global.h5
 
-        fer-train reproduce table-3.7 --protocol thesis --set model.weights=enet_b2.pt --set model.trust_pickle=true
+        fer-train reproduce table-3.7 --protocol thesis --trust-pickle --set model.weights=enet_b2.pt
     """
     from fer_train.analysis.experiment import experiment_names, read_experiment
 

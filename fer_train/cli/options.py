@@ -41,6 +41,9 @@ class SettingsOptions:
     """A name of fer-train presets, or a TOML file."""
     settings: list[str] | None = option(None, name="--set", metavar="SECTION.KEY=VALUE", show_default="none")
     """Any setting; repeatable. fer-train presets NAME lists them."""
+    trust_pickle: bool = option(False, name="--trust-pickle")
+    """The weights may be a pickled module: run the code in it once, and go on with the safetensors file that it makes
+    beside it. For a file whose origin you know."""
 
 
 def short_for(setting: str, *, flag: str = "", parse: Callable[[str], Any] | None = None) -> Any:
@@ -70,7 +73,6 @@ class ShortOptions:
     fusion: Fusion | None = short_for("model.fusion")
     backbone: str | None = short_for("model.backbone")
     weights: str | None = short_for("model.weights")
-    trust_pickle: bool | None = short_for("model.trust_pickle", flag="--trust-pickle")
     image_size: int | None = short_for("data.image_size")
     seed: int | None = short_for("training.seed")
     device: str | None = short_for("machine.device")
@@ -97,7 +99,13 @@ def make_config(chosen: SettingsOptions, *, short: ShortOptions | None = None, b
 
     if base is None or chosen.preset is not None:
         base = load_preset(chosen.preset or preset_for_this_machine())
-    return override(base, _changes(chosen, short))
+    config = override(base, _changes(chosen, short))
+    if chosen.trust_pickle and config.model.weights:
+        from fer_train.models.pretrained import unpickled
+
+        weights = unpickled(Path(config.model.weights).expanduser())
+        config = override(config, {"model.weights": str(weights).replace(f"{Path.home()}/", "~/", 1)})
+    return config
 
 
 def _changes(chosen: SettingsOptions, short: ShortOptions | None) -> dict[str, Any]:

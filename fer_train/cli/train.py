@@ -9,16 +9,16 @@ import typer
 
 from fer_prep.cli.console import note, print_json, print_table, progress_bar, say
 from fer_prep.cli.options import JsonOption, Options, manifest_names
-from fer_prep.errors import FerError, UsageError
+from fer_prep.errors import BusyError, FerError, UsageError
 from fer_train.cli.app import app
 from fer_train.cli.options import (
     DATA,
-    DataOption,
     KfoldOptions,
     SettingsOptions,
     ShortOptions,
     make_config,
     refuse_early,
+    require_data,
     say_if_no_gpu,
 )
 from fer_train.cli.result_table import print_summary
@@ -26,11 +26,17 @@ from fer_train.training.torchrun import is_first_process, launched_by_torchrun
 
 if TYPE_CHECKING:
     from fer_train.config import Config
-    from fer_train.training.run_folder import RunFolder
+    from fer_train.training.run_folder import RunFolder, Task
 
 
 ManifestOption = Annotated[
     Path | None, typer.Option(help="A fold manifest.", show_default="<data>.folds.json beside the data")
+]
+TrainingDataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", help="The dataset: an HDF5 file of fer-prep merge.", show_default=f"{DATA}, or the resumed run's"
+    ),
 ]
 OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder.", show_default="runs/<time>-<name>")]
 ResumeOption = Annotated[
@@ -49,7 +55,7 @@ BaselinesOption = Annotated[
 @Options
 def kfold(
     *,
-    data: DataOption = DATA,
+    data: TrainingDataOption = None,
     folds: Annotated[
         int | None, typer.Option(min=2, help="How many folds.", show_default="those of the manifest beside the data")
     ] = None,
@@ -76,17 +82,19 @@ def kfold(
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
-    refuse_early(data, chosen, short)
-    run, config = _open_run(chosen, short, out=out, resume=resume)
-    _train(run, config, data=data, manifest=manifest, folds=folds, baselines=baselines)
+    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data)
+    _train(run, config, task, manifest=manifest, folds=folds, baselines=baselines)
 
 
 @app.command("fit")
 @Options
 def fit(
     *,
-    data: DataOption = DATA,
-    fold: Annotated[int, typer.Option(min=0, help="Which fold of the manifest, counted from 0.")] = 0,
+    data: TrainingDataOption = None,
+    fold: Annotated[
+        int | None,
+        typer.Option(min=0, help="Which fold of the manifest, counted from 0.", show_default="0, or the resumed run's"),
+    ] = None,
     manifest: ManifestOption = None,
     chosen: SettingsOptions,
     short: ShortOptions,
@@ -102,9 +110,9 @@ def fit(
 
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
-    refuse_early(data, chosen, short)
-    run, config = _open_run(chosen, short, out=out, resume=resume)
-    _train(run, config, data=data, manifest=manifest, only=fold, baselines=baselines)
+    alone = fold if resume else fold or 0
+    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, fold=alone)
+    _train(run, config, task, manifest=manifest, baselines=baselines)
 
 
 @app.command()
@@ -149,11 +157,10 @@ def presets(
 def _train(
     run: RunFolder,
     config: Config,
+    task: Task,
     *,
-    data: Path,
     manifest: Path | None,
     folds: int | None = None,
-    only: int | None = None,
     baselines: bool,
 ) -> None:
     """Train, then print the result table and where the report is."""
@@ -162,15 +169,17 @@ def _train(
 
     try:
         summary = train_and_report(
-            data,
+            task.data,
             config=config,
             folds=FoldChoice(manifest=manifest, number=folds),
             run=run,
-            only=only,
+            only=task.fold,
             baselines=baselines,
             say=note,
             progress=progress_bar,
         )
+    except BusyError:  # another process's run
+        raise
     except (FerError, ImportError, OSError):
         if is_first_process():
             run.discard_unstarted()
@@ -182,25 +191,37 @@ def _train(
 
 
 def _open_run(
-    chosen: SettingsOptions, short: ShortOptions, *, out: Path | None, resume: bool
-) -> tuple[RunFolder, Config]:
-    """The run folder and the settings to go on with; on resumption they must be those of the run."""
-    from fer_train.training.run_folder import RunFolder, default_run_path, newest_unfinished_run
+    chosen: SettingsOptions,
+    short: ShortOptions,
+    *,
+    out: Path | None,
+    resume: bool,
+    data: Path | None,
+    fold: int | None = None,
+) -> tuple[RunFolder, Config, Task]:
+    """The run folder, and the settings, data and fold to go on with; a resumed run has them all, and no others."""
+    from fer_train.training.run_folder import RunFolder, Task, default_run_path, newest_unfinished_run
 
     if launched_by_torchrun() and out is None:
         raise UsageError("processes that share a training must agree on its run folder", hint="name one with --out")
     if resume:
         run = RunFolder.open(out or newest_unfinished_run())
+        task = run.task
+        task = Task(data or task.data, task.fold if fold is None else fold)
+        require_data(task.data)
+        run.settle_task(task)
         config = make_config(chosen, short=short, base=run.config)
         run.refuse_other_settings(config)
         if is_first_process():
             note(f"resuming {run.path}")
             say_if_no_gpu(config)
-        return run, config
+        return run, config, task
+    task = Task(data or DATA, fold)
+    refuse_early(task.data, chosen, short)
     config = make_config(chosen, short=short)
     if not is_first_process():
-        return RunFolder(out or default_run_path(config.name)), config
-    run = RunFolder.create(out or default_run_path(config.name), config=config)
+        return RunFolder(out or default_run_path(config.name)), config, task
+    run = RunFolder.create(out or default_run_path(config.name), config=config, task=task)
     if chosen.preset is not None:
         say_if_no_gpu(config)
-    return run, config
+    return run, config, task

@@ -20,6 +20,7 @@ from fer_prep.progress import Progress, silent
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.inference.predictor import Predictor
 from fer_train.metrics.predictions import Predictions
+from fer_train.models.trained_people import refuse_unnoticed_people
 from fer_train.training.run_folder import RunFolder, read_history
 
 
@@ -57,7 +58,15 @@ class TrainedRun:
 
     def fold(self, index: int) -> Predictor:
         """One fold's network; a fold that was not trained is an error."""
-        return Predictor.load(self.run.fold(self._trained(index)), device=self.data.device)
+        folder, fold = self.run.fold(self._trained(index)), self.manifest.fold(index)
+        predictor = Predictor.load(folder, device=self.data.device)
+        people = self.data.file.column("subject")
+        train, val = (set(people[self.rows(ids)].tolist()) for ids in (fold.train, fold.val))
+        description = predictor.description
+        refuse_unnoticed_people(
+            description.people, judged=val, both_sides=train & val, model=description.model, place=folder
+        )
+        return predictor
 
     def judged(self, index: int) -> tuple[str, ...]:
         """Ids of the samples that a fold judged."""

@@ -25,7 +25,7 @@ FORMAT: Final = "fer-model"
 VERSION: Final = 1
 WEIGHTS: Final = "model.safetensors"
 DESCRIPTION: Final = "config.json"
-NOT_ARCHITECTURE: Final = ("weights", "same_names", "trust_pickle", "pretrained")
+NOT_ARCHITECTURE: Final = ("weights", "same_names", "pretrained")
 """Model settings that say where weights come from."""
 
 

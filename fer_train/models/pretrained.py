@@ -1,8 +1,8 @@
 """Start a backbone from a local weight file: a state dict (``.pt``, ``.pth``) or safetensors, made for the whole model.
 
-The VGGFace2 weights of HSEmotion (EmotiEffLib) are state dicts of timm's EfficientNets with TensorFlow padding: load
-``enet_b2`` files into the backbone ``tf_efficientnet_b2``. (``efficientnet_b2`` has the same names and shapes, so the
-file fits it too, but its convolutions pad differently.)
+The VGGFace2 weights of HSEmotion (EmotiEffLib) are pickled modules of timm's EfficientNets with TensorFlow's padding
+and epsilon: ``enet_b2`` files belong into the backbone ``tf_efficientnet_b2``. Names and shapes of ``efficientnet_b2``
+are the same; its outputs are not. A module is turned into safetensors once (``unpickled``), which keep both.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import difflib
 import pickle
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import safetensors
 import safetensors.torch
+import timm
 import torch
+from timm.layers.conv2d_same import Conv2dSame
 from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
+from fer_prep.atomic_files import replacing
 from fer_prep.errors import FormatError, UsageError
 from fer_train.models.backbone import Backbone
 
@@ -29,38 +30,81 @@ _WRAPPERS: Final = ("state_dict_ema", "state_dict", "model_state_dict", "model",
 _SHOWN: Final = 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadedWeights:
-    """What became of a weight file."""
-
-    path: Path
-    loaded: int
-    """Tensors of the backbone that now hold the file's values: all of them."""
-    prefix: str
-    """What was taken off the file's names, e.g. ``module.``."""
-    ignored: tuple[str, ...]
-    """Names in the file that lie behind the last feature map (head convolution, classifier)."""
-
-
-def load_backbone_weights(backbone: Backbone, path: Path, *, trust_pickle: bool = False) -> LoadedWeights:
+def load_backbone_weights(backbone: Backbone, path: Path) -> str:
     """Put the file's weights into the backbone; a file that does not fit is an error that says where.
 
-    ``trust_pickle`` allows files that are Python pickles of whole modules: loading one runs the code in it.
-    A stem with another number of input channels is adapted as timm does it (one channel: the sum over the three).
+    Returns a line for the user where names and shapes fit two backbones that compute differently, and the file does
+    not say which of them it is of; else ``""``. A stem with another number of input channels is adapted as timm does
+    it (one channel: the sum over the three).
     """
-    found = read_state_dict(path, trust_pickle=trust_pickle)
+    found, arithmetic = read_state_dict(path)
     expected = backbone.trunk.state_dict()
     prefix = _common_prefix(found, expected)
     found = {name.removeprefix(prefix): tensor for name, tensor in found.items() if name.startswith(prefix)}
     _adapt_stem(backbone.trunk, found, expected)
     _check_fit(found, expected, path=path, backbone=backbone)
+    here, twin = _arithmetic_of(backbone.trunk), _twin_of(backbone.name)
+    different = [f"{key} {value}, here {here[key]}" for key, value in arithmetic.items() if value != here.get(key)]
+    if different:
+        raise UsageError(
+            f"these weights fit {backbone.name} by names and shapes, but were trained with other arithmetic: "
+            f"{'; '.join(different)}",
+            path=path,
+            hint=f"try --backbone {twin}" if twin else "choose the backbone that they were trained with",
+        )
     backbone.trunk.load_state_dict({name: found.get(name, kept) for name, kept in expected.items()})
-    ignored = tuple(sorted(set(found) - set(expected)))
-    return LoadedWeights(path=path, loaded=len(set(found) & set(expected)), prefix=prefix, ignored=ignored)
+    if arithmetic or not twin:
+        return ""
+    return (
+        f"{path.name} does not say whether it is of {backbone.name} or {twin}: both have its names and shapes, but pad "
+        "and normalise differently (HSEmotion's files are of the tf_ one)"
+    )
 
 
-def read_state_dict(path: Path, *, trust_pickle: bool = False) -> dict[str, Tensor]:
-    """Names and tensors of a safetensors file, a state dict, or (if trusted) a pickled module."""
+def unpickled(path: Path) -> Path:
+    """The safetensors file of a pickled module, made beside it, *by running the code in the pickle*.
+
+    A file that is no pickled module is returned as it is. An existing file of other weights is never replaced.
+    """
+    if not path.is_file():
+        return path
+    try:
+        read_state_dict(path)
+    except UsageError:
+        pass  # what only a pickle can be
+    else:
+        return path
+    module = _read_torch_file(path, trust_pickle=True)
+    weights = {name: each.detach().cpu().contiguous() for name, each in _tensors_in(module, path).items()}
+    target = path.with_suffix(".safetensors")
+    if not target.exists():
+        metadata = _arithmetic_of(module) if isinstance(module, nn.Module) else {}
+        with replacing(target) as part:
+            part.write_bytes(safetensors.torch.save(weights, metadata=metadata))
+        return target
+    kept, _ = read_state_dict(target)
+    if kept.keys() != weights.keys() or not all(torch.equal(kept[name], each) for name, each in weights.items()):
+        raise UsageError(f"has other weights than {path.name}, from which it would be made", path=target)
+    return target
+
+
+def _arithmetic_of(module: nn.Module) -> dict[str, str]:
+    """What names and shapes of weights do not show: the padding of convolutions, the epsilon of normalisations."""
+    parts = list(module.modules())
+    epsilons = {f"{part.eps:g}" for part in parts if isinstance(part, nn.BatchNorm2d)}
+    padding = "as TensorFlow" if any(isinstance(part, Conv2dSame) for part in parts) else "symmetric"
+    return {"padding": padding, "batch-norm epsilon": " ".join(sorted(epsilons))}
+
+
+def _twin_of(name: str) -> str:
+    """timm's other model of the same names and shapes, with or without TensorFlow's arithmetic; empty for none."""
+    bare = name.split(".", 1)[0]
+    twin = bare.removeprefix("tf_") if bare.startswith("tf_") else f"tf_{bare}"
+    return twin if timm.is_model(twin) else ""
+
+
+def read_state_dict(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Names and tensors of a safetensors file or a state dict, and what it says about their arithmetic, if anything."""
     if not path.is_file():
         raise UsageError("no such weight file", path=path)
     with path.open("rb") as stream:
@@ -68,13 +112,17 @@ def read_state_dict(path: Path, *, trust_pickle: bool = False) -> dict[str, Tens
     # safetensors: eight bytes of header length, then JSON; torch: a zip archive, or a bare pickle (old files)
     if head[8:9] == b"{" and not head.startswith(b"PK"):
         try:
-            return safetensors.torch.load_file(path)
+            with safetensors.safe_open(path, framework="pt") as file:
+                kept = {
+                    key: value for key, value in (file.metadata() or {}).items() if key in _arithmetic_of(nn.Module())
+                }
+                return {name: file.get_tensor(name) for name in file.keys()}, kept  # noqa: SIM118 - no mapping
         except safetensors.SafetensorError as error:
             raise FormatError(path=path, expected="a whole safetensors file", found=str(error)) from error
-    return _tensors_in(_read_torch_file(path, trust_pickle=trust_pickle), path)
+    return _tensors_in(_read_torch_file(path), path), {}
 
 
-def _read_torch_file(path: Path, *, trust_pickle: bool) -> Any:
+def _read_torch_file(path: Path, *, trust_pickle: bool = False) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=not trust_pickle)
     except pickle.UnpicklingError as error:

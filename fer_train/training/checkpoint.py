@@ -1,4 +1,4 @@
-"""``last.ckpt``: everything a fold needs to go on as if it had never stopped.
+"""``last.ckpt``: everything a fold needs to go on as if it had never stopped, and whose it is.
 
 A checkpoint is taken between two optimiser steps, so that no half-accumulated gradient has to be kept. Order,
 augmentation and dropout follow from (seed, epoch, sample) and (seed, step): training from a checkpoint repeats the
@@ -22,7 +22,7 @@ from fer_train.losses.base import ExpressionLoss
 from fer_train.models.network import ExpressionNetwork
 
 FORMAT: Final = "fer-checkpoint"
-VERSION: Final = 3
+VERSION: Final = 4
 PARTS: Final = ("network", "loss", "optimiser", "schedule", "scaler", "ema")
 """Fields of ``State`` that have a state of their own."""
 PLAIN: Final = ("step", "finished", "history", "chosen", "people")
@@ -47,6 +47,8 @@ class State:
     """With an inner split: ``weights``, ``step`` and ``loss`` of its best validation."""
     people: list[str] = field(default_factory=list[str])
     """Subjects that the weights learn from, also in the training that they started from."""
+    bound_to: dict[str, str] = field(default_factory=dict[str, str])
+    """What a checkpoint belongs to, each part as a digest: another one's is refused."""
 
     @property
     def judged(self) -> ExpressionNetwork:
@@ -57,11 +59,18 @@ class State:
     def save(self, path: Path) -> None:
         """Write the checkpoint."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        save_checkpoint(path, {**parts, **{name: getattr(self, name) for name in PLAIN}})
+        save_checkpoint(path, {**parts, **{name: getattr(self, name) for name in PLAIN}, "bound_to": self.bound_to})
 
     def load(self, path: Path) -> None:
-        """Become the state that was saved there."""
+        """Become the state that was saved there; UsageError where it is that of another training."""
         stored = load_checkpoint(path)
+        other = [part for part, digest in self.bound_to.items() if stored["bound_to"].get(part) != digest]
+        if other or not set(self.people) <= set(stored["people"]):
+            raise UsageError(
+                f"this checkpoint is of another training, which differs in: {', '.join(other) or 'the people'}",
+                path=path,
+                hint="put back the folds.json, config.toml, fold folders and data that belong together, or start anew",
+            )
         for name, part in self._parts().items():
             part.load_state_dict(stored[name])
         for name in PLAIN:

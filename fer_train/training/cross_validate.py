@@ -26,7 +26,7 @@ from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
-from fer_train.training.run_folder import ENVIRONMENT, RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 from fer_train.training.torchrun import launched_by_torchrun
 
 Say = Callable[[str], None]
@@ -71,6 +71,8 @@ def cross_validate(
     if not machine.first:
         say, progress = _no_words, silent
     fitted = network_class(config.model.network).fitted
+    if machine.first:
+        run.settle_task(Task(data_path, only))
     with DatasetFile.open(data_path) as file:
         file.verify_tables()  # before folds are made of them
         wants_features = fitted or config.model.classical_weight > 0
@@ -87,7 +89,7 @@ def cross_validate(
         refuse_known_people(config.model, file, file.rows_of(judged))
     if machine.first:
         environment = describe_environment(machine.device) | {"data": data_path.name, "processes": machine.world}
-        run.write_json(ENVIRONMENT, environment)
+        run.write_environment(environment)
 
     def done(result: FoldResult) -> None:
         say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")

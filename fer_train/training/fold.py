@@ -14,8 +14,9 @@ import torch
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.digests import settings_digest
 from fer_prep.errors import UsageError
-from fer_prep.folds.splits import FoldManifest, make_inner_split
+from fer_prep.folds.splits import Fold, FoldManifest, make_inner_split
 from fer_prep.progress import Progress, silent
 from fer_train.classical.landmarks import landmarks_of
 from fer_train.classical.network import ClassicalNetwork
@@ -28,6 +29,7 @@ from fer_train.losses import loss_class, make_loss
 from fer_train.losses.base import ExpressionLoss, balanced_class_weights
 from fer_train.models.answers import answer
 from fer_train.models.model_file import build_network, describe, save_model
+from fer_train.models.trained_people import refuse_unnoticed_people
 from fer_train.training.features import Features, compute_features
 from fer_train.training.initial_weights import set_initial_weights
 from fer_train.training.live import tensorboard_events, training_display
@@ -93,7 +95,7 @@ def run_fold(
         if machine.first:
             training.listeners.append(watching.enter_context(tensorboard_events(folder)))
         training.run()
-    return _finish(index, training=training, ids=fold.val, folder=folder, features=features)
+    return _finish(index, training=training, fold=fold, folder=folder, features=features)
 
 
 def open_data(
@@ -139,6 +141,7 @@ def prepare_training(
     if config.model.weights and not checkpoint.exists():
         judged = rows.val.numpy()
         people |= set_initial_weights(network, config.model, classes=data.classes, file=data.file, judged=judged)
+    bound_to = identity(rows, data=data, config=config, seed=seed)
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=classes)
@@ -153,8 +156,17 @@ def prepare_training(
     training = FoldTraining(
         network, loss=loss, batches=batches, rows=rows, config=config, machine=machine, seed=seed, checkpoint=checkpoint
     )
-    training.state.people = sorted(people)
+    training.state.people, training.state.bound_to = sorted(people), bound_to
     return training
+
+
+def identity(rows: FoldRows, *, data: ImageDataset, config: Config, seed: int) -> dict[str, str]:
+    """What decides a training, part by part, as digests: a checkpoint of another one is not gone on with."""
+    settings = {key: value for key, value in asdict(config).items() if key not in ("machine", "name")}
+    sides = {"learned": rows.train, "judged": rows.val, "inner": torch.empty(0) if rows.inner is None else rows.inner}
+    parts = {f"{side} samples": data.ids[chosen.long().numpy()].tolist() for side, chosen in sides.items()}
+    parts |= {"fold": seed, "settings": settings, "classes": data.classes, "data": data.file.digest}
+    return {name: settings_digest({name: part}) for name, part in parts.items()}
 
 
 def build_loss(
@@ -174,11 +186,12 @@ def build_loss(
     )
 
 
-def _finish(
-    index: int, *, training: FoldTraining, ids: tuple[str, ...], folder: Path, features: Features | None
-) -> FoldResult:
+def _finish(index: int, *, training: FoldTraining, fold: Fold, folder: Path, features: Features | None) -> FoldResult:
     """Judge the kept weights and write model, description and history."""
     state, data = training.state, training.batches.data
+    people = data.file.column("subject")
+    train, val = (set(people[data.rows_of(side).numpy()].tolist()) for side in (fold.train, fold.val))
+    refuse_unnoticed_people(state.people, judged=val, both_sides=train & val, model=training.config.model, place=folder)
     if state.chosen is not None:
         state.judged.load_state_dict(state.chosen["weights"])
     logits, vectors, labels = training.outputs(training.rows.val)
@@ -198,7 +211,7 @@ def _finish(
         write_atomically(folder / "history.csv", content=history_to_csv(history))
     return FoldResult(
         index=index,
-        ids=ids,
+        ids=fold.val,
         labels=labels.cpu().numpy(),
         probabilities=probabilities.cpu().numpy(),
         loss=loss,

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_prep.cli.console import note
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_train.config import ModelSettings
@@ -45,9 +46,12 @@ def set_initial_weights(
     """
     folder = _trained_fold(settings)
     if folder is None:
+        doubt = ""
         for stream in network.backbones:
             path = Path(settings.weights).expanduser()
-            load_backbone_weights(network.backbone(stream), path, trust_pickle=settings.trust_pickle)
+            doubt = load_backbone_weights(network.backbone(stream), path)
+        if doubt:
+            note(doubt)
         return set()
     refuse_known_people(settings, file, judged)
     trained, description = load_model(folder, device=torch.device("cpu"))

@@ -4,22 +4,26 @@
 
     config.toml        resolved settings              predictions.csv  out of fold: id, fold, label, predicted, …
     folds.json         who was trained on and judged  figures/*.png    report.html  self-contained
-    environment.json   versions, machine, device      fold-K/          model.safetensors, config.json, history.csv,
-    summary.json       the result                                      TensorBoard events, last.ckpt
+    run.json           data, and which fold alone     fold-K/          model.safetensors, config.json, history.csv,
+    environment.json   versions, machine, device                       TensorBoard events, last.ckpt
+    summary.json       the result
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.errors import UsageError
+from fer_prep.folder_lock import file_lock
 from fer_train.config import Config
 from fer_train.csv_text import to_csv
 from fer_train.metrics.predictions import Predictions
@@ -29,7 +33,17 @@ CONFIG: Final = "config.toml"
 SUMMARY: Final = "summary.json"
 FOLDS: Final = "folds.json"
 ENVIRONMENT: Final = "environment.json"
+TASK: Final = "run.json"
 PREDICTIONS: Final = "predictions.csv"
+
+
+class Task(NamedTuple):
+    """What a run is to do, besides its settings and folds."""
+
+    data: Path
+    """The dataset; kept relative to the run folder."""
+    fold: int | None = None
+    """The one fold that it trains; None for all."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class RunFolder:
     """Folders that were not there before this run, the innermost first."""
 
     @classmethod
-    def create(cls, path: Path, *, config: Config) -> RunFolder:
+    def create(cls, path: Path, *, config: Config, task: Task | None = None) -> RunFolder:
         """Start a new run; a folder that already holds one is refused."""
         if (path / CONFIG).exists():
             raise UsageError(
@@ -52,6 +66,8 @@ class RunFolder:
         made = tuple(folder for folder in (path, *path.parents) if not folder.exists())
         path.mkdir(parents=True, exist_ok=True)
         run = cls(path, made)
+        if task is not None:
+            run.settle_task(task)
         write_atomically(path / CONFIG, content=config_to_toml(config))
         return run
 
@@ -77,6 +93,45 @@ class RunFolder:
                 hint="resume with the settings of its config.toml (give none), or start a new run with another --out",
             )
 
+    @property
+    def task(self) -> Task:
+        """What the run was started to do; a run that does not say so is refused."""
+        try:
+            found = json.loads((self.path / TASK).read_text(encoding="utf-8"))
+            return Task(Path(os.path.normpath(self.path / found["data"])), found["fold"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise UsageError(
+                f"expected {TASK} that names data and fold; found none ({type(error).__name__})",
+                path=self.path,
+                hint="start a new run with another --out",
+            ) from error
+
+    def settle_task(self, task: Task) -> None:
+        """Note what the run does, or refuse another fold than the one that it was started for."""
+        if not (self.path / TASK).exists():
+            data = Path(os.path.relpath(task.data.resolve(), self.path.resolve())).as_posix()
+            self.write_json(TASK, {"data": data, "fold": task.fold})
+        elif self.task.fold != task.fold:
+            here, asked = ("all folds" if fold is None else f"fold {fold}" for fold in (self.task.fold, task.fold))
+            raise UsageError(
+                f"this run was started for {here}; {asked} asked for",
+                path=self.path,
+                hint="resume it without --fold, by the command that started it, or start a new run with another --out",
+            )
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Hold the folder for this process, by a lock beside it; BusyError where another one trains in it."""
+        with file_lock(self.path):
+            yield
+
+    def write_environment(self, environment: Mapping[str, Any]) -> None:
+        """Keep what the run was begun with, and under ``resumed`` what each resumption brought."""
+        first = self.read_environment() if (self.path / ENVIRONMENT).exists() else None
+        if first is not None:
+            environment = first | {"resumed": [*first.get("resumed", []), environment]}
+        self.write_json(ENVIRONMENT, environment)
+
     def discard_unstarted(self, *others: Path) -> None:
         """Remove a run in which no fold was begun, so that the corrected command finds its place free.
 
@@ -84,7 +139,7 @@ class RunFolder:
         """
         if any(self.path.glob("fold-*")):
             return
-        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT)), *others):
+        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT, TASK)), *others):
             file.unlink(missing_ok=True)
         for folder in dict.fromkeys((self.path, *self.made)):
             if any(folder.iterdir()):

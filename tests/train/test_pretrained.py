@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import pytest
 import safetensors.torch
 import timm
 import torch
+import typer
 
+from fer_prep.cli.workspace import read_default_map
 from fer_prep.errors import FormatError, UsageError
+from fer_train.cli.app import app
+from fer_train.config import Config
 from fer_train.models.backbone import Backbone
-from fer_train.models.pretrained import load_backbone_weights
+from fer_train.models.pretrained import load_backbone_weights, unpickled
+from fer_train.settings_file import load_preset, override
 
 NAME = "test_efficientnet"
 """timm's miniature EfficientNet: the names of enet_b2 in small."""
@@ -56,10 +62,8 @@ def test_state_dicts_are_found_in_every_layout(layout, whole_model, tmp_path):
     path = tmp_path / "weights.pt"
     torch.save(LAYOUTS[layout](whole_model.state_dict()), path)
     backbone = fresh_backbone()
-    report = load_backbone_weights(backbone, path)
+    load_backbone_weights(backbone, path)
     assert_holds(backbone, whole_model)
-    assert report.loaded == len(backbone.trunk.state_dict())
-    assert {"classifier.0.weight", "conv_head.weight", "bn2.weight"} <= set(report.ignored)
 
 
 def test_safetensors_and_old_torch_files(whole_model, tmp_path):
@@ -78,8 +82,45 @@ def test_a_pickled_module_needs_the_flag(whole_model, tmp_path):
     backbone = fresh_backbone()
     with pytest.raises(UsageError, match="--trust-pickle"):
         load_backbone_weights(backbone, path)
-    load_backbone_weights(backbone, path, trust_pickle=True)
+    made = unpickled(path)
+    assert made == tmp_path / "enet_b2_7.safetensors"
+    load_backbone_weights(backbone, made)
     assert_holds(backbone, whole_model)
+    assert unpickled(path) == unpickled(made) == made
+    safetensors.torch.save_file({"other": torch.zeros(1)}, made)
+    with pytest.raises(UsageError, match="has other weights than"):
+        unpickled(path)
+
+
+@pytest.mark.parametrize("saved_as", ["module", "state dict"])
+def test_weights_that_fit_by_shape_alone_are_refused_or_told_of(tmp_path, saved_as):
+    """``efficientnet_b0`` and ``tf_efficientnet_b0`` share every name and shape, and compute differently."""
+    model, path = timm.create_model("tf_efficientnet_b0"), tmp_path / "enet_b0.pt"
+    torch.save(model if saved_as == "module" else model.state_dict(), path)
+    path = unpickled(path)
+    right, wrong = (fresh_backbone(name=name) for name in ("tf_efficientnet_b0", "efficientnet_b0"))
+    said = load_backbone_weights(right, path)
+    assert_holds(right, model)
+    if saved_as == "module":
+        assert not said
+        with pytest.raises(UsageError, match="padding as TensorFlow, here symmetric"):
+            load_backbone_weights(wrong, path)
+    else:
+        assert "does not say whether it is of efficientnet_b0 or tf_efficientnet_b0" in load_backbone_weights(
+            wrong, path
+        )
+
+
+def test_no_file_can_consent_to_a_pickle(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("evil.toml").write_text('[model]\nweights = "bomb.pt"\ntrust_pickle = true\n')
+    with pytest.raises(UsageError, match="trust_pickle"):
+        load_preset("evil.toml")
+    with pytest.raises(UsageError, match="trust_pickle"):
+        override(Config(), {"model.trust_pickle": True})  # as --set, manifests of experiments, search spaces do
+    Path("fer.toml").write_text("[fer-train.fit]\ntrust-pickle = true\n")
+    with pytest.raises(UsageError, match="trust-pickle"):
+        read_default_map(typer.main.get_command(app), program="fer-train")
 
 
 class Bomb:

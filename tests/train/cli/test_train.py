@@ -43,7 +43,6 @@ def test_options_are_settings_and_the_run_says_so(place):
 
 def test_trusting_a_pickle_takes_an_option_of_its_own(place):
     assert ShortOptions(weights="w.pt").assignments() == {"model.weights": "w.pt"}
-    assert ShortOptions(trust_pickle=True).assignments() == {"model.trust_pickle": True}
     assert "--trust-pickle" in run("kfold", "--help").output
 
 
