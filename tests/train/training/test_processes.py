@@ -111,7 +111,8 @@ def test_processes_must_be_told_the_run_folder(monkeypatch, capsys):
 
 
 def test_folds_side_by_side_and_shared_folds_are_not_mixed(tmp_path, monkeypatch, capsys):
-    message = refusal(monkeypatch, capsys, "--parallel-folds", "2", "--out", str(tmp_path / "run"))
+    data = write_telling_data(tmp_path / "global.h5", subjects=2)
+    message = refusal(monkeypatch, capsys, "--parallel-folds", "2", "--data", str(data), "--out", str(tmp_path / "run"))
     assert "cannot be combined" in message
     assert not (tmp_path / "run").exists()
 
