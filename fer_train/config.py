@@ -203,7 +203,7 @@ class MachineSettings:
     """``auto`` is bfloat16 autocast on GPUs that compute in it, float16 with scaled losses on others, as the thesis
     had; float32 elsewhere."""
     threads: int = 0
-    """CPU threads of PyTorch; 0 leaves its own choice."""
+    """CPU threads of PyTorch; 0 takes as many as processors are free when the run starts."""
     compile: bool = False
     """Compile the network with torch.compile: pays from some thousand steps on."""
     autotune: bool = False

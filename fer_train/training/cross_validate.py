@@ -27,7 +27,7 @@ from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
 from fer_train.training.run_folder import RunFolder, Task
-from fer_train.training.torchrun import launched_by_torchrun
+from fer_train.training.torchrun import is_first_process, launched_by_torchrun
 
 Say = Callable[[str], None]
 
@@ -67,7 +67,7 @@ def cross_validate(
     """
     if config.machine.parallel_folds > 1 and launched_by_torchrun():
         raise UsageError("folds side by side and torchrun's processes inside a fold cannot be combined; use one")
-    machine = set_up_machine(config.machine)
+    machine = set_up_machine(config.machine, say=say if is_first_process() else _no_words)
     if not machine.first:
         say, progress = _no_words, silent
     fitted = network_class(config.model.network).fitted

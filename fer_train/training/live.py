@@ -6,6 +6,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from unittest.mock import patch
@@ -22,10 +23,14 @@ ROOM_FOR_A_BAR: Final = 90
 def training_display(
     title: str, *, total_steps: int, batch_size: int
 ) -> Generator[Callable[[Mapping[str, float]], None]]:
-    """Draw a bar on standard error while the block runs; nothing where that is not a terminal.
+    """Draw a bar on standard error while the block runs; where that is not a terminal, a line an epoch.
 
     In a narrow terminal the percentage stands for the bar.
     """
+    seen = _Seen(batch_size)
+    if not messages.is_terminal:
+        yield lambda row: _tell_epoch(title, row, seen.describe(row), left=seen.time_left(row["step"], total_steps))
+        return
     bar = [BarColumn(bar_width=6)] if messages.width >= ROOM_FOR_A_BAR else []
     columns = (
         TextColumn("{task.description}"),
@@ -35,10 +40,14 @@ def training_display(
         TextColumn("left"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=messages, disable=not messages.is_terminal) as bars:
+    with Progress(*columns, console=messages) as bars:
         task = bars.add_task(title, total=total_steps, numbers="")
-        seen = _Seen(batch_size)
         yield lambda row: bars.update(task, completed=row["step"], numbers=seen.describe(row))
+
+
+def _tell_epoch(title: str, row: Mapping[str, float], numbers: str, *, left: str) -> None:
+    if float(row["epoch"]).is_integer():
+        note(f"{title}, epoch {row['epoch']:.0f}: {numbers}{left}")
 
 
 @contextmanager
@@ -93,6 +102,14 @@ class _Seen:
             f"loss {self._loss:.2f} train {self._accuracy:.0f}%{self._validation} "
             f"lr {row['rate_fusion']:.0e}{self._speed(row['step'])}"
         )
+
+    def time_left(self, step: float, total_steps: int) -> str:
+        """`` left 0:12:34``, by the speed so far; empty at the first step."""
+        if self._first is None or step == self._first[1]:
+            return ""
+        first_time, first_step = self._first
+        seconds = (time.monotonic() - first_time) / (step - first_step) * (total_steps - step)
+        return f" left {timedelta(seconds=round(seconds))}"
 
     def _speed(self, step: float) -> str:
         now = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -14,6 +15,7 @@ from torch import distributed
 
 from fer_train.config import MachineSettings
 from fer_train.environment import choose_device, choose_precision
+from fer_train.training.threads import settle_threads
 from fer_train.training.torchrun import launched_by_torchrun
 
 _T = TypeVar("_T")
@@ -63,10 +65,12 @@ class Machine:
         return box[0]
 
 
-def set_up_machine(settings: MachineSettings) -> Machine:
-    """Set this process's threads and determinism, choose its device, and join the other processes of ``torchrun``."""
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
+def set_up_machine(settings: MachineSettings, *, say: Callable[[str], None] = lambda text: None) -> Machine:
+    """Set this process's threads and determinism, choose its device, and join the other processes of ``torchrun``.
+
+    ``say`` hears how many threads it will be, and why.
+    """
+    say(settle_threads(settings.threads))
     torch.backends.cudnn.benchmark = settings.autotune
     if settings.deterministic:
         # cuBLAS reads this when it starts: it must be set before the first product on the GPU

@@ -29,9 +29,14 @@ def test_everything_is_in_the_line_even_in_80_columns(width, monkeypatch):
     assert re.search(r"left *[0-9:-]+$", last.strip())
 
 
-def test_where_nobody_watches_nothing_is_written(monkeypatch):
-    seen = io.StringIO()
-    monkeypatch.setattr(live, "messages", Console(file=seen))
-    with live.training_display("fold 0 (1 of 5)", total_steps=10, batch_size=8) as show:
-        show({"step": 1, "train_loss": 1.0, "train_accuracy": 1.0, "rate_fusion": 1e-3})
-    assert not seen.getvalue()
+def test_without_a_terminal_every_epoch_has_a_line(monkeypatch):
+    seen: list[str] = []
+    monkeypatch.setattr(live, "messages", Console(file=io.StringIO()))
+    monkeypatch.setattr(live, "note", seen.append)
+    with live.training_display("fold 0 (1 of 5)", total_steps=8, batch_size=8) as show:
+        for step in range(1, 5):
+            time.sleep(0.02)
+            show({"step": step, "epoch": step / 2, "train_loss": 1.0, "train_accuracy": 50.0, "rate_fusion": 1e-3})
+    assert [line.split(":")[0] for line in seen] == ["fold 0 (1 of 5), epoch 1", "fold 0 (1 of 5), epoch 2"]
+    for part in ("loss 1.00", "train 50%", "lr 1e-03", "/s", "left 0:00:00"):
+        assert part in seen[-1]
