@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,9 @@ def cross_validate(
     """
     if config.machine.parallel_folds > 1 and launched_by_torchrun():
         raise UsageError("folds side by side and torchrun's processes inside a fold cannot be combined; use one")
-    machine = set_up_machine(config.machine, say=say if is_first_process() else _no_words)
+    # a resumed run keeps its number of threads: another one rounds otherwise
+    settings = replace(config.machine, threads=config.machine.threads or run.threads)
+    machine = set_up_machine(settings, say=say if is_first_process() else _no_words)
     if not machine.first:
         say, progress = _no_words, silent
     fitted = network_class(config.model.network).fitted

@@ -184,6 +184,11 @@ class RunFolder:
         """What the run was computed with."""
         return json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
 
+    @property
+    def threads(self) -> int:
+        """CPU threads that the run was begun with; 0 for one that has not begun."""
+        return self.read_environment()["torch_threads"] if (self.path / ENVIRONMENT).exists() else 0
+
     def write_predictions(self, predictions: Predictions) -> None:
         """Write ``predictions.csv``."""
         predictions.write(self.path / PREDICTIONS)
