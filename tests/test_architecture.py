@@ -42,7 +42,8 @@ TRAIN_LAYERS = (
 
 FROM_FER_PREP = {"emotions", "errors", "dataset", "folds", "cli", "progress", "resources", "digests",
                  "options", "validated", "depth_encoding", "resample", "formats", "atomic_files", "folder_lock",
-                 "regular_files", "geometry", "engines", "free_memory", "landmark_set", "outputs", "csv_tables"}  # fmt: skip
+                 "regular_files", "geometry", "engines", "free_memory", "landmark_set", "outputs",
+                 "csv_tables"}  # fmt: skip
 WHERE_ASKED_FOR = {"fer_prep.prepare.prepare_sample", "fer_prep.prepare.folder", "fer_prep.faces.mediapipe_finder",
                    "fer_prep.faces.picture_scene"}  # fmt: skip
 """What predict imports for pictures as recorded, their landmarks and prepared folders, and only then."""
