@@ -52,6 +52,9 @@ class Sample:
     """The sequence that this is a frame of (``bu4dfe/F001_Angry``); empty for stills. No split divides a clip."""
     frame: int = 0
     """The number of the frame in its clip, from 0."""
+    yaw_degrees: int = 0
+    """How the geometry is turned before it is seen; see ``view_suffix``."""
+    pitch_degrees: int = 0
     soft_labels: Mapping[str, float] = field(default_factory=dict[str, float])
     """Class → the share of annotators who chose it; empty where the dataset does not say."""
     publishable: bool = True
@@ -173,6 +176,11 @@ class Scene(Protocol):
     @property
     def registration_residual_px(self) -> float:
         """Root-mean-square colour-to-geometry misfit in scene-raster pixels: 0 where exact by construction."""
+        ...
+
+    @property
+    def turned_degrees(self) -> float:
+        """By how much the geometry was turned from how its file has it, for the face to be upright."""
         ...
 
     def picture(self) -> NDArray[np.uint8]:

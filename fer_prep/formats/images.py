@@ -34,6 +34,7 @@ _KINDS: Final[Mapping[bytes, Callable[[io.BytesIO], ImageFile]]] = {
     b"\xff\xd8\xff": JpegImageFile,
 }
 _MODE_OF_DEPTH: Final = "I;16"
+_ORIENTATION: Final = 0x0112
 _EXPECTED: Final = "a PNG, BMP or JPEG picture"
 
 Pixels = TypeVar("Pixels", bound=NDArray[np.generic])
@@ -42,7 +43,7 @@ Pixels = TypeVar("Pixels", bound=NDArray[np.generic])
 def read_rgb(data: bytes) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 sRGB of a PNG, BMP or JPEG; grey becomes three equal channels, alpha is dropped.
 
-    An orientation tag is not applied: depth beside the picture is stored in the unrotated raster.
+    An orientation tag is not applied: whoever knows what lies beside the picture asks ``orientation`` for it.
     """
 
     def colours(image: ImageFile) -> NDArray[np.uint8]:
@@ -51,6 +52,22 @@ def read_rgb(data: bytes) -> NDArray[np.uint8]:
         return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
     return _read(data, colours)
+
+
+def orientation(data: bytes) -> int:
+    """The EXIF orientation of a picture that ``read_rgb`` reads, 1 to 8; 1 where there is none."""
+
+    def tag(image: ImageFile) -> NDArray[np.int64]:
+        return np.array(image.getexif().get(_ORIENTATION, 1))
+
+    value = _read(data, tag).item()
+    return value if value in range(1, 9) else 1
+
+
+def oriented(pixels: NDArray[np.uint8], tag: int) -> NDArray[np.uint8]:
+    """A picture (H, W, 3) as its EXIF orientation wants it shown (CIPA DC-008, §4.6.5)."""
+    turned = np.rot90(pixels, {3: 2, 4: 2, 6: 3, 5: 3, 7: 1, 8: 1}.get(tag, 0))
+    return np.ascontiguousarray(turned[:, ::-1] if tag in (2, 4, 5, 7) else turned)
 
 
 def read_depth(data: bytes) -> NDArray[np.uint16]:

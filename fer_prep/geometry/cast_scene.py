@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,8 @@ class CastScene(ABC):
     rgb_source: str
     registration_residual_px: float = 0.0
     """Zero where one and the same ray brings colour and depth."""
+    turned_degrees: float = 0.0
+    """By how much the geometry was turned from how its file has it, for the face to be upright."""
 
     def __init__(
         self,
@@ -57,10 +60,43 @@ class CastScene(ABC):
         self._attributes = attributes
         self._renderer = renderer or choose_renderer()
         self.raster_size = raster_size
-        self.schemes: Mapping[str, PointSet] = {}
-        self.landmarks: Mapping[str, Point] = {
-            name: self.project(point[None])[0] for name, point in landmarks_mm.items()
-        }
+        self._landmarks_mm = landmarks_mm
+        self.schemes: dict[str, PointSet] = {}
+        self.landmarks: Mapping[str, Point] = self._projected_landmarks()
+
+    def _projected_landmarks(self) -> dict[str, Point]:
+        return {name: self.project(point[None])[0] for name, point in self._landmarks_mm.items()}
+
+    def set_scheme(
+        self,
+        scheme: str,
+        *,
+        names: tuple[str, ...],
+        points_mm: NDArray[np.float64],
+        vertex: NDArray[np.int32] | None = None,
+    ) -> None:
+        """Add the dataset's own landmarks (L, 3), NaN where unknown."""
+        points_px = self.project(points_mm)
+        self.schemes[scheme] = PointSet(names=names, points_px=points_px, points_mm=points_mm, vertex=vertex)
+
+    def turned(self, turn: NDArray[np.float64]) -> Self:
+        """The same geometry and its landmarks turned by (3, 3) about the origin, and again seen frontally."""
+        other = copy(self)
+        vars(other).pop("_whole", None)
+        other._mesh = TriangleMesh(vertices_mm=self._mesh.vertices_mm @ turn.T, faces=self._mesh.faces)
+        other._camera = frontal_camera(other._mesh.used_vertices_mm)
+        other._landmarks_mm = {name: turn @ point for name, point in self._landmarks_mm.items()}
+        other.landmarks = other._projected_landmarks()
+        other.schemes = {}
+        for name, points in self.schemes.items():
+            if points.points_mm is not None:
+                other.set_scheme(name, names=points.names, points_mm=points.points_mm @ turn.T, vertex=points.vertex)
+        return other
+
+    @property
+    def geometry(self) -> TriangleMesh:
+        """The mesh that is seen."""
+        return self._mesh
 
     def project(self, points_mm: NDArray[np.floating]) -> NDArray[np.float64]:
         """(L, 3) metric points → (L, 2) scene-raster pixels."""

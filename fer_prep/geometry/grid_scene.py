@@ -65,9 +65,12 @@ class GridScene(CastScene):
         self._picture = picture
         self._picture_px = grid.image_uv.reshape(-1, 2) * picture.shape[1::-1]
         places = self._picture_px.T[:, faces.T]  # (2, 3, F)
+        self._landmarks_px = landmarks_px or {}
         super().__init__(mesh, camera=camera, attributes=places, landmarks_mm=landmarks_mm, renderer=renderer)
         self._filled = np.asarray(np.take(grid.filled, faces).any(axis=1))
-        self.landmarks = {**self.from_picture(landmarks_px or {}), **self.landmarks}
+
+    def _projected_landmarks(self) -> dict[str, Point]:
+        return {**self.from_picture(self._landmarks_px), **super()._projected_landmarks()}
 
     def from_picture(self, landmarks_px: Mapping[str, Array]) -> dict[str, Point]:
         """Picture pixels → scene-raster pixels, by the plane through the nearest grid nodes."""

@@ -10,7 +10,7 @@ Source: Hartley & Zisserman, *Multiple View Geometry*, §6.3 (affine cameras) an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +26,7 @@ from fer_prep.landmark_names import CHIN
 Array = NDArray[np.float64]
 
 MIN_POINTS: Final = 6
+HELD_OUT_FOLDS: Final = 5
 LIKELY_DISTANCE_MM: Final = 1000.0
 _DISTANCE_SPREAD: Final = 0.5
 """Standard deviation of the distance's logarithm."""
@@ -39,8 +40,9 @@ _LOOSE: Final[Mapping[str, float]] = {CHIN: 3.0}
 class SolvedCamera:
     """A camera and how well it explains its points.
 
-    ``residual_px`` is the root-mean-square distance between projected and found points, over all points used;
-    ``misfit_px`` has it for each name.
+    ``misfit_px`` is the distance between each found point and where a camera solved *without* it sees it: the misfit
+    of the points that a camera was fitted to says little, because few points fit many cameras. ``residual_px`` is the
+    root mean square over all points.
     """
 
     camera: PerspectiveCamera
@@ -66,6 +68,24 @@ def solve_camera(
         )
     solid = np.array([points_mm[name] for name in names], np.float64)
     flat = np.array([points_px[name] for name in names], np.float64)
+    camera = _fitted(solid, flat, names=names, picture_size=picture_size)
+    apart_px = np.empty(len(names))
+    for fold in range(HELD_OUT_FOLDS):
+        held = np.arange(len(names)) % HELD_OUT_FOLDS == fold
+        others = _fitted(
+            solid[~held], flat[~held], names=[names[k] for k in np.flatnonzero(~held)], picture_size=picture_size
+        )
+        apart_px[held] = np.linalg.norm(others.screen(solid[held])[:, :2] - flat[held], axis=1)
+    residual_px = float(np.sqrt(np.mean(apart_px**2)))
+    return SolvedCamera(
+        camera=camera,
+        residual_px=residual_px if np.isfinite(residual_px) else float("inf"),
+        misfit_px=dict(zip(names, apart_px.tolist(), strict=True)),
+    )
+
+
+def _fitted(solid: Array, flat: Array, *, names: Sequence[str], picture_size: tuple[int, int]) -> PerspectiveCamera:
+    """The camera that sees ``solid`` (n, 3) at ``flat`` (n, 2) best."""
     centre = np.array(picture_size, np.float64) / 2
     noise_px = _NOISE_PX_PER_WIDTH * max(picture_size) * np.array([[_LOOSE.get(name, 1.0)] for name in names])
     start = _affine_start(solid, flat)
@@ -81,14 +101,7 @@ def solve_camera(
                       np.log(start.pixels_per_mm)])  # fmt: skip
     _check_front(start.rotation)
     solved = least_squares(residuals, first, loss="huber", f_scale=2.0, x_scale="jac", max_nfev=200)
-    camera = _camera(solved.x, middle_mm=middle_mm, centre=centre)
-    apart_px = np.linalg.norm(camera.screen(solid)[:, :2] - flat, axis=1)
-    residual_px = float(np.sqrt(np.mean(apart_px**2)))
-    return SolvedCamera(
-        camera=camera,
-        residual_px=residual_px if np.isfinite(residual_px) else float("inf"),
-        misfit_px=dict(zip(names, (float(v) for v in apart_px), strict=True)),
-    )
+    return _camera(solved.x, middle_mm=middle_mm, centre=centre)
 
 
 def _check_front(rotation: Array) -> None:

@@ -6,6 +6,7 @@ The same sample and settings give the same outcome in any process; nothing is wr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,20 +19,29 @@ from numpy.typing import NDArray
 from fer_prep.depth_encoding import encode_depth
 from fer_prep.digests import pixel_digest
 from fer_prep.errors import Reason, SampleError
+from fer_prep.faces.depth_unit import TYPICAL_EYE_DISTANCE_MM, measure_face
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
+from fer_prep.geometry.cast_scene import CastScene
+from fer_prep.geometry.warp import transform_points
+from fer_prep.landmark_names import EYE_CORNERS, NOSE_TIP
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns
+from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns, points_in_space
 from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
 from fer_prep.sources import Source
 from fer_prep.sources.recorded_pair import read_pair
+from fer_prep.sources.views import view_turn
 
 SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
+FACTOR_OFF: Final = 3.0
+"""How far one face, which is measured to a third or so, must be from the size of faces for its unit to be wrong."""
+TURNED: Final = ", mesh turned by "
+"""In ``landmarks_from`` of a sample whose geometry did not stand upright in its file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +62,17 @@ def prepare_sample(
     sample: Sample, *, source: Source, settings: PrepareSettings, modalities: Sequence[str] = MODALITIES
 ) -> PreparedSample:
     """Load one sample and prepare it; raises SampleError (or FormatError) where it cannot be prepared."""
-    return prepare_scene(source.load(sample), sample=sample, settings=settings, modalities=modalities)
+    return prepare_scene(load_view(sample, source=source), sample=sample, settings=settings, modalities=modalities)
+
+
+def load_view(sample: Sample, *, source: Source) -> Scene:
+    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only."""
+    scene = source.load(sample)
+    if not (sample.yaw_degrees or sample.pitch_degrees):
+        return scene
+    if not isinstance(scene, CastScene):
+        raise TypeError(f"views of a {type(scene).__name__}, which cannot be turned")
+    return scene.turned(view_turn(sample.yaw_degrees, sample.pitch_degrees))
 
 
 def prepare_picture(
@@ -84,19 +104,47 @@ def prepare_picture(
     )
     scene = read_pair(rgb_file, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
     modalities = ("rgb",) if depth_file is None else MODALITIES
-    prepared = prepare_scene(scene, sample=sample, settings=settings, modalities=modalities)
+    found = find_landmarks(scene, sample=sample, settings=settings)
+    if depth_file is not None and found is not None:
+        _check_unit(scene, found, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
+    prepared = prepare_scene(scene, sample=sample, settings=settings, modalities=modalities, found=found)
     if prepared.rgb is None:
         raise ValueError("a picture has colour")
     depth = np.zeros((size, size), np.uint16) if prepared.depth is None else prepared.depth
     return prepared.rgb, depth
 
 
+def _check_unit(scene: Scene, found: Landmarks, *, depth_file: Path, depth_unit_mm: float) -> None:
+    """Refuse a loose picture whose face is far too deep or too flat: a dataset's faces are judged together instead."""
+    frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
+    face = measure_face(frame.z_mm, found.points)
+    eyes_mm = math.nan if face is None else face.eye_distance_by_relief_mm
+    if not (math.isnan(eyes_mm) or 1 / FACTOR_OFF < eyes_mm / TYPICAL_EYE_DISTANCE_MM < FACTOR_OFF):
+        raise SampleError(
+            stage="frame",
+            reason=Reason.IMPLAUSIBLE,
+            path=depth_file,
+            expected=f"a face in steps of {depth_unit_mm:g} mm, its eyes about {TYPICAL_EYE_DISTANCE_MM:g} mm apart",
+            found=f"eyes {eyes_mm:.0f} mm apart by the relief of the face",
+            hint="give the unit of your sensor with --depth-unit",
+        )
+
+
 def prepare_scene(
-    scene: Scene, *, sample: Sample, settings: PrepareSettings, modalities: Sequence[str]
+    scene: Scene,
+    *,
+    sample: Sample,
+    settings: PrepareSettings,
+    modalities: Sequence[str],
+    found: Landmarks | None = None,
 ) -> PreparedSample:
-    """Find the face, frame it, encode what is stored: the way of every recording."""
-    found = find_landmarks(scene, sample=sample, settings=settings)
+    """Find the face (unless ``found`` already), frame it, encode what is stored: the way of every recording."""
+    found = found or find_landmarks(scene, sample=sample, settings=settings)
+    if found is not None and scene.turned_degrees:
+        found = replace(found, found_by=f"{found.found_by}{TURNED}{scene.turned_degrees:.0f}°")
     frame, framing = frame_scene(scene, found, settings=settings)
+    if not (sample.yaw_degrees or sample.pitch_degrees):
+        _check_relief(frame, found, framing=framing)
     rgb = frame.rgb if "rgb" in modalities else None
     depth, offset_mm = encode_depth(frame.z_mm, frame.valid, offset_mm=frame.depth_offset_mm)
     if "depth" in modalities and not depth.any():
@@ -130,6 +178,25 @@ def prepare_scene(
         is_searched=_is_searched(settings),
     )
     return PreparedSample(rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks)
+
+
+def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) -> None:
+    """Refuse a mesh or grid seen from behind, where the inside of a face looks like a face as well.
+
+    Recorded depth has holes and noise at single points and is judged by all samples together (``depth_unit``).
+    """
+    names = (NOSE_TIP, *EYE_CORNERS)
+    if found is None or not math.isfinite(frame.mm_per_pixel) or not set(names) <= set(found.points):
+        return
+    places = transform_points(np.array([found.points[name] for name in names]), framing.matrix)
+    nose_mm, *eyes_mm = points_in_space(places, framing=framing, frame=frame)[:, 2].tolist()
+    if nose_mm < min(eyes_mm):
+        raise SampleError(
+            stage="landmarks",
+            reason=Reason.MISMATCH,
+            expected="a nose nearer to the viewer than the eyes",
+            found=f"one {np.mean(eyes_mm) - nose_mm:.1f} mm behind them: this is the inside of a face",
+        )
 
 
 def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -> Landmarks | None:
@@ -190,8 +257,8 @@ def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[
         "intensity": np.uint8(sample.intensity),
         "clip": sample.clip,
         "frame": np.uint32(sample.frame),
-        "yaw_degrees": np.float32(0),
-        "pitch_degrees": np.float32(0),
+        "yaw_degrees": np.float32(sample.yaw_degrees),
+        "pitch_degrees": np.float32(sample.pitch_degrees),
         "publishable": np.uint8(sample.publishable),
         **measured,
         **(shares if sample.soft_labels else {}),

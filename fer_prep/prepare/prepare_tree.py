@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from fer_prep.engines.engine import Engine, WorkerDied
 from fer_prep.errors import Reason, UsageError
-from fer_prep.faces.depth_unit import check_depth_unit
+from fer_prep.faces.depth_unit import DepthUnitVerdict, check_depth_unit
+from fer_prep.faces.registration import RegistrationVerdict, check_registration
 from fer_prep.outputs import consent
 from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import SEARCHING, finder_of, table_row
+from fer_prep.prepare.prepare_sample import SEARCHING, TURNED, finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
@@ -161,6 +162,12 @@ def _finish(
     summary.rows = [
         table_row(sample, cells_from_text(records[sample.name].measured), classes=listing.classes) for sample in samples
     ]
+    turned = [row["id"] for row in summary.rows if TURNED in row["landmarks_from"]]
+    if turned:
+        summary.warnings.append(
+            f"{len(turned)} mesh(es) did not stand upright facing the viewer and were turned until their landmarks do: "
+            f"{', '.join(turned[:3])}{' …' if len(turned) > 3 else ''}"
+        )
     files = [
         sample_file(function.folder, "landmarks", sample.name) if "landmarks" in records[sample.name].files else None
         for sample in samples
@@ -174,35 +181,45 @@ def _finish(
     )
     description |= known
     if isinstance(source, RecordsDepth) and "depth" in listing.modalities:
-        verdict = _depth_unit_verdict(source, source, samples, settings, description, earlier)
-        description["depth_unit_check"] = verdict
-        is_wrong = verdict["outcome"] in ("doubtful", "implausible")
-        (summary.warnings if is_wrong else summary.notes).append(verdict["text"])
+        _judge_recordings(source, source, samples, settings, summary, description, earlier)
     return folder_content(summary, description=description, landmarks=landmarks)
 
 
-def _depth_unit_verdict(
+def _judge_recordings(
     source: Source,
     recorded: RecordsDepth,
     samples: Sequence[Sample],
     settings: PrepareSettings,
-    description: Mapping[str, Any],
+    summary: PrepareSummary,
+    description: dict[str, Any],
     earlier: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Judge the depth unit, or take the verdict of an earlier run over the same pixels, settings and code."""
-    known = earlier.get("depth_unit_check")
-    if isinstance(known, dict) and all(
-        earlier.get(name) == description[name] for name in ("digest", "settings", "code")
-    ):
-        return known
-    verdict = check_depth_unit(
-        source.load,
-        samples,
-        finder=finder_of(settings.landmarks),
-        depth_unit_mm=recorded.depth_unit_mm,
-        focal_px=recorded.focal_px,
+) -> None:
+    """Judge depth unit and registration; verdicts of an earlier run over the same pixels, settings and code stand."""
+    is_same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
+
+    def verdict_of(check: str, judge: Callable[[], DepthUnitVerdict | RegistrationVerdict]) -> dict[str, Any]:
+        known = earlier.get(check) if is_same else None
+        if not isinstance(known, dict):
+            verdict = judge()
+            known = {"outcome": verdict.outcome, "text": verdict.text}
+        description[check] = known
+        return cast(dict[str, Any], known)
+
+    unit = verdict_of(
+        "depth_unit_check",
+        lambda: check_depth_unit(
+            source.load,
+            samples,
+            finder=finder_of(settings.landmarks),
+            depth_unit_mm=recorded.depth_unit_mm,
+            focal_px=recorded.focal_px,
+        ),
     )
-    return {"outcome": verdict.outcome, "text": verdict.text}
+    (summary.warnings if unit["outcome"] in ("doubtful", "implausible") else summary.notes).append(unit["text"])
+    if "rgb" in summary.modalities:
+        registered = verdict_of("registration_check", lambda: check_registration(source.load, samples))
+        if registered["outcome"] == "does not fit":
+            summary.warnings.append(registered["text"])
 
 
 def _without_doubles(listing: Listing) -> Listing:

@@ -11,7 +11,7 @@ from fer_prep.faces.contact_sheet import SheetEntry, contact_sheet, sheet_entry
 from fer_prep.faces.framing import Framing
 from fer_prep.formats.images import write_image
 from fer_prep.prepare.folder import PREVIEW
-from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene
+from fer_prep.prepare.prepare_sample import find_landmarks, frame_scene, load_view
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.progress import Progress, silent
 from fer_prep.sample import Landmarks, Sample, Scene
@@ -35,7 +35,7 @@ def write_preview(
     entries: list[SheetEntry] = []
     with progress("previewing", total=len(chosen)) as advance:
         for sample in chosen:
-            entries.append(_entry(sample, source.load(sample), settings))
+            entries.append(_entry(sample, load_view(sample, source=source), settings))
             advance(1)
     if not entries:
         return None

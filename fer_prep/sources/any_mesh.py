@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.formats.surface_file import SurfaceFile, read_surface
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.mesh_scene import MeshScene
 from fer_prep.geometry.renderers import Renderer, choose_renderer
 from fer_prep.geometry.vertex_scene import VertexScene, clay
 from fer_prep.sample import Sample
-from fer_prep.sources.face_frame import FaceFrame, find_frame
+from fer_prep.sources.face_frame import FaceFrame, find_frame, no_face
 
 
 def load_mesh(sample: Sample, *, renderer: str) -> tuple[CastScene, FaceFrame]:
     """The mesh of ``sample`` set upright, in millimetres; raises FormatError or SampleError naming the file."""
     surface = read_surface(sample.files["mesh"])
     scene_of = partial(_scene, surface, cast=choose_renderer(renderer))
-    frame = find_frame(surface.vertices, scene_of=scene_of, finder=_finder(), sample=sample)
+    frame = find_frame(lambda turn: scene_of(surface.vertices @ turn.T), path=sample.files["mesh"], sample=sample)
+    if frame is None:
+        raise no_face(sample.files["mesh"], found="none")
     return scene_of(frame.apply(surface.vertices)), frame
 
 
@@ -37,9 +38,3 @@ def _scene(surface: SurfaceFile, vertices: NDArray[np.float64], *, cast: Rendere
         )
     colours = clay(vertices, faces=surface.faces) if surface.colours is None else surface.colours
     return VertexScene(vertices, faces=surface.faces, colours=colours, landmarks_mm={}, renderer=cast)
-
-
-@cache
-def _finder() -> LandmarkFinder:
-    """One finder per process: its model takes a while to load."""
-    return make_finder("mediapipe")

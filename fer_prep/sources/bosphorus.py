@@ -54,6 +54,7 @@ from fer_prep.sources.raw_tree import (
     walk_tree,
     without_duplicates,
 )
+from fer_prep.sources.views import Views, with_views
 
 TREE: Final = "subject folders bs000 … bs104 with files such as bs000/bs000_E_HAPPY_0.bnt"
 EMOTION_CODES: Final = {
@@ -88,6 +89,9 @@ class DecidedScan(NamedTuple):
 class Bosphorus(BosphorusOptions):
     """The source of Bosphorus."""
 
+    def __post_init__(self) -> None:
+        Views.parse(self.views)
+
     @property
     def dataset(self) -> str:
         """``bosphorus``."""
@@ -105,6 +109,8 @@ class Bosphorus(BosphorusOptions):
             "policy_digest": self.rules.digest,
             "renderer": self.renderer,
             "incomplete": self.incomplete,
+            "views": self.views,
+            "seed": self.seed,
         }
 
     def load_settings(self) -> Mapping[str, Any]:
@@ -129,7 +135,7 @@ class Bosphorus(BosphorusOptions):
                 sample = _sample(root, scan, files, decision)
                 samples.append(replace(sample, publishable=may_be_shown(scan.subject)))
         kept, duplicates = without_duplicates(samples)
-        return Listing(
+        listing = Listing(
             samples=tuple(kept),
             rejected=(*rejections, *duplicates),
             left_out=tuple(sorted(left_out, key=lambda row: row.sample_id)),
@@ -142,6 +148,7 @@ class Bosphorus(BosphorusOptions):
                 *tree_warnings(tree),
             ),
         )
+        return with_views(listing, views=Views.parse(self.views), seed=self.seed)
 
     def decide_all(self, root: Path) -> tuple[list[DecidedScan], tuple[str, ...]]:
         """What the policy says of every scan of the tree, and the warnings of reading it."""

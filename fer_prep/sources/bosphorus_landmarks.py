@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnt import RangeGrid
+from fer_prep.formats.bosphorus_landmarks import LandmarkTable
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.landmark_names import (
     CHIN,
@@ -21,8 +24,9 @@ from fer_prep.landmark_names import (
     RIGHT_EYE_INNER,
     RIGHT_EYE_OUTER,
 )
-from fer_prep.sample import PointSet
+from fer_prep.sample import PointSet, Sample
 from fer_prep.sources.landmark_sides import sides_are_exchanged
+from fer_prep.sources.marked_face import best_turn, turned_degrees, upright_turn
 
 LABELS: Final = {
     "outer left eye corner": LEFT_EYE_OUTER,
@@ -51,6 +55,9 @@ SCHEME_NAMES: Final = (
 _ON_GRID_MM: Final = 5.0
 """Landmarks were set by hand, some over holes: further from any measured point they say nothing about the grid."""
 
+_FARTHEST_MM: Final = 10.0
+_FEWEST_TO_FIT: Final = 6
+
 _OTHER: Final = {"left": "right", "right": "left"}
 
 Table = Mapping[str, NDArray[np.float64]]
@@ -70,6 +77,42 @@ def by_label(table: Table) -> dict[str, NDArray[np.float64]]:
 def named(table: Table) -> dict[str, NDArray[np.float64]]:
     """The points of a landmark file that this project has names for."""
     return {LABELS[key]: point for label, point in table.items() if (key := " ".join(label.lower().split())) in LABELS}
+
+
+def upright_scan(
+    grid: RangeGrid, *, on_scan_mm: LandmarkTable, sample: Sample
+) -> tuple[RangeGrid, LandmarkTable, float]:
+    """Grid and landmarks set upright by the landmarks, and the angle in degrees by which the grid was turned.
+
+    A grid that an exporter turned is brought back to its landmarks; where both were turned, what they say counts.
+    Raises SampleError, naming the landmark file, where the landmarks do not lie on the grid however it is turned.
+    """
+    if len(on_scan_mm) < _FEWEST_TO_FIT:
+        return grid, on_scan_mm, 0.0
+    path = sample.files["landmarks_3d"]
+    turn, apart_mm = best_turn(np.stack(list(on_scan_mm.values())), surface_mm=_every_third(grid))
+    if apart_mm > _FARTHEST_MM:
+        raise SampleError(
+            stage="read",
+            reason=Reason.MISMATCH,
+            path=path,
+            expected=f"landmarks on the range grid, to {_FARTHEST_MM:g} mm",
+            found=f"{apart_mm:.1f} mm away, however it is turned",
+        )
+    grid = turned_grid(grid, turn)
+    both = upright_turn(named(on_scan_mm), surface_mm=_every_third(grid), path=path)
+    degrees = turned_degrees(both @ turn)
+    return turned_grid(grid, both), {label: both @ point for label, point in on_scan_mm.items()}, degrees
+
+
+def turned_grid(grid: RangeGrid, turn: NDArray[np.float64]) -> RangeGrid:
+    """The grid with its points turned by (3, 3) about the origin."""
+    return replace(grid, points_mm=np.where(grid.valid[..., None], grid.points_mm @ turn.T, grid.points_mm))
+
+
+def _every_third(grid: RangeGrid) -> NDArray[np.float64]:
+    """(n, 3) measured points, fewer of them: a millimetre or two do not matter here, and it is nine times faster."""
+    return grid.points_mm[::3, ::3][grid.valid[::3, ::3]]
 
 
 def point_set(scene: GridScene, *, in_picture_px: Table, on_scan_mm: Table) -> PointSet:

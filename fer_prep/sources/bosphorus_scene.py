@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnt import RangeGrid, read_bnt
 from fer_prep.formats.bosphorus_landmarks import LandmarkTable, read_lm2, read_lm3
 from fer_prep.formats.images import read_rgb
 from fer_prep.geometry.grid_scene import GridScene
+from fer_prep.geometry.range_grid import clean_grid, triangulate
 from fer_prep.geometry.renderers import choose_renderer
+from fer_prep.geometry.vertex_scene import VertexScene, clay
+from fer_prep.landmark_names import eye_centres
 from fer_prep.sample import Sample, Scene
 from fer_prep.sources.bosphorus_landmarks import (
     SCHEME,
@@ -21,8 +25,12 @@ from fer_prep.sources.bosphorus_landmarks import (
     named,
     picture_misfit,
     point_set,
+    turned_grid,
+    upright_scan,
     v_runs_upward,
 )
+from fer_prep.sources.face_frame import find_frame
+from fer_prep.sources.marked_face import turned_degrees
 from fer_prep.sources.read_file import read_file
 
 MISFIT_LIMIT: Final = 0.08
@@ -41,6 +49,10 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
     in_picture = _landmarks(sample, "landmarks_2d", read_lm2)
     on_scan = _landmarks(sample, "landmarks_3d", read_lm3)
     size = (picture.shape[1], picture.shape[0])
+    if eye_centres(named(on_scan)) is None:
+        grid, degrees = _upright_unmarked(grid, sample=sample, renderer=renderer)
+    else:
+        grid, on_scan, degrees = upright_scan(grid, on_scan_mm=on_scan, sample=sample)
     grid = _with_v_from_top(grid, sample=sample, in_picture=in_picture, on_scan=on_scan, size=size)
     in_picture, on_scan = by_label(in_picture), by_label(on_scan)
     landmarks_mm = named(on_scan)
@@ -53,9 +65,30 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
         landmarks_px={name: point for name, point in named(in_picture).items() if name not in landmarks_mm},
         renderer=choose_renderer(renderer),
     )
+    scene.turned_degrees = degrees
     if in_picture or on_scan:
         scene.schemes = {SCHEME: point_set(scene, in_picture_px=in_picture, on_scan_mm=on_scan)}
     return scene
+
+
+def _upright_unmarked(grid: RangeGrid, *, sample: Sample, renderer: str) -> tuple[RangeGrid, float]:
+    """The grid set upright by the face that is found on its bare shape, and by how many degrees it was turned.
+
+    The picture does not help: which way up it lies on the grid depends on which way up the grid is. A grid on which no
+    face is found stays as it is.
+    """
+    whole = clean_grid(grid.points_mm, image_uv=grid.image_uv, valid=grid.valid)
+    vertices_mm, faces = whole.points_mm.reshape(-1, 3), triangulate(whole)
+    if not len(faces):
+        return grid, 0.0
+
+    def bare(turn: NDArray[np.float64]) -> VertexScene:
+        there = vertices_mm @ turn.T
+        colours = clay(there, faces=faces)
+        return VertexScene(there, faces=faces, colours=colours, landmarks_mm={}, renderer=choose_renderer(renderer))
+
+    frame = find_frame(bare, path=sample.files["grid"], sample=sample)
+    return (grid, 0.0) if frame is None else (turned_grid(grid, frame.turn), turned_degrees(frame.turn))
 
 
 def _check_extent(grid: RangeGrid, sample: Sample) -> None:

@@ -45,6 +45,7 @@ from fer_prep.sources.raw_tree import (
     walk_tree,
     without_duplicates,
 )
+from fer_prep.sources.views import Views, with_views
 
 TREE: Final = "subject folders F0001 … M0044 with files such as F0001/F0001_AN01WH_F3D.wrl"
 NAME: Final = "{F|M}{4 digits}_{AN|DI|FE|HA|NE|SA|SU}{00–04}{2 letters}_{F3D|F2D|RAW}"
@@ -88,6 +89,8 @@ class Bu3dfe(Bu3dfeOptions):
     def __post_init__(self) -> None:
         if self.rgb not in ("texture", "photo"):
             raise ValueError(f"expected rgb texture or photo; found {self.rgb!r}")
+        if Views.parse(self.views) != Views() and self.rgb == "photo":
+            raise ValueError("--views needs --rgb texture: a photograph has one view")
 
     @property
     def dataset(self) -> str:
@@ -117,7 +120,8 @@ class Bu3dfe(Bu3dfeOptions):
         warnings += unmarked_warnings(kept, roles=("landmarks",))
         warnings += side_warnings(kept, role="landmarks", named=lambda data: rows_as_called(read_bnd(data).points_mm))
         warnings += tree_warnings(tree)
-        return Listing(samples=tuple(kept), rejected=(*rejections, *duplicates), warnings=tuple(warnings))
+        listing = Listing(samples=tuple(kept), rejected=(*rejections, *duplicates), warnings=tuple(warnings))
+        return with_views(listing, views=Views.parse(self.views), seed=self.seed)
 
     def _sample(self, root: Path, folder: str, name: str, files: dict[str, str]) -> Sample | Rejection:
         expression, intensity, ancestry = name[6:8], int(name[8:10]), name[10:12]

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnd import Bnd
@@ -23,6 +22,7 @@ from fer_prep.landmark_names import (
     RIGHT_EYE_OUTER,
 )
 from fer_prep.sources.landmark_sides import exchanged, sides_are_exchanged
+from fer_prep.sources.marked_face import turned_degrees
 
 COUNT: Final = 83
 SCHEME: Final = "bu3dfe-83"
@@ -46,47 +46,53 @@ _NOSE_HALF_WIDTH_MM: Final = 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeshLandmarks:
-    """The 83 points in the frame of the mesh."""
+class MarkedMesh:
+    """The mesh and its 83 points in one frame."""
 
+    vertices_mm: NDArray[np.float64]
+    """(V, 3)."""
     points_mm: NDArray[np.float64]
     """(83, 3)."""
     vertex: NDArray[np.int32]
-    """(83,) the vertex that each point repeats; −1 where none is there."""
+    """(83,) the vertex that each point repeats."""
+    turned_degrees: float
+    """By how much the mesh had to be turned to meet its points."""
 
 
-def landmarks_on_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> MeshLandmarks:
-    """The points of a ``.bnd`` file in the frame of the mesh ``vertices_mm`` (V, 3).
+def marked_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> MarkedMesh:
+    """The mesh ``vertices_mm`` (V, 3) in the frame of its ``.bnd`` file.
 
-    The file's coordinates are taken where they lie on the mesh, else the vertices it numbers. Raises SampleError,
-    naming ``path``, where neither belongs to this mesh.
+    Every row's coordinates repeat the vertex it numbers, from 0 or from 1. A mesh that was moved or turned after it was
+    marked is brought back to its points, rigidly. Raises SampleError, naming ``path``, where the two do not belong
+    together.
     """
     if len(bnd.points_mm) < COUNT:
-        raise SampleError(
-            stage="read",
-            reason=Reason.UNREADABLE,
-            path=path,
-            expected=f"{COUNT} landmarks",
-            found=f"{len(bnd.points_mm)}",
-        )
+        raise _refused(path, Reason.UNREADABLE, expected=f"{COUNT} landmarks", found=f"{len(bnd.points_mm)}")
     index, points_mm = bnd.vertex_index[:COUNT], bnd.points_mm[:COUNT]
-    in_range = bool(index.max() < len(vertices_mm))
-    if in_range and np.linalg.norm(vertices_mm[index] - points_mm, axis=1).max() < AGREE_MM:
-        return MeshLandmarks(points_mm=points_mm, vertex=index.astype(np.int32))
-    apart_mm, nearest = KDTree(vertices_mm).query(points_mm)
-    if np.median(apart_mm) < AGREE_MM:
-        # the numbers count from 1 or are of another mesh, the coordinates are of this one
-        return MeshLandmarks(points_mm=points_mm, vertex=np.where(apart_mm < AGREE_MM, nearest, -1).astype(np.int32))
-    if in_range and _rigid_residual_mm(vertices_mm[index], points_mm) < AGREE_MM:
-        # the same points in another frame: a mesh that was moved after it was marked
-        return MeshLandmarks(points_mm=vertices_mm[index], vertex=index.astype(np.int32))
-    raise SampleError(
-        stage="read",
-        reason=Reason.MISMATCH,
-        path=path,
-        expected="landmarks of the mesh beside them",
-        found=f"points {np.median(apart_mm):.1f} mm away from it",
-    )
+    worst_mm = float("inf")
+    for vertex in (index, index - 1):
+        if vertex.min() < 0 or vertex.max() >= len(vertices_mm):
+            continue
+        for turn, shift in ((np.eye(3), np.zeros(3)), _rigid_fit(vertices_mm[vertex], points_mm)):
+            apart_mm = float(np.linalg.norm(vertices_mm[vertex] @ turn.T + shift - points_mm, axis=1).max())
+            if apart_mm < AGREE_MM:
+                return MarkedMesh(
+                    vertices_mm=vertices_mm @ turn.T + shift,
+                    points_mm=points_mm,
+                    vertex=vertex.astype(np.int32),
+                    turned_degrees=turned_degrees(turn),
+                )
+            worst_mm = min(worst_mm, apart_mm)
+    beyond = np.flatnonzero(index > len(vertices_mm))
+    if len(beyond):
+        expected, row = f"numbers of the mesh's {len(vertices_mm)} vertices", int(beyond[0])
+        raise _refused(path, Reason.MISMATCH, expected=expected, found=f"{index[row]} in row {row + 1}")
+    expected = f"landmarks of the mesh beside them, within {AGREE_MM:g} mm of the vertices they number"
+    raise _refused(path, Reason.MISMATCH, expected=expected, found=f"one {worst_mm:.1f} mm away, however it is turned")
+
+
+def _refused(path: Path, reason: Reason, *, expected: str, found: str) -> SampleError:
+    return SampleError(stage="read", reason=reason, path=path, expected=expected, found=found)
 
 
 def named_points(points_mm: NDArray[np.float64], *, vertices_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -120,12 +126,15 @@ def named_rows(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]
     return named | (exchanged(mouth) if sides_are_exchanged(mouth) else mouth)
 
 
-def _rigid_residual_mm(a_mm: NDArray[np.float64], b_mm: NDArray[np.float64]) -> float:
-    """Largest distance after the best rotation and shift of ``b`` onto ``a`` (Kabsch 1976)."""
-    a, b = a_mm - a_mm.mean(0), b_mm - b_mm.mean(0)
-    u, _, vt = np.linalg.svd(b.T @ a)
+def _rigid_fit(
+    from_mm: NDArray[np.float64], to_mm: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rotation (3, 3) and shift (3,) that bring points (n, 3) nearest to others (Kabsch 1976)."""
+    start, end = from_mm.mean(0), to_mm.mean(0)
+    u, _, vt = np.linalg.svd((from_mm - start).T @ (to_mm - end))
     u[:, -1] *= np.sign(np.linalg.det(u @ vt))
-    return float(np.linalg.norm(b @ (u @ vt) - a, axis=1).max())
+    turn = (u @ vt).T
+    return turn, end - turn @ start
 
 
 def _nose_tip(named: dict[str, NDArray[np.float64]], vertices_mm: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.landmarks import LandmarkFinder, make_finder
+from fer_prep.faces.mediapipe_finder import FACE_OVAL
+from fer_prep.faces.mediapipe_finder import SCHEME as MEDIAPIPE
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.images import read_rgb
@@ -19,8 +20,11 @@ from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.mesh_scene import MeshScene
 from fer_prep.geometry.photo_scene import PhotoScene
 from fer_prep.geometry.renderers import Renderer, choose_renderer
-from fer_prep.sample import Point, PointSet, Sample, Scene
-from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, landmarks_on_mesh, named_points
+from fer_prep.geometry.vertex_scene import VertexScene, clay
+from fer_prep.sample import Point, Sample, Scene
+from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, marked_mesh, named_points, rows_as_called
+from fer_prep.sources.face_frame import set_upright, shared_finder
+from fer_prep.sources.marked_face import turned_degrees, upright_turn
 from fer_prep.sources.read_file import read_file
 
 SMALLEST_MM, LARGEST_MM = 50.0, 1000.0
@@ -36,37 +40,46 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     """Read the mesh, its landmarks and its picture; raises FormatError or SampleError naming the file.
 
     Where the inputs of the wanted way to colour are missing (or the texture is too small to show anything), the other
-    is taken; the scene's ``rgb_source`` says which.
+    is taken; the scene's ``rgb_source`` says which. A mesh that an exporter turned is set upright by its landmarks, or
+    by the face that is found on it.
     """
     mesh = read_file(sample.files["mesh"], reader=read_vrml)
     _check_extent(mesh, sample)
-    marked = None
+    scene_of = partial(_scene, mesh, sample=sample, rgb=rgb, cast=choose_renderer(renderer))
     if "landmarks" in sample.files:
-        bnd = read_file(sample.files["landmarks"], reader=read_bnd)
-        marked = landmarks_on_mesh(bnd, vertices_mm=mesh.vertices, path=sample.files["landmarks"])
-    named = {} if marked is None else named_points(marked.points_mm, vertices_mm=mesh.vertices)
-    scene = _scene(mesh, sample=sample, rgb=rgb, landmarks_mm=named, cast=choose_renderer(renderer))
-    if marked is not None:
-        scene.schemes = {
-            SCHEME: PointSet(
-                names=SCHEME_NAMES,
-                points_px=scene.project(marked.points_mm),
-                points_mm=marked.points_mm,
-                vertex=marked.vertex,
-            )
-        }
+        return _marked_scene(mesh, sample=sample, scene_of=scene_of)
+    scene = scene_of(mesh.vertices, landmarks_mm={})
+    return scene if isinstance(scene, PhotoScene) else set_upright(scene, path=sample.files["mesh"], sample=sample)
+
+
+def _marked_scene(mesh: VrmlMesh, *, sample: Sample, scene_of: Callable[..., CastScene]) -> CastScene:
+    bnd = read_file(sample.files["landmarks"], reader=read_bnd)
+    marked = marked_mesh(bnd, vertices_mm=mesh.vertices, path=sample.files["landmarks"])
+    surface_mm = marked.vertices_mm[np.unique(mesh.faces)]
+    named = rows_as_called(marked.points_mm)
+    turn = upright_turn(named, surface_mm=surface_mm, path=sample.files["landmarks"])
+    vertices_mm, points_mm = marked.vertices_mm @ turn.T, marked.points_mm @ turn.T
+    scene = scene_of(vertices_mm, landmarks_mm=named_points(points_mm, vertices_mm=vertices_mm))
+    scene.turned_degrees = marked.turned_degrees + turned_degrees(turn)
+    scene.set_scheme(SCHEME, names=SCHEME_NAMES, points_mm=points_mm, vertex=marked.vertex)
     return scene
 
 
 def _scene(
-    mesh: VrmlMesh, *, sample: Sample, rgb: Way, landmarks_mm: Mapping[str, NDArray[np.float64]], cast: Renderer
+    mesh: VrmlMesh,
+    vertices_mm: NDArray[np.float64],
+    *,
+    sample: Sample,
+    rgb: Way,
+    landmarks_mm: Mapping[str, NDArray[np.float64]],
+    cast: Renderer,
 ) -> CastScene:
     """The mesh with the colour that is wanted and can be had."""
     has_photo = "photo" in sample.files
     texture = _texture(sample) if mesh.uv_corners is not None and (rgb == "texture" or not has_photo) else None
     if texture is not None and mesh.uv_corners is not None:
         return MeshScene(
-            mesh.vertices,
+            vertices_mm,
             faces=mesh.faces,
             uv_corners=mesh.uv_corners,
             texture=texture,
@@ -82,13 +95,53 @@ def _scene(
             found="neither",
         )
     return PhotoScene(
-        mesh.vertices,
+        vertices_mm,
         faces=mesh.faces,
         photo=read_file(sample.files["photo"], reader=read_rgb),
         landmarks_mm=landmarks_mm,
         find_points=partial(_points_in_photo, sample=sample),
+        anchors_mm=_points_on_mesh(mesh, vertices_mm, sample=sample, cast=cast),
+        outline=[mesh_point(k) for k in FACE_OVAL],
         renderer=cast,
     )
+
+
+def _points_on_mesh(
+    mesh: VrmlMesh, vertices_mm: NDArray[np.float64], *, sample: Sample, cast: Renderer
+) -> dict[str, NDArray[np.float64]]:
+    """MediaPipe's points as it finds them on the rendered mesh, name → (3,) mm: hundreds instead of a handful.
+
+    Found by the same eyes as those in the photograph, they mean the same places. Empty where no face is found.
+    """
+    texture = None if mesh.uv_corners is None or "texture" not in sample.files else _texture(sample)
+    if texture is not None and mesh.uv_corners is not None:
+        scene: CastScene = MeshScene(
+            vertices_mm,
+            faces=mesh.faces,
+            uv_corners=mesh.uv_corners,
+            texture=texture,
+            landmarks_mm={},
+            renderer=cast,
+        )
+    else:
+        colours = clay(vertices_mm, faces=mesh.faces)
+        scene = VertexScene(vertices_mm, faces=mesh.faces, colours=colours, landmarks_mm={}, renderer=cast)
+    found = shared_finder().find(scene, sample=sample)
+    if found is None:
+        return {}
+    frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
+    points_px = found.schemes[MEDIAPIPE].points_px
+    inside = ((points_px >= 0) & (points_px < frame.valid.shape[0])).all(axis=1)
+    columns, rows = np.where(inside[:, None], points_px, 0).astype(np.int64).T
+    z_mm = np.where(inside, frame.z_mm[rows, columns], np.nan)
+    x_mm, y_mm = (frame.origin_mm + frame.mm_per_pixel * (points_px - 0.5) * (1, -1)).T
+    points_mm = np.stack([x_mm, y_mm, z_mm], axis=1)
+    return {mesh_point(k): point for k, point in enumerate(points_mm) if np.isfinite(point).all()}
+
+
+def mesh_point(number: int) -> str:
+    """The name of a point of MediaPipe's face mesh."""
+    return f"mesh point {number}"
 
 
 def _texture(sample: Sample) -> NDArray[np.uint8] | None:
@@ -114,14 +167,11 @@ def _points_in_photo(photo: NDArray[np.uint8], *, sample: Sample) -> Mapping[str
     """Landmarks found in the photograph, by name; empty where no face is found."""
     nothing = np.zeros(photo.shape[:2], np.float32)
     scene = PictureScene(rgb=photo, z_mm=nothing, valid=nothing > 0)
-    landmarks = _finder().find(scene, sample=sample)
-    return {} if landmarks is None else landmarks.points
-
-
-@cache
-def _finder() -> LandmarkFinder:
-    """One finder per process: its model takes a while to load."""
-    return make_finder("mediapipe")
+    landmarks = shared_finder().find(scene, sample=sample)
+    if landmarks is None:
+        return {}
+    mesh = landmarks.schemes[MEDIAPIPE].points_px
+    return {**landmarks.points, **{mesh_point(k): point for k, point in enumerate(mesh)}}
 
 
 def _check_extent(mesh: VrmlMesh, sample: Sample) -> None:

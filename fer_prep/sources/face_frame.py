@@ -9,18 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
-from typing import Final
+from pathlib import Path
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.landmarks import LandmarkFinder
+from fer_prep.faces.landmarks import LandmarkFinder, make_finder
+from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.landmark_names import NOSE_TIP, eye_centres
 from fer_prep.sample import Frame, Sample, Scene
+from fer_prep.sources.marked_face import turned_degrees
 
 Array = NDArray[np.float64]
+SceneKind = TypeVar("SceneKind", bound=CastScene)
 
 UNITS_MM: Final = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 EYE_DISTANCES_MM: Final = (40.0, 85.0)
@@ -53,18 +58,17 @@ def sides() -> Iterator[Array]:
             yield turn
 
 
-def find_frame(
-    vertices: Array, *, scene_of: Callable[[Array], Scene], finder: LandmarkFinder, sample: Sample
-) -> FaceFrame:
-    """Look for the face on all sides of ``vertices`` (V, 3); ``scene_of`` shows turned ones, in the file's unit.
+def find_frame(scene_of: Callable[[Array], Scene], *, path: Path, sample: Sample) -> FaceFrame | None:
+    """Look for the face on all sides of a mesh; ``scene_of`` shows it turned by (3, 3), in the file's unit.
 
-    Raises SampleError where no side shows a face whose eyes are as far apart as eyes are.
+    None where no side shows anything like a face. Raises SampleError, naming ``path``, where what is found is the
+    inside of one, or has eyes that are not as far apart as eyes are.
     """
     least, most = EYE_DISTANCES_MM
     seen: list[str] = []
     for turn in sides():
-        scene = scene_of(vertices @ turn.T)
-        found = finder.find(scene, sample=sample)
+        scene = scene_of(turn)
+        found = shared_finder().find(scene, sample=sample)
         eyes = None if found is None else eye_centres(found.points)
         if found is None or eyes is None:
             continue
@@ -79,13 +83,34 @@ def find_frame(
             across = eyes[0] - eyes[1]
             quarters = round(np.arctan2(across[1], across[0]) / (np.pi / 2))  # clockwise in the picture
             return FaceFrame(turn=_quarter_turns(quarters) @ turn, unit=unit)
-    raise SampleError(
-        stage="landmarks",
-        reason=Reason.NO_FACE,
-        path=sample.files["mesh"],
-        expected="a face on one of six sides of the mesh",
-        found=f"only {', '.join(seen)}" if seen else "none",
-    )
+    if not seen:
+        return None
+    raise no_face(path, found=f"only {', '.join(seen)}")
+
+
+def no_face(path: Path, *, found: str) -> SampleError:
+    """The rejection of a mesh without a face."""
+    expected = "a face on one of six sides of the mesh"
+    return SampleError(stage="landmarks", reason=Reason.NO_FACE, path=path, expected=expected, found=found)
+
+
+def set_upright(scene: SceneKind, *, path: Path, sample: Sample) -> SceneKind:
+    """An unmarked mesh turned so that the face that is found on it is upright and to the front.
+
+    As it is where none is found: that is said where landmarks are looked for. Raises SampleError like ``find_frame``.
+    """
+    frame = find_frame(scene.turned, path=path, sample=sample)
+    if frame is None or np.array_equal(frame.turn, np.eye(3)):
+        return scene
+    upright = scene.turned(frame.turn)
+    upright.turned_degrees = turned_degrees(frame.turn)
+    return upright
+
+
+@cache
+def shared_finder() -> LandmarkFinder:
+    """One finder per process: its model takes a while to load."""
+    return make_finder("mediapipe")
 
 
 def _quarter_turns(count: int) -> Array:

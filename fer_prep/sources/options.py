@@ -24,6 +24,11 @@ class RenderOptions:
     """What becomes of a recording that lacks only its landmark files; keep finds landmarks in the picture."""
     renderer: str = option(DEFAULT_RENDERER, names=tuple(RENDERERS))
     """What casts the rays at the mesh: one of those that fer-prep doctor lists; numpy works on every machine."""
+    views: str = option("", metavar="ANGLES", show_default="the frontal view alone")
+    """Further views of every recording in whole degrees: "yaw=-30,0,30 pitch=-15,0,15" is every yaw with every pitch,
+    "random=8 yaw=-40..40 pitch=-20..20" draws eight for each. The frontal view is always there."""
+    seed: int = option(0, min=0)
+    """What the random views are drawn from, with the recording's id."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,9 @@ from fer_prep.formats.images import read_rgb
 from fer_prep.formats.vrml import read_vrml
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.mesh_scene import MeshScene
-from fer_prep.sample import Frame, Scene
+from fer_prep.prepare.prepare_sample import load_view
+from fer_prep.sample import Frame, Sample, Scene, view_suffix
+from fer_prep.sources.bu3dfe import Bu3dfe
 
 pytestmark = pytest.mark.corpus
 
@@ -73,3 +76,28 @@ def test_bosphorus_depth_is_the_head_behind_the_noise(corpus: Path) -> None:
         assert np.median(apart_mm) <= 0.1
         assert np.percentile(apart_mm, 95) <= 0.4
         assert both.sum() >= 0.92 * np.isfinite(truth).sum()  # the sensor sees nothing behind chin and nose
+
+
+def test_views_are_what_rays_meet_on_the_turned_mesh(corpus: Path) -> None:
+    with (corpus / "truth_views.csv").open() as stream:
+        turned = [row for row in csv.DictReader(stream) if "@" in row["sample"]]
+    assert turned
+    for row in turned:
+        name = row["source"]
+        files = {
+            role: corpus / "BU3DFE" / name[:5] / f"{name}_F3D.{suffix}"
+            for role, suffix in (("mesh", "wrl"), ("landmarks", "bnd"), ("texture", "bmp"))
+        }
+        sample = Sample(
+            id=f"bu3dfe/{row['sample']}", dataset="bu3dfe", subject=name[:5], emotion="neutral", label_source="posed",
+            source_file="", files=files, yaw_degrees=int(row["yaw_degrees"]), pitch_degrees=int(row["pitch_degrees"]),
+        )  # fmt: skip
+        assert sample.id.endswith(view_suffix(sample.yaw_degrees, sample.pitch_degrees))
+        frame = on_truth_rays(load_view(sample, source=Bu3dfe()), half_mm=110.0)
+        truth = np.load(corpus / row["truth_depth"])
+        there = np.isfinite(truth)
+        apart_mm = np.abs(frame.z_mm - truth)[frame.valid & there]
+        assert np.median(apart_mm) <= 0.02
+        assert np.percentile(apart_mm, 99) <= 0.3
+        assert not (frame.valid & ~grown(there)).any()
+        assert not (there & ~grown(frame.valid)).any()

@@ -1,8 +1,13 @@
 import numpy as np
 import pytest
 
+from fer_prep.engines.choice import make_engine
+from fer_prep.exchange.import_folder import TableSource
 from fer_prep.faces.depth_unit import PROTRUSION, FaceSize, check_depth_unit, judge_depth_unit, measure_face
 from fer_prep.faces.landmarks import make_finder
+from fer_prep.prepare.prepare_tree import prepare
+from fer_prep.prepare.settings import FOUND, PrepareSettings
+from fer_prep.sources import make_source
 from fer_prep.sources.cald3r_mend3s import RgbdPairs
 
 # x (the subject's left), y (down) of the landmarks in eye distances about the eye midpoint
@@ -110,3 +115,18 @@ def test_recorded_faces_tell_an_eighth_of_a_millimetre_from_a_whole_one(sample_f
         samples = source.list_samples(sample_faces.tree).samples
         verdict = check_depth_unit(source.load, samples, finder=make_finder("mediapipe"), depth_unit_mm=unit_mm)
         assert verdict.outcome == outcome
+
+
+def test_imported_pairs_are_judged_as_aligned_ones_are(sample_faces, tmp_path):
+    source = make_source("cald3r")
+    rows = ["rgb,depth,emotion,subject"]
+    for sample in source.list_samples(sample_faces.tree).samples[:8]:
+        for role in ("rgb", "depth"):
+            (tmp_path / sample.files[role].name).write_bytes(sample.files[role].read_bytes())
+        rows.append(f"{sample.files['rgb'].name},{sample.files['depth'].name},{sample.emotion},a")
+    (tmp_path / "samples.csv").write_text("\n".join(rows) + "\n")
+    summary = prepare(
+        TableSource(dataset="lab", depth_unit_mm=1.0), root=tmp_path, out=tmp_path / "out",
+        settings=PrepareSettings(size=48, landmarks=FOUND, mesh=False), engine=make_engine(workers=0),
+    )  # fmt: skip
+    assert any("depth unit 1 mm does not fit" in text for text in summary.warnings)

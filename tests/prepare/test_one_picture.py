@@ -51,3 +51,11 @@ def test_what_cannot_be_prepared_is_named(tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(FormatError, match="PNG, BMP or JPEG"):
         prepare_picture(tmp_path / "text.png")
+
+
+@pytest.mark.parametrize("unit_mm", [1.0, 0.01])
+def test_a_unit_that_makes_no_face_is_refused(sample_faces, unit_mm):
+    files = cald3r().list_samples(sample_faces.tree).samples[0].files
+    with pytest.raises(SampleError, match=f"a face in steps of {unit_mm:g} mm") as caught:
+        prepare_picture(files["rgb"], depth_file=files["depth"], size=96, depth_unit_mm=unit_mm)
+    assert caught.value.path == files["depth"]

@@ -166,7 +166,7 @@ def test_sides_named_from_the_viewer_are_exchanged(folder):
 @pytest.mark.parametrize(
     "data", [bnd_bytes(first=1), bnd_bytes(shift_mm=500)], ids=["counting from 1", "another frame"]
 )
-def test_landmarks_are_found_where_either_half_of_the_row_is_right(folder, data):
+def test_rows_may_count_from_1_and_the_mesh_may_have_been_moved(folder, data):
     right_way = scene_of(folder.parent).landmarks
     (folder / f"{NAME}_F3D.bnd").write_bytes(data)
     landmarks = scene_of(folder.parent).landmarks
@@ -175,15 +175,17 @@ def test_landmarks_are_found_where_either_half_of_the_row_is_right(folder, data)
 
 
 @pytest.mark.parametrize(
-    "data", [bnd_bytes(), bnd_bytes(first=1), bnd_bytes(shift_mm=500)], ids=["plain", "from 1", "another frame"]
+    ("data", "shift_mm"),
+    [(bnd_bytes(), 0), (bnd_bytes(first=1), 0), (bnd_bytes(shift_mm=500), 500)],
+    ids=["plain", "from 1", "another frame"],
 )
-def test_all_83_points_have_millimetres_pixels_and_a_vertex(folder, data):
+def test_all_83_points_have_millimetres_pixels_and_a_vertex(folder, data, shift_mm):
     (folder / f"{NAME}_F3D.bnd").write_bytes(data)
     scene = scene_of(folder.parent)
     points = scene.schemes["bu3dfe-83"]
     mesh = read_vrml((folder / f"{NAME}_F3D.wrl").read_bytes())
     assert len(points.names) == 83
-    np.testing.assert_allclose(points.points_mm, mesh.vertices[points.vertex], atol=1e-3)
+    np.testing.assert_allclose(points.points_mm, mesh.vertices[points.vertex] + [shift_mm, 0, 0], atol=1e-3)
     np.testing.assert_allclose(points.points_px, scene.project(points.points_mm))
     # row 4 is the outer corner of the left eye
     np.testing.assert_allclose(points.points_px[4], scene.landmarks["left_eye_outer"])
@@ -193,6 +195,16 @@ def test_landmarks_of_another_mesh_are_refused(folder):
     scattered = b"\n".join(b"%d %d %d 300" % (n, 7 * n % 50, 3 * n % 40) for n in range(83))
     (folder / f"{NAME}_F3D.bnd").write_bytes(scattered)
     with pytest.raises(SampleError, match="landmarks of the mesh beside them") as caught:
+        scene_of(folder.parent)
+    assert caught.value.path == folder / f"{NAME}_F3D.bnd"
+
+
+@pytest.mark.parametrize(
+    ("first", "found"), [(1000, "numbers of the mesh's 289 vertices; found 1[0-9]{3} in row 1"), (7, "mm of the vert")]
+)
+def test_vertex_numbers_that_do_not_belong_to_their_coordinates_are_refused(folder, first, found):
+    (folder / f"{NAME}_F3D.bnd").write_bytes(bnd_bytes(first=first))
+    with pytest.raises(SampleError, match=found) as caught:
         scene_of(folder.parent)
     assert caught.value.path == folder / f"{NAME}_F3D.bnd"
 

@@ -1,0 +1,117 @@
+"""Further views of a recording: every yaw with every pitch, or some drawn for each recording; the frontal one stays.
+
+Angles are whole degrees, yaw positive to the subject's left, pitch positive upward.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_prep.digests import settings_digest
+from fer_prep.errors import UsageError
+from fer_prep.sample import Listing, Sample, view_suffix
+
+LARGEST_DEGREES: Final = 90
+"""Further round than a profile a face scan shows its inside."""
+MOST_VIEWS: Final = 500
+
+_FORMS: Final = '"yaw=-30,0,30 pitch=-15,0,15" or "random=8 yaw=-40..40 pitch=-20..20"'
+_LIST: Final = re.compile(r"[+-]?\d{1,3}(,[+-]?\d{1,3})*", re.ASCII)
+_RANGE: Final = re.compile(r"([+-]?\d{1,3})\.\.([+-]?\d{1,3})", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Views:
+    """Which views are rendered beside the frontal one."""
+
+    yaws: tuple[int, ...] = (0,)
+    pitches: tuple[int, ...] = (0,)
+    drawn: int = 0
+    """How many of the combinations are drawn for each recording; 0 is all of them."""
+
+    @classmethod
+    def parse(cls, text: str) -> Views:
+        """From what was typed; empty is the frontal view alone. Raises UsageError for anything that is no such text."""
+        words = text.split()
+        parts = [word.partition("=") for word in words]
+        given = {name: value for name, _, value in parts}
+        if len(given) < len(words) or not set(given) <= {"random", "yaw", "pitch"}:
+            raise _no_views(text)
+        drawn = given.pop("random", None)
+        if drawn is None:
+            of = {name: _list(value, text) for name, value in given.items()}
+            views = cls(yaws=of.get("yaw", (0,)), pitches=of.get("pitch", (0,)))
+            count = len(views.yaws) * len(views.pitches)
+        else:
+            of = {name: _range(value, text) for name, value in given.items()}
+            if not re.fullmatch(r"[1-9]\d{0,3}", drawn, re.ASCII):
+                raise _no_views(text)
+            count = int(drawn)
+            views = cls(yaws=of.get("yaw", (0,)), pitches=of.get("pitch", (0,)), drawn=count)
+            there_are = len(set(product(views.yaws, views.pitches)) - {(0, 0)})
+            if count > there_are:
+                raise UsageError(f"--views {text!r}: {count} views are to be drawn of {there_are} in these ranges")
+        if count > MOST_VIEWS:
+            raise UsageError(f"--views {text!r}: {count} views of every recording; at most {MOST_VIEWS}")
+        return views
+
+    def of(self, sample_id: str, *, seed: int) -> list[tuple[int, int]]:
+        """(yaw, pitch) of every view but the frontal one, ascending; the same for the same id and seed."""
+        turned = sorted(set(product(self.yaws, self.pitches)) - {(0, 0)})
+        if not self.drawn:
+            return turned
+        key = int(settings_digest({"id": sample_id, "seed": seed})[:16], 16)
+        chosen = np.random.default_rng(key).choice(len(turned), self.drawn, replace=False)
+        return [turned[k] for k in sorted(chosen.tolist())]
+
+
+def with_views(listing: Listing, *, views: Views, seed: int) -> Listing:
+    """Every sample, and after it its further views; their ids end with the angles."""
+    if views == Views():
+        return listing
+
+    def all_of(sample: Sample) -> Iterator[Sample]:
+        yield sample
+        for yaw, pitch in views.of(sample.id, seed=seed):
+            name = sample.id + view_suffix(yaw, pitch)
+            yield replace(sample, id=name, yaw_degrees=yaw, pitch_degrees=pitch)
+
+    return replace(listing, samples=tuple(view for sample in listing.samples for view in all_of(sample)))
+
+
+def view_turn(yaw_degrees: float, pitch_degrees: float) -> NDArray[np.float64]:
+    """(3, 3) yaw about y first, then pitch about x: +z goes to (sin y, cos y sin p, cos y cos p)."""
+    yaw, pitch = np.radians([yaw_degrees, pitch_degrees])
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+    return about_x @ about_y
+
+
+def _list(value: str, text: str) -> tuple[int, ...]:
+    if not _LIST.fullmatch(value):
+        raise _no_views(text)
+    return _within(tuple(int(word) for word in value.split(",")), text)
+
+
+def _range(value: str, text: str) -> tuple[int, ...]:
+    match = _RANGE.fullmatch(value)
+    if match is None or int(match[1]) > int(match[2]):
+        raise _no_views(text)
+    return _within(tuple(range(int(match[1]), int(match[2]) + 1)), text)
+
+
+def _within(degrees: tuple[int, ...], text: str) -> tuple[int, ...]:
+    if max(map(abs, degrees)) > LARGEST_DEGREES:
+        raise UsageError(f"--views {text!r}: expected angles of at most {LARGEST_DEGREES}°")
+    return degrees
+
+
+def _no_views(text: str) -> UsageError:
+    return UsageError(f"--views {text!r}: expected whole degrees, such as {_FORMS}")
