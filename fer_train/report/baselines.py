@@ -21,10 +21,10 @@ from fer_train.metrics.resampling import AnswersByPerson, interval, paired_diffe
 from fer_train.report.summary import gather_predictions, spread
 from fer_train.settings_file import load_preset
 from fer_train.training.cross_validate import CrossValidation
-from fer_train.training.features import FEATURES, OutOfTime, kept_features, settle_blocks
+from fer_train.training.features import OutOfTime, kept_features, settle_blocks
 from fer_train.training.fitted import fit_fold
 from fer_train.training.fold import FoldResult
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import FEATURES, RunFolder
 
 BLOCKS: Final = {"landmarks": "landmarks-2d", "classical": load_preset("classical").model.blocks}
 """Baseline → the blocks that it looks at."""

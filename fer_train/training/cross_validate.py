@@ -19,13 +19,13 @@ from fer_train.data.inputs import refuse_absent_modalities
 from fer_train.environment import describe_environment
 from fer_train.metrics.registry import METRICS, score
 from fer_train.models import network_class
-from fer_train.training.features import FEATURES, kept_features, settle_blocks
+from fer_train.training.features import kept_features, settle_blocks
 from fer_train.training.fitted import fit_fold
 from fer_train.training.fold import FoldResult, open_data, run_fold
 from fer_train.training.initial_weights import refuse_known_people
 from fer_train.training.machine import set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
-from fer_train.training.run_folder import ENVIRONMENT, RunFolder
+from fer_train.training.run_folder import ENVIRONMENT, FEATURES, RunFolder
 from fer_train.training.torchrun import launched_by_torchrun
 
 Say = Callable[[str], None]

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +27,6 @@ from fer_train.data.images import to_floats
 from fer_train.data.inputs import modalities_of
 from fer_train.models import network_class
 
-FEATURES: Final = "features.safetensors"
 Features = Mapping[str, Tensor]
 """Block → (N, 2, D): of every sample of a dataset and of its mirror image."""
 

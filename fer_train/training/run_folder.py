@@ -29,6 +29,7 @@ CONFIG: Final = "config.toml"
 SUMMARY: Final = "summary.json"
 FOLDS: Final = "folds.json"
 ENVIRONMENT: Final = "environment.json"
+FEATURES: Final = "features.safetensors"
 PREDICTIONS: Final = "predictions.csv"
 
 
@@ -84,7 +85,7 @@ class RunFolder:
         """
         if any(self.path.glob("fold-*")):
             return
-        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT)), *others):
+        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT, FEATURES)), *others):
             file.unlink(missing_ok=True)
         for folder in dict.fromkeys((self.path, *self.made)):
             if any(folder.iterdir()):

@@ -35,7 +35,6 @@ TINY = {
     "model.mlp_width": 16,
     "model.attention_maps": 2,
     "model.classical_weight": 0.0,
-    "model.mirror_average": False,
     "loss.name": "island",
     "optimiser.backbone_rate": 3e-3,
     "optimiser.fusion_rate": 3e-3,

@@ -32,9 +32,9 @@ from fer_train.inference.predictor import Predictor
 from fer_train.models.model_file import read_description
 from fer_train.report.results import train_and_report
 from fer_train.training.cross_validate import FoldChoice
-from fer_train.training.features import FEATURES, compute_features
+from fer_train.training.features import compute_features
 from fer_train.training.fitted import fit_network
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import FEATURES, RunFolder
 
 CPU = torch.device("cpu")
 
