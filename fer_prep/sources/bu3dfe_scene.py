@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import Reason, SampleError
+from fer_prep.errors import FormatError, Reason, SampleError
 from fer_prep.faces.mediapipe_finder import FACE_OVAL
 from fer_prep.faces.mediapipe_finder import SCHEME as MEDIAPIPE
 from fer_prep.faces.picture_scene import PictureScene
@@ -113,7 +113,10 @@ def _points_on_mesh(
 
     Found by the same eyes as those in the photograph, they mean the same places. Empty where no face is found.
     """
-    texture = None if mesh.uv_corners is None or "texture" not in sample.files else _texture(sample)
+    try:
+        texture = _texture(sample)
+    except FormatError:
+        texture = None  # a photograph does without it: the face is found on grey clay
     if texture is not None and mesh.uv_corners is not None:
         scene: CastScene = MeshScene(
             vertices_mm,

@@ -46,7 +46,7 @@ def misfit_elsewhere_px(camera: PerspectiveCamera, truth: PerspectiveCamera) -> 
 def test_exact_points_give_back_the_camera(degrees, distance_mm: float) -> None:
     truth = true_camera(degrees=degrees, distance_mm=distance_mm)
     solved = solve_camera(POINTS, points_px=seen(truth), picture_size=SIZE)
-    assert solved.residual_px < 0.6  # the prior on the distance pulls a little
+    assert solved.residual_px < 0.8  # of points held out; the prior on the distance pulls a little
     assert misfit_elsewhere_px(solved.camera, truth) < 1.8
 
 
