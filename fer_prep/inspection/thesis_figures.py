@@ -18,6 +18,7 @@ from fer_prep.errors import UsageError, did_you_mean
 from fer_prep.formats.images import read_rgb
 from fer_prep.inspection.depth_picture import depth_picture
 from fer_prep.inspection.statistics import emotions_of
+from fer_prep.outputs import may_be_shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,7 +58,7 @@ def draw_figure(name: str, data: DatasetFile, trees: Trees) -> bytes:
 
 def class_distribution(data: DatasetFile, trees: Trees, *, datasets: Sequence[str] = ()) -> Figure:
     """Samples of each class in these datasets together; in all where none is named."""
-    chosen = _rows(data, datasets)
+    chosen = _rows(data, datasets, shown=False)
     emotions = emotions_of(data)[chosen]
     counts = [int((emotions == name).sum()) for name in data.classes]
     names = ", ".join(sorted(set(data.column("dataset")[chosen].tolist())))
@@ -145,9 +146,13 @@ def before_and_after(data: DatasetFile, trees: Trees) -> Figure:
     return figure
 
 
-def _rows(data: DatasetFile, datasets: Sequence[str]) -> NDArray[np.int64]:
-    """Rows of recordings as they are, of these datasets (all where none is named); a dataset without any is refused."""
+def _rows(data: DatasetFile, datasets: Sequence[str], *, shown: bool = True) -> NDArray[np.int64]:
+    """Rows of recordings as they are, of these datasets (all where none is named); a dataset without any is refused.
+
+    Where they are ``shown``, of people whose pictures may be published.
+    """
     of = np.isin(data.column("dataset"), datasets) if datasets else np.ones(data.n, bool)
+    of &= may_be_shown(data) if shown else True
     rows = np.flatnonzero(of & (data.column("yaw_degrees") == 0) & (data.column("pitch_degrees") == 0))
     if not len(rows):
         found = ", ".join(sorted(set(data.column("dataset").tolist())))

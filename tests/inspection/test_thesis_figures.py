@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from dataset_factories import make_rows, write_dataset
 from PIL import Image
@@ -14,6 +15,7 @@ from fer_prep.cli.app import app
 from fer_prep.cli.workspace import RAW_TREES
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
+from fer_prep.inspection import thesis_figures
 from fer_prep.inspection.thesis_figures import FIGURES, draw_figure
 
 
@@ -57,6 +59,18 @@ def test_what_a_dataset_lacks_is_said(tmp_path):
             draw_figure("3.2", data, {})
         with pytest.raises(UsageError, match=r"no figure '3\.9' of data"):
             draw_figure("3.9", data, {})
+
+
+def test_people_whose_pictures_may_not_be_published_are_in_no_picture(workspace, monkeypatch):
+    def nobody(data):
+        return np.zeros(data.n, bool)
+
+    monkeypatch.setattr(thesis_figures, "may_be_shown", nobody)
+    with DatasetFile.open(workspace / "global.h5") as data:
+        for name in ("3.3", "3.4", "3.5"):
+            with pytest.raises(UsageError, match="this figure shows"):
+                draw_figure(name, data, {})
+        assert draw_figure("3.15", data, {})  # numbers are no pictures
 
 
 def test_a_recording_that_is_not_there_is_said(workspace):
