@@ -38,7 +38,7 @@ MISTAKES = {
         "export good.h5 --folds new.json --out new",
         "new.json: expected version 1",
     ),
-    "broken JSON": (train, "kfold --data good.h5 --manifest broken.json --preset demo", "broken.json: expected"),
+    "broken JSON": (train, "kfold --data good.h5 --manifest broken.json --preset demo", "broken.json: not valid JSON"),
     "swapped arguments": (train, "evaluate good.h5 --data empty", "good.h5"),
     # wrong numbers
     "negative workers": (prep, "merge --workers -1", "'--workers': expected greater than or equal to 0; found '-1'"),
