@@ -41,8 +41,15 @@ _UNREADABLE: Final = (
     b"Extrusion",
     b"IndexedTriangleMesh",
     b"Texture2Transform",
+    b"PixelTexture",
+    b"MovieTexture",
+    b"Billboard",
 )
 """Nodes without which the mesh would be another one, and that are not read."""
+
+_PRIMITIVES: Final = (b"Box", b"Cube", b"Sphere", b"Cone", b"Cylinder", b"Text", b"AsciiText", b"PointSet",
+                      b"IndexedLineSet")  # fmt: skip
+"""What people put beside a scan: left out, and named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,8 @@ class VrmlMesh:
     fractions of its size, possibly outside 0…1 (the texture repeats). None where there are none."""
     texture_url: str | None
     """The texture's file name as written, or None."""
+    left_out: tuple[str, ...] = ()
+    """The kinds of primitives that the file has beside the mesh."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,8 @@ class _Piece:
 
 def read_vrml(data: bytes) -> VrmlMesh:
     """Read every indexed face set of a VRML file as one mesh."""
-    sets = list(islice(_face_sets(parse_document(data)), _MAX_SETS + 1))
+    primitives: set[str] = set()
+    sets = list(islice(_face_sets(parse_document(data), primitives), _MAX_SETS + 1))
     if len(sets) > _MAX_SETS:
         raise FormatError(expected=f"at most {_MAX_SETS} face sets, with all that USE repeats", found="more of them")
     # what USE repeats is parsed again: a small file could ask for any amount of work
@@ -99,9 +109,10 @@ def read_vrml(data: bytes) -> VrmlMesh:
     pieces = [piece for node, state in sets if len((piece := _read_face_set(node, state, table)).faces)]
     if not pieces:
         raise FormatError(
-            expected="an IndexedFaceSet with coordinates and faces", found="a file without any faces", hint=""
+            expected="an IndexedFaceSet with coordinates and faces",
+            found=f"only {', '.join(sorted(primitives))}" if primitives else "a file without any faces",
         )
-    return _joined(pieces)
+    return replace(_joined(pieces), left_out=tuple(sorted(primitives)))
 
 
 def _text_bytes(node: Node, state: _State) -> int:
@@ -110,8 +121,8 @@ def _text_bytes(node: Node, state: _State) -> int:
     return sum(len(text) for part in parts for text in part.arrays.values())
 
 
-def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
-    """Every IndexedFaceSet with what it inherits, in document order."""
+def _face_sets(document: Document, primitives: set[str]) -> Iterator[tuple[Node, _State]]:
+    """Every IndexedFaceSet with what it inherits, in document order; ``primitives`` gets the kinds of the others."""
     waiting: list[tuple[Node, _State]] = [(document.root, _State())]
     looks = 0
 
@@ -123,6 +134,8 @@ def _face_sets(document: Document) -> Iterator[tuple[Node, _State]]:
         if node.kind in _UNREADABLE or node.kind in document.prototypes:
             name = node.kind.decode("latin-1")[:40]
             raise FormatError(expected="nodes that this program reads", found=f"a node {name}")
+        if node.kind in _PRIMITIVES:
+            primitives.add(node.kind.decode())
         return _inherited(node, state, document)
 
     while waiting:
@@ -150,6 +163,8 @@ def _shown(node: Node) -> list[Node]:
     """The children that are seen: of a Switch the chosen one, of levels of detail the finest."""
     if node.kind == b"LOD":
         return node.children[:1]
+    if node.kind == b"Shape":  # its fields may stand in any order
+        return sorted(node.children, key=lambda child: child.kind != b"Appearance")
     if node.kind != b"Switch":
         return node.children
     chosen = next((int(v) for k, v in pairwise(node.words) if k in _CHOICES and v.lstrip(b"-").isdigit()), -1)
@@ -170,6 +185,8 @@ def _inherited(node: Node, state: _State, document: Document) -> _State:
     if node.kind == b"Appearance":
         placing = node.child(b"TextureTransform")
         state = replace(state, texture_matrix=None if placing is None else texture_matrix(placing))
+        if (painted := node.child(*_UNREADABLE)) is not None:
+            raise FormatError(expected="nodes that this program reads", found=f"a node {painted.kind.decode()}")
         if texture := node.child(*_TEXTURES):
             return _inherited(texture, state, document)
     return state

@@ -44,6 +44,8 @@ class CastScene(ABC):
     """Zero where one and the same ray brings colour and depth."""
     turned_degrees: float = 0.0
     """By how much the geometry was turned from how its file has it, for the face to be upright."""
+    left_out: tuple[str, ...] = ()
+    """What the file has beside the mesh, which is not shown."""
 
     def __init__(
         self,

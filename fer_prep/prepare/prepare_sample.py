@@ -41,6 +41,8 @@ SEARCHING: Final = ("mediapipe", "task")
 FACTOR_OFF: Final = 3.0
 """How far one face, which is measured to a third or so, must be from the size of faces for its unit to be wrong."""
 TURNED: Final = ", mesh turned by "
+LEFT_OUT: Final = ", without "
+"""In ``landmarks_from``, before the primitives of a mesh file that are not shown."""
 """In ``landmarks_from`` of a sample whose geometry did not stand upright in its file."""
 
 
@@ -142,6 +144,8 @@ def prepare_scene(
     found = found or find_landmarks(scene, sample=sample, settings=settings)
     if found is not None and scene.turned_degrees:
         found = replace(found, found_by=f"{found.found_by}{TURNED}{scene.turned_degrees:.0f}°")
+    if found is not None and isinstance(scene, CastScene) and scene.left_out:
+        found = replace(found, found_by=f"{found.found_by}{LEFT_OUT}{', '.join(scene.left_out)}")
     frame, framing = frame_scene(scene, found, settings=settings)
     if not (sample.yaw_degrees or sample.pitch_degrees):
         _check_relief(frame, found, framing=framing)

@@ -18,7 +18,7 @@ from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import SEARCHING, TURNED, finder_of, table_row
+from fer_prep.prepare.prepare_sample import LEFT_OUT, SEARCHING, TURNED, finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
@@ -167,6 +167,13 @@ def _finish(
         summary.warnings.append(
             f"{len(turned)} mesh(es) did not stand upright facing the viewer and were turned until their landmarks do: "
             f"{', '.join(turned[:3])}{' …' if len(turned) > 3 else ''}"
+        )
+    bare = [row["id"] for row in summary.rows if LEFT_OUT in row["landmarks_from"]]
+    if bare:
+        kinds = sorted({row["landmarks_from"].partition(LEFT_OUT)[2] for row in summary.rows} - {""})
+        summary.warnings.append(
+            f"{len(bare)} mesh file(s) have more than the mesh, left out ({'; '.join(kinds)}): "
+            f"{', '.join(bare[:3])}{' …' if len(bare) > 3 else ''}"
         )
     files = [
         sample_file(function.folder, "landmarks", sample.name) if "landmarks" in records[sample.name].files else None

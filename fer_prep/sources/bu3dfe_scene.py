@@ -47,9 +47,13 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     _check_extent(mesh, sample)
     scene_of = partial(_scene, mesh, sample=sample, rgb=rgb, cast=choose_renderer(renderer))
     if "landmarks" in sample.files:
-        return _marked_scene(mesh, sample=sample, scene_of=scene_of)
-    scene = scene_of(mesh.vertices, landmarks_mm={})
-    return scene if isinstance(scene, PhotoScene) else set_upright(scene, path=sample.files["mesh"], sample=sample)
+        scene = _marked_scene(mesh, sample=sample, scene_of=scene_of)
+    else:
+        scene = scene_of(mesh.vertices, landmarks_mm={})
+        if not isinstance(scene, PhotoScene):
+            scene = set_upright(scene, path=sample.files["mesh"], sample=sample)
+    scene.left_out = mesh.left_out
+    return scene
 
 
 def _marked_scene(mesh: VrmlMesh, *, sample: Sample, scene_of: Callable[..., CastScene]) -> CastScene:

@@ -395,6 +395,8 @@ def test_texture_transforms_move_the_texture_coordinates():
     [
         ('Inline { url "head.wrl" }', "Inline"),
         ("Shape { geometry ElevationGrid { xDimension 2 zDimension 2 height [ 0 0 0 0 ] } }", "ElevationGrid"),
+        ("Shape { appearance Appearance { texture PixelTexture { image 1 1 1 0 } } }", "PixelTexture"),
+        ("Billboard { children [ ] }", "Billboard"),
         ("PROTO Face [ ] { Group { } } Face { }", "Face"),
         ("PROTO Face [ field SFNode shown Group { } ] { Group { } } Face { }", "Face"),
         ('EXTERNPROTO Face [ ] "faces.wrl#Face" Face { }', "Face"),
@@ -403,3 +405,19 @@ def test_texture_transforms_move_the_texture_coordinates():
 def test_a_node_without_which_the_mesh_would_be_another_is_refused_by_name(added, named):
     with pytest.raises(FormatError, match=f"found a node {named}"):
         read_vrml((vrml2() + added).encode())
+
+
+def test_primitives_are_left_out_and_named():
+    mesh = read_vrml((vrml2() + "Shape { geometry Sphere { radius 3 } } Shape { geometry Box { } }").encode())
+    is_the_mesh(mesh)
+    assert mesh.left_out == ("Box", "Sphere")
+    with pytest.raises(FormatError, match="found only Box"):
+        read_vrml(b"#VRML V2.0 utf8\nShape { geometry Box { } }")
+
+
+def test_a_shape_may_name_its_geometry_before_its_appearance():
+    text = vrml2()
+    start, geometry = text.index("appearance"), text.index("geometry IndexedFaceSet")
+    end = text.rindex("}\n    }\n  ]") + 1
+    swapped = text[:start] + text[geometry:end] + " " + text[start:geometry] + text[end:]
+    is_the_mesh(read_vrml(swapped.encode()))

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 from raw_trees import bnd_bytes, grey, write_bu3dfe, wrl_bytes
 
+from fer_prep.engines.choice import make_engine
 from fer_prep.errors import FormatError, SampleError
+from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.formats.images import write_image
 from fer_prep.formats.vrml import read_vrml
 from fer_prep.landmark_names import EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
+from fer_prep.prepare.prepare_tree import prepare
+from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sources.bu3dfe import Bu3dfe
 
 NAME = "F0001_AN01WH"
@@ -265,3 +269,13 @@ def test_the_photograph_does_not_ask_for_an_undamaged_texture(folder):
     (folder / f"{NAME}_F3D.bmp").write_bytes(b"no picture")
     with pytest.raises(SampleError, match="a face in the photograph"):
         scene_of(folder.parent, rgb="photo")
+
+
+def test_what_a_mesh_file_has_beside_the_mesh_is_left_out_and_said(folder, tmp_path):
+    (folder / f"{NAME}_F3D.wrl").write_bytes(wrl_bytes() + b"Shape { geometry Box { } }")
+    settings = PrepareSettings(size=32, landmarks=FinderSpec(kinds=("dataset",)), mesh=False)
+    summary = prepare(
+        Bu3dfe(), root=folder.parent, out=tmp_path / "out", settings=settings, engine=make_engine(workers=0)
+    )
+    assert len(summary.rows) == 1
+    assert f"1 mesh file(s) have more than the mesh, left out (Box): bu3dfe/{NAME}" in summary.warnings
