@@ -59,8 +59,8 @@ class Sample:
     """Class → the share of annotators who chose it; empty where the dataset does not say."""
     publishable: bool = True
     """Whether the person may be shown in pages, figures and reports."""
-    depth_offset_mm: float = float("nan")
-    """The height of value 1 in a depth map that is encoded as ours; NaN where its values are distances."""
+    depth_offset_mm: float | None = None
+    """The height of value 1 in a depth map that is encoded as ours; None where its values are distances."""
 
     @property
     def name(self) -> str:

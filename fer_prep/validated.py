@@ -1,6 +1,6 @@
 """Structured files: what TOML or JSON says has the right keys and types, or file, key and mistake are named.
 
-Every such file is read by ``read_toml`` or ``read_json`` and becomes a dataclass or ``TypedDict`` by ``checked``.
+Every such file is read by ``read_toml`` or ``read_json`` and becomes a dataclass by ``checked``.
 pydantic checks the types, strictly: a whole number serves as a number and a list as a tuple, nothing else is converted.
 Size is looked at before anything is read.
 """
@@ -65,7 +65,7 @@ def _first_line(mistake: Exception) -> str:
 
 
 def checked(kind: type[T], values: Any, *, path: Path | None = None, error: type[FerError] = SettingsError) -> T:
-    """``values`` of a file as a dataclass or ``TypedDict``; raises ``error`` that names the key that is wrong."""
+    """``values`` of a file as a dataclass; raises ``error`` that names the key that is wrong."""
     try:
         return TypeAdapter(kind).validate_json(to_json(values, inf_nan_mode="constants"), strict=True)
     except ValidationError as found:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Lower layers first. A module may import its own layer and those below it.
 LAYERS = (
     ("emotions", "errors", "sample", "depth_encoding", "digests", "samples_table", "resample", "progress", "resources",
-     "options", "validated", "csv_tables",
+     "options", "validated", "csv_tables", "regular_files",
      "landmark_names", "landmark_set", "look_alikes", "findings", "atomic_files", "folder_lock", "action_units",
      "dataset_manifest",
      "engines", "free_memory", "outputs"),

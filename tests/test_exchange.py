@@ -340,7 +340,7 @@ class TestImport:
     @pytest.mark.parametrize(
         ("column", "legal", "wrong"),
         [("gender", ["F", "m", "Female", "", "X"], ["0", "Frau", "FF"]),
-         ("action_unit", ["", "12", "12L", "L12C", "1+4+15", "12LW"], ["smile", "12;13", "=1+1"]),
+         ("action_unit", ["", "12", "12L", "L12C", "1+4+15", "12LW", "LFAU_12", "UFAU_2"], ["smile", "12;13", "=1+1"]),
          ("ethnicity", ["", "WH", "Hispanic/Latino", "Middle-Eastern"], ["=cmd()", "x" * 41, "\x1b[31m"]),
          ("frame", ["", "0", "4294967295"], ["-1", "1.5", "4294967296", "²"]),
          ("intensity", ["", "0", "4"], ["5", "high"])],

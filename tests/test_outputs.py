@@ -27,8 +27,8 @@ FOLDERS = {
     "fer_train": {"kfold", "fit", "evaluate", "export", "embed", "tune", "reproduce", "curve", "pretrain"},
 }
 """Commands whose --out is a folder."""
-PICTURES = {("explain", "out")}
-"""Of fer-train; they want a trained run, and ask ``check_output`` too."""
+PICTURES = {("explain", "out"), ("figure", "out")}
+"""They want a trained run or faces, and ask ``check_output`` too."""
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def test_every_place_that_a_user_names_for_writing_is_known_here(program):
         if parameter.name in ("out", "csv", "png", "to_file")
     }
     files = {pair for pair in named if pair[0] not in FOLDERS[program]}
-    assert files <= ({*FILES} if program == "fer_prep" else PICTURES), "let it ask check_output, and add it"
+    assert files <= {*FILES, *PICTURES}, "let it ask check_output, and add it"
 
 
 @pytest.mark.parametrize("call", FILES.values(), ids=map(" --".join, FILES))

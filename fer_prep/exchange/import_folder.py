@@ -38,7 +38,8 @@ from fer_prep.sources.recorded_pair import read_pair
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,159}")
 _NAME_IN_WORDS: Final = "letters, digits and . _ + -, at most 160"
 _GENDERS: Final = {"": "", "f": "F", "female": "F", "woman": "F", "m": "M", "male": "M", "man": "M", "x": "X"}
-_ACTION_UNITS: Final = re.compile(r"[LR]?\d{1,2}[LR]?[A-EW]{0,2}(\+[LR]?\d{1,2}[LR]?[A-EW]{0,2})*|")
+_UNIT: Final = r"([UL]FAU_)?[LR]?\d{1,2}[LR]?[A-EW]{0,2}"  # 12, L12B, 12LW; LFAU_12 as Bosphorus names its scans
+_ACTION_UNITS: Final = re.compile(rf"{_UNIT}(\+{_UNIT})*|")
 _PLAIN: Final = re.compile(r"(\w[\w ./()'-]{0,39})?")
 _WINDOWS: Final = re.compile(r"[A-Za-z]:")
 _LAST_FRAME: Final = 2**32 - 1
@@ -177,7 +178,7 @@ class _Line:
         if "mesh" not in self.files:
             return tuple(self.files)
         mesh = self.files["mesh"]
-        return MODALITIES if not mesh.is_file() or has_colour(mesh) else ("depth",)
+        return MODALITIES if not _is_file(mesh) or has_colour(mesh) else ("depth",)
 
     @property
     def name(self) -> str:
@@ -292,14 +293,19 @@ class _Line:
                 for name in self.modalities
             ),
             *(
-                (not path.is_file(), Reason.MISSING_FILE, cells[name], "no such file")
+                (not _is_file(path), Reason.MISSING_FILE, cells[name], "no such file")
                 for name, path in self.files.items()
             ),
         ]
 
     def _is_outside(self, path: Path) -> bool:
         """Whether a path leads out of the folder, by dots, from the root or by a link, and that is not allowed."""
-        return not self.source.outside and not path.resolve().is_relative_to(self.real_root)
+        if self.source.outside:
+            return False
+        try:
+            return not path.resolve().is_relative_to(self.real_root)
+        except (OSError, ValueError):
+            return False  # no path at all: there is no such file
 
     @property
     def _clip(self) -> str:
@@ -323,10 +329,10 @@ class _Line:
         return {name: vote / total for name, vote in votes.items()}
 
     @property
-    def _depth_offset_mm(self) -> float:
-        """NaN where this is no line of an export; −1 step where the offset was not known there."""
+    def _depth_offset_mm(self) -> float | None:
+        """None where this is no line of an export; −1 step where the offset was not known there."""
         text = self.cells.get("depth_offset_mm")
-        return math.nan if text is None else float(text) if text else -self.source.depth_unit_mm
+        return None if text is None else float(text) if text else -self.source.depth_unit_mm
 
     def sample(self) -> Sample:
         """The sample of a line that has no problem."""
@@ -358,12 +364,20 @@ def _is_number(text: str) -> bool:
         return False
 
 
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; no text of a table is an error here, however long it is."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def _modalities(root: Path, lines: Sequence[tuple[int, Cells]]) -> tuple[str, ...]:
     """What the lines' files have together."""
     named = {name for _, cells in lines for name in MODALITIES if cells.get(name)}
     meshes = [root / cells["mesh"] for _, cells in lines if cells.get("mesh")]
     if meshes:
         named.add("depth")
-    if any(mesh.is_file() and has_colour(mesh) for mesh in meshes):
+    if any(_is_file(mesh) and has_colour(mesh) for mesh in meshes):
         named.add("rgb")
     return tuple(name for name in MODALITIES if name in named)

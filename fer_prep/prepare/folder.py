@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NotRequired
+from typing import Annotated, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, StringConstraints
-from typing_extensions import TypedDict
 
 from fer_prep.errors import PreparedFolderError
 from fer_prep.landmark_set import LandmarkSet
@@ -56,21 +55,25 @@ _Name = Annotated[str, StringConstraints(pattern=r"^\w[\w .+-]*$")]
 _Place = Annotated[str, StringConstraints(pattern=r"^(\w[\w .+-]*/)?\w[\w .+-]*$")]
 
 
-class _Settings(TypedDict):
+@dataclass
+class _Settings:
     size: Annotated[int, Field(ge=1, le=4096)]
 
 
-class _Counts(TypedDict):
+@dataclass
+class _Counts:
     samples: int
 
 
-class _Part(TypedDict):
+@dataclass
+class _Part:
     index: Annotated[int, Field(ge=1)]
     of: Annotated[int, Field(ge=1, le=100_000)]
     listing: str
 
 
-class _Summary(TypedDict):
+@dataclass
+class _Summary:
     """What ``prepared.json`` must say; names from a file are names, and lead nowhere else."""
 
     dataset: _Name
@@ -82,7 +85,7 @@ class _Summary(TypedDict):
     classes: list[_Name]
     landmarks: list[_Name]
     counts: _Counts
-    part: NotRequired[_Part]
+    part: _Part | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

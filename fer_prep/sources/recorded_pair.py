@@ -21,7 +21,7 @@ def read_pair(
     depth_file: Path | None = None,
     depth_unit_mm: float,
     focal_px: float | None = None,
-    depth_offset_mm: float = math.nan,
+    depth_offset_mm: float | None = None,
 ) -> PictureScene:
     """The scene of a picture, a depth map, or both; what is not there is black, or has no depth in any pixel.
 
@@ -63,9 +63,9 @@ def read_pair(
     return PictureScene(
         rgb=rgb,
         z_mm=depth * np.float32(-depth_unit_mm)
-        if math.isnan(depth_offset_mm)
+        if depth_offset_mm is None
         else (depth_offset_mm + depth_unit_mm * (1 - depth.astype(np.float64))).astype(np.float32),
-        depth_offset_mm=depth_offset_mm,
+        depth_offset_mm=math.nan if depth_offset_mm is None else depth_offset_mm,
         valid=depth > 0,
         focal_px=math.nan if focal_px is None else focal_px,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -31,11 +32,13 @@ def make_optimiser(network: ExpressionNetwork, settings: OptimiserSettings) -> t
 def make_schedule(optimiser: torch.optim.Optimizer, settings: OptimiserSettings, *, total_steps: int) -> OneCycleLR:
     """One-Cycle (Smith & Topin 2018) over exactly ``total_steps`` optimiser steps, from each group's own peak."""
     peaks = [group["lr"] for group in optimiser.param_groups]
+    # a warm-up of a single step has no length, by which OneCycleLR would divide
+    warm_up = 0.0 if math.isclose(settings.warm_up * total_steps, 1) else settings.warm_up
     schedule = OneCycleLR(
         optimiser,
         max_lr=peaks,
         total_steps=total_steps,
-        pct_start=settings.warm_up,
+        pct_start=warm_up,
         div_factor=settings.start_divisor,
     )
     for group in optimiser.param_groups:

@@ -53,7 +53,7 @@ def run(*words: str, cwd: Path, before: str = "", prefix: tuple[str, ...] = (), 
         ("fer_prep.exchange.export", "fer-prep export"),
         ("fer_prep.cli.doctor", "fer-prep doctor"),
         ("typer", "fer-train kfold"),
-        ("torch", "fer-train kfold --preset demo"),
+        ("torch", "fer-train kfold --preset demo --data good.h5"),
         ("fer_train.settings_file", "fer-train presets"),
         ("fer_train.analysis.compare", "fer-train compare a b"),
         ("fer_train.doctor", "fer-train doctor"),
@@ -61,6 +61,7 @@ def run(*words: str, cwd: Path, before: str = "", prefix: tuple[str, ...] = (), 
 )
 def test_ctrl_c_is_no_crash_at_any_moment(module, command, tmp_path):
     (tmp_path / "data" / "raw" / "MenD3s").mkdir(parents=True)
+    write_global(tmp_path / "good.h5", make_rows({"bu3dfe": 2}))
     done = run(*command.split(), cwd=tmp_path, before=INTERRUPTED_AT.format(module=module))
     assert done.returncode == 130, done.stderr
     assert done.stderr.startswith("interrupted")
@@ -71,7 +72,7 @@ def test_ctrl_c_is_no_crash_at_any_moment(module, command, tmp_path):
     ("command", "module", "said"),
     [
         ("fer-prep render-bu3dfe", "fer_prep.prepare.prepare_tree", "the same command continues"),
-        ("fer-train kfold", "fer_train.settings_file", "--resume continues"),
+        ("fer-train kfold", "fer_train.settings_file", "with --resume"),
         ("fer-prep check .", "fer_prep.inspection.check_path", "interrupted\n"),
     ],
 )
@@ -122,7 +123,8 @@ def test_a_full_disk(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("package", "command"), [("torch", "fer-train kfold --preset demo"), ("cv2", "fer-prep browse good.h5")]
+    ("package", "command"),
+    [("torch", "fer-train kfold --preset demo --data good.h5"), ("cv2", "fer-prep browse good.h5")],
 )
 def test_an_extra_that_is_not_installed(package, command, tmp_path):
     write_global(tmp_path / "good.h5", make_rows({"bu3dfe": 2}))

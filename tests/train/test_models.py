@@ -185,7 +185,7 @@ def test_a_network_needs_its_inputs_and_no_others():
 
 @pytest.mark.parametrize("fusion", ["attention", "sum", "concat", "attention-1d"])
 def test_a_third_input_is_one_more_stream(fusion, monkeypatch):
-    slope = Input(stored=("depth",), channels=2, compute=lambda images: images["depth"], statistics="depth")
+    slope = Input(stored=("depth",), channels=2, compute=lambda images: images["depth"])
     monkeypatch.setitem(INPUTS, "slope", slope)
     network = make_network(inputs=("rgb", "depth", "slope"), fusion=fusion)
     output = network(make_inputs(network, batch=14))

@@ -12,7 +12,7 @@ import torch
 import typer
 
 from fer_prep.cli.workspace import read_default_map
-from fer_prep.errors import FormatError, UsageError
+from fer_prep.errors import FormatError, SettingsError, UsageError
 from fer_train.cli.app import app
 from fer_train.config import Config
 from fer_train.models.backbone import Backbone
@@ -119,7 +119,7 @@ def test_no_file_can_consent_to_a_pickle(tmp_path, monkeypatch):
     with pytest.raises(UsageError, match="trust_pickle"):
         override(Config(), {"model.trust_pickle": True})  # as --set, manifests of experiments, search spaces do
     Path("fer.toml").write_text("[fer-train.fit]\ntrust-pickle = true\n")
-    with pytest.raises(UsageError, match="trust-pickle"):
+    with pytest.raises(SettingsError, match="trust-pickle"):
         read_default_map(typer.main.get_command(app), program="fer-train")
 
 
