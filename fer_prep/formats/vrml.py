@@ -50,6 +50,18 @@ _UNREADABLE: Final = (
 _PRIMITIVES: Final = (b"Box", b"Cube", b"Sphere", b"Cone", b"Cylinder", b"Text", b"AsciiText", b"PointSet",
                       b"IndexedLineSet")  # fmt: skip
 """What people put beside a scan: left out, and named."""
+_WITHOUT_SURFACE: Final = (
+    b"Group Separator TransformSeparator Anchor WWWAnchor Collision Shape Switch LOD IndexedFaceSet Appearance "
+    b"Material MaterialBinding BaseColor PackedColor Color Normal NormalBinding ShapeHints TextureCoordinateBinding Info "
+    b"WorldInfo NavigationInfo Viewpoint Background Fog DirectionalLight PointLight SpotLight OrthographicCamera "
+    b"PerspectiveCamera FontStyle Label Environment Sound AudioClip Script TimeSensor TouchSensor PlaneSensor "
+    b"SphereSensor CylinderSensor ProximitySensor VisibilitySensor ColorInterpolator CoordinateInterpolator "
+    b"NormalInterpolator OrientationInterpolator PositionInterpolator ScalarInterpolator TextureTransform"
+).split()
+_KNOWN: Final = frozenset(
+    (*_WITHOUT_SURFACE, *_PRIMITIVES, *_COORDINATES, *_TEXTURE_COORDINATES, *_TEXTURES, *TRANSFORMS)
+)
+"""Nodes that are read, or that change no surface; any other is an error that names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +143,7 @@ def _face_sets(document: Document, primitives: set[str]) -> Iterator[tuple[Node,
         looks += 1 + len(node.words) // _WORDS_A_LOOK
         if looks > _MAX_LOOKS:
             raise FormatError(expected=f"at most {_MAX_LOOKS} nodes", found="more of them")
-        if node.kind in _UNREADABLE or node.kind in document.prototypes:
+        if node.kind not in _KNOWN or node.kind in document.prototypes:
             name = node.kind.decode("latin-1")[:40]
             raise FormatError(expected="nodes that this program reads", found=f"a node {name}")
         if node.kind in _PRIMITIVES:

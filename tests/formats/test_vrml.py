@@ -394,6 +394,7 @@ def test_texture_transforms_move_the_texture_coordinates():
     ("added", "named"),
     [
         ('Inline { url "head.wrl" }', "Inline"),
+        ("Frobnicator { }", "Frobnicator"),
         ("Shape { geometry ElevationGrid { xDimension 2 zDimension 2 height [ 0 0 0 0 ] } }", "ElevationGrid"),
         ("Shape { appearance Appearance { texture PixelTexture { image 1 1 1 0 } } }", "PixelTexture"),
         ("Billboard { children [ ] }", "Billboard"),

@@ -130,11 +130,11 @@ def test_groups_say_of_how_many_people_and_classes_they_are(run):
 def test_evaluate_says_of_how_many_and_which_classes_are_missing(run, tmp_path):
     others = write_people(tmp_path / "others.h5", {"bosphorus": 3}, emotions=("anger", "neutral"))
     words = ["evaluate", str(run.path), "--data", str(others), "--device", "cpu"]
-    done = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
+    done = CliRunner().invoke(app, words)
     assert done.exit_code == 0, done.output
     assert "No sample of disgust, fear, happiness, sadness, surprise was judged" in " ".join(done.stderr.split())
     assert "over 3 people –" in done.stdout
-    assert re.search(r"50\.0 \(anger\)", done.stdout)
+    assert re.search(r"50\.0[^)]*\(anger\)", done.stdout), "perhaps on two lines of a cell"
     report = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert report["overall_accuracy_ci95"] is None
     assert report["majority"] == {"class": "anger", "overall_accuracy": 50.0}
