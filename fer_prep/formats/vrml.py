@@ -52,8 +52,8 @@ _PRIMITIVES: Final = (b"Box", b"Cube", b"Sphere", b"Cone", b"Cylinder", b"Text",
 """What people put beside a scan: left out, and named."""
 _WITHOUT_SURFACE: Final = (
     b"Group Separator TransformSeparator Anchor WWWAnchor Collision Shape Switch LOD IndexedFaceSet Appearance "
-    b"Material MaterialBinding BaseColor PackedColor Color Normal NormalBinding ShapeHints TextureCoordinateBinding Info "
-    b"WorldInfo NavigationInfo Viewpoint Background Fog DirectionalLight PointLight SpotLight OrthographicCamera "
+    b"Material MaterialBinding BaseColor PackedColor Color Normal NormalBinding ShapeHints TextureCoordinateBinding "
+    b"Info WorldInfo NavigationInfo Viewpoint Background Fog DirectionalLight PointLight SpotLight OrthographicCamera "
     b"PerspectiveCamera FontStyle Label Environment Sound AudioClip Script TimeSensor TouchSensor PlaneSensor "
     b"SphereSensor CylinderSensor ProximitySensor VisibilitySensor ColorInterpolator CoordinateInterpolator "
     b"NormalInterpolator OrientationInterpolator PositionInterpolator ScalarInterpolator TextureTransform"
