@@ -52,6 +52,7 @@ class DatasetFile:
         """Samples of each of them."""
         self._data_digest = ""
         self._tables: dict[str, np.ndarray] = {}
+        self._landmarks: dict[str, LandmarkSet] = {}
         self._stored: StoredPixels | None = None
         self._pid = os.getpid()
         self._pixels()
@@ -151,12 +152,15 @@ class DatasetFile:
         if scheme not in self.landmark_schemes:
             there = ", ".join(self.landmark_schemes) or "none"
             raise UsageError(f"no landmarks {scheme!r}; there are: {there}", path=self.path)
+        if scheme in self._landmarks:
+            return self._landmarks[scheme]
         place = f"landmarks/{scheme}"
         with self._open() as root:
             names = np.atleast_1d(np.asarray(root[place].attrs["names"]))
         there = [name for name in ("points_px", "points_mm", "vertex") if f"{place}/{name}" in self._header.tables]
         tables: dict[str, Any] = {name: self._table(f"{place}/{name}") for name in there}
-        return LandmarkSet(names=tuple(attribute_text(name) for name in names), **tables)
+        self._landmarks[scheme] = LandmarkSet(names=tuple(attribute_text(name) for name in names), **tables)
+        return self._landmarks[scheme]
 
     def rows_of(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Row numbers of ids, in the order given; an unknown id is an error."""

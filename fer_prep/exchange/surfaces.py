@@ -43,7 +43,6 @@ class Surface:
     """(H, W, 3) the picture, None in a depth-only file."""
     landmarks: dict[str, tuple[tuple[str, ...], NDArray[np.float32]]] = field(default_factory=dict)
     """By scheme: names (L,) and points (L, 3) in mm, NaN where unknown."""
-
     maps: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """Attribute maps by name, (H, W) or (H, W, 3), NaN where there is no depth."""
 
@@ -82,7 +81,9 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
     keys: dict[str, str] = {}
     with progress("exporting", total=data.n) as advance:
         for row in range(data.n):
-            surface = surface_of(data, row, camera=cameras[row])
+            depth_points = cameras[row].points_mm(data.read("depth", [row])[0], unit_mm=data.depth_unit_mm)
+            image = data.read("rgb", [row])[0] if "rgb" in data.modalities else None
+            surface = surface_of(depth_points, image=image)
             is_metric = math.isfinite(cameras[row].mm_per_pixel) and not sizes.estimated[row]
             points = {
                 scheme: (each.names, _landmarks_mm(each.take([row]), surface, is_metric=is_metric))
@@ -90,7 +91,8 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
             }
             surface = replace(surface, landmarks=points)
             if to == "npz":
-                surface = replace(surface, maps=_maps(data, row, cameras[row], mm_per_pixel=float(sizes.mm[row])))
+                maps = _maps(depth_points[..., 2], cameras[row], mm_per_pixel=float(sizes.mm[row]))
+                surface = replace(surface, maps=maps)
             path = out / f"{sample_key(str(data.ids[row]), keys, data.path)}.{to}"
             write_atomically(path, content=WRITERS[to](surface))
             for scheme, (names, places) in points.items():
@@ -125,14 +127,12 @@ def _place(pixels: NDArray[Any]) -> NDArray[np.float64]:
     return pixels[:, 1] * 65536.0 + pixels[:, 0]
 
 
-def surface_of(data: DatasetFile, row: int, *, camera: StoredCamera) -> Surface:
-    """One sample as points and triangles, without landmarks."""
-    depth = data.read("depth", [row])[0]
-    points = camera.points_mm(depth, unit_mm=data.depth_unit_mm)
-    valid = depth > 0
+def surface_of(points: NDArray[np.float64], *, image: NDArray[np.uint8] | None) -> Surface:
+    """One sample as points and triangles, without landmarks; ``points`` (H, W, 3) are NaN where there is no depth."""
+    valid = np.isfinite(points[..., 2])
     grid = CleanGrid(
         points_mm=points,
-        image_uv=np.zeros((*depth.shape, 2)),
+        image_uv=np.zeros((*valid.shape, 2)),
         valid=valid,
         filled=np.zeros_like(valid),
         spikes=0,
@@ -144,13 +144,12 @@ def surface_of(data: DatasetFile, row: int, *, camera: StoredCamera) -> Surface:
         points_mm=points[valid].astype(np.float32),
         pixels=np.column_stack([columns, rows]).astype(np.int32),
         faces=number[triangulate(grid)].astype(np.int32),
-        image=data.read("rgb", [row])[0] if "rgb" in data.modalities else None,
+        image=image,
     )
 
 
-def _maps(data: DatasetFile, row: int, camera: StoredCamera, *, mm_per_pixel: float) -> dict[str, NDArray[np.float32]]:
-    """All attribute maps of a sample, on its own raster."""
-    z = camera.points_mm(data.read("depth", [row])[0], unit_mm=data.depth_unit_mm)[..., 2]
+def _maps(z: NDArray[np.float64], camera: StoredCamera, *, mm_per_pixel: float) -> dict[str, NDArray[np.float32]]:
+    """All attribute maps of heights (H, W) in mm, on their own raster."""
     of = derivatives(z, mm_per_pixel=camera.mm_per_pixel, focal_px=camera.focal_px, principal_px=camera.principal_px)
     found = {name: compute(of) for name, compute in MAPS.items()} | {"hha": hha(z, of, mm_per_pixel=mm_per_pixel)}
     return {name: values.astype(np.float32) for name, values in found.items()}

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_prep.dataset.pixel_sizes import EYE_DISTANCE_MM
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.depth_encoding import UNIT_MM
 from fer_train.data.images import Images
@@ -27,8 +28,6 @@ MIDLINE: Final = (0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19
 247, those of the left half follow in the same order: found by matching the mean of 162 faces with its mirror image."""
 EYE_CORNERS: Final = ((33, 133), (362, 263))
 """Of the right and of the left eye."""
-EYE_DISTANCE_MM: Final = 63.0
-"""Between the pupils of an adult (Dodgson, SPIE 5291, 2004): the scale where no camera is known."""
 
 
 def mirrored_order() -> NDArray[np.int64]:
