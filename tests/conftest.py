@@ -8,6 +8,7 @@ import threading
 import hypothesis
 import pytest
 from filelock import FileLock
+from headless_browser import start_browser
 from sample_faces import SampleFaces, make_sample_faces
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN and threading.current_thread() is threading.main_thread():
@@ -27,3 +28,11 @@ def sample_faces(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Sa
     root.mkdir(exist_ok=True)
     with FileLock(root / ".lock"):
         return make_sample_faces(root)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A headless Chromium; the test is skipped where there is none."""
+    driver = start_browser()
+    yield driver
+    driver.quit()

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from dataset_factories import make_rows, write_global
-from headless_browser import start_browser, wait
+from headless_browser import wait
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import make_folds
@@ -53,13 +53,6 @@ def test_depth_is_bright_where_near_and_grey_where_there_is_none():
     picture = depth_picture(depth, size=32).astype(int)
     assert (picture[:8] == 90).all()
     assert picture[20, 2].sum() > picture[20, 29].sum()
-
-
-@pytest.fixture(scope="module")
-def browser(page):
-    driver = start_browser()
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

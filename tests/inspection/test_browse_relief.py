@@ -8,7 +8,7 @@ import io
 import numpy as np
 import pytest
 from dataset_factories import make_rows
-from headless_browser import start_browser, wait
+from headless_browser import wait
 from PIL import Image
 
 from fer_prep.dataset.reader import DatasetFile
@@ -39,13 +39,6 @@ def page(tmp_path_factory):
     with DatasetFile.open(folder / "global.h5") as data:
         write_page(data, folder / "page.html")
     return folder / "page.html"
-
-
-@pytest.fixture(scope="module")
-def browser(page):
-    driver = start_browser()
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import re
 import numpy as np
 import pytest
 import torch
-from headless_browser import start_browser
 from tiny_training import untrained_run, write_telling_data
 
 from fer_train.inference.trained_run import TrainedRun
@@ -97,14 +96,6 @@ def test_the_worst_mistakes_are_the_most_confident(trained):
     confidences = predictions.probabilities[rows].max(axis=1)
     assert (np.diff(confidences) <= 0).all()
     assert (predictions.predicted[rows] != predictions.labels[rows]).all()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium; the test is skipped where there is none."""
-    session = start_browser()
-    yield session
-    session.quit()
 
 
 @pytest.mark.slow
