@@ -138,8 +138,7 @@ class TableSource(TableOptions):
     def load(self, sample: Sample) -> Scene:
         """Read the mesh; or the picture, its depth map of the same raster, or whichever of the two there is."""
         if "mesh" in sample.files:
-            scene, _ = load_mesh(sample, renderer=self.renderer)
-            return scene
+            return load_mesh(sample, renderer=self.renderer)
         return read_pair(
             sample.files.get("rgb"),
             depth_file=sample.files.get("depth"),

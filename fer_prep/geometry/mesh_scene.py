@@ -7,9 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.geometry.cast_scene import BACKGROUND, CastScene, frontal_camera
+from fer_prep.geometry.cast_scene import BACKGROUND, CastScene
 from fer_prep.geometry.hits import Surface
-from fer_prep.geometry.mesh import are_whole, whole_triangles
 from fer_prep.geometry.renderers import Renderer
 from fer_prep.geometry.texture import TexturePyramid
 
@@ -33,10 +32,9 @@ class MeshScene(CastScene):
         landmarks_mm: Mapping[str, NDArray[np.float64]],
         renderer: Renderer | None = None,
     ) -> None:
-        mesh = whole_triangles(vertices_mm, faces=faces)
-        camera = frontal_camera(mesh.used_vertices_mm)
-        uv = np.ascontiguousarray(uv_corners[are_whole(vertices_mm, faces=faces)].T, np.float64)  # (2, 3, F)
-        super().__init__(mesh, camera=camera, attributes=uv, landmarks_mm=landmarks_mm, renderer=renderer)
+        uv = uv_corners.T  # (2, 3, F)
+        super().__init__(vertices_mm, faces=faces, attributes=uv, landmarks_mm=landmarks_mm, renderer=renderer)
+        uv = self._attributes
         self._pyramid = TexturePyramid.of(texture)
         height, width = texture.shape[:2]
         (x1, x2), (y1, y2) = (uv[0, 1:] - uv[0, :1]) * width, (uv[1, 1:] - uv[1, :1]) * height

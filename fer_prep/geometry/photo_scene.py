@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from fer_prep.errors import Reason, SampleError
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.hits import Surface
-from fer_prep.geometry.mesh import whole_triangles
 from fer_prep.geometry.renderers import Renderer
 from fer_prep.geometry.solve_camera import SolvedCamera, solve_camera
 from fer_prep.geometry.warp import warp_rgb
@@ -50,12 +49,12 @@ class PhotoScene(CastScene):
         outline: Collection[str] = (),
         renderer: Renderer | None = None,
     ) -> None:
-        mesh = whole_triangles(vertices_mm, faces=faces)
         self.solved = _solve(photo, anchors_mm=anchors_mm or landmarks_mm, outline=outline, find_points=find_points)
         super().__init__(
-            mesh,
+            vertices_mm,
+            faces=faces,
+            attributes=np.zeros((0, 3, len(faces))),
             camera=self.solved.camera,
-            attributes=np.zeros((0, 3, len(mesh.faces))),
             raster_size=(photo.shape[1], photo.shape[0]),
             landmarks_mm=landmarks_mm,
             renderer=renderer,

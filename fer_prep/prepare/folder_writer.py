@@ -47,6 +47,8 @@ class Record:
     """Kind of file (``rgb``, ``depth``, ``landmarks``) → digest of what was written."""
     measured: Mapping[str, str] = field(default_factory=dict[str, str])
     """The cells of the samples table that preparation measured."""
+    set_right: Mapping[str, str] = field(default_factory=dict[str, str])
+    """See ``Scene``."""
 
     def to_line(self) -> str:
         """One JSON line."""

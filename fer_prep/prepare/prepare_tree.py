@@ -18,7 +18,7 @@ from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import LEFT_OUT, SEARCHING, TURNED, finder_of, table_row
+from fer_prep.prepare.prepare_sample import SEARCHING, finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
@@ -162,19 +162,12 @@ def _finish(
     summary.rows = [
         table_row(sample, cells_from_text(records[sample.name].measured), classes=listing.classes) for sample in samples
     ]
-    turned = [row["id"] for row in summary.rows if TURNED in row["landmarks_from"]]
-    if turned:
-        summary.warnings.append(
-            f"{len(turned)} mesh(es) did not stand upright facing the viewer and were turned until their landmarks do: "
-            f"{', '.join(turned[:3])}{' …' if len(turned) > 3 else ''}"
-        )
-    bare = [row["id"] for row in summary.rows if LEFT_OUT in row["landmarks_from"]]
-    if bare:
-        kinds = sorted({row["landmarks_from"].partition(LEFT_OUT)[2] for row in summary.rows} - {""})
-        summary.warnings.append(
-            f"{len(bare)} mesh file(s) have more than the mesh, left out ({'; '.join(kinds)}): "
-            f"{', '.join(bare[:3])}{' …' if len(bare) > 3 else ''}"
-        )
+    for sample in samples:
+        for how, value in records[sample.name].set_right.items():
+            summary.set_right.setdefault(f"{how} {value}", []).append(sample.id)
+    for how, ids in sorted(summary.set_right.items()):
+        more = " …" if len(ids) > 3 else ""
+        summary.notes.append(f"{len(ids)} recording(s) {how}: {', '.join(ids[:3])}{more}")
     files = [
         sample_file(function.folder, "landmarks", sample.name) if "landmarks" in records[sample.name].files else None
         for sample in samples

@@ -124,7 +124,8 @@ class PrepareTask:
             path.parent.mkdir(exist_ok=True)
             staged[kind] = stage_file(path, content=data, flush=False)
         files = {kind: bytes_digest(data) for kind, data in content.items()}
-        record = Record(name=sample.name, key=key, files=files, measured=cells_to_text(prepared.measured))
+        cells = cells_to_text(prepared.measured)
+        record = Record(name=sample.name, key=key, files=files, measured=cells, set_right=dict(prepared.set_right))
         return UpToDate(record=record, staged=staged)
 
     def _rejection(self, sample: Sample, error: FerError, *, stage: str, reason: Reason) -> Rejection:

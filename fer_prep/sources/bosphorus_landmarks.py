@@ -26,7 +26,7 @@ from fer_prep.landmark_names import (
 )
 from fer_prep.sample import PointSet, Sample
 from fer_prep.sources.landmark_sides import sides_are_exchanged
-from fer_prep.sources.marked_face import best_turn, turned_degrees, upright_turn
+from fer_prep.sources.marked_face import best_turn, upright_turn
 
 LABELS: Final = {
     "outer left eye corner": LEFT_EYE_OUTER,
@@ -81,14 +81,14 @@ def named(table: Table) -> dict[str, NDArray[np.float64]]:
 
 def upright_scan(
     grid: RangeGrid, *, on_scan_mm: LandmarkTable, sample: Sample
-) -> tuple[RangeGrid, LandmarkTable, float]:
-    """Grid and landmarks set upright by the landmarks, and the angle in degrees by which the grid was turned.
+) -> tuple[RangeGrid, LandmarkTable, NDArray[np.float64]]:
+    """Grid and landmarks set upright by the landmarks, and the (3, 3) by which the grid was turned.
 
     A grid that an exporter turned is brought back to its landmarks; where both were turned, what they say counts.
     Raises SampleError, naming the landmark file, where the landmarks do not lie on the grid however it is turned.
     """
     if len(on_scan_mm) < _FEWEST_TO_FIT:
-        return grid, on_scan_mm, 0.0
+        return grid, on_scan_mm, np.eye(3)
     path = sample.files["landmarks_3d"]
     turn, apart_mm = best_turn(np.stack(list(on_scan_mm.values())), surface_mm=_every_third(grid))
     if apart_mm > _FARTHEST_MM:
@@ -101,8 +101,7 @@ def upright_scan(
         )
     grid = turned_grid(grid, turn)
     both = upright_turn(named(on_scan_mm), surface_mm=_every_third(grid), path=path)
-    degrees = turned_degrees(both @ turn)
-    return turned_grid(grid, both), {label: both @ point for label, point in on_scan_mm.items()}, degrees
+    return turned_grid(grid, both), {label: both @ point for label, point in on_scan_mm.items()}, both @ turn
 
 
 def turned_grid(grid: RangeGrid, turn: NDArray[np.float64]) -> RangeGrid:

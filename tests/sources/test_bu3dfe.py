@@ -278,4 +278,5 @@ def test_what_a_mesh_file_has_beside_the_mesh_is_left_out_and_said(folder, tmp_p
         Bu3dfe(), root=folder.parent, out=tmp_path / "out", settings=settings, engine=make_engine(workers=0)
     )
     assert len(summary.rows) == 1
-    assert f"1 mesh file(s) have more than the mesh, left out (Box): bu3dfe/{NAME}" in summary.warnings
+    assert summary.set_right == {"shown without Box": [f"bu3dfe/{NAME}"]}
+    assert f"1 recording(s) shown without Box: bu3dfe/{NAME}" in summary.notes
