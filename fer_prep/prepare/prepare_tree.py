@@ -17,7 +17,6 @@ from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
-from fer_prep.prepare.parts import PART, Part
 from fer_prep.prepare.prepare_sample import SEARCHING, finder_of, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
@@ -37,7 +36,6 @@ def prepare(
     out: Path,
     settings: PrepareSettings,
     engine: Engine,
-    part: Part | None = None,
     preview: int = 0,
     progress: Progress = silent,
     debug: bool = False,
@@ -46,14 +44,11 @@ def prepare(
 
     Samples that are up to date are reused; killed at any moment and started again, the outcome is the same bytes.
     ``engine`` runs the work (see ``make_engine``); with ``debug``, unexpected errors end the run.
-    With ``part``, that share of the samples goes to a folder of its own beside ``out``; ``preview`` samples are shown
-    on a contact sheet.
+    ``preview`` samples are shown on a contact sheet.
     Raises UsageError for a wrong root, BusyError and PreparedFolderError for a folder that another run writes or that
     holds something else, OSError where the disk is full.
     """
-    whole = _without_doubles(source.list_samples(root))
-    listing = whole if part is None else part.of_listing(whole)
-    out = out if part is None else part.folder(out)
+    listing = _without_doubles(source.list_samples(root))
     is_searched = settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}
     shows_faces = "rgb" in listing.modalities or any("mesh" in sample.files for sample in listing.samples)
     if listing.samples and is_searched and not shows_faces:
@@ -88,8 +83,7 @@ def prepare(
         if engine.remote:
             function = replace(function, place=WorkerPlace.of(out, root=root, code=function.code))
         records = _run(function, listing.samples, engine=engine, writer=writer, summary=summary, progress=progress)
-        known = {PART: part.describe(whole)} if part is not None else {}
-        content = _finish(function, listing, records=records, summary=summary, known=known, earlier=writer.earlier)
+        content = _finish(function, listing, records=records, summary=summary, earlier=writer.earlier)
         writer.finish(records=records.values(), content=content)
         if preview:
             faceless = {rejection.sample_id for rejection in summary.rejected if rejection.reason is Reason.NO_FACE}
@@ -153,10 +147,9 @@ def _finish(
     *,
     records: Mapping[str, Record],
     summary: PrepareSummary,
-    known: Mapping[str, Any],
     earlier: Mapping[str, Any],
 ) -> dict[str, str | bytes]:
-    """Fill ``summary`` and return the files that make the folder whole; ``known``: what ``prepared.json`` says more."""
+    """Fill ``summary`` and return the files that make the folder whole."""
     source, settings = function.source, function.settings
     samples = sorted((sample for sample in listing.samples if sample.name in records), key=lambda sample: sample.id)
     summary.rows = [
@@ -179,7 +172,6 @@ def _finish(
         code=function.code,
         schemes=landmarks,
     )
-    description |= known
     if isinstance(source, RecordsDepth) and "depth" in listing.modalities:
         _judge_recordings(source, source, samples, settings, summary, description, earlier)
     return folder_content(summary, description=description, landmarks=landmarks)
