@@ -83,8 +83,8 @@ class Rejection:
     """One recording or file that did not become a sample: one row of ``rejected.csv``."""
 
     source_file: str
-    sample_id: str
-    stage: str
+    sample_id: str = ""
+    stage: str = "list"
     expected: str
     found: str
     reason: Reason

@@ -32,7 +32,7 @@ from fer_prep.prepare.folder_tables import SOFT
 from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene
 from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.options import TableOptions
-from fer_prep.sources.raw_tree import rejected, without_duplicates
+from fer_prep.sources.raw_tree import without_duplicates
 from fer_prep.sources.recorded_pair import read_pair
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,159}")
@@ -195,7 +195,7 @@ class _Line:
             if wrong:
                 where = self.file or f"{self.source.table}, line {self.number}"
                 sample_id = f"{self.source.dataset}/{self.name}" if self.name else ""
-                return rejected(where, sample_id=sample_id, reason=reason, expected=expected, found=found)
+                return Rejection(source_file=where, sample_id=sample_id, reason=reason, expected=expected, found=found)
         return None
 
     def _problems(self) -> list[tuple[bool, Reason, str, str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final
 
 from fer_prep.engines.engine import Engine, WorkerDied
 from fer_prep.errors import Reason, UsageError
@@ -27,6 +27,10 @@ from fer_prep.progress import Progress, silent
 from fer_prep.sample import Listing, Rejection, Sample
 from fer_prep.samples_table import cells_from_text
 from fer_prep.sources import RecordsDepth, Source
+
+CHECKS: Final = ("depth_unit_check", "registration_check")
+"""The keys in ``prepared.json`` of what recordings of depth are judged by all together."""
+DOUBTS: Final = ("doubtful", "implausible", "does not fit")
 
 
 def prepare(
@@ -75,8 +79,6 @@ def prepare(
         modalities=listing.modalities,
         debug=debug,
     )
-    if settings.landmarks.task_file is not None:
-        summary.notes.append(f"landmarks by {settings.landmarks.describe()}")
     with open_for_writing(out, dataset=source.dataset) as writer:
         if writer.earlier.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
             summary.notes.append("the folder was of another format version: everything is prepared anew")
@@ -173,45 +175,34 @@ def _finish(
         schemes=landmarks,
     )
     if isinstance(source, RecordsDepth) and "depth" in listing.modalities:
-        _judge_recordings(source, source, samples, settings, summary, description, earlier)
+        # verdicts of an earlier run over the same pixels, settings and code stand
+        is_same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
+        known = {name: earlier[name] for name in CHECKS if is_same and name in earlier}
+        verdicts = known or _judged(source, samples, settings=settings, modalities=listing.modalities)
+        for verdict in verdicts.values():
+            (summary.warnings if verdict["outcome"] in DOUBTS else summary.notes).append(verdict["text"])
+        description |= verdicts
     return folder_content(summary, description=description, landmarks=landmarks)
 
 
-def _judge_recordings(
-    source: Source,
-    recorded: RecordsDepth,
-    samples: Sequence[Sample],
-    settings: PrepareSettings,
-    summary: PrepareSummary,
-    description: dict[str, Any],
-    earlier: Mapping[str, Any],
-) -> None:
-    """Judge depth unit and registration; verdicts of an earlier run over the same pixels, settings and code stand."""
-    is_same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
-
-    def verdict_of(check: str, judge: Callable[[], DepthUnitVerdict | RegistrationVerdict]) -> dict[str, Any]:
-        known = earlier.get(check) if is_same else None
-        if not isinstance(known, dict):
-            verdict = judge()
-            known = {"outcome": verdict.outcome, "text": verdict.text}
-        description[check] = known
-        return cast(dict[str, Any], known)
-
-    unit = verdict_of(
-        "depth_unit_check",
-        lambda: check_depth_unit(
+def _judged(
+    source: Source, samples: Sequence[Sample], *, settings: PrepareSettings, modalities: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """What the recordings say of their depth unit, and of the registration of their pairs, by name of the check."""
+    if not isinstance(source, RecordsDepth):
+        return {}
+    verdicts: dict[str, DepthUnitVerdict | RegistrationVerdict] = {
+        "depth_unit_check": check_depth_unit(
             source.load,
             samples,
             finder=finder_of(settings.landmarks),
-            depth_unit_mm=recorded.depth_unit_mm,
-            focal_px=recorded.focal_px,
-        ),
-    )
-    (summary.warnings if unit["outcome"] in ("doubtful", "implausible") else summary.notes).append(unit["text"])
-    if "rgb" in summary.modalities:
-        registered = verdict_of("registration_check", lambda: check_registration(source.load, samples))
-        if registered["outcome"] == "does not fit":
-            summary.warnings.append(registered["text"])
+            depth_unit_mm=source.depth_unit_mm,
+            focal_px=source.focal_px,
+        )
+    }
+    if "rgb" in modalities:
+        verdicts["registration_check"] = check_registration(source.load, samples)
+    return {name: {"outcome": verdict.outcome, "text": verdict.text} for name, verdict in verdicts.items()}
 
 
 def _without_doubles(listing: Listing) -> Listing:
@@ -226,7 +217,6 @@ def _without_doubles(listing: Listing) -> Listing:
                 Rejection(
                     source_file=sample.source_file,
                     sample_id=sample.id,
-                    stage="list",
                     expected="a name of its own that can be a file name",
                     found="the same name twice" if is_double else f"the name {sample.name!r}",
                     reason=Reason.DUPLICATE if is_double else Reason.BAD_NAME,

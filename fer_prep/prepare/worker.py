@@ -25,7 +25,6 @@ from fer_prep.prepare.worker_place import WorkerPlace, check_place
 from fer_prep.sample import MODALITIES, Rejection, Sample
 from fer_prep.samples_table import cells_to_text
 from fer_prep.sources import Source
-from fer_prep.sources.raw_tree import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +133,7 @@ class PrepareTask:
         if error.path is not None and error.path.is_relative_to(self.root):
             file = error.path.relative_to(self.root).as_posix()
         return Rejection(
-            source_file=printable(file),
+            source_file=file,
             sample_id=sample.id,
             stage=stage,
             expected=error.expected,

@@ -31,6 +31,7 @@ from fer_prep.sources.bosphorus_landmarks import (
     v_runs_upward,
 )
 from fer_prep.sources.face_frame import find_frame
+from fer_prep.sources.landmark_sides import SIDES_EXCHANGED, sides_are_exchanged
 from fer_prep.sources.read_file import read_file
 
 MISFIT_LIMIT: Final = 0.08
@@ -54,6 +55,7 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
     else:
         grid, on_scan, turn = upright_scan(grid, on_scan_mm=on_scan, sample=sample)
     grid = _with_v_from_top(grid, sample=sample, in_picture=in_picture, on_scan=on_scan, size=size)
+    has_exchanged_sides = sides_are_exchanged(named(on_scan))
     in_picture, on_scan = by_label(in_picture), by_label(on_scan)
     landmarks_mm = named(on_scan)
     scene = GridScene(
@@ -65,7 +67,7 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
         landmarks_px={name: point for name, point in named(in_picture).items() if name not in landmarks_mm},
         renderer=choose_renderer(renderer),
     )
-    scene.set_right = set_upright_by(turn)
+    scene.set_right = {**set_upright_by(turn), **(SIDES_EXCHANGED if has_exchanged_sides else {})}
     if in_picture or on_scan:
         scene.schemes = {SCHEME: point_set(scene, in_picture_px=in_picture, on_scan_mm=on_scan)}
     return scene

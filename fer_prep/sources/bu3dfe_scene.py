@@ -25,6 +25,7 @@ from fer_prep.geometry.vertex_scene import surface_scene
 from fer_prep.sample import Point, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, marked_mesh, named_points, rows_as_called
 from fer_prep.sources.face_frame import find_frame, shared_finder
+from fer_prep.sources.landmark_sides import SIDES_EXCHANGED, sides_are_exchanged
 from fer_prep.sources.marked_face import upright_turn
 from fer_prep.sources.read_file import read_file
 
@@ -72,6 +73,8 @@ def _marked_scene(mesh: VrmlMesh, *, sample: Sample, scene_of: Callable[..., Cas
     vertices_mm, points_mm = marked.vertices_mm @ turn.T, marked.points_mm @ turn.T
     scene = scene_of(vertices_mm, landmarks_mm=named_points(points_mm, vertices_mm=vertices_mm))
     scene.set_right = set_upright_by(turn @ marked.turn)
+    if sides_are_exchanged(rows_as_called(points_mm)):
+        scene.set_right |= SIDES_EXCHANGED
     scene.set_scheme(SCHEME, names=SCHEME_NAMES, points_mm=points_mm, vertex=marked.vertex)
     return scene
 
