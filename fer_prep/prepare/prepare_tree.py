@@ -27,6 +27,7 @@ from fer_prep.progress import Progress, silent
 from fer_prep.sample import Listing, Rejection, Sample
 from fer_prep.samples_table import cells_from_text
 from fer_prep.sources import RecordsDepth, Source
+from fer_prep.sources.raw_tree import without_duplicates
 
 CHECKS: Final = ("depth_unit_check", "registration_check")
 """The keys in ``prepared.json`` of what recordings of depth are judged by all together."""
@@ -52,7 +53,9 @@ def prepare(
     Raises UsageError for a wrong root, BusyError and PreparedFolderError for a folder that another run writes or that
     holds something else, OSError where the disk is full.
     """
-    listing = _without_doubles(source.list_samples(root))
+    listing = source.list_samples(root)
+    samples, doubles = without_duplicates(listing.samples)  # a source of another package may have some
+    listing = replace(listing, samples=tuple(samples), rejected=(*listing.rejected, *doubles))
     is_searched = settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}
     shows_faces = "rgb" in listing.modalities or any("mesh" in sample.files for sample in listing.samples)
     if listing.samples and is_searched and not shows_faces:
@@ -203,26 +206,3 @@ def _judged(
     if "rgb" in modalities:
         verdicts["registration_check"] = check_registration(source.load, samples)
     return {name: {"outcome": verdict.outcome, "text": verdict.text} for name, verdict in verdicts.items()}
-
-
-def _without_doubles(listing: Listing) -> Listing:
-    """Each name once, and usable as a file name: later ones are rejected, so that no sample overwrites another."""
-    seen: set[str] = set()
-    samples: list[Sample] = []
-    rejected = list(listing.rejected)
-    for sample in listing.samples:
-        if sample.name in seen or "/" in sample.name:
-            is_double = sample.name in seen
-            rejected.append(
-                Rejection(
-                    source_file=sample.source_file,
-                    sample_id=sample.id,
-                    expected="a name of its own that can be a file name",
-                    found="the same name twice" if is_double else f"the name {sample.name!r}",
-                    reason=Reason.DUPLICATE if is_double else Reason.BAD_NAME,
-                )
-            )
-        else:
-            seen.add(sample.name)
-            samples.append(sample)
-    return replace(listing, samples=tuple(samples), rejected=tuple(rejected))

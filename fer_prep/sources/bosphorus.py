@@ -35,7 +35,6 @@ from fer_prep.sources.bosphorus_names import (
     Scan,
     ScansByFolder,
     main_file,
-    picture_name_warnings,
     scans_of,
 )
 from fer_prep.sources.bosphorus_scene import load_scene
@@ -139,7 +138,6 @@ class Bosphorus(BosphorusOptions):
                 *remarks,
                 *facs.warnings,
                 *unmarked_warnings(kept, roles=("landmarks_2d", "landmarks_3d")),
-                *picture_name_warnings(kept),
                 *tree_warnings(tree),
             ),
         )

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
 
 from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnt import RangeGrid
@@ -157,15 +158,6 @@ def v_runs_upward(grid: RangeGrid) -> bool:
 
 
 def _grid_uv_at(grid: RangeGrid, points_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n, 2) picture fractions of a measured point next to each of ``points_mm`` (n, 3), and its distance.
-
-    Every third row and column is looked at: a millimetre or two do not matter here, and it is nine times faster.
-    """
-    valid = grid.valid[::3, ::3]
-    measured = grid.points_mm[::3, ::3][valid]
-    if not len(measured):
-        return np.empty((len(points_mm), 2)), np.full(len(points_mm), np.inf)
-    squared_mm2 = ((points_mm[:, None] - measured[None]) ** 2).sum(axis=-1)
-    nearest = squared_mm2.argmin(axis=1)
-    apart_mm = np.sqrt(squared_mm2[np.arange(len(points_mm)), nearest])
-    return grid.image_uv[::3, ::3][valid][nearest], apart_mm
+    """(n, 2) picture fractions of a measured point next to each of ``points_mm`` (n, 3), and its distance."""
+    apart_mm, nearest = KDTree(_every_third(grid)).query(points_mm)
+    return grid.image_uv[::3, ::3][grid.valid[::3, ::3]][nearest], apart_mm

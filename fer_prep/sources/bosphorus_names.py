@@ -1,18 +1,13 @@
-"""Bosphorus file names: which files belong to one scan, and whether a grid belongs to the picture beside it."""
+"""Bosphorus file names: which files belong to one scan."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
 from typing import Final
 
-from fer_prep.errors import FormatError
-from fer_prep.formats.bnt import read_picture_name
-from fer_prep.regular_files import open_regular
-from fer_prep.sample import Rejection, Sample
+from fer_prep.sample import Rejection
 from fer_prep.sources.raw_tree import RawTree, keep_first, misnamed, name_of
 
 NAME: Final = "bs{3 digits}_{N|E|LFAU|UFAU|CAU|YR|PR|CR|O|IGN}_{code}_{repetition}"
@@ -25,10 +20,6 @@ _NAME: Final = re.compile(
 _OURS: Final = (".bnt", ".png", ".bmp", ".jpg", ".jpeg", ".lm2", ".lm3")
 _ROLES: Final = {"bnt": "grid", "lm2": "landmarks_2d", "lm3": "landmarks_3d"}
 SUFFIXES: Final = {"grid": "bnt", "rgb": "png", "landmarks_2d": "lm2", "landmarks_3d": "lm3"}
-
-_HEAD_BYTES: Final = 1024
-"""Enough for every name that a file system allows."""
-_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,30 +80,3 @@ def _is_documentation(path: str) -> bool:
 def main_file(files: dict[str, str]) -> str:
     """The file that stands for a scan: the range grid, or else the first there is."""
     return files.get("grid") or files[min(files)]
-
-
-def picture_name_warnings(samples: Iterable[Sample]) -> list[str]:
-    """A warning that names the scans whose grid was made with a picture of another name; reads the headers alone.
-
-    Headers that cannot be read or hold no name are passed over: they are reported when their sample is loaded.
-    """
-    others: list[str] = []
-    for sample in samples:
-        name = _picture_name(sample.files["grid"])
-        if name and PureWindowsPath(name).stem.lower() != sample.name.lower():
-            others.append(f"{sample.source_file} ({name[:60]})")
-    if not others:
-        return []
-    more = " …" if len(others) > _SHOWN else ""
-    return [
-        f"the header of {len(others)} range grid(s) names another picture: {', '.join(others[:_SHOWN])}{more}; "
-        "is the grid of another scan? the picture beside it is used"
-    ]
-
-
-def _picture_name(path: Path) -> str:
-    try:
-        with open_regular(path) as stream:
-            return read_picture_name(stream.read(_HEAD_BYTES))
-    except (OSError, FormatError):
-        return ""

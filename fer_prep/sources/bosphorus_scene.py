@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import PureWindowsPath
 from typing import Final
 
 import numpy as np
@@ -68,6 +69,8 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
         renderer=choose_renderer(renderer),
     )
     scene.set_right = {**set_upright_by(turn), **(SIDES_EXCHANGED if has_exchanged_sides else {})}
+    if grid.image_name and PureWindowsPath(grid.image_name).stem.lower() != sample.files["grid"].stem.lower():
+        scene.set_right |= {"whose grid names": "another picture than the one beside it, which is used"}
     if in_picture or on_scan:
         scene.schemes = {SCHEME: point_set(scene, in_picture_px=in_picture, on_scan_mm=on_scan)}
     return scene

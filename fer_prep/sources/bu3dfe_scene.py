@@ -108,12 +108,13 @@ def _scene(
             expected="texture coordinates in the mesh and its _F3D.bmp, or a photograph _F2D.bmp",
             found="neither",
         )
+    photo = read_file(sample.files["photo"], reader=read_rgb)
     return PhotoScene(
         vertices_mm,
         faces=mesh.faces,
-        photo=read_file(sample.files["photo"], reader=read_rgb),
+        photo=photo,
         landmarks_mm=landmarks_mm,
-        find_points=partial(_points_in_photo, sample=sample),
+        found_px=_points_in_photo(photo, sample=sample),
         anchors_mm=_points_on_mesh(mesh, vertices_mm, sample=sample, cast=cast),
         outline=[mesh_point(k) for k in FACE_OVAL],
         renderer=cast,

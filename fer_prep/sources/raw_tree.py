@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -125,7 +125,7 @@ def unmarked_warnings(samples: Iterable[Sample], *, roles: Iterable[str]) -> lis
 
 
 def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Rejection]]:
-    """Samples by id, and a rejection for every further one of the same id, naming both files.
+    """Samples by id, and a rejection for every further one of the same id, naming both files; or of no file's name.
 
     The first in path order stays, folder by folder: the tree's own order, not the file system's, and ``Neutral`` comes
     before its copy ``Neutral (2)``.
@@ -133,9 +133,13 @@ def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Re
     kept: dict[str, Sample] = {}
     duplicates: list[Rejection] = []
     for sample in sorted(samples, key=lambda sample: sample.source_file.split("/")):
-        first = kept.setdefault(sample.id, sample)
-        if first is not sample:
+        first = kept.get(sample.id)
+        if first is not None:
             duplicates.append(_double(first.source_file, sample.source_file, sample_id=sample.id))
+        elif "/" in sample.name:
+            duplicates.append(replace(misnamed(sample.source_file, expected="a file's"), sample_id=sample.id))
+        else:
+            kept[sample.id] = sample
     return sorted(kept.values(), key=lambda sample: sample.id), duplicates
 
 
