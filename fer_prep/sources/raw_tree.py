@@ -17,7 +17,7 @@ _ARCHIVES: Final = (".rar", ".zip", ".7z", ".tar", ".tgz", ".gz")
 # what operating systems leave behind: no business of the dataset's
 _LITTER_FOLDERS: Final = re.compile(r"__MACOSX|\..*|\$RECYCLE\.BIN", re.IGNORECASE)
 _LITTER_FILES: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-_PREPARED_MARKS: Final = {"prepared.json", ".journal.jsonl", ".records.jsonl"}
+_PREPARED_MARKS: Final = {"prepared.json", ".records.jsonl"}
 """Files of a prepared folder: what lies in one is a result and no raw data, even inside a raw tree."""
 
 
