@@ -64,7 +64,7 @@ def load(path: Path):
 
 def assert_in_place(scene, mesh: trimesh.Trimesh) -> None:
     """Every extent is that of the mesh before it was turned."""
-    for extent in (np.min, np.max, np.mean):
+    for extent in (np.min, np.max):
         seen = extent(scene.geometry.vertices_mm, axis=0)
         np.testing.assert_allclose(seen, extent(mesh.vertices, axis=0), atol=0.01)
 
