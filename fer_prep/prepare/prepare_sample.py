@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,8 @@ from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.depth_unit import TYPICAL_EYE_DISTANCE_MM, measure_face
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
-from fer_prep.faces.landmarks import LandmarkFinder, make_finder
+from fer_prep.faces.landmarks import make_finder
+from fer_prep.faces.mediapipe_finder import MediapipeFinder
 from fer_prep.faces.oval_mask import oval_mask
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.under_points import values_under
@@ -166,14 +166,14 @@ def prepare_scene(
         "filled_pixels": np.uint32(frame.filled_pixels),
         **landmark_columns(found, framing=framing, frame=frame),
     }
-    mesh_finder = _mesh_finder(settings) if rgb is not None else None
+    looks_for_mesh = settings.mesh and rgb is not None
     landmarks = all_landmarks(
         scene,
         found,
         sample=sample,
         framing=framing,
         frame=frame,
-        mesh_finder=mesh_finder,
+        mesh_finder=MediapipeFinder(task_file=settings.landmarks.task_file) if looks_for_mesh else None,
         is_searched=_is_searched(settings),
     )
     return PreparedSample(
@@ -202,7 +202,7 @@ def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) ->
 
 def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -> Landmarks | None:
     """The landmarks that frame the face, in scene-raster pixels; None where there are none and that is allowed."""
-    landmarks = finder_of(settings.landmarks).find(scene, sample=sample)
+    landmarks = make_finder(settings.landmarks).find(scene, sample=sample)
     if landmarks is None and settings.rejects_faceless:
         raise SampleError(
             stage="landmarks",
@@ -226,20 +226,6 @@ def frame_scene(scene: Scene, landmarks: Landmarks | None, *, settings: PrepareS
 def _is_searched(settings: PrepareSettings) -> bool:
     """Whether the search for landmarks looks into the picture where nothing else is known."""
     return bool(set(SEARCHING) & set(settings.landmarks.kinds))
-
-
-@lru_cache(maxsize=4)
-def finder_of(spec: FinderSpec) -> LandmarkFinder:
-    """The finder of a spec, built once per process."""
-    return make_finder(spec)
-
-
-def _mesh_finder(settings: PrepareSettings) -> LandmarkFinder | None:
-    """What finds the face mesh where framing did not; None where it is not wanted."""
-    if not settings.mesh:
-        return None
-    kind = "task" if settings.landmarks.task_file is not None else "mediapipe"
-    return finder_of(FinderSpec(kinds=(kind,), task_file=settings.landmarks.task_file))
 
 
 def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[str]) -> Row:
