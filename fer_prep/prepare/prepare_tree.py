@@ -59,6 +59,8 @@ def prepare(
     listing = replace(listing, samples=tuple(samples), rejected=(*listing.rejected, *doubles))
     is_searched = settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}
     shows_faces = "rgb" in listing.modalities or any("mesh" in sample.files for sample in listing.samples)
+    if settings.framing == "frontal" and any(sample.yaw_degrees or sample.pitch_degrees for sample in samples):
+        raise UsageError("--framing frontal has the frontal view alone", hint="leave --views out, or frame by rotate")
     if listing.samples and is_searched and not shows_faces:
         raise UsageError(
             f"there is depth alone, in which --landmarks {settings.landmarks} finds no face",
