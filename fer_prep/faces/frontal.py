@@ -90,7 +90,7 @@ def frontal_view(scene: Scene, landmarks: Landmarks, *, find: Callable[[Scene], 
             name: point for name, point in zip(landmarks.points, points_mm, strict=True) if np.isfinite(point).all()
         }
         names = [name for name in CANONICAL if name in known]
-        if NOSE_TIP in names and len(names) >= _FEWEST:
+        if len(names) >= _FEWEST:
             yaw, pitch = _looks_along(np.stack([known[name] for name in names]), names)
         elif turned is scene:
             raise SampleError(
