@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.mediapipe_finder import MediapipeFinder
+from fer_prep.faces.mediapipe_finder import SCHEME, MediapipeFinder
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.turns import AXIS_TURNS, SIDES
-from fer_prep.geometry.under_points import values_under
+from fer_prep.geometry.under_points import points_under, values_under
 from fer_prep.landmark_names import NOSE_TIP, eye_centres
 from fer_prep.sample import Sample
 
@@ -65,3 +65,11 @@ def no_face(path: Path, *, found: str) -> SampleError:
     """The rejection of a mesh without a face."""
     expected = "a face on one of six sides of the mesh"
     return SampleError(stage="landmarks", reason=Reason.NO_FACE, path=path, expected=expected, found=found)
+
+
+def points_found_on(scene: CastScene, *, sample: Sample) -> Array | None:
+    """(468, 3) mm of MediaPipe's face mesh as it is found on a scene, NaN over holes; None where no face is."""
+    found = MediapipeFinder().find(scene, sample=sample)
+    if found is None:
+        return None
+    return points_under(scene.view(np.eye(2, 3), size=max(scene.raster_size)), found.schemes[SCHEME].points_px)
