@@ -43,6 +43,8 @@ def find_frame(whole: CastScene, *, path: Path, sample: Sample) -> tuple[Array, 
         eyes = None if found is None else eye_centres(found.points)
         if found is None or eyes is None:
             continue
+        if found.faces_found > 1:
+            raise no_face(path, found=f"{found.faces_found} faces")
         frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
         apart = float(np.hypot(*(eyes[0] - eyes[1]))) * frame.mm_per_pixel
         nose, *at_eyes = values_under(frame.z_mm, np.stack([found.points[NOSE_TIP], *eyes]), around=_AROUND_PX)
@@ -62,8 +64,8 @@ def find_frame(whole: CastScene, *, path: Path, sample: Sample) -> tuple[Array, 
 
 
 def no_face(path: Path, *, found: str) -> SampleError:
-    """The rejection of a mesh without a face."""
-    expected = "a face on one of six sides of the mesh"
+    """The rejection of a mesh without a face, or with several."""
+    expected = "one face on one of six sides of the mesh"
     return SampleError(stage="landmarks", reason=Reason.NO_FACE, path=path, expected=expected, found=found)
 
 
