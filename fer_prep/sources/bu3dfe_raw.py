@@ -6,7 +6,7 @@ the RAW surface by iterative closest points (point to plane, Chen and Medioni 19
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,7 @@ def _closest(vertices_mm: Array, *, faces: NDArray[np.int32], onto: TriangleMesh
         motion = found.transformation
     moved = (vertices_mm - motion[:3, 3]) @ motion[:3, :3]  # the way back
     scene = open3d.t.geometry.RaycastingScene(nthreads=1)
-    scene.add_triangles(moved.astype(np.float32), faces.astype(np.uint32))
-    apart_mm = scene.compute_distance(onto.used_vertices_mm.astype(np.float32), nthreads=1).numpy()
+    tensor: Any = open3d.core.Tensor
+    scene.add_triangles(tensor(moved.astype(np.float32)), tensor(faces.astype(np.uint32)))
+    apart_mm = scene.compute_distance(tensor(onto.used_vertices_mm.astype(np.float32)), nthreads=1).numpy()
     return moved, float(np.median(apart_mm))
