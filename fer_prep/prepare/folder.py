@@ -197,7 +197,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             hint="update fer-rgbd" if newer else "run the command that prepared it again: it prepares it anew",
         )
     try:
-        checked(_Summary, summary, path=file, error=PreparedFolderError)
+        checked(_Summary, summary, path=file, error=PreparedFolderError, others=True)
     except PreparedFolderError as error:
         raise PreparedFolderError(error.message, path=file, hint="prepare it again with this version") from None
     return summary
