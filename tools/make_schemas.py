@@ -134,7 +134,7 @@ def _type(option: Any) -> dict[str, Any]:
     """What TOML may give an option."""
     made = TypeAdapter(option.type_descriptor.annotation).json_schema()
     kind = next((part for part in made.get("anyOf", []) if part != {"type": "null"}), made)
-    if kind.get("type") == "string":
+    if kind == {"type": "string"} or "format" in kind:
         kind = {"type": ["string", "number"]}  # a number serves as text, as on a command line
     limits = {"minimum": option.min, "maximum": option.max}
     return kind | {name: limit for name, limit in limits.items() if limit is not None}
