@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from dataset_factories import make_rows, write_dataset, write_prepared
 from jsonschema import Draft202012Validator
+from make_schemas import KINDS, PUBLISHED, schemas
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import make_folds, write_folds
 from fer_prep.resources import manifests_folder
-from tools.make_schemas import KINDS, PUBLISHED, schemas
 
 SHIPPED = {"protocol": "protocols", "policy": "policies", "preset": "presets", "dataset": ""}
 
