@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
 import tarfile
 from dataclasses import replace
 
@@ -13,6 +15,7 @@ from dataset_factories import KINDS, make_rows, write_global, write_kind
 from folder_snapshot import snapshot
 from typer.testing import CliRunner
 
+from fer_prep import outputs
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.dataset.writer import DatasetWriter, measure
@@ -472,3 +475,24 @@ class TestImport:
         np.testing.assert_allclose(folder.soft_labels[:, [0, 4]], [[0.75, 0.25], [0.5, 0.5]])
         np.testing.assert_allclose(folder.soft_labels.sum(axis=1), 1)
         assert [rejection.reason for rejection in summary.rejected] == [Reason.BAD_NAME, Reason.BAD_LABEL]
+
+
+@pytest.mark.parametrize("to", ["folder", "webdataset", "ply"])
+def test_an_export_that_was_stopped_is_made_anew_by_the_same_command(data, tmp_path, monkeypatch, to):
+    command = ["export", data.path, "--to", to, "--out"]
+    assert run(*command, tmp_path / "whole").exit_code == 0
+
+    def full_disk(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(outputs, "flush_file_system", full_disk)
+        failed = run(*command, tmp_path / "out")
+    assert failed.exit_code == 2
+    assert "the same command starts anew" in failed.stderr
+    assert not list((tmp_path / "out").iterdir())
+    killed = tmp_path / "out" / ".unfinished" / "rgb"
+    killed.mkdir(parents=True)
+    (killed / "half.png").write_bytes(b"half")
+    assert run(*command, tmp_path / "out").exit_code == 0
+    assert snapshot(tmp_path / "out") == snapshot(tmp_path / "whole")
