@@ -12,7 +12,7 @@ import tomli_w
 
 from fer_prep.errors import UsageError
 from fer_prep.resources import manifest_names, manifests_folder
-from fer_prep.validated import build, flatten, nearest
+from fer_prep.validated import checked, flatten, nearest, read_toml
 from fer_train.config import Config
 
 
@@ -33,11 +33,9 @@ def load_preset(name: str) -> Config:
 def read_config(path: Path) -> Config:
     """Read a TOML file of settings; what it does not mention keeps its default."""
     try:
-        return config_from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read the settings: {error.strerror}", path=path) from error
-    except ValueError as error:
-        raise UsageError(f"not valid TOML: {error}", path=path) from error
+        return config_from_mapping(read_toml(path, error=UsageError))
+    except FileNotFoundError:
+        raise UsageError("cannot read the settings: no such file", path=path) from None
     except UsageError as error:
         raise UsageError(error.message, path=path, hint=error.hint) from error
 
@@ -49,7 +47,7 @@ def config_to_toml(config: Config) -> str:
 
 def config_from_mapping(values: Mapping[str, Any]) -> Config:
     """Build a Config from nested mappings; refuses unknown keys and wrong types, naming the nearest known key."""
-    return build(Config, values)
+    return checked(Config, values, error=UsageError)
 
 
 def override(config: Config, assignments: Mapping[str, Any]) -> Config:
