@@ -106,7 +106,7 @@ class LossSettings:
     """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
     """λ, the weight of the center or island term against cross-entropy."""
-    alpha: float = 0.5
+    alpha: float = option(0.5, min=0, max=1)
     """α, how far a center moves at each step (Wen et al. 2016, eq. 4), or its learning rate under ``sgd``."""
     pair_weight: float = 10.0
     """λ₁, the weight of the pairwise term inside the island loss (Cai et al. 2018)."""
@@ -118,7 +118,7 @@ class LossSettings:
     the thesis's author did: only so do frozen features let them move apart."""
     pair_reduction: Literal["sum", "mean"] = "sum"
     """Whether the island loss sums over pairs of centers (the paper) or takes their mean."""
-    gamma: float = 2.0
+    gamma: float = option(2.0, min=0)
     """γ of the focal loss, how strongly easy samples are played down; 0 is cross-entropy."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -20,13 +19,13 @@ from fer_prep.folds.splits import Fold, FoldManifest, make_inner_split
 from fer_prep.progress import Progress, silent
 from fer_train.classical.landmarks import landmarks_of
 from fer_train.classical.network import ClassicalNetwork
-from fer_train.config import Config, LossSettings
+from fer_train.config import Config
 from fer_train.data.batches import Batches
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.losses import loss_class, make_loss
-from fer_train.losses.base import ExpressionLoss, balanced_class_weights
+from fer_train.losses import make_loss
+from fer_train.losses.base import balanced_class_weights
 from fer_train.models.answers import answer
 from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.models.trained_people import refuse_unnoticed_people
@@ -157,7 +156,7 @@ def prepare_training(
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=classes)
-    loss = build_loss(config.loss, classes=classes, feature_width=network.feature_width, class_weights=weights)
+    loss = make_loss(config.loss, classes=classes, feature_width=network.feature_width, class_weights=weights)
     batches = Batches(
         data,
         normalisation=normalisation,
@@ -179,23 +178,6 @@ def identity(rows: FoldRows, *, data: ImageDataset, config: Config, seed: int) -
     parts = {f"{side} samples": data.ids[chosen.long().numpy()].tolist() for side, chosen in sides.items()}
     parts |= {"fold": seed, "settings": settings, "classes": data.classes, "data": data.file.digest}
     return {name: settings_digest({name: part}) for name, part in parts.items()}
-
-
-def build_loss(
-    settings: LossSettings, *, classes: int, feature_width: int, class_weights: torch.Tensor | None
-) -> ExpressionLoss:
-    """The loss of these settings, given those of them that it has."""
-    kind = loss_class(settings.name)
-    if settings.targets == "soft" and not kind.takes_shares:
-        raise UsageError(
-            f"loss.targets = 'soft': the {settings.name} loss has no form for shares of classes",
-            hint="cross-entropy, center and island have one",
-        )
-    own = set(inspect.signature(kind).parameters) - {"class_weights"}
-    arguments = {name: value for name, value in asdict(settings).items() if name in own}
-    return make_loss(
-        settings.name, classes=classes, feature_width=feature_width, class_weights=class_weights, **arguments
-    )
 
 
 def _finish(index: int, *, training: FoldTraining, fold: Fold, folder: Path) -> FoldResult:
