@@ -24,7 +24,7 @@ from fer_train.csv_text import to_csv
 from fer_train.metrics.plots import new_figure, save_figure, tidy
 from fer_train.metrics.registry import METRICS
 from fer_train.training.cross_validate import FoldChoice, Say, choose_folds
-from fer_train.training.run_folder import CONFIG, RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -119,11 +119,8 @@ def _people_in_turn(subjects: NDArray[np.str_], datasets: NDArray[np.str_], *, s
 
 def _run(folder: Path, data: Path, manifest: Path, *, config: Config, train: Train) -> Mapping[str, Any]:
     """The summary of a run that is finished already, or is gone on with, or is made."""
-    if (folder / CONFIG).exists():
-        run = RunFolder.open(folder)
-        run.refuse_other_settings(config)
-    else:
-        run = RunFolder.create(folder, config=config)
+    run = RunFolder(folder)
+    run.refuse_other(config, Task(data))
     if not run.finished:
         train(data, config=config, folds=FoldChoice(manifest=manifest), run=run)
     return run.read_summary()

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.errors import FerError, UsageError
+from fer_prep.errors import UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
@@ -18,7 +18,7 @@ from fer_train.config import Config
 from fer_train.metrics.registry import METRICS
 from fer_train.settings_file import differences, load_preset, override, rename
 from fer_train.training.cross_validate import FoldChoice, Say
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 SHOWN: Final = 4
 
@@ -123,19 +123,15 @@ def reproduce(
         settings = rename(override(config, row.settings), f"{experiment.name}-{row.folder}")
         with DatasetFile.open(data_path) as data:
             manifest = make_row_folds(experiment, row, data, protocol=name, folds=folds, repeats=repeats)
-            run = _open_or_create(out / row.folder, settings)
+            run = RunFolder(out / row.folder)
+            run.refuse_other(settings, Task(data_path))
             if run.finished:
                 summaries.append(_finished(run, manifest))
                 continue
             path = out / f"{row.folder}.folds.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
             write_folds(manifest, path, data=data)
-        choice = FoldChoice(manifest=path)
-        try:
-            summary = train(data_path, config=settings, folds=choice, run=run)
-        except (FerError, ImportError, OSError):
-            run.discard_unstarted(path)
-            raise
-        summaries.append(summary)
+        summaries.append(train(data_path, config=settings, folds=FoldChoice(manifest=path), run=run))
     with DatasetFile.open(data_path) as data:
         framed_otherwise = tuple(experiment.framed_otherwise(data.settings))
     found = Reproduced(
@@ -171,14 +167,6 @@ def make_row_folds(
     if row.classes:
         base = base.replaced_by({"classes": list(row.classes)})
     return make_folds(data, protocol=protocol, folds=folds, repeats=repeats, selection=base)
-
-
-def _open_or_create(path: Path, config: Config) -> RunFolder:
-    if not path.exists():
-        return RunFolder.create(path, config=config)
-    run = RunFolder.open(path)
-    run.refuse_other_settings(config)
-    return run
 
 
 def _finished(run: RunFolder, manifest: FoldManifest) -> dict[str, Any]:

@@ -36,15 +36,6 @@ def tune(
         ),
     ] = None,
     how: SearchSettings,
-    storage: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            help="A database that keeps the trials, for machines without a common disk: postgresql+psycopg://user@host/"
-            "name. The search is found there by the name of --out.",
-            show_default="a journal in --out",
-        ),
-    ] = "",
 ) -> None:
     """Search for settings; start the same command several times, on any machines that share --out, to search together.
 
@@ -53,8 +44,6 @@ def tune(
         fer-train tune --preset thesis --trials 50
 
         fer-train tune --search optimiser.fusion_rate=log:1e-4..1e-2 --search loss.name=center,island
-
-        fer-train tune --preset thesis --storage postgresql+psycopg://me@head/trials
 
         fer-train fit --preset runs/tune/best.toml --manifest runs/tune/holdout.folds.json
     """
@@ -66,9 +55,7 @@ def tune(
     from fer_train.analysis.tune import BEST, HOLDOUT
     from fer_train.analysis.tune import tune as run_search
 
-    study = run_search(
-        data, config=config, space=space, settings=how, out=out, storage=storage, say=note, progress=progress_bar
-    )
+    study = run_search(data, config=config, space=space, settings=how, out=out, say=note, progress=progress_bar)
     if not (out / BEST).exists():
         raise UsageError("no trial was completed: trials.csv says how each ended", path=out)
     best = study.best_trial

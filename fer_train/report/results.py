@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,18 +39,17 @@ def train_and_report(
     say: Say = lambda text: None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """``cross_validate``, and what follows from it in the first of several processes, which alone holds the folder;
-    return the summary.
+    """``cross_validate``, and what follows from it in the first of several processes; return the summary.
 
     With ``baselines`` some stand beside the network, computed in a tenth of the time that the training took, or in
     three minutes.
     """
     begin = time.monotonic()
-    with run.writing() if is_first_process() else nullcontext():
-        trained = cross_validate(data_path, config=config, folds=folds, run=run, only=only, say=say, progress=progress)
-        if not is_first_process():
-            return {}
-        seconds = max(FEWEST_SECONDS, (time.monotonic() - begin) / 10) if baselines else 0.0
+    trained = cross_validate(data_path, config=config, folds=folds, run=run, only=only, say=say, progress=progress)
+    if not is_first_process():
+        return {}
+    seconds = max(FEWEST_SECONDS, (time.monotonic() - begin) / 10) if baselines else 0.0
+    with run.writing():
         return write_results(run, trained, baseline_seconds=seconds, say=say, progress=progress)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from fer_train.models import network_class
 from fer_train.training.features import kept_features, settle_blocks
 from fer_train.training.fitted import fit_fold
 from fer_train.training.fold import FoldResult, open_data, run_fold
-from fer_train.training.initial_weights import refuse_known_people
+from fer_train.training.initial_weights import refuse_known_people, try_network
 from fer_train.training.machine import set_up_machine
 from fer_train.training.parallel_folds import run_side_by_side
 from fer_train.training.run_folder import FEATURES, RunFolder, Task
@@ -62,8 +63,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Train and judge every fold (or ``only`` one), going on where an earlier attempt stopped.
 
-    ``run`` holds the settings already. ``say`` hears one line per decision and per fold. Of several processes of
-    ``torchrun``, the first one talks and writes.
+    What cannot be is refused before ``run`` is begun. ``say`` hears one line per decision and per fold. Of several
+    processes of ``torchrun``, the first one talks and writes.
     """
     if config.machine.parallel_folds > 1 and launched_by_torchrun():
         raise UsageError("folds side by side and torchrun's processes inside a fold cannot be combined; use one")
@@ -72,52 +73,60 @@ def cross_validate(
     machine = set_up_machine(settings, say=say if is_first_process() else _no_words)
     if not machine.first:
         say, progress = _no_words, silent
-    fitted = network_class(config.model.network).fitted
-    if machine.first:
-        run.settle_task(Task(data_path, only))
-    with DatasetFile.open(data_path) as file:
-        file.verify_tables()  # before folds are made of them
-        wants_features = fitted or config.model.classical_weight > 0
-        if wants_features:
-            config = settle_blocks(config, file, say=say)
-        refuse_absent_modalities(config.model.input_names, file)
-        manifest = machine.broadcast(settle_folds(run, file, folds=folds, say=say) if machine.first else None)
-        if manifest is None:
-            raise RuntimeError("the first process sent no folds")
-        indices = range(len(manifest.folds)) if only is None else [only]
-        # refused now rather than after the data is read, or when a later fold's turn comes
-        manifest.fold(indices[-1])
-        judged = [name for index in indices for name in manifest.fold(index).val]
-        refuse_known_people(config.model, file, file.rows_of(judged))
-    if machine.first:
-        environment = describe_environment(machine.device) | {"data": data_path.name, "processes": machine.world}
-        run.write_environment(environment)
+    fitted, task = network_class(config.model.network).fitted, Task(data_path, only)
+    asked = config
+    with ExitStack() as held:
+        with DatasetFile.open(data_path) as file:
+            file.verify_tables()  # before folds are made of them
+            wants_features = fitted or config.model.classical_weight > 0
+            if wants_features:
+                config = settle_blocks(config, file, say=say)
+            refuse_absent_modalities(config.model.input_names, file)
+            run.refuse_other(asked, task)
+            manifest = machine.broadcast(settle_folds(run, file, folds=folds, say=say) if machine.first else None)
+            if manifest is None:
+                raise RuntimeError("the first process sent no folds")
+            indices = range(len(manifest.folds)) if only is None else [only]
+            # refused now rather than after the data is read, or when a later fold's turn comes
+            manifest.fold(indices[-1])
+            judged = file.rows_of([name for index in indices for name in manifest.fold(index).val])
+            refuse_known_people(config.model, file, judged)
+            if not run.started:
+                try_network(config, file, classes=manifest.classes, judged=judged, say=say)
+            if machine.first:
+                held.enter_context(run.writing())
+                run.begin(asked, task)
+                if not run.started:
+                    write_folds(manifest, run.folds_file, data=file)
+        if machine.first:
+            environment = describe_environment(machine.device) | {"data": data_path.name, "processes": machine.world}
+            run.write_environment(environment)
 
-    def done(result: FoldResult) -> None:
-        say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")
+        def done(result: FoldResult) -> None:
+            say(f"{manifest.title(result.index)}: {_scores_in_words(result)}")
 
-    side_by_side = config.machine.parallel_folds > 1 and len(indices) > 1 and not fitted
-    results: list[FoldResult] = []
-    if side_by_side:
-        # every process computes the features that it needs
-        results = run_side_by_side(
-            indices, data_path=data_path, manifest=manifest, config=config, run=run, say=say, done=done
+        side_by_side = config.machine.parallel_folds > 1 and len(indices) > 1 and not fitted
+        results: list[FoldResult] = []
+        if side_by_side:
+            # every process computes the features that it needs
+            results = run_side_by_side(
+                indices, data_path=data_path, manifest=manifest, config=config, run=run, say=say, done=done
+            )
+        data = open_data(
+            data_path, config=config, device=machine.device, classes=manifest.classes, say=say, progress=progress
         )
-    data = open_data(
-        data_path, config=config, device=machine.device, classes=manifest.classes, say=say, progress=progress
-    )
-    features: dict[str, Tensor] = {}
-    if wants_features and not side_by_side:
-        blocks = config.model.blocks.split(",")
-        features = kept_features(run.path / FEATURES, data, blocks, progress=progress)
-    for index in [] if side_by_side else indices:
-        shared: Any = {"manifest": manifest, "data": data, "config": config, "folder": run.fold(index)}
-        shared["features"] = features
-        if fitted:
-            results.append(fit_fold(index, **shared))
-        else:
-            results.append(run_fold(index, machine=machine, **shared))
-        done(results[-1])
+        features: dict[str, Tensor] = {}
+        if wants_features and not side_by_side:
+            blocks = config.model.blocks.split(",")
+            features = kept_features(run.path / FEATURES, data, blocks, progress=progress)
+        for index in [] if side_by_side else indices:
+            shared: Any = {"manifest": manifest, "data": data, "config": config, "folder": run.fold(index)}
+            shared["features"] = features
+            if fitted:
+                results.append(fit_fold(index, **shared))
+            else:
+                results.append(run_fold(index, machine=machine, **shared))
+            done(results[-1])
     return CrossValidation(results=tuple(results), manifest=manifest, data=data)
 
 
@@ -127,10 +136,8 @@ def _no_words(text: str) -> None:
 
 def settle_folds(run: RunFolder, data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManifest:
     """The manifest of this run: its own when it is resumed (another one is refused), else the one asked for."""
-    if not run.folds_file.exists():
-        manifest = choose_folds(data, folds=folds, say=say)
-        write_folds(manifest, run.folds_file, data=data)
-        return manifest
+    if not run.started:
+        return choose_folds(data, folds=folds, say=say)
     manifest = read_folds(run.folds_file, data=data)
     if folds.number not in (None, len(manifest.folds)):
         raise FoldsError(

@@ -11,19 +11,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from fer_prep.dataset.reader import DatasetFile
 from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.errors import EngineError, FerError
 from fer_prep.folds.splits import FoldManifest
 from fer_train.config import Config
 from fer_train.data.memory import AUTO, memory_limit
 from fer_train.environment import choose_device
-from fer_train.models.model_file import build_network
 from fer_train.training.fold import FoldResult, open_data, run_fold
-from fer_train.training.initial_weights import set_initial_weights
 from fer_train.training.machine import set_up_machine
 from fer_train.training.run_folder import RunFolder
 
@@ -43,7 +39,6 @@ def run_side_by_side(
     Returns the results in the order of ``indices``. A fold that fails or dies twice is told to ``say`` and the others
     go on; at the end EngineError names those that are missing.
     """
-    _try_weights(data_path, manifest=manifest, config=config)
     shares = shares_of_machine(config, count=min(config.machine.parallel_folds, len(indices)))
     devices = ", ".join(dict.fromkeys(share.machine.device for share in shares))
     say(f"{len(shares)} folds side by side on {devices}; to look on: tensorboard --logdir {run.path}")
@@ -96,16 +91,6 @@ def shares_of_machine(config: Config, *, count: int) -> list[Config]:
         )
         for number in range(count)
     ]
-
-
-def _try_weights(data_path: Path, *, manifest: FoldManifest, config: Config) -> None:
-    """What is to be said about the weights to start from is said here: nobody hears the processes."""
-    if config.model.weights:
-        size = config.data.image_size
-        network = build_network(config.model, classes=len(manifest.classes), image_size=size, pretrained=False)
-        nobody = np.empty(0, np.int64)
-        with DatasetFile.open(data_path) as file:
-            set_initial_weights(network, config.model, classes=manifest.classes, file=file, judged=nobody)
 
 
 def _train_fold(

@@ -31,7 +31,7 @@ def faces(tmp_path_factory):
 def trained(data, out, **changes) -> RunFolder:
     settings = {"data__image_size": SIZE, "training__epochs": 1, "model__components": 20}
     config = tiny_config(**settings, model__classical_weight=1.0, model__mirror_average=True, **changes)
-    run = RunFolder.create(out, config=config)
+    run = RunFolder(out)
     train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
     return run
 

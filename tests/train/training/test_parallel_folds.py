@@ -120,7 +120,7 @@ def test_an_error_in_one_fold_is_its_own(data, tmp_path, monkeypatch):
     config = tiny_config(
         machine__parallel_folds=2, optimiser__backbone_rate=1e30, optimiser__fusion_rate=1e30, training__epochs=6
     )
-    run, said = RunFolder.create(tmp_path / "run", config=config), []
+    run, said = RunFolder(tmp_path / "run"), []
     with pytest.raises(EngineError) as raised:
         cross_validate(data, config=config, folds=FoldChoice(number=2), run=run, say=said.append)
     assert "2 of 2 folds did not finish" in str(raised.value)
@@ -164,7 +164,7 @@ def test_data_is_read_once_for_all_folds(data, tmp_path):
         yield lambda done: None
 
     config = tiny_config(training__epochs=1)
-    run = RunFolder.create(tmp_path / "run", config=config)
+    run = RunFolder(tmp_path / "run")
     cross_validate(data, config=config, folds=FoldChoice(number=3), run=run, progress=listen)
     with DatasetFile.open(data) as file:
         assert file.n == 42
