@@ -15,10 +15,10 @@ import numpy as np
 import torch
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.csv_text import to_csv
 from fer_train.inference.evaluate import evaluate
 from fer_train.metrics.registry import METRICS
 from fer_train.models.trained_people import samples_of_people_trained_on
@@ -47,7 +47,7 @@ class CrossMatrix:
             for run, row in self.cells.items()
             for name, cell in row.items()
         ]
-        write_atomically(folder / "matrix.csv", content=to_csv(("run", "dataset", *columns), lines))
+        write_atomically(folder / "matrix.csv", content=write_table(("run", "dataset", *columns), lines))
         RunFolder(folder).write_json("matrix.json", self.cells)
 
 

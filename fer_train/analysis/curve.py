@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds.splits import Fold, FoldManifest, write_folds
 from fer_train.analysis.reproduce import Train
 from fer_train.config import Config
-from fer_train.csv_text import to_csv
 from fer_train.metrics.plots import new_figure, save_figure, tidy
 from fer_train.metrics.registry import METRICS
 from fer_train.training.cross_validate import FoldChoice, Say, choose_folds
@@ -90,7 +90,7 @@ def curve(
             summary = _run(out / name / f"{count}-people", data_path, path, config=config, train=train)
             points.append(Point(network=name, people=count, summary=summary))
             say(f"{name}, {count} people: {METRICS[0].mean_text(summary[METRICS[0].key])} {METRICS[0].unit}")
-    write_atomically(out / "curve.csv", content=to_csv(COLUMNS, [list(point.cells()) for point in points]))
+    write_atomically(out / "curve.csv", content=write_table(COLUMNS, [list(point.cells()) for point in points]))
     save_figure(curve_figure(points), out / "curve.png")
     return points
 

@@ -16,7 +16,7 @@ from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
 from fer_train.analysis.experiment import OURS, SOURCES, THESIS, Experiment, ExperimentRow
 from fer_train.config import Config
 from fer_train.metrics.registry import METRICS
-from fer_train.settings_file import differences, load_preset, override, rename
+from fer_train.settings_file import differences, load_preset, override
 from fer_train.training.cross_validate import FoldChoice, Say
 from fer_train.training.run_folder import RunFolder, Task
 
@@ -120,7 +120,7 @@ def reproduce(
     summaries: list[dict[str, Any]] = []
     for number, row in enumerate(experiment.rows, start=1):
         say(f"row {number} of {len(experiment.rows)}: {row.name}")
-        settings = rename(override(config, row.settings), f"{experiment.name}-{row.folder}")
+        settings = override(config, {**row.settings, "name": f"{experiment.name}-{row.folder}"})
         with DatasetFile.open(data_path) as data:
             manifest = make_row_folds(experiment, row, data, protocol=name, folds=folds, repeats=repeats)
             run = RunFolder(out / row.folder)

@@ -25,6 +25,7 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FerError, UsageError
 from fer_prep.folder_lock import taking_turns
@@ -34,9 +35,8 @@ from fer_train.analysis.search_folds import make_search_folds
 from fer_train.analysis.search_settings import SearchSettings
 from fer_train.analysis.search_space import Space, suggest
 from fer_train.config import Config
-from fer_train.csv_text import to_csv
 from fer_train.metrics.registry import metric_called
-from fer_train.settings_file import config_to_toml, flatten, override, rename
+from fer_train.settings_file import config_to_toml, flatten, override
 from fer_train.training.fold import open_data, run_fold
 from fer_train.training.machine import set_up_machine
 
@@ -175,9 +175,9 @@ def write_outcome(study: optuna.Study, *, config: Config, space: Space, out: Pat
             )
             for trial in trials
         ]
-        write_atomically(out / "trials.csv", content=to_csv(("trial", "state", "score", "folds", *space), lines))
+        write_atomically(out / "trials.csv", content=write_table(("trial", "state", "score", "folds", *space), lines))
         if any(trial.state == TrialState.COMPLETE for trial in trials):
-            best = rename(override(config, study.best_trial.params), f"{config.name}-tuned")
+            best = override(config, study.best_trial.params | {"name": f"{config.name}-tuned"})
             write_atomically(out / BEST, content=config_to_toml(best))
 
 

@@ -14,7 +14,15 @@ from markupsafe import Markup, escape
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.registry import METRICS
 from fer_train.report.figures import FIGURES, ReportFigure
-from fer_train.report.words import BASELINE_COLUMNS, baseline_rows, in_words, majority_in_words, not_beaten_in_words
+from fer_train.report.words import (
+    BASELINE_COLUMNS,
+    FOLD_COLUMNS,
+    baseline_rows,
+    fold_rows,
+    in_words,
+    majority_in_words,
+    not_beaten_in_words,
+)
 from fer_train.training.run_folder import CONFIG
 
 GROUP_COUNTS: Final = ("samples", "subjects", "classes")
@@ -85,24 +93,7 @@ def baselines(trained: TrainedRun) -> Markup:
 
 def folds(trained: TrainedRun) -> Markup:
     """A row a fold, and their mean."""
-    summary = trained.summary
-    columns = ("fold", "trained on", "judged", *(m.title for m in METRICS), "loss", "best point: overall %")
-    rows = [
-        (
-            fold["index"],
-            fold["train_samples"],
-            fold["val_samples"],
-            *(metric.text(fold[metric.key]) for metric in METRICS),
-            f"{fold['loss']:.3f}",
-            f"{fold['best']['overall_accuracy']:.1f} (epoch {fold['best']['epoch']:.1f})",
-        )
-        for fold in summary["folds"]
-    ]
-    means = (metric.text(summary[metric.key]["mean"]) for metric in METRICS)
-    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
-    judged = sum(fold["val_samples"] for fold in summary["folds"])
-    total = ("mean", "", judged, *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}")
-    return table(columns, [*rows, total], total=True)
+    return table(FOLD_COLUMNS, fold_rows(trained.summary), total=True)
 
 
 def group(trained: TrainedRun, *, column: str) -> Markup:

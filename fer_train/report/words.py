@@ -21,6 +21,32 @@ def in_words(summary: Mapping[str, Any], metric: Metric) -> str:
     return f"{mean}{pooled}, 95 % interval over {summary['subjects']} people {metric.range_text(ends)}"
 
 
+FOLD_COLUMNS: Final = (
+    "fold",
+    "learned / judged",
+    *(metric.title for metric in METRICS),
+    "loss",
+    "(best point: overall %)",
+)
+
+
+def fold_rows(summary: Mapping[str, Any]) -> list[Sequence[str]]:
+    """``FOLD_COLUMNS`` of every fold, and at last of their mean."""
+    rows = [
+        (
+            str(fold["index"]),
+            f"{fold['train_samples']} / {fold['val_samples']}",
+            *(metric.text(fold[metric.key]) for metric in METRICS),
+            f"{fold['loss']:.3f}",
+            f"{fold['best']['overall_accuracy']:.1f}",
+        )
+        for fold in summary["folds"]
+    ]
+    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
+    means = (metric.text(summary[metric.key]["mean"]) for metric in METRICS)
+    return [*rows, ("mean", "", *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}")]
+
+
 BASELINES: Final = {
     "majority": "always the most frequent class",
     "landmarks": "a discriminant on landmarks in 2D",

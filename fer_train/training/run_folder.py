@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Generator, Mapping, Sequence
@@ -22,11 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from fer_prep.atomic_files import LEFTOVERS, write_atomically
+from fer_prep.csv_tables import read_table, write_table
 from fer_prep.errors import UsageError
 from fer_prep.folder_lock import file_lock
 from fer_prep.validated import checked, read_json
 from fer_train.config import Config
-from fer_train.csv_text import to_csv
 from fer_train.metrics.predictions import Predictions
 from fer_train.settings_file import config_to_toml, differences, read_config
 
@@ -205,13 +204,12 @@ def finished_runs(parent: Path = Path("runs")) -> list[Path]:
 def history_to_csv(history: Sequence[Mapping[str, float]]) -> str:
     """One line a step; the validation columns are empty where nothing was validated."""
     columns = list(dict.fromkeys(name for row in history for name in row))
-    return to_csv(columns, ([_number(row.get(name)) for name in columns] for row in history))
+    return write_table(columns, ([_number(row.get(name)) for name in columns] for row in history))
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """Read ``history.csv`` back: one dict a step, without the empty cells."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(stream)]
+    return [{name: float(cell) for name, cell in row.items() if cell} for _, row in read_table(path).lines]
 
 
 def _number(value: float | None) -> str:
