@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -115,9 +114,8 @@ def reproduce(
     chosen = read_experiment(experiment)
     refuse_early(data, base)
     config = make_config(base)
-    from fer_train.analysis.reproduce import COLUMNS
-    from fer_train.analysis.reproduce import reproduce as run_experiment
-    from fer_train.report.results import train_and_report
+    from fer_train.report.reproduce import COLUMNS
+    from fer_train.report.reproduce import reproduce as run_experiment
 
     folder = out or Path("runs") / chosen.name
     found = run_experiment(
@@ -128,8 +126,8 @@ def reproduce(
         folds=folds,
         repeats=repeats,
         out=folder,
-        train=partial(train_and_report, say=note, progress=progress_bar),
         say=note,
+        progress=progress_bar,
     )
     print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())
     for remark in found.remarks():
@@ -165,8 +163,7 @@ def curve(
 
         fer-train curve classical thesis --people 10,20,40,80 --out runs/how-many
     """
-    from fer_train.analysis.curve import curve as run_curve
-    from fer_train.report.results import train_and_report
+    from fer_train.report.curve import curve as run_curve
     from fer_train.settings_file import load_preset
     from fer_train.training.cross_validate import FoldChoice
 
@@ -181,8 +178,8 @@ def curve(
         counts=counts,
         folds=FoldChoice(manifest=manifest, number=folds),
         out=out,
-        train=partial(train_and_report, say=note, progress=progress_bar),
         say=note,
+        progress=progress_bar,
     )
     metrics = METRICS[:2]
     rows = [

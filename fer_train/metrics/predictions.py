@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_prep.atomic_files import write_atomically
-from fer_prep.csv_tables import read_table, write_table
+from fer_prep.csv_tables import as_named, read_table, write_table
 from fer_prep.errors import FormatError, UsageError
 from fer_train.metrics.registry import score
 
@@ -70,15 +70,15 @@ class Predictions:
         except FileNotFoundError:
             hint = "the run is not finished: continue it with --resume"
             raise UsageError("no such file", path=path, hint=hint) from None
-        classes = table.columns[len(FIRST_COLUMNS) :]
+        columns = table.columns[len(FIRST_COLUMNS) :]
         rows = [row for _, row in table.lines]
         try:
             return cls(
-                classes=classes,
+                classes=tuple(as_named(name) for name in columns),
                 ids=tuple(row["id"] for row in rows),
                 folds=np.array([row["fold"] for row in rows]).astype(np.int64),
                 labels=np.array([row["label"] for row in rows]).astype(np.int64),
-                probabilities=np.array([[row[name] for name in classes] for row in rows]).astype(np.float64),
+                probabilities=np.array([[row[name] for name in columns] for row in rows]).astype(np.float64),
             )
         except (KeyError, ValueError) as error:
             expected = f"{', '.join(FIRST_COLUMNS)} and a probability for each class"

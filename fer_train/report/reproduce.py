@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.dataset.reader import DatasetFile
@@ -13,22 +13,16 @@ from fer_prep.errors import UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.folds.selection import Selection
 from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
+from fer_prep.progress import Progress, silent
 from fer_train.analysis.experiment import OURS, SOURCES, THESIS, Experiment, ExperimentRow
 from fer_train.config import Config
 from fer_train.metrics.registry import METRICS
+from fer_train.report.results import train_and_report
 from fer_train.settings_file import differences, load_preset, override
 from fer_train.training.cross_validate import FoldChoice, Say
 from fer_train.training.run_folder import RunFolder, Task
 
 SHOWN: Final = 4
-
-
-class Train(Protocol):
-    """Trains all folds of a run and writes its results (``fer_train.report.results.train_and_report``)."""
-
-    def __call__(self, data_path: Path, *, config: Config, folds: FoldChoice, run: RunFolder) -> dict[str, Any]:
-        """Return the summary."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +103,10 @@ def reproduce(
     folds: int | None = None,
     repeats: int | None = None,
     out: Path,
-    train: Train,
     say: Say = lambda text: None,
+    progress: Progress = silent,
 ) -> Reproduced:
-    """Run what the table needs by ``train``, each row in its own run folder in ``out``.
+    """Run what the table needs, each row in its own run folder in ``out``.
 
     What is finished there is not run again.
     """
@@ -131,7 +125,10 @@ def reproduce(
             path = out / f"{row.folder}.folds.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_folds(manifest, path, data=data)
-        summaries.append(train(data_path, config=settings, folds=FoldChoice(manifest=path), run=run))
+        choice = FoldChoice(manifest=path)
+        summaries.append(
+            train_and_report(data_path, config=settings, folds=choice, run=run, say=say, progress=progress)
+        )
     with DatasetFile.open(data_path) as data:
         framed_otherwise = tuple(experiment.framed_otherwise(data.settings))
     found = Reproduced(

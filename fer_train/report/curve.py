@@ -19,10 +19,11 @@ from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds.splits import Fold, FoldManifest, write_folds
-from fer_train.analysis.reproduce import Train
+from fer_prep.progress import Progress, silent
 from fer_train.config import Config
 from fer_train.metrics.plots import new_figure, save_figure, tidy
 from fer_train.metrics.registry import METRICS
+from fer_train.report.results import train_and_report
 from fer_train.training.cross_validate import FoldChoice, Say, choose_folds
 from fer_train.training.run_folder import RunFolder, Task
 
@@ -61,8 +62,8 @@ def curve(
     counts: Sequence[int],
     folds: FoldChoice,
     out: Path,
-    train: Train,
     say: Say,
+    progress: Progress = silent,
 ) -> list[Point]:
     """Train each of ``configs`` (by name) from each number of people, and at last from all; write table and picture.
 
@@ -87,7 +88,12 @@ def curve(
     points: list[Point] = []
     for name, config in configs.items():
         for count, path in manifests.items():
-            summary = _run(out / name / f"{count}-people", data_path, path, config=config, train=train)
+            run = RunFolder(out / name / f"{count}-people")
+            run.refuse_other(config, Task(data_path))
+            if not run.finished:
+                choice = FoldChoice(manifest=path)
+                train_and_report(data_path, config=config, folds=choice, run=run, say=say, progress=progress)
+            summary = run.read_summary()
             points.append(Point(network=name, people=count, summary=summary))
             say(f"{name}, {count} people: {METRICS[0].mean_text(summary[METRICS[0].key])} {METRICS[0].unit}")
     write_atomically(out / "curve.csv", content=write_table(COLUMNS, [list(point.cells()) for point in points]))
@@ -115,15 +121,6 @@ def _people_in_turn(subjects: NDArray[np.str_], datasets: NDArray[np.str_], *, s
     queues = [rng.permutation(np.unique(subjects[datasets == name])).tolist() for name in np.unique(datasets)]
     longest = max(map(len, queues))
     return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-
-
-def _run(folder: Path, data: Path, manifest: Path, *, config: Config, train: Train) -> Mapping[str, Any]:
-    """The summary of a run that is finished already, or is gone on with, or is made."""
-    run = RunFolder(folder)
-    run.refuse_other(config, Task(data))
-    if not run.finished:
-        train(data, config=config, folds=FoldChoice(manifest=manifest), run=run)
-    return run.read_summary()
 
 
 def curve_figure(points: Sequence[Point]) -> Figure:

@@ -12,8 +12,8 @@ from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.resources import manifest_file
 from fer_train.analysis.experiment import Experiment, ExperimentRow, experiment_names, read_experiment
-from fer_train.analysis.reproduce import Reproduced, make_row_folds
 from fer_train.cli.app import app
+from fer_train.report.reproduce import Reproduced, make_row_folds
 from fer_train.settings_file import load_preset, override
 
 ONE_EPOCH = {"training.epochs": 1, "training.validations_per_epoch": 1, "loss.name": "cross-entropy"}
