@@ -49,6 +49,15 @@ BaselinesOption = Annotated[
         help="Hold the result against the most frequent class, landmarks, and the preset classical, on the same folds.",
     ),
 ]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        min=1,
+        help="Train everything so many times, each time with another seed: mean and spread over seeds beside folds.",
+        show_default="1, or the resumed run's",
+    ),
+]
 
 
 @app.command("kfold")
@@ -64,6 +73,7 @@ def kfold(
     short: KfoldOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
+    seeds: SeedsOption = None,
     baselines: BaselinesOption = True,
 ) -> None:
     """Cross-validate: train one network a fold, judge it on the people it has not seen, write a report.
@@ -78,11 +88,13 @@ def kfold(
 
         fer-train kfold --resume
 
+        fer-train kfold --preset demo --seeds 5
+
         fer-train kfold --preset thesis --parallel-folds 5
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
-    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data)
+    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, seeds=seeds)
     _train(run, config, task, manifest=manifest, folds=folds, baselines=baselines)
 
 
@@ -100,6 +112,7 @@ def fit(
     short: ShortOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
+    seeds: SeedsOption = None,
     baselines: BaselinesOption = True,
 ) -> None:
     """Train one fold alone: one split into people to learn from and people to be judged by.
@@ -111,7 +124,7 @@ def fit(
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
     alone = fold if resume else fold or 0
-    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, fold=alone)
+    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, seeds=seeds, fold=alone)
     _train(run, config, task, manifest=manifest, baselines=baselines)
 
 
@@ -205,6 +218,7 @@ def _train(
         folds=FoldChoice(manifest=manifest, number=folds),
         run=run,
         only=task.fold,
+        seeds=task.seeds,
         baselines=baselines,
         say=note,
         progress=progress_bar,
@@ -222,6 +236,7 @@ def _open_run(
     out: Path | None,
     resume: bool,
     data: Path | None,
+    seeds: int | None,
     fold: int | None = None,
 ) -> tuple[RunFolder, Config, Task]:
     """The run folder, and the settings, data and fold to go on with; a resumed run has them all, and no others."""
@@ -232,11 +247,11 @@ def _open_run(
     run = RunFolder.open(out or newest_unfinished_run()) if resume else None
     if run is not None:
         known = run.task
-        task = Task(data or known.data, known.fold if fold is None else fold)
+        task = Task(data or known.data, known.fold if fold is None else fold, seeds or known.seeds)
         require_data(task.data)
         config = make_config(chosen, short=short, base=run.config)
     else:
-        task = Task(data or DATA, fold)
+        task = Task(data or DATA, fold, seeds or 1)
         refuse_early(task.data, chosen, short)
         config = make_config(chosen, short=short)
         run = RunFolder(out or default_run_path(config.name))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.registry import METRICS
@@ -17,14 +17,18 @@ from fer_train.report.figures import FIGURES, ReportFigure
 from fer_train.report.words import (
     BASELINE_COLUMNS,
     FOLD_COLUMNS,
+    SEED_COLUMNS,
     baseline_rows,
     fold_rows,
     in_words,
     majority_in_words,
     not_beaten_in_words,
+    seed_rows,
 )
 from fer_train.training.run_folder import CONFIG
 
+LONGEST_NUMBER: Final = 24
+"""Characters of a cell that stays in one line: ``+12.3 (-10.1 to 14.2)``."""
 GROUP_COUNTS: Final = ("samples", "subjects", "classes")
 """Of how many a group's numbers are."""
 
@@ -96,6 +100,17 @@ def folds(trained: TrainedRun) -> Markup:
     return table(FOLD_COLUMNS, fold_rows(trained.summary), total=True)
 
 
+def seeds(trained: TrainedRun) -> Markup:
+    """A row a seed, and how far apart they are; nothing of a single one."""
+    if not (rows := seed_rows(trained.summary)):
+        return Markup("")
+    words = Markup(
+        '<p class="soft">Everything was trained again with other seeds, on the same folds; each row is the mean over '
+        "the folds. The numbers above and below are of the first.</p>"
+    )
+    return words + table(SEED_COLUMNS, rows, total=True)
+
+
 def group(trained: TrainedRun, *, column: str) -> Markup:
     """The samples by a column of the dataset; nothing where all have the same value."""
     groups = trained.summary["groups"].get(column, {})
@@ -142,10 +157,17 @@ def computed(trained: TrainedRun) -> Markup:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, total: bool = False) -> Markup:
-    """A table that scrolls by itself on a narrow screen; with ``total`` its last row stands out."""
+    """A table that scrolls by itself on a phone; with ``total`` its last row stands out. Words are broken into lines,
+    numbers never.
+    """
 
     def line(cells: Sequence[Any], kind: str) -> Markup:
-        return Markup("").join(Markup(f"<{kind}>{escape(cell)}</{kind}>") for cell in cells)
+        return Markup("").join(
+            Markup('<{0} class="words">{1}</{0}>' if len(str(cell)) > LONGEST_NUMBER else "<{0}>{1}</{0}>").format(
+                kind, cell
+            )
+            for cell in cells
+        )
 
     last = len(rows) - 1 if total else -1
     body = Markup("\n").join(
@@ -162,6 +184,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(title="Metrics", html=metrics),
     Section(title="Beside it, on the same folds", html=baselines),
     Section(title="Folds", html=folds),
+    Section(title="Seeds", html=seeds),
     Section(title="By dataset", html=partial(group, column="dataset")),
     Section(title="By gender", html=partial(group, column="gender")),
     Section(title="By intensity", html=partial(group, column="intensity")),

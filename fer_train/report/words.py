@@ -47,6 +47,19 @@ def fold_rows(summary: Mapping[str, Any]) -> list[Sequence[str]]:
     return [*rows, ("mean", "", *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}")]
 
 
+SEED_COLUMNS: Final = ("seed", *(metric.title for metric in METRICS))
+
+
+def seed_rows(summary: Mapping[str, Any]) -> list[Sequence[str]]:
+    """``SEED_COLUMNS``: of every seed the mean over folds, at last mean and deviation over seeds; none of one seed."""
+    seeds: Mapping[str, Any] = summary.get("seeds", {})
+    rows: list[Sequence[str]] = [
+        (str(seed), *(metric.text(seeds[metric.key]["each"][place]) for metric in METRICS))
+        for place, seed in enumerate(seeds.get("values", ()))
+    ]
+    return [*rows, ("mean", *(metric.mean_text(seeds[metric.key]) for metric in METRICS))] if rows else []
+
+
 BASELINES: Final = {
     "majority": "always the most frequent class",
     "landmarks": "a discriminant on landmarks in 2D",

@@ -58,13 +58,14 @@ def cross_validate(
     folds: FoldChoice,
     run: RunFolder,
     only: int | None = None,
+    seeds: int = 1,
     say: Say = lambda text: None,
     progress: Progress = silent,
 ) -> CrossValidation:
     """Train and judge every fold (or ``only`` one), going on where an earlier attempt stopped.
 
-    What cannot be is refused before ``run`` is begun. ``say`` hears one line per decision and per fold. Of several
-    processes of ``torchrun``, the first one talks and writes.
+    What cannot be is refused before ``run`` is begun, which notes how many ``seeds`` it will have. ``say`` hears one
+    line per decision and per fold. Of several processes of ``torchrun``, the first one talks and writes.
     """
     if config.machine.parallel_folds > 1 and launched_by_torchrun():
         raise UsageError("folds side by side and torchrun's processes inside a fold cannot be combined; use one")
@@ -73,7 +74,7 @@ def cross_validate(
     machine = set_up_machine(settings, say=say if is_first_process() else _no_words)
     if not machine.first:
         say, progress = _no_words, silent
-    fitted, task = network_class(config.model.network).fitted, Task(data_path, only)
+    fitted, task = network_class(config.model.network).fitted, Task(data_path, only, seeds)
     asked = config
     with ExitStack() as held:
         with DatasetFile.open(data_path) as file:

@@ -141,7 +141,7 @@ class FoldTraining:
         features = [torch.empty(0, state.network.feature_width, device=machine.device)]
         labels = [torch.empty(0, dtype=torch.int64, device=machine.device)]
         for part in own_parts(micro_batches, machine):
-            machine.seed(network_seed(seed=self.seed, step=step, part=part.number))  # dropout follows from it
+            torch.manual_seed(network_seed(seed=self.seed, step=step, part=part.number))  # dropout follows from it
             batch = next(self._micro_batches)  # inputs: name → (b, C, S, S); labels (b,)
             with machine.autocast():
                 output = self.forward(batch.inputs)  # logits (b, K), features (b, D)

@@ -4,9 +4,9 @@
 
     config.toml        resolved settings              predictions.csv  out of fold: id, fold, label, predicted, …
     folds.json         who was trained on and judged  figures/*.png    report.html  self-contained
-    run.json           data, and which fold alone     fold-K/          model.safetensors, config.json, history.csv,
+    run.json           data, fold alone, seeds        fold-K/          model.safetensors, config.json, history.csv,
     environment.json   versions, machine, device                       TensorBoard events, last.ckpt
-    summary.json       the result
+    summary.json       the result                     seed-S/          a run like this one, with another seed
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Task:
     """The dataset; kept relative to the run folder."""
     fold: int | None = None
     """The one fold that it trains; None for all."""
+    seeds: int = 1
+    """How many times everything is trained, each time with another seed."""
 
 
 @dataclass(frozen=True)
@@ -100,14 +102,19 @@ class RunFolder:
             )
 
     def begin(self, config: Config, task: Task) -> None:
-        """Write down what this run does, the settings last: a folder is a run once they are there."""
+        """Write down what this run does, the settings last: a folder is a run once they are there.
+
+        One that has started keeps what it has; only of seeds there may be more now.
+        """
         self.refuse_other(config, task)
-        if self.started:
-            return
-        (self.path / ENVIRONMENT).unlink(missing_ok=True)
+        if started := self.started:
+            task = replace(self.task, seeds=task.seeds)
+        else:
+            (self.path / ENVIRONMENT).unlink(missing_ok=True)
         data = Path(os.path.relpath(task.data.resolve(), self.path.resolve())).as_posix()
-        self.write_json(TASK, {"data": data, "fold": task.fold})
-        write_atomically(self.path / CONFIG, content=config_to_toml(config))
+        self.write_json(TASK, {"data": data, "fold": task.fold, "seeds": task.seeds})
+        if not started:
+            write_atomically(self.path / CONFIG, content=config_to_toml(config))
 
     @contextmanager
     def writing(self) -> Generator[None]:
