@@ -168,6 +168,8 @@ class TrainingSettings:
 class AugmentationSettings:
     """How strong each augmentation is; 0 switches it off."""
 
+    views: bool = True
+    """Where the dataset has several views of a recording, draw one an epoch; false learns of the frontal ones alone."""
     rotation_degrees: float = option(10.0, min=0, max=180)
     """Largest rotation about the picture's centre, either way, uniform."""
     flip: float = option(0.5, min=0, max=1)

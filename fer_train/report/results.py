@@ -21,6 +21,7 @@ from fer_train.report.baselines import compute_baselines
 from fer_train.report.figures import draw_figures
 from fer_train.report.sections import SECTIONS
 from fer_train.report.summary import gather_predictions, over_seeds, summarise
+from fer_train.report.views import VIEWS, by_yaw, joined, write_views
 from fer_train.settings_file import override
 from fer_train.training.cross_validate import CrossValidation, FoldChoice, Say, cross_validate
 from fer_train.training.run_folder import SUMMARY, RunFolder
@@ -112,6 +113,9 @@ def write_summary(run: RunFolder, trained: CrossValidation) -> tuple[dict[str, A
     summary = summarise(
         trained.results, predictions=predictions, manifest=manifest, data=trained.data.file, config=run.config
     )
+    if turned := [result.turned for result in trained.results if result.turned is not None]:
+        write_views(joined(turned), run.path / VIEWS, data=trained.data.file)
+        summary["views"] = by_yaw(joined([predictions, *turned]), data=trained.data.file)
     run.write_predictions(predictions)
     run.write_json(SUMMARY, summary)
     return summary, predictions

@@ -111,6 +111,16 @@ def seeds(trained: TrainedRun) -> Markup:
     return words + table(SEED_COLUMNS, rows, total=True)
 
 
+def views(trained: TrainedRun) -> Markup:
+    """A row for every yaw that faces were turned by; nothing where all are frontal."""
+    found = trained.summary.get("views", [])
+    rows = [
+        (f"{each['yaw_degrees']:+d}°", each["samples"], *(metric.text(each[metric.key]) for metric in METRICS))
+        for each in found
+    ]
+    return table(("yaw", "samples", *(metric.title for metric in METRICS)), rows) if rows else Markup("")
+
+
 def group(trained: TrainedRun, *, column: str) -> Markup:
     """The samples by a column of the dataset; nothing where all have the same value."""
     groups = trained.summary["groups"].get(column, {})
@@ -189,6 +199,7 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(title="By gender", html=partial(group, column="gender")),
     Section(title="By intensity", html=partial(group, column="intensity")),
     Section(title="By source of the label", html=partial(group, column="label_source")),
+    Section(title="By yaw", html=views),
     *(Section(title=each.title, html=partial(picture, figure=each)) for each in FIGURES if each.title),
     Section(title="How this was computed", html=computed),
 )

@@ -30,6 +30,7 @@ from fer_train.training.optimiser import make_optimiser, make_schedule
 from fer_train.training.out_of_memory import explaining_memory_and_lone_samples
 from fer_train.training.processes import average_buffers, gathered, own_parts, own_share, sum_gradients, summed
 from fer_train.training.steps import Steps, validation_positions
+from fer_train.training.views import Views
 
 REPORT_SECONDS: Final = 1.0
 """How often losses are fetched from the device for whoever watches."""
@@ -42,6 +43,8 @@ class FoldRows:
     train: Tensor
     val: Tensor
     inner: Tensor | None = None
+    views: Views | None = None
+    """Of the recordings in ``train``."""
 
 
 RowListener = Callable[[Mapping[str, float]], None]
@@ -71,7 +74,7 @@ class FoldTraining:
         self.listeners: list[RowListener] = []
         self.at_epoch_end: EpochListener | None = None
         settings = config.training
-        self.steps = Steps(rows.train, settings=settings, seed=seed)
+        self.steps = Steps(rows.train, settings=settings, seed=seed, views=rows.views)
         self.validation_positions = validation_positions(self.steps.per_epoch, settings.validations_per_epoch)
 
         network.to(machine.device)

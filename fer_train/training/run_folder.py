@@ -7,6 +7,7 @@
     run.json           data, fold alone, seeds        fold-K/          model.safetensors, config.json, history.csv,
     environment.json   versions, machine, device                       TensorBoard events, last.ckpt
     summary.json       the result                     seed-S/          a run like this one, with another seed
+    views.csv          what is said of turned faces, where there are some
 """
 
 from __future__ import annotations
