@@ -27,6 +27,7 @@ MAX_BYTES: Final = 64 << 20
 _SHOWN: Final = 80
 """Characters of a wrong value in an error."""
 
+_UNKNOWN: Final = "unexpected_keyword_argument"
 _NAMES: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a table"}
 
 
@@ -74,11 +75,13 @@ def checked(kind: type[T], values: Any, *, path: Path | None = None, error: type
     try:
         return TypeAdapter(kind).validate_json(to_json(values, inf_nan_mode="constants"), strict=True)
     except ValidationError as found:
-        mistake = found.errors(include_url=False)[0]
+        mistakes = found.errors(include_url=False)
+        mistake = next((each for each in mistakes if each["type"] == _UNKNOWN), mistakes[0])  # a typo is one of them
     except ValueError as found:  # text that no file can hold
         raise error(f"not a value that a file can have: {_first_line(found)}", path=path) from None
     key = ".".join(str(part) for part in mistake["loc"]) or "all of it"
     said = mistake["msg"].replace("Input should be", "expected").replace("Field required", "expected; it is not there")
+    said = said.replace("Unexpected keyword argument", "no such key")
     value = "" if mistake["type"] == "missing" else f"; found {mistake['input']!r}"[:_SHOWN]
     raise error(f"{key}: {said[:1].lower()}{said[1:]}{value}", path=path)
 
