@@ -12,7 +12,7 @@ import tomli_w
 
 from fer_prep.errors import UsageError
 from fer_prep.resources import manifest_names, manifests_folder
-from fer_prep.validated import build, flatten, nearest, read_toml
+from fer_prep.validated import checked, flatten, nearest, read_toml
 from fer_train.config import Config
 
 
@@ -33,7 +33,7 @@ def load_preset(name: str) -> Config:
 def read_config(path: Path) -> Config:
     """Read a TOML file of settings; what it does not mention keeps its default."""
     try:
-        return build(Config, read_toml(path, error=UsageError))
+        return checked(Config, read_toml(path, error=UsageError), error=UsageError)
     except FileNotFoundError:
         raise UsageError("no such file of settings", path=path) from None
     except UsageError as error:
@@ -54,7 +54,7 @@ def override(config: Config, assignments: Mapping[str, Any]) -> Config:
             raise UsageError(f"no setting called {key!r}; {nearest(key, known)}")
         section, _, name = key.rpartition(".")
         (values[section] if section else values)[name] = value
-    return build(Config, values)
+    return checked(Config, values, error=UsageError)
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:

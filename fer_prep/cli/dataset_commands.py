@@ -52,7 +52,7 @@ def merge(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that decode; 0: one a core.", show_default="one a core")
     ] = None,
-    card: Annotated[bool, typer.Option(help="Write a data card (Markdown and Croissant) beside the dataset.")] = True,
+    card: Annotated[bool, typer.Option(help="Write a data card (Markdown) beside the dataset.")] = True,
 ) -> None:
     """Pack prepared folders into one HDF5 dataset, with five subject-disjoint folds and a data card beside it.
 
@@ -83,17 +83,16 @@ def merge(
     if card:
         from fer_prep.inspection.data_card import write_data_card
 
-        written = write_data_card(out)
-        say(f"data card: {', '.join(path.name for path in written)}")
+        say(f"data card: {write_data_card(out).name}")
 
 
 def _print_merged(summary: MergeSummary) -> None:
     """Counts by dataset and class, and what the file is."""
-    datasets = sorted({dataset for dataset, _ in summary.counts})
-    counts = {name: [summary.counts.get((dataset, name), 0) for dataset in datasets] for name in summary.classes}
-    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
-    rows = [[name, *numbers, sum(numbers)] for name, numbers in counts.items()]
-    print_table("samples", ["class", *datasets, "all"], rows)
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.inspection.statistics import crosstab, totalled
+
+    with DatasetFile.open(summary.path) as data:
+        print_table("samples", *totalled(*crosstab(data, "dataset")))
     shards = f" in {summary.shards} shards" if summary.shards else ""
     say(
         f"{summary.path}: {summary.n} samples of {summary.size}×{summary.size}, "

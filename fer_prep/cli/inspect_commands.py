@@ -83,6 +83,7 @@ def stats(
     """
     from fer_prep.dataset.reader import DatasetFile
     from fer_prep.inspection import statistics
+    from fer_prep.inspection.thesis_figures import draw_figure
 
     if csv is not None:
         check_output(
@@ -106,7 +107,8 @@ def stats(
             for column, (names, counts) in counted.items():
                 told_by_dataset = column == "corpus" and names == counted["dataset"][0]
                 if column == "dataset" or (len(names) > 1 and not told_by_dataset):
-                    _print_counts(_COUNTED_BY[column], names, counts)
+                    unnamed = "as recorded" if column == "view" else "unknown"
+                    print_table(_COUNTED_BY[column], *statistics.totalled(names, counts, unnamed=unnamed))
             for title, (columns, rows) in tables.items():
                 if rows and title == "outliers":
                     print_table(f"outliers: {len(rows)}", columns, rows[:show])
@@ -115,7 +117,7 @@ def stats(
         if csv is not None:
             write_atomically(csv, content=statistics.counts_csv(data))
         if png is not None:
-            write_atomically(png, content=statistics.draw_distributions(data))
+            write_atomically(png, content=draw_figure("3.15", data, {}))
 
 
 _COUNTED_BY = {
@@ -142,13 +144,6 @@ def _print_stats_json(data: DatasetFile, counted: dict[str, Crosstab], tables: d
     }
     lists = {name: [dict(zip(columns, row, strict=True)) for row in rows] for name, (columns, rows) in tables.items()}
     print_json({"path": data.path, "samples": data.n, "digest": data.digest, "counts": counts, **lists})
-
-
-def _print_counts(title: str, names: list[str], counts: dict[str, list[int]]) -> None:
-    totals = [sum(column) for column in zip(*counts.values(), strict=True)]
-    rows = [[emotion, *numbers, sum(numbers)] for emotion, numbers in [*counts.items(), ("all", totals)]]
-    empty = "as recorded" if "view" in title else "unknown"
-    print_table(title, ["class", *(name or empty for name in names), "all"], rows)
 
 
 @app.command(rich_help_panel="Dataset")

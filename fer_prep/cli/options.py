@@ -12,6 +12,7 @@ import typer
 from rich.markup import escape
 
 from fer_prep.cli.console import warn
+from fer_prep.errors import UsageError
 from fer_prep.options import field_help
 from fer_prep.resources import manifests_folder
 
@@ -111,7 +112,7 @@ def manifest_names(kind: str, *also: str) -> Callable[[str], list[str]]:
 
 
 def parse_share(text: Any) -> float:
-    """A share from 0 to 1, written as such or in percent; raises typer.BadParameter.
+    """A share from 0 to 1, written as such or in percent.
 
     >>> parse_share("0.05"), parse_share("5%"), parse_share("2.5 %")
     (0.05, 0.05, 0.025)
@@ -122,9 +123,8 @@ def parse_share(text: Any) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise typer.BadParameter(
-            f"expected a share from 0 to 1, such as 0.05, or a percentage such as 5%; found {text}"
-        )
+        expected = "a share from 0 to 1, such as 0.05, or a percentage such as 5%"
+        raise UsageError(f"--max-rejected {text}: expected {expected}")
     return share
 
 

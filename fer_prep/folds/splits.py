@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -156,17 +155,13 @@ def read_folds(path: Path | str, *, data: FoldData | None = None) -> FoldManifes
     if content.get("version") != VERSION:
         found = f"version {content.get('version')!r}"[:80]
         raise FoldsError(path=path, expected=f"version {VERSION}", found=found)
-    said = {name: value for name, value in content.items() if name in _FIELDS}
-    if "partitions" not in said and isinstance(said.get("protocol"), str):
-        shipped = shipped_protocol(said["protocol"])
-        said["partitions"] = shipped is not None and shipped.partitions(repeats=shipped.repeats)
-    manifest = checked(FoldManifest, said, path=path, error=FoldsError)
+    if "partitions" not in content and isinstance(content.get("protocol"), str):
+        shipped = shipped_protocol(content["protocol"])
+        content["partitions"] = shipped is not None and shipped.partitions(repeats=shipped.repeats)
+    manifest = checked(FoldManifest, content, path=path, error=FoldsError, others=True)
     try:
         if data is not None:
             validate(manifest, data)
     except FoldsError as error:
         raise FoldsError(error.message, path=path, hint=error.hint) from None
     return manifest
-
-
-_FIELDS: Final = {field.name for field in fields(FoldManifest)}

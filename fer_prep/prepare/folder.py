@@ -73,7 +73,7 @@ class _Part:
 
 
 @dataclass
-class _Summary:
+class Summary:
     """What ``prepared.json`` must say; names from a file are names, and lead nowhere else."""
 
     dataset: _Name
@@ -197,7 +197,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             hint="update fer-rgbd" if newer else "run the command that prepared it again: it prepares it anew",
         )
     try:
-        checked(_Summary, summary, path=file, error=PreparedFolderError)
+        checked(Summary, summary, path=file, error=PreparedFolderError, others=True)
     except PreparedFolderError as error:
         raise PreparedFolderError(error.message, path=file, hint="prepare it again with this version") from None
     return summary

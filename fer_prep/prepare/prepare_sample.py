@@ -68,12 +68,13 @@ def prepare_sample(
 
 
 def load_view(sample: Sample, *, source: Source) -> Scene:
-    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only."""
+    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only.
+
+    Pictures show the view already.
+    """
     scene = source.load(sample)
-    if not (sample.yaw_degrees or sample.pitch_degrees):
+    if not (sample.yaw_degrees or sample.pitch_degrees) or not isinstance(scene, CastScene):
         return scene
-    if not isinstance(scene, CastScene):
-        raise TypeError(f"views of a {type(scene).__name__}, which cannot be turned")
     return scene.turned(view_turn(sample.yaw_degrees, sample.pitch_degrees))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from fer_prep.sample_data.bumps import Bump, mirrored_field
-from fer_prep.sample_data.face_plan import UNROLL_MM
+from fer_prep.sample_data.face_plan import UNROLL_MM, bell
 from fer_prep.sample_data.plan_mesh import PlanMesh, plan_mesh
 
 Array = NDArray[np.float64]
@@ -64,47 +64,32 @@ def _profile(table: Mapping[Knot, float], y: Array) -> Array:
     return PchipInterpolator(knots, [table[k] for k in knots])(np.clip(y, knots[0], knots[-1]))
 
 
-def _bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, float]) -> Array:
-    return np.exp(-(((x - centre[0]) / width[0]) ** 2 + ((y - centre[1]) / width[1]) ** 2) / 2)
-
-
 def _nose(x: Array, y: Array) -> Array:
     """Height of the nose above the sheet: ridge, tip, wings, less the hollow of the nostrils."""
     ridge = {
-        -80.0: 0,
-        -57: 0,
-        -53.5: 3.5,
-        -50: 12,
-        -46: 19.5,
-        -42: 22.5,
-        -38: 22,
-        -28: 16.5,
-        -15: 10,
-        -3: 5,
-        8: 1.5,
-        20: 0,
+        -80.0: 0, -57: 0, -53.5: 3.5, -50: 12, -46: 19.5, -42: 22.5, -38: 22, -28: 16.5, -15: 10, -3: 5, 8: 1.5, 20: 0,
         80: 0,
-    }
+    }  # fmt: skip
     width = {-80: 9, -54: 10, -46: 9.5, -40: 9.0, -30: 8.0, -15: 6.8, 0: 6.5, 15: 8, 80: 8}
     height, half = _profile(ridge, y), _profile(width, y)
     bridge = height * np.exp(-((np.abs(x) / half) ** 2.3))
-    wings = 9.5 * _bell(np.abs(x), y, (12.5, -45.5), (4.6, 4.8))
-    nostrils = -4.5 * _bell(np.abs(x), y, (6.8, -51.2), (2.6, 1.6))
+    wings = 9.5 * bell(np.abs(x), y, (12.5, -45.5), (4.6, 4.8))
+    nostrils = -4.5 * bell(np.abs(x), y, (6.8, -51.2), (2.6, 1.6))
     return bridge + wings + nostrils
 
 
 def _relief(x: Array, y: Array) -> Array:
     """Height of everything but the nose above the sheet, for frontal plan coordinates."""
     side = np.abs(x)
-    sockets = -6.0 * _bell(side, y, (30, 1), (14, 8.5)) - 4.0 * _bell(side, y, (14.5, 1), (5, 8))
-    brow_ridge = 2.6 * _bell(side, y, (26, 20), (17, 6))
-    cheekbones = 3.2 * _bell(side, y, (44, -22), (14, 12))
-    muzzle = 4.5 * _bell(x, y, (0, -68), (22, 17))
-    lips = 3.6 * _bell(x, y, (0, -66.3), (15, 3.4)) + 4.4 * _bell(x, y, (0, -77.2), (13, 3.8))
-    lip_line = -2.4 * _bell(x, y, (0, -71), (23, 1.7)) - 2.2 * _bell(side, y, (25.5, -71), (4, 4))
-    below_lip = -4.0 * _bell(x, y, (0, -87.5), (15, 4.2))
-    chin = 5.5 * _bell(x, y, (0, -101), (14, 8.5))
-    philtrum = -1.3 * _bell(x, y, (0, -57.5), (2.2, 4.5)) + 0.7 * _bell(side, y, (4.5, -58.5), (1.8, 4))
+    sockets = -6.0 * bell(side, y, (30, 1), (14, 8.5)) - 4.0 * bell(side, y, (14.5, 1), (5, 8))
+    brow_ridge = 2.6 * bell(side, y, (26, 20), (17, 6))
+    cheekbones = 3.2 * bell(side, y, (44, -22), (14, 12))
+    muzzle = 4.5 * bell(x, y, (0, -68), (22, 17))
+    lips = 3.6 * bell(x, y, (0, -66.3), (15, 3.4)) + 4.4 * bell(x, y, (0, -77.2), (13, 3.8))
+    lip_line = -2.4 * bell(x, y, (0, -71), (23, 1.7)) - 2.2 * bell(side, y, (25.5, -71), (4, 4))
+    below_lip = -4.0 * bell(x, y, (0, -87.5), (15, 4.2))
+    chin = 5.5 * bell(x, y, (0, -101), (14, 8.5))
+    philtrum = -1.3 * bell(x, y, (0, -57.5), (2.2, 4.5)) + 0.7 * bell(side, y, (4.5, -58.5), (1.8, 4))
     return sockets + brow_ridge + cheekbones + muzzle + lips + lip_line + below_lip + chin + philtrum
 
 

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ConfigDict, with_config
-
 from fer_prep.errors import UsageError
 from fer_prep.resources import manifest_file, manifests_folder
 from fer_prep.validated import checked, read_toml
@@ -31,7 +29,6 @@ SOURCES: Final = {
 """Who says the figures of an experiment, in short and in words."""
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class ExperimentRow:
     """One line of a table: what differs from the preset, and the accuracy known for it."""
@@ -49,7 +46,6 @@ class ExperimentRow:
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class Quoted:
     """A line of another system, quoted and not run."""
@@ -58,7 +54,6 @@ class Quoted:
     figure: float
 
 
-@with_config(ConfigDict(extra="forbid"))
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
     """One file of ``manifests/experiments``."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
 from fer_prep.geometry.attribute_maps import SMOOTHING_MM
-from fer_prep.validated import build, checked, parse_json, read_json
+from fer_prep.validated import checked, parse_json, read_json
 from fer_train.classical.blocks import BLOCKS
 from fer_train.config import Config, DataSettings, ModelSettings
 from fer_train.data.inputs import INPUTS, modalities_of
@@ -172,7 +172,7 @@ class _Stored:
     classes: tuple[str, ...]
     image_size: int
     equalise_luma: bool
-    model: dict[str, Any]
+    model: ModelSettings
     normalisation: dict[str, _Moments]
     people: tuple[str, ...]
     preparation: dict[str, str | int] = field(default_factory=dict[str, str | int])
@@ -183,8 +183,8 @@ def _description(content: Any, path: Path) -> ModelDescription:
     if (stored.format, stored.version) != (FORMAT, VERSION):
         found = f"{stored.format!r} version {stored.version!r}"
         raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)
+    model = stored.model
     try:
-        model = build(ModelSettings, stored.model)
         Config(model=model, data=DataSettings(image_size=stored.image_size))  # limits and contradictions
     except UsageError as error:
         raise UsageError(error.message, path=path, hint=error.hint) from None

@@ -54,7 +54,7 @@ def test_the_thesis_preset_is_the_thesis():
         ("optimiser.floor_rate=1", "above the highest rate"),
         ("model.encoder_heads=7", "does not divide"),
         ("model.spatial_attention=none", "without the second input"),
-        ("augmentation.erase_area=[0.1]", "expected 2 values"),
+        ("augmentation.erase_area=[0.1]", "expected more values"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_what_is_legal(assignment, says):

@@ -243,7 +243,7 @@ def test_unknown_names_and_keys_are_refused(tmp_path):
         read_experiment("table-8.8")
     path = tmp_path / "wrong.toml"
     path.write_text('title = "x"\nprotocl = "y"\n[[rows]]\nname = "a"\n')
-    with pytest.raises(UsageError, match="protocl: no such key"):
+    with pytest.raises(UsageError, match="no setting called 'protocl'; nearest: protocol"):
         read_experiment(str(path))
     path.write_text('title = "x"\n')
     with pytest.raises(UsageError, match="at least one"):
