@@ -157,15 +157,17 @@ def read_description(path: Path) -> ModelDescription:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Moments:
+class StoredMoments:
+    """Mean and deviation of an input, a number a channel."""
+
     mean: list[float]
     std: list[float]
     smoothing_mm: float = SMOOTHING_MM
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Stored:
-    """The file, key by key."""
+class StoredDescription:
+    """``config.json``, key by key."""
 
     format: str
     version: int
@@ -173,13 +175,13 @@ class _Stored:
     image_size: int
     equalise_luma: bool
     model: ModelSettings
-    normalisation: dict[str, _Moments]
+    normalisation: dict[str, StoredMoments]
     people: tuple[str, ...]
     preparation: dict[str, str | int] = field(default_factory=dict[str, str | int])
 
 
 def _description(content: Any, path: Path) -> ModelDescription:
-    stored = checked(_Stored, content, path=path, error=UsageError)
+    stored = checked(StoredDescription, content, path=path, error=UsageError)
     if (stored.format, stored.version) != (FORMAT, VERSION):
         found = f"{stored.format!r} version {stored.version!r}"
         raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)

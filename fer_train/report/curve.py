@@ -18,7 +18,7 @@ from fer_prep.atomic_files import write_atomically
 from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
-from fer_prep.folds.splits import Fold, FoldManifest, write_folds
+from fer_prep.folds.splits import Fold, FoldManifest, validate
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config
 from fer_train.metrics.plots import new_figure, save_figure, tidy
@@ -73,25 +73,24 @@ def curve(
         whole = choose_folds(file, folds=folds, say=say)
         subjects = dict(zip(file.ids.tolist(), file.column("subject").tolist(), strict=True))
         fewest = min(len({subjects[name] for name in fold.train}) for fold in whole.folds)
-        manifests: dict[int, Path] = {}
+        manifests: dict[int, FoldManifest] = {}
         for count in [*(n for n in sorted(set(counts)) if n < fewest), fewest]:
-            path = out / f"{count}-people.folds.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            manifest = with_people(whole, file, count=count)
             try:
-                write_folds(with_people(whole, file, count=count), path, data=file)
+                validate(manifest, file)
             except FoldsError as error:
                 say(f"{count} people: left out, {error.message}")
             else:
-                manifests[count] = path
+                manifests[count] = manifest
     if not manifests:
         raise UsageError("no number of people has every class in every training part", path=data_path)
     points: list[Point] = []
     for name, config in configs.items():
-        for count, path in manifests.items():
+        for count, manifest in manifests.items():
             run = RunFolder(out / name / f"{count}-people")
             run.refuse_other(config, Task(data_path))
             if not run.finished:
-                choice = FoldChoice(manifest=path)
+                choice = FoldChoice(manifest=manifest)
                 train_and_report(data_path, config=config, folds=choice, run=run, say=say, progress=progress)
             summary = run.read_summary()
             points.append(Point(network=name, people=count, summary=summary))

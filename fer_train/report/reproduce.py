@@ -12,7 +12,7 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.folds.selection import Selection
-from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
+from fer_prep.folds.splits import FoldManifest, make_folds
 from fer_prep.progress import Progress, silent
 from fer_train.analysis.experiment import OURS, SOURCES, THESIS, Experiment, ExperimentRow
 from fer_train.config import Config
@@ -122,10 +122,7 @@ def reproduce(
             if run.finished:
                 summaries.append(_finished(run, manifest))
                 continue
-            path = out / f"{row.folder}.folds.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_folds(manifest, path, data=data)
-        choice = FoldChoice(manifest=path)
+        choice = FoldChoice(manifest=manifest)
         summaries.append(
             train_and_report(data_path, config=settings, folds=choice, run=run, say=say, progress=progress)
         )

@@ -66,7 +66,7 @@ def train_and_report(
             say(f"seed {seed} ({number + 1} of {seeds})")
             changed = override(config, {"training.seed": seed})
             train_and_report(
-                data_path, config=changed, folds=FoldChoice(manifest=run.folds_file), run=others[-1], **how
+                data_path, config=changed, folds=FoldChoice(manifest=trained.manifest), run=others[-1], **how
             )
     if not is_first_process():
         return {}

@@ -35,9 +35,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class FoldChoice:
-    """Which folds the user asked for: a file, a number, or neither."""
+    """Which folds were asked for: those of a file or as they are, a number of them, or neither."""
 
-    manifest: Path | None = None
+    manifest: Path | FoldManifest | None = None
     number: int | None = None
 
 
@@ -146,9 +146,9 @@ def settle_folds(run: RunFolder, data: DatasetFile, *, folds: FoldChoice, say: S
             path=run.folds_file,
             hint="resume without --folds, or start a new run",
         )
-    if folds.manifest is not None and read_folds(folds.manifest, data=data) != manifest:
+    if folds.manifest is not None and _read(folds.manifest, data).folds != manifest.folds:
         raise FoldsError(
-            f"this run was started with other folds than those of {folds.manifest}",
+            "this run was started with other folds than those asked for",
             path=run.folds_file,
             hint="resume without --manifest, or start a new run",
         )
@@ -158,11 +158,10 @@ def settle_folds(run: RunFolder, data: DatasetFile, *, folds: FoldChoice, say: S
 def choose_folds(data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManifest:
     """``--manifest``; else the file beside the data if it has as many folds as wanted; else new subject-wise folds."""
     if folds.manifest is not None:
-        manifest = read_folds(folds.manifest, data=data)
+        manifest = _read(folds.manifest, data)
         if folds.number not in (None, len(manifest.folds)):
             raise FoldsError(
-                f"has {len(manifest.folds)} folds, but --folds says {folds.number}",
-                path=folds.manifest,
+                f"the manifest has {len(manifest.folds)} folds, but --folds says {folds.number}",
                 hint="give --manifest or --folds, not both",
             )
         return manifest
@@ -180,6 +179,10 @@ def choose_folds(data: DatasetFile, *, folds: FoldChoice, say: Say) -> FoldManif
     except FoldsError as error:
         fewer = which_folds_are_possible(data, command="--folds {}", fewer_than=folds.number or DEFAULT_FOLDS)
         raise FoldsError(error.message, path=data.path, hint=fewer) from None
+
+
+def _read(manifest: Path | FoldManifest, data: DatasetFile) -> FoldManifest:
+    return manifest if isinstance(manifest, FoldManifest) else read_folds(manifest, data=data)
 
 
 def _scores_in_words(result: FoldResult) -> str:

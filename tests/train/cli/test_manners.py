@@ -62,7 +62,7 @@ def test_what_needs_no_torch_is_said_before_it_is_loaded(made, tmp_path):
         ("kfold", "--data", data, "--preset", "dmo"): "no preset called 'dmo'",
         ("kfold", "--data", data, "--set", "training.epoch=3"): "training.epochs",
         ("kfold", "--data", data, "--set", "training.epochs=some"): "training.epochs",
-        ("kfold", "--data", data, "--preset", "demo", "--out", run.path): "there is a run in this folder already",
+        ("kfold", "--data", data, "--preset", "demo", "--out", run.path): "this run was started with other settings",
         ("kfold", "--data", data, "--resume"): "no unfinished run",
         ("tune", "--data", "nowhere.h5"): "nowhere.h5",
         ("tune", "--data", data, "--preset", "demo", "--search", "loss.nam=a,b"): "loss.name",

@@ -44,7 +44,7 @@ def test_it_ends_with_everybody(made):
 def test_people_are_nested_and_the_judged_are_the_same(made, faces):
     out, _ = made
     with DatasetFile.open(faces) as data:
-        found = [read_folds(out / f"{count}-people.folds.json", data=data) for count in (2, 3, 4)]
+        found = [read_folds(out / f"classical/{count}-people/folds.json", data=data) for count in (2, 3, 4)]
         whose = dict(zip(data.ids.tolist(), data.column("subject").tolist(), strict=True))
     for folds in zip(*(each.folds for each in found), strict=True):
         people = [{whose[name] for name in fold.train} for fold in folds]
