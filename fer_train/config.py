@@ -22,7 +22,7 @@ Fusion = Literal["attention", "sum", "concat", "attention-1d"]
 class DataSettings:
     """What is read from the dataset."""
 
-    image_size: int = option(260, min=1)
+    image_size: int = option(260, min=1, max=2048)
     """Side of the network's input in pixels; the stored rasters are resized to it once."""
     equalise_luma: bool = False
     """Equalise the histogram of the luma, as the thesis's author did under the name illumination normalisation."""
@@ -48,17 +48,17 @@ class ModelSettings:
     spatial_attention: Literal["lanet", "cbam", "none"] = "lanet"
     """Where each stream looks: local attention nets (thesis), CBAM's spatial half, or everywhere alike, as the plain
     sum of eq. 3.3 does (Table 3.7)."""
-    attention_maps: int = option(4, min=1)
+    attention_maps: int = option(4, min=1, max=256)
     """S, the number of spatial attentions a stream."""
-    attention_reduction: int = option(16, min=1)
+    attention_reduction: int = option(16, min=1, max=65536)
     """How far a spatial attention squeezes the channels inside."""
-    token_width: int = option(256, min=1)
+    token_width: int = option(256, min=1, max=16384)
     """D, the width of the tokens and of the feature vector."""
-    encoder_depth: int = option(4, min=1)
+    encoder_depth: int = option(4, min=1, max=256)
     """Layers of the transformer encoder."""
     encoder_heads: int = option(8, min=1)
     """Attention heads a layer; must divide token_width."""
-    mlp_width: int = 256
+    mlp_width: int = option(256, min=1, max=65536)
     """Hidden width of the classifying MLP."""
     dropout: float = option(0.1, min=0, max=1)
     """Dropout in encoder and MLP."""
@@ -72,7 +72,7 @@ class ModelSettings:
     """Weight of ``classical``'s log-posteriors, fitted to the same people, beside the network's; 0 is without it."""
     mirror_average: bool = False
     """Answer with the mean of a picture's and of its mirror image's log-probabilities."""
-    drop_path: float = 0.0
+    drop_path: float = option(0.0, min=0, max=1)
     """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3
     """Inputs of one channel, such as depth, repeated to three (thesis), or one channel with an adapted stem."""
@@ -106,7 +106,7 @@ class LossSettings:
     """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
     """λ, the weight of the center or island term against cross-entropy."""
-    alpha: float = 0.5
+    alpha: float = option(0.5, min=0, max=1)
     """α, how far a center moves at each step (Wen et al. 2016, eq. 4), or its learning rate under ``sgd``."""
     pair_weight: float = 10.0
     """λ₁, the weight of the pairwise term inside the island loss (Cai et al. 2018)."""
@@ -118,7 +118,7 @@ class LossSettings:
     the thesis's author did: only so do frozen features let them move apart."""
     pair_reduction: Literal["sum", "mean"] = "sum"
     """Whether the island loss sums over pairs of centers (the paper) or takes their mean."""
-    gamma: float = 2.0
+    gamma: float = option(2.0, min=0)
     """γ of the focal loss, how strongly easy samples are played down; 0 is cross-entropy."""
 
 
@@ -168,6 +168,8 @@ class TrainingSettings:
 class AugmentationSettings:
     """How strong each augmentation is; 0 switches it off."""
 
+    views: bool = True
+    """Where the dataset has several views of a recording, draw one an epoch; false learns of the frontal ones alone."""
     rotation_degrees: float = option(10.0, min=0, max=180)
     """Largest rotation about the picture's centre, either way, uniform."""
     flip: float = option(0.5, min=0, max=1)

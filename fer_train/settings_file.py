@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -33,21 +33,16 @@ def load_preset(name: str) -> Config:
 def read_config(path: Path) -> Config:
     """Read a TOML file of settings; what it does not mention keeps its default."""
     try:
-        return config_from_mapping(read_toml(path, error=UsageError))
+        return checked(Config, read_toml(path, error=UsageError), error=UsageError)
     except FileNotFoundError:
-        raise UsageError("cannot read the settings: no such file", path=path) from None
+        raise UsageError("no such file of settings", path=path) from None
     except UsageError as error:
-        raise UsageError(error.message, path=path, hint=error.hint) from error
+        raise UsageError(error.message, path=path, hint=error.hint) from None
 
 
 def config_to_toml(config: Config) -> str:
     """The resolved settings as TOML text: every key, defaults included."""
     return tomli_w.dumps(asdict(config))
-
-
-def config_from_mapping(values: Mapping[str, Any]) -> Config:
-    """Build a Config from nested mappings; refuses unknown keys and wrong types, naming the nearest known key."""
-    return checked(Config, values, error=UsageError)
 
 
 def override(config: Config, assignments: Mapping[str, Any]) -> Config:
@@ -59,7 +54,7 @@ def override(config: Config, assignments: Mapping[str, Any]) -> Config:
             raise UsageError(f"no setting called {key!r}; {nearest(key, known)}")
         section, _, name = key.rpartition(".")
         (values[section] if section else values)[name] = value
-    return config_from_mapping(values)
+    return checked(Config, values, error=UsageError)
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -86,8 +81,3 @@ def differences(old: Config, new: Config, *, ignore: Iterable[str] = ("machine",
         for key in here
         if key.split(".")[0] not in ignored and there[key] != here[key]
     ]
-
-
-def rename(config: Config, name: str) -> Config:
-    """The same settings under another run name."""
-    return replace(config, name=name)

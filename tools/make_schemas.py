@@ -24,8 +24,10 @@ from fer_prep.folds.splits import FORMAT as FOLDS_FORMAT
 from fer_prep.folds.splits import VERSION as FOLDS_VERSION
 from fer_prep.options import field_help
 from fer_prep.prepare.folder import FORMAT, FORMAT_VERSION, Summary
+from fer_train.analysis.experiment import Experiment
 from fer_train.cli.app import app as train
 from fer_train.config import Config
+from fer_train.models.model_file import StoredDescription
 
 PUBLISHED: Final = Path(__file__).resolve().parents[1] / "docs" / "reference" / "schemas"
 
@@ -54,6 +56,8 @@ KINDS: Final = {
     "protocol": Kind(title="Fold protocol", checked_as=FoldProtocol, leaves_out=("name",)),
     "policy": Kind(title="Policy: which action unit is which emotion", checked_as=Policy, leaves_out=("name",)),
     "dataset": Kind(title="Manifest of a raw dataset", checked_as=DatasetManifest),
+    "experiment": Kind(title="Experiment of fer-train reproduce", checked_as=Experiment, leaves_out=("name",)),
+    "model": Kind(title="config.json beside the weights of a trained fold", checked_as=StoredDescription),
     "preset": Kind(title="Settings of a training: a preset, or config.toml of a run", checked_as=Config),
 }
 

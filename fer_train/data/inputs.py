@@ -105,10 +105,9 @@ def refuse_absent_modalities(inputs: Sequence[str], file: DatasetFile) -> None:
     for name in inputs:
         absent = [modality for modality in INPUTS[name].stored if modality not in file.modalities]
         if absent:
-            possible = ",".join(each for each in INPUTS if set(INPUTS[each].stored) <= set(file.modalities))
             raise UsageError(
                 f"the input {name!r} is made of stored {absent[0]}, which this dataset does not have; it has: "
                 f"{', '.join(file.modalities)}",
                 path=file.path,
-                hint=f"choose inputs that it has, for example --set model.inputs={possible}",
+                hint=f"choose inputs that it has, for example --set model.inputs={','.join(file.modalities)}",
             )

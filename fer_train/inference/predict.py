@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_prep.csv_tables import write_table
 from fer_prep.errors import FerError, InstallationError, UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.csv_text import to_csv
 from fer_train.data.images import Images
 from fer_train.inference.picture_landmarks import PictureLandmarks
 from fer_train.inference.pictures import DATASET_SUFFIXES, Recorded, find_pictures, prepared_folder, read_picture
@@ -156,7 +156,7 @@ def _voters(
 def to_csv_text(predictions: Sequence[Prediction], classes: Sequence[str]) -> str:
     """``id,predicted,<class>,…``, one line a picture."""
     lines = ([p.id, p.best(classes), *(f"{value:.8g}" for value in p.probabilities)] for p in predictions)
-    return to_csv(("id", "predicted", *classes), lines)
+    return write_table(("id", "predicted", *classes), lines)
 
 
 def to_json_text(predictions: Sequence[Prediction], classes: Sequence[str]) -> str:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 import torch
 from torch import Tensor, distributed, nn
 
-from fer_prep.errors import UsageError
 from fer_train.losses.base import float32_arithmetic
-
-RULES: Final = ("wen", "sgd")
 
 
 @final
@@ -30,10 +27,6 @@ class ClassCenters(nn.Module):
 
     def __init__(self, *, classes: int, feature_width: int, alpha: float, rule: str) -> None:
         super().__init__()
-        if not 0.0 < alpha <= 1.0:
-            raise UsageError(f"the centers' rate alpha must be in (0, 1]; found {alpha}")
-        if rule not in RULES:
-            raise UsageError(f"unknown rule for centers {rule!r}; legal: {', '.join(RULES)}")
         self.alpha, self.by_gradient = alpha, rule == "sgd"
         start = torch.randn if self.by_gradient else torch.zeros
         self.register_buffer("centers", start(classes, feature_width))

@@ -5,7 +5,6 @@ import pytest
 from fer_prep.errors import UsageError
 from fer_train.config import Config
 from fer_train.settings_file import (
-    config_from_mapping,
     config_to_toml,
     differences,
     load_preset,
@@ -84,7 +83,7 @@ def test_an_unknown_key_in_a_file_names_the_file(tmp_path):
 
 
 def test_whole_numbers_serve_as_numbers():
-    assert config_from_mapping({"model": {"dropout": 0}}).model.dropout == 0.0
+    assert override(Config(), {"model.dropout": 0}).model.dropout == 0.0
 
 
 def test_differences_leave_out_what_only_the_machine_decides():

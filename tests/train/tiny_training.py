@@ -21,7 +21,7 @@ from fer_train.report.results import write_summary
 from fer_train.settings_file import override
 from fer_train.training.cross_validate import CrossValidation
 from fer_train.training.fold import FoldResult
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 SIZE = 32
 
@@ -82,7 +82,8 @@ def write_telling_data(
 def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> RunFolder:
     """A run folder as a finished run leaves it, with networks that have learned nothing: made in a second."""
     config = tiny_config(**changes)
-    run = RunFolder.create(folder, config=config)
+    run = RunFolder(folder)
+    run.begin(config, Task(data))
     inputs = config.model.input_names
     images = ImageDataset(data, inputs=inputs, image_size=SIZE)
     manifest = make_folds(images.file, folds=folds)
