@@ -10,7 +10,7 @@ import typer
 from fer_prep.cli.app import app
 from fer_prep.cli.options import ALLOWED_REJECTED, MaxRejected, Options, names_of
 from fer_prep.cli.prepare_report import finish
-from fer_prep.cli.prepare_run import RunOptions, prepare_dataset, prepare_source
+from fer_prep.cli.prepare_run import PartOption, RunOptions, prepare_dataset, prepare_source
 from fer_prep.cli.workspace import PREPARED, RAW, RAW_TREES, raw_places
 from fer_prep.errors import UsageError
 from fer_prep.prepare.settings import FOUND, PrepareSettings
@@ -34,6 +34,7 @@ def render_bu3dfe(
     root: Annotated[Path, typer.Option(help="The BU-3DFE tree.")] = RAW / "BU3DFE",
     out: OutOption = PREPARED / "bu3dfe",
     run: RunOptions,
+    part: PartOption = "",
     settings: PrepareSettings,
     source: Bu3dfeOptions,
     max_rejected: MaxRejected = ALLOWED_REJECTED,
@@ -50,7 +51,7 @@ def render_bu3dfe(
 
     [dim]fer-prep render-bu3dfe --engine dask --scheduler tcp://head:8786[/]
     """
-    summary = prepare_dataset("bu3dfe", root=root, out=out, run=run, settings=settings, source=source)
+    summary = prepare_dataset("bu3dfe", root=root, out=out, run=run, settings=settings, source=source, part=part)
     finish([summary], max_rejected=max_rejected)
 
 
@@ -61,6 +62,7 @@ def render_bosphorus(
     root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW / "BosphorusDB",
     out: OutOption = PREPARED / "bosphorus",
     run: RunOptions,
+    part: PartOption = "",
     settings: PrepareSettings,
     source: BosphorusOptions,
     max_rejected: MaxRejected = ALLOWED_REJECTED,
@@ -73,7 +75,7 @@ def render_bosphorus(
 
     [dim]fer-prep render-bosphorus --root ~/BosphorusDB --policy my-policy.toml[/]
     """
-    summary = prepare_dataset("bosphorus", root=root, out=out, run=run, settings=settings, source=source)
+    summary = prepare_dataset("bosphorus", root=root, out=out, run=run, settings=settings, source=source, part=part)
     finish([summary], max_rejected=max_rejected)
 
 
@@ -91,6 +93,7 @@ def align(
         typer.Option(help="Which dataset; else the folder's name says it.", show_default="whichever is there"),
     ] = None,
     run: RunOptions,
+    part: PartOption = "",
     settings: PrepareSettings = NO_LANDMARK_FILES,
     source: RgbdOptions,
     max_rejected: MaxRejected = ALLOWED_REJECTED,
@@ -105,7 +108,9 @@ def align(
     if out is not None and len(trees) > 1:
         raise UsageError(f"--out names one folder, but {' and '.join(trees)} are there", hint="add --dataset NAME")
     summaries = [
-        prepare_dataset(name, root=tree, out=out or PREPARED / name, run=run, settings=settings, source=source)
+        prepare_dataset(
+            name, root=tree, out=out or PREPARED / name, run=run, settings=settings, source=source, part=part
+        )
         for name, tree in trees.items()
     ]
     finish(summaries, max_rejected=max_rejected)
@@ -145,6 +150,7 @@ def prepare_any(
     root: Annotated[Path | None, typer.Option(help="The raw tree.", show_default=f"{RAW}/<dataset>")] = None,
     out: OutByName = None,
     run: RunOptions,
+    part: PartOption = "",
     settings: PrepareSettings,
     max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
@@ -155,7 +161,9 @@ def prepare_any(
     [dim]fer-prep prepare mylab --root ~/mylab --preview 6[/]
     """
     root, out = root or RAW / dataset, out or PREPARED / dataset
-    finish([prepare_dataset(dataset, root=root, out=out, run=run, settings=settings)], max_rejected=max_rejected)
+    finish(
+        [prepare_dataset(dataset, root=root, out=out, run=run, settings=settings, part=part)], max_rejected=max_rejected
+    )
 
 
 @app.command("import", rich_help_panel="Prepare")
@@ -166,6 +174,7 @@ def import_pictures(
     source: TableOptions,
     out: OutByName = None,
     run: RunOptions,
+    part: PartOption = "",
     settings: PrepareSettings = NO_LANDMARK_FILES,
     max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
@@ -182,4 +191,6 @@ def import_pictures(
 
     table = TableSource(**vars(source))
     out = out or PREPARED / table.dataset
-    finish([prepare_source(table, root=root, out=out, run=run, settings=settings)], max_rejected=max_rejected)
+    finish(
+        [prepare_source(table, root=root, out=out, run=run, settings=settings, part=part)], max_rejected=max_rejected
+    )

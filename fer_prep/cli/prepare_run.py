@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
 
 from fer_prep.cli.console import messages, progress_bar
 from fer_prep.options import option
@@ -31,6 +33,18 @@ class RunOptions:
     """Write preview.png with N samples before and after, to look at."""
 
 
+PartOption = Annotated[
+    str,
+    typer.Option(
+        "--part",
+        metavar="I/N",
+        help="Prepare only part I of N, in a folder beside --out; merge then wants all N. For batch systems: "
+        "--array=1-8 with --part $SLURM_ARRAY_TASK_ID/8.",
+        show_default="the whole dataset",
+    ),
+]
+
+
 def prepare_dataset(
     dataset: str,
     *,
@@ -39,16 +53,17 @@ def prepare_dataset(
     run: RunOptions,
     settings: PrepareSettings,
     source: RenderOptions | RgbdOptions | None = None,
+    part: str = "",
 ) -> PrepareSummary:
     """Prepare one dataset; ``source`` are the options of its own."""
     from fer_prep.sources import make_source
 
     made = make_source(dataset, **({} if source is None else vars(source)))
-    return prepare_source(made, root=root, out=out, run=run, settings=settings)
+    return prepare_source(made, root=root, out=out, run=run, settings=settings, part=part)
 
 
 def prepare_source(
-    source: Source, *, root: Path, out: Path, run: RunOptions, settings: PrepareSettings
+    source: Source, *, root: Path, out: Path, run: RunOptions, settings: PrepareSettings, part: str = ""
 ) -> PrepareSummary:
     """Prepare what a source lists, with a progress bar.
 
@@ -56,6 +71,7 @@ def prepare_source(
     """
     from fer_prep.engines.choice import make_engine
     from fer_prep.faces.given_points import read_points
+    from fer_prep.prepare.parts import Part
     from fer_prep.prepare.prepare_tree import prepare
 
     if settings.landmarks.points_file is not None:
@@ -70,6 +86,7 @@ def prepare_source(
         out=out,
         settings=settings,
         engine=engine,
+        part=Part.parse(part) if part else None,
         preview=run.preview,
         progress=progress_bar,
         debug=messages.debug_run,

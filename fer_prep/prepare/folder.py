@@ -66,6 +66,13 @@ class _Counts:
 
 
 @dataclass
+class _Part:
+    index: Annotated[int, Field(ge=1)]
+    of: Annotated[int, Field(ge=1, le=100_000)]
+    listing: str
+
+
+@dataclass
 class _Summary:
     """What ``prepared.json`` must say; names from a file are names, and lead nowhere else."""
 
@@ -78,6 +85,7 @@ class _Summary:
     classes: list[_Name]
     landmarks: list[_Name]
     counts: _Counts
+    part: _Part | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

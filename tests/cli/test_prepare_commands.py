@@ -54,6 +54,21 @@ def test_one_tree_by_its_place(workspace):
     assert PreparedFolder.open(workspace / "here").dataset == "mend3s"
 
 
+def test_parts_are_prepared_by_separate_commands_and_merged_only_together(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=20, without_depth=-1, without_points=-1)
+    said, _ = align(points, "--part", "1/2")
+    assert "samples in data/prepared/mend3s.part-1-of-2" in said
+    _, said = fer_prep("merge", "--size", 48, code=2)
+    assert said.splitlines() == [
+        "error: data/prepared/mend3s.part-1-of-2: of 2 parts of mend3s 1 missing: 2/2",
+        "run the same command with the missing --part, then merge again",
+    ]
+    align(points, "--part", "2/2")
+    fer_prep("merge", "--size", 48)
+    _, said = align(points, "--part", "3/2", code=2)
+    assert "--array=1-8" in said
+
+
 def test_a_running_dask_cluster_does_the_work_of_a_relative_workspace(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=12, without_depth=-1, without_points=-1)
     align(points)

@@ -129,7 +129,7 @@ def test_a_worker_that_does_not_see_the_raw_tree_says_so(tmp_path, engine, monke
     monkeypatch.chdir(write_tree(tmp_path / "here" / "raw", samples=3).parent)
     with pytest.raises(EngineError, match="does not see the raw tree raw") as caught:
         run(Path("raw"), tmp_path / "out", engine=engine)
-    assert "one file system" in caught.value.hint
+    assert "--part" in caught.value.hint
 
 
 def test_nobody_answers_at_the_address():
