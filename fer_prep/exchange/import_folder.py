@@ -32,7 +32,7 @@ from fer_prep.prepare.folder_tables import SOFT
 from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene, view_suffix
 from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.options import TableOptions
-from fer_prep.sources.raw_tree import rejected, without_duplicates
+from fer_prep.sources.raw_tree import without_duplicates
 from fer_prep.sources.recorded_pair import read_pair
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,159}")
@@ -172,8 +172,7 @@ class TableSource(TableOptions):
     def load(self, sample: Sample) -> Scene:
         """Read the mesh; or the picture, its depth map of the same raster, or whichever of the two there is."""
         if "mesh" in sample.files:
-            scene, _ = load_mesh(sample, renderer=self.renderer)
-            return scene
+            return load_mesh(sample, renderer=self.renderer)
         return read_pair(
             sample.files.get("rgb"),
             depth_file=sample.files.get("depth"),
@@ -242,7 +241,7 @@ class _Line:
         for reason, expected, found in self._problems():
             where = self.file or f"{self.source.table}, line {self.number}"
             sample_id = f"{self.source.dataset}/{self.name}" if self.name else ""
-            return rejected(where, sample_id=sample_id, reason=reason, expected=expected, found=found)
+            return Rejection(source_file=where, sample_id=sample_id, reason=reason, expected=expected, found=found)
         return None
 
     def _problems(self) -> Iterator[tuple[Reason, str, str]]:

@@ -25,10 +25,11 @@ from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
 from fer_prep.faces.landmarks import LandmarkFinder, make_finder
 from fer_prep.faces.oval_mask import oval_mask
 from fer_prep.geometry.cast_scene import CastScene
+from fer_prep.geometry.under_points import values_under
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import EYE_CORNERS, NOSE_TIP
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns, points_in_space
+from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns
 from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
@@ -40,10 +41,6 @@ SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
 FACTOR_OFF: Final = 3.0
 """How far one face, which is measured to a third or so, must be from the size of faces for its unit to be wrong."""
-TURNED: Final = ", mesh turned by "
-LEFT_OUT: Final = ", without "
-"""In ``landmarks_from``, before the primitives of a mesh file that are not shown."""
-"""In ``landmarks_from`` of a sample whose geometry did not stand upright in its file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +55,8 @@ class PreparedSample:
     """The columns of the samples table that come from pixels and geometry."""
     landmarks: Mapping[str, LandmarkSet]
     """Scheme → a set of this one sample, in stored pixels (centre of the first pixel: 0, 0)."""
+    set_right: Mapping[str, str]
+    """See ``Scene``."""
 
 
 def prepare_sample(
@@ -143,10 +142,6 @@ def prepare_scene(
 ) -> PreparedSample:
     """Find the face (unless ``found`` already), frame it, encode what is stored: the way of every recording."""
     found = found or find_landmarks(scene, sample=sample, settings=settings)
-    if found is not None and scene.turned_degrees:
-        found = replace(found, found_by=f"{found.found_by}{TURNED}{scene.turned_degrees:.0f}°")
-    if found is not None and isinstance(scene, CastScene) and scene.left_out:
-        found = replace(found, found_by=f"{found.found_by}{LEFT_OUT}{', '.join(scene.left_out)}")
     frame, framing = frame_scene(scene, found, settings=settings)
     if not (sample.yaw_degrees or sample.pitch_degrees):
         _check_relief(frame, found, framing=framing)
@@ -182,7 +177,9 @@ def prepare_scene(
         mesh_finder=mesh_finder,
         is_searched=_is_searched(settings),
     )
-    return PreparedSample(rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks)
+    return PreparedSample(
+        rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks, set_right=scene.set_right
+    )
 
 
 def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) -> None:
@@ -194,7 +191,7 @@ def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) ->
     if found is None or not math.isfinite(frame.mm_per_pixel) or not set(names) <= set(found.points):
         return
     places = transform_points(np.array([found.points[name] for name in names]), framing.matrix)
-    nose_mm, *eyes_mm = points_in_space(places, framing=framing, frame=frame)[:, 2].tolist()
+    nose_mm, *eyes_mm = values_under(frame.z_mm, places).tolist()
     if nose_mm < min(eyes_mm):
         raise SampleError(
             stage="landmarks",

@@ -20,26 +20,22 @@ FG 2006.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from fer_prep.errors import Reason
-from fer_prep.formats.bnd import read_bnd
 from fer_prep.sample import Listing, Rejection, Sample, Scene
-from fer_prep.sources.bu3dfe_landmarks import rows_as_called
 from fer_prep.sources.bu3dfe_scene import load_scene
-from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.options import Bu3dfeOptions
 from fer_prep.sources.raw_tree import (
-    NAMED,
-    LetterCaseDoubles,
     RawTree,
+    keep_first,
+    misnamed,
     name_of,
     refuse_foreign_tree,
-    rejected,
     tree_warnings,
     unmarked_warnings,
     walk_tree,
@@ -116,9 +112,9 @@ class Bu3dfe(Bu3dfeOptions):
             outcome = self._sample(root, folder, name, files)
             (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
         kept, duplicates = without_duplicates(samples)
-        warnings += _ancestry_warnings(kept)
+        if unknown := {sample.ethnicity for sample in kept if sample.ethnicity not in ETHNICITIES.values()}:
+            warnings.append(f"unknown ancestry codes in file names, kept as they are: {', '.join(sorted(unknown))}")
         warnings += unmarked_warnings(kept, roles=("landmarks",))
-        warnings += side_warnings(kept, role="landmarks", named=lambda data: rows_as_called(read_bnd(data).points_mm))
         warnings += tree_warnings(tree)
         listing = Listing(samples=tuple(kept), rejected=(*rejections, *duplicates), warnings=tuple(warnings))
         return with_views(listing, views=Views.parse(self.views), seed=self.seed)
@@ -128,16 +124,16 @@ class Bu3dfe(Bu3dfeOptions):
         missing = self._missing(folder, name, files)
         if missing:
             known = files.get("mesh") or sorted(files.values())[0]
-            return rejected(
-                known,
+            return Rejection(
+                source_file=known,
                 sample_id=f"bu3dfe/{name}",
                 reason=Reason.MISSING_FILE,
                 expected=missing,
                 found="no such file",
             )
         if (expression == "NE") != (intensity == 0):
-            return rejected(
-                files["mesh"],
+            return Rejection(
+                source_file=files["mesh"],
                 sample_id=f"bu3dfe/{name}",
                 reason=Reason.BAD_LABEL,
                 expected="intensity 00 for NE, and 01 to 04 for the other expressions",
@@ -182,12 +178,12 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
     recordings: _Recordings = defaultdict(dict)
     rejections: list[Rejection] = []
     astray: list[str] = []
-    doubles = LetterCaseDoubles()
+    doubles: dict[str, Rejection] = {}
     uncropped: dict[tuple[str, str], str] = {}
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
-            rejections.append(rejected(path, reason=Reason.BAD_NAME, expected=NAMED + NAME, found=name_of(path)))
+            rejections.append(misnamed(path, expected=NAME))
             continue
         kind, suffix = match["kind"].upper(), match["suffix"].lower()
         name = name_of(path)[:12].upper()
@@ -197,17 +193,15 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
         if (kind, suffix) not in _ROLES:
             continue
         # sorted paths: a .bmp comes before a re-encoded .png of the same name and is preferred
-        role = _ROLES[kind, suffix]
-        kept = recordings[folder, name].setdefault(role, path)
-        as_written = (folder, name_of(path)[:12])
-        doubles.add(path, kept=kept, recording=as_written, sample_id=f"bu3dfe/{name}", main=role == "mesh")
+        role, files = _ROLES[kind, suffix], recordings[folder, name]
+        keep_first(files, role, path, doubles=doubles, sample_id=f"bu3dfe/{name}", main=role == "mesh")
         owner = folder.rpartition("/")[2].upper()
         if re.fullmatch(r"[FM]\d{4}", owner) and owner != name[:5]:
             astray.append(path)
     rejections += [
         _only_raw(name, path) for (folder, name), path in uncropped.items() if (folder, name) not in recordings
     ]
-    rejections += doubles.rows()
+    rejections += doubles.values()
     warnings: list[str] = []
     if astray:
         warnings.append(f"{len(astray)} file(s) lie in another subject's folder, such as {astray[0]}: the name counts")
@@ -215,26 +209,10 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
 
 
 def _only_raw(name: str, path: str) -> Rejection:
-    return rejected(
-        path,
+    return Rejection(
+        source_file=path,
         sample_id=f"bu3dfe/{name}",
         reason=Reason.MISSING_FILE,
         expected=f"{path.rpartition('_')[0]}_F3D.wrl",
         found="only the uncropped RAW mesh, which lies in another frame than the landmarks",
     )
-
-
-def _ancestry_warnings(samples: list[Sample]) -> list[str]:
-    """Unknown codes, and subjects with more than one."""
-    unknown = Counter(sample.ethnicity for sample in samples if sample.ethnicity not in ETHNICITIES.values())
-    warnings = [
-        f"unknown ancestry code {code} in {count} file name(s): kept as it is"
-        for code, count in sorted(unknown.items())
-    ]
-    codes: dict[str, set[str]] = defaultdict(set)
-    for sample in samples:
-        codes[sample.subject].add(sample.ethnicity)
-    several = sorted(subject for subject, found in codes.items() if len(found) > 1)
-    if several:
-        warnings.append(f"more than one ancestry code for {', '.join(several)}")
-    return warnings

@@ -22,7 +22,6 @@ from fer_prep.landmark_names import (
     RIGHT_EYE_OUTER,
 )
 from fer_prep.sources.landmark_sides import exchanged, sides_are_exchanged
-from fer_prep.sources.marked_face import turned_degrees
 
 COUNT: Final = 83
 SCHEME: Final = "bu3dfe-83"
@@ -55,8 +54,8 @@ class MarkedMesh:
     """(83, 3)."""
     vertex: NDArray[np.int32]
     """(83,) the vertex that each point repeats."""
-    turned_degrees: float
-    """By how much the mesh had to be turned to meet its points."""
+    turn: NDArray[np.float64]
+    """(3, 3) by which the mesh was turned to meet its points."""
 
 
 def marked_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> MarkedMesh:
@@ -80,7 +79,7 @@ def marked_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> Ma
                     vertices_mm=vertices_mm @ turn.T + shift,
                     points_mm=points_mm,
                     vertex=vertex.astype(np.int32),
-                    turned_degrees=turned_degrees(turn),
+                    turn=turn,
                 )
             worst_mm = min(worst_mm, apart_mm)
     beyond = np.flatnonzero(index > len(vertices_mm))

@@ -19,7 +19,7 @@ from folder_snapshot import snapshot
 from test_engine import die_on_seven, die_once, process_of, refuse, square
 
 from fer_prep.engines.choice import make_engine
-from fer_prep.engines.dask_engine import BATCH, DIED, DaskEngine
+from fer_prep.engines.dask_engine import DIED, DaskEngine
 from fer_prep.engines.engine import WorkerDied, usable_cpus
 from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.errors import EngineError, InstallationError, UsageError
@@ -62,7 +62,7 @@ def test_items_are_taken_as_they_are_needed(engine):
     for _ in range(10):
         next(running)
     running.close()
-    assert len(taken) <= 10 + 2 * 2 * BATCH + BATCH
+    assert len(taken) <= 10 + 2 * 2 + 1
 
 
 def test_errors_of_the_function_end_the_run(engine):

@@ -387,7 +387,7 @@ class TestRefused:
         self.refused([tmp_path / "empty"], out, "expected a prepared folder")
 
     def test_half_done(self, folders, out):
-        (folders[0] / SUMMARY).rename(folders[0] / ".journal.jsonl")
+        (folders[0] / SUMMARY).rename(folders[0] / ".records.jsonl")
         self.refused(folders, out, "half done")
 
     def test_another_version(self, folders, out):

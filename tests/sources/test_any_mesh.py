@@ -19,6 +19,7 @@ from fer_prep.errors import FormatError, SampleError
 from fer_prep.formats.images import read_rgb
 from fer_prep.formats.surface_file import has_colour, read_surface
 from fer_prep.formats.vrml import read_vrml
+from fer_prep.geometry.turns import set_upright_by
 from fer_prep.sample import Sample
 from fer_prep.sample_data import bu3dfe_tree
 from fer_prep.sources.any_mesh import load_mesh
@@ -61,14 +62,22 @@ def load(path: Path):
     return load_mesh(sample(path), renderer="open3d")
 
 
+def assert_in_place(scene, mesh: trimesh.Trimesh) -> None:
+    """Every extent is that of the mesh before it was turned."""
+    for extent in (np.min, np.max):
+        seen = extent(scene.geometry.vertices_mm, axis=0)
+        np.testing.assert_allclose(seen, extent(mesh.vertices, axis=0), atol=0.01)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(24))
 def test_a_face_turned_by_an_exporter_is_turned_back(face, tmp_path, number):
     turn, scale = TURNS[number], (1.0, 0.1, 0.001)[number % 3]
     turned(face, turn, scale=scale).export(tmp_path / "face.glb")
-    scene, frame = load(tmp_path / "face.glb")
-    assert frame.unit == ("mm", "cm", "m")[number % 3]
-    np.testing.assert_allclose(frame.turn @ turn, np.eye(3), atol=1e-9)
+    scene = load(tmp_path / "face.glb")
+    unit = ("mm", "cm", "m")[number % 3]
+    assert scene.set_right == {"measured in": unit, **set_upright_by(turn)}
+    assert_in_place(scene, face)
     low, high = scene.project(face.vertices).min(0), scene.project(face.vertices).max(0)
     assert low.min() > 0
     assert high.max() < 512
@@ -77,7 +86,7 @@ def test_a_face_turned_by_an_exporter_is_turned_back(face, tmp_path, number):
 def test_the_picture_of_a_textured_mesh_is_that_of_its_native_file(face, tmp_path):
     face.export(tmp_path / "face.obj")
     assert has_colour(tmp_path / "face.obj")
-    scene, _ = load(tmp_path / "face.obj")
+    scene = load(tmp_path / "face.obj")
     middle = scene.picture()[156:356, 156:356].astype(int)
     assert np.ptp(middle, axis=(0, 1)).min() > 60
     assert np.abs(middle - middle.mean(axis=2, keepdims=True)).mean() > 5, "skin is not grey"
@@ -88,25 +97,22 @@ def test_without_colour_the_face_is_found_on_clay(face, tmp_path, name):
     plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
     plain.export(tmp_path / name)
     assert not has_colour(tmp_path / name)
-    _, frame = load(tmp_path / name)
-    np.testing.assert_array_equal(frame.turn, np.eye(3))
+    assert_in_place(load(tmp_path / name), plain)
 
 
 def test_points_become_a_surface(face, tmp_path):
     points = trimesh.Trimesh(face.vertices, face.faces).sample(30_000, seed=0)
     np.savetxt(tmp_path / "face.xyz", points)
     surface = read_surface(tmp_path / "face.xyz")
-    _, frame = load(tmp_path / "face.xyz")
     assert len(surface.faces) > 30_000
-    assert frame.unit == "mm"
+    assert load(tmp_path / "face.xyz").set_right == {"measured in": "mm"}
 
 
 def test_the_inside_of_a_face_is_not_taken_for_one(face, tmp_path):
     """A face pressed inwards looks like one from the front, and from behind as well."""
     hollow = trimesh.Trimesh(face.vertices * (1, 1, -1), face.faces, process=True)
     hollow.export(tmp_path / "face.stl")
-    _, frame = load(tmp_path / "face.stl")
-    assert frame.turn[2, 2] == -1, "seen from behind, it is a face"
+    assert load(tmp_path / "face.stl").set_right["turned upright by"] == "180°", "seen from behind, it is a face"
 
 
 @pytest.mark.parametrize(
