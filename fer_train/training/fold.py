@@ -113,6 +113,7 @@ def open_data(
         inputs=config.model.input_names,
         image_size=config.data.image_size,
         equalise=config.data.equalise_luma,
+        metric=config.augmentation.depth_holes > 0,
         classes=classes,
         device=device,
         memory=config.machine.data_memory,
@@ -135,7 +136,7 @@ def prepare_training(
     """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
     classes = len(data.classes)
     normalisation = FoldNormalisation.fit(
-        data, rows.train, inputs=config.model.input_names, smoothing_mm=config.data.smoothing_mm
+        data, rows.train, inputs=config.model.input_names, settings=asdict(config.data)
     )
     seed_libraries(seed)
     network = build_network(
