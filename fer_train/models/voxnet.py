@@ -17,7 +17,7 @@ from fer_train.data.images import Inputs
 from fer_train.data.inputs import INPUTS, Kind
 from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
-WIDTHS: Final = (32, 32, 64)
+WIDTHS: Final = (16, 32, 64)
 GRID: Final = 4
 
 
