@@ -3,7 +3,7 @@
 Every row is a cross-validated run by the product's own loop, with the same small network for pictures (preset ``demo``
 without discriminants beside it), ``pointnet`` and ``voxnet`` for what is none, the same epochs, augmentation and seed.
 Accuracy is out of fold, with a 95 % interval over people; the test is paired over people against RGB + depth, its p
-adjusted for the number of rows (``fer_train.metrics.resampling``). Runs that are finished in ``--out`` are not repeated.
+adjusted for the number of rows (``fer_train.metrics.resampling``). Runs that are finished in ``--out`` are kept.
 
     OMP_NUM_THREADS=1 python -m benchmarks.inputs global.h5 --out runs/inputs
 """
