@@ -1,10 +1,10 @@
 """A depth camera's faults, for training on meshes what shall meet such a camera: noise, and holes. Training only.
 
-Nguyen, Izadi and Lovell, "Modeling Kinect sensor noise for improved 3D reconstruction and tracking", 3DIMPVT 2012,
-measured a structured-light camera: the axial error grows with the square of the distance (their eq. 1: 0.0012 +
-0.0019 (z − 0.4)² metres; here its growth alone, the size is a setting), hardly depends on the angle below 60°, and
-beyond about 70° to 80° there is no depth. That dark, thin hair and outlines lose depth in ragged bands is what everyone
-sees who looks at such pictures; how wide is a guess here, not a measurement.
+The random error of a structured-light or stereo camera grows with the square of the distance: 1.425e-6 z² mm of the first
+Kinect (Khoshelham and Oude Elberink, "Accuracy and resolution of Kinect depth data", Sensors 12, 2012), which at 600 mm
+is 0.5 mm. It hardly depends on the angle up to 60° and grows steeply beyond (Nguyen, Izadi and Lovell, "Modeling Kinect
+sensor noise for improved 3D reconstruction and tracking", 3DIMPVT 2012), where such cameras soon see nothing. At which
+angles depth is lost here, and how wide the ragged band around hair and outline is, are choices, not measurements.
 
 Like all augmentation these are functions of a sample's key: see ``random_draws``.
 """
@@ -81,9 +81,16 @@ def _angle_degrees(depth: Tensor, pixel_mm: Tensor) -> Tensor:
 
 
 def _from_outline_px(depth: Tensor) -> Tensor:
-    """(B, 1, S, S) how many pixels away the nearest one without depth is, as far as a band may reach: in steps."""
+    """(B, 1, S, S) how many pixels away the nearest one without depth is, as far as a band may reach.
+
+    In steps to the side and straight on in turn, so that what is equally far is nearly round.
+    """
     missing, distance = (depth == 0).float(), torch.zeros_like(depth)
-    for _ in range(depth.shape[-1] // 8):
+    for step in range(depth.shape[-1] // 8):
         distance = distance + (1 - missing)
-        missing = functional.max_pool2d(missing, 3, stride=1, padding=1)
+        if step % 2:
+            missing = functional.max_pool2d(missing, 3, stride=1, padding=1)
+        else:
+            across = functional.max_pool2d(missing, (1, 3), stride=1, padding=(0, 1))
+            missing = torch.maximum(across, functional.max_pool2d(missing, (3, 1), stride=1, padding=(1, 0)))
     return distance
