@@ -81,7 +81,8 @@ def main() -> None:
     rows = {name: Row(name, args.data, config) for name in INPUTS}
     for row in rows.values():
         row.time_once()  # warm up
-        row.making.clear(), row.stepping.clear()
+        row.making.clear()
+        row.stepping.clear()
     for _ in range(args.rounds):
         for row in rows.values():
             row.time_once()

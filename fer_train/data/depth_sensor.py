@@ -1,10 +1,11 @@
 """A depth camera's faults, for training on meshes what shall meet such a camera: noise, and holes. Training only.
 
-The random error of a structured-light or stereo camera grows with the square of the distance: 1.425e-6 z² mm of the first
-Kinect (Khoshelham and Oude Elberink, "Accuracy and resolution of Kinect depth data", Sensors 12, 2012), which at 600 mm
-is 0.5 mm. It hardly depends on the angle up to 60° and grows steeply beyond (Nguyen, Izadi and Lovell, "Modeling Kinect
-sensor noise for improved 3D reconstruction and tracking", 3DIMPVT 2012), where such cameras soon see nothing. At which
-angles depth is lost here, and how wide the ragged band around hair and outline is, are choices, not measurements.
+The random error of a structured-light or stereo camera grows with the square of the distance, for the first Kinect as
+1.425e-6 z² mm, which is 0.5 mm at 600 mm (Khoshelham and Oude Elberink, "Accuracy and resolution of Kinect depth data",
+Sensors 12, 2012). It hardly depends on the angle up to 60° and grows steeply beyond (Nguyen, Izadi and Lovell,
+"Modeling Kinect sensor noise for improved 3D reconstruction and tracking", 3DIMPVT 2012), where such cameras soon see
+nothing. At which angles depth is lost here, and how wide the ragged band around hair and outline is, are choices, not
+measurements.
 
 Like all augmentation these are functions of a sample's key: see ``random_draws``.
 """
