@@ -37,7 +37,7 @@ def made(tmp_path_factory):
     rows[0] |= unknown | {"focal_px": 90.0, "principal_px": (14.0, 18.0), "depth_offset_mm": -400.0}
     rows[1] |= unknown
     folder = write_prepared(place / "bu3dfe", rows)
-    merge([folder], place / "global.h5")
+    merge([folder], out=place / "global.h5", size=32)
     runs = {
         kind: untrained_run(place / kind, place / "global.h5", **{f"model__{k}": v for k, v in settings.items()})
         for kind, settings in LOOKS_AT.items()
