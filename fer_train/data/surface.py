@@ -26,7 +26,7 @@ CUBE_MM: Final = 192.0
 BEFORE_NOSE: Final = 0.25
 """How much of the cube lies before the tip of the nose; to the sides, above and below lies half of it each."""
 NEAREST_SHARE: Final = 0.01
-"""Share of the picture's pixels, the nearest ones, in whose middle the nose is."""
+"""Share of the picture's pixels, the nearest ones of its middle, in whose middle the nose is."""
 PLAIN_KEY: Final = 0
 """Points of samples that have no key, as when they are judged, are drawn by this one."""
 
@@ -53,9 +53,19 @@ def places_mm(images: Images) -> Tensor:
 
 
 def _nose(places: Tensor, behind: Tensor, valid: Tensor) -> Tensor:
-    """(B, 3, 1, 1) the median of the nearest places, which a few wrong pixels do not move."""
-    count = max(1, round(NEAREST_SHARE * behind[0].numel()))
-    distance, nearest = torch.where(valid, behind, math.inf).flatten(1).topk(count, largest=False, sorted=False)
+    """(B, 3, 1, 1) the median of the nearest places, which a few wrong pixels do not move.
+
+    Of the middle half of rows and columns, where framing puts the nose: hair, hands and noise at the border are nearer
+    in some recordings.
+    """
+    height, width = behind.shape[2:]
+    middle = torch.zeros_like(valid)
+    middle[..., height // 4 : -(height // 4) or None, width // 4 : -(width // 4) or None] = True
+    there = valid & middle
+    there = torch.where(there.flatten(1).any(dim=1).reshape(-1, 1, 1, 1), there, valid)
+    count = max(1, round(NEAREST_SHARE * height * width))
+    distance = torch.where(there, behind, math.inf).flatten(1)
+    distance, nearest = distance.topk(count, largest=False, sorted=False)
     found = places.flatten(2).gather(2, nearest[:, None].expand(-1, 3, -1))  # (B, 3, count)
     found = torch.where(distance.isfinite()[:, None], found, math.nan)
     return found.nanmedian(dim=2).values.nan_to_num()[..., None, None]

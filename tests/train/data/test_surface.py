@@ -110,6 +110,16 @@ def test_points_lie_on_the_ball_that_was_seen(tmp_path, camera, choice):
         np.testing.assert_allclose(np.diff(pixel), np.diff(colour[:, 0] * 255), atol=1e-3)
 
 
+def test_the_nose_is_not_what_is_nearer_at_the_border(tmp_path):
+    z = sphere("parallel")
+    z[:12, 2:20] = 80.0  # a hand
+    images = images_of(write(tmp_path / "ball.h5", z, mm_per_pixel=PIXEL_MM))
+    places = surface.places_mm(images)[0]
+    assert places[:, 45, 50].abs().max() < 2 * PIXEL_MM
+    images["depth"][..., 20:, :] = 0  # nothing is left in the middle
+    assert surface.places_mm(images)[0, :, :12, 2:20].abs().max() < 20 * PIXEL_MM
+
+
 def test_points_lie_on_the_plane_that_was_seen(tmp_path):
     images = images_of(write(tmp_path / "plane.h5", plane(), mm_per_pixel=PIXEL_MM))
     places = compute_input("bare-points", images, settings=SETTINGS)[0, :3].T.double().numpy()
