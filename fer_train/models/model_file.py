@@ -63,7 +63,8 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
         arguments["inputs"] = modalities_of(settings.input_names)
         discriminants: Any = network_class("classical")
         network.classical = discriminants(classes=classes, image_size=image_size, **arguments)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.backbones.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: ModelDescription) -> None:

@@ -159,8 +159,9 @@ def show_iterations(axes: Axes, histories: Sequence[History]) -> None:
 def draw_rates(axes: Axes, history: History) -> None:
     """The learning rates of one fold, by epoch."""
     epochs = [row["epoch"] for row in history]
-    axes.plot(epochs, [row["rate_backbone"] for row in history], color=GREY, label="backbones")
-    axes.plot(epochs, [row["rate_fusion"] for row in history], color=GREY, linestyle="--", label="fusion")
+    for name, label, line in (("rate_backbone", "backbones", "-"), ("rate_fusion", "fusion", "--")):
+        if name in history[0]:
+            axes.plot(epochs, [row[name] for row in history], color=GREY, linestyle=line, label=label)
     axes.set(ylabel="learning rate", xlabel="epoch", yscale="log")
     axes.legend(frameon=False, fontsize=8, title="One-Cycle", title_fontsize=8)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from fer_train.data.inputs import INPUTS
+from fer_train.data.inputs import example_shape
 from fer_train.models.network import ExpressionNetwork
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def boxes_of_network(network: ExpressionNetwork) -> list[Box]:
         for name, part in _parts(network)
     ]
     device = next(network.parameters()).device
-    size = (network.image_size, network.image_size)
-    images = {name: torch.zeros(1, INPUTS[name].channels, *size, device=device) for name in network.inputs}
+    size = network.image_size
+    images = {name: torch.zeros(1, *example_shape(name, image_size=size), device=device) for name in network.inputs}
     try:
         with torch.no_grad():
             network.eval()(images)

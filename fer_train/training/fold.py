@@ -132,6 +132,7 @@ def open_data(
         inputs=config.model.input_names,
         image_size=config.data.image_size,
         equalise=config.data.equalise_luma,
+        metric=config.augmentation.depth_holes > 0,
         classes=classes,
         device=device,
         memory=config.machine.data_memory,
@@ -157,7 +158,7 @@ def prepare_training(
         data,
         rows.train if rows.views is None else rows.views.all,
         inputs=config.model.input_names,
-        smoothing_mm=config.data.smoothing_mm,
+        settings=asdict(config.data),
     )
     seed_libraries(seed)
     network = build_network(

@@ -78,7 +78,6 @@ class FoldTraining:
         self.validation_positions = validation_positions(self.steps.per_epoch, settings.validations_per_epoch)
 
         network.to(machine.device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, config.optimiser)
         schedule = make_schedule(optimiser, config.optimiser, total_steps=self.steps.total)
         ema = ModelEmaV3(network, decay=settings.ema_decay, device=machine.device) if settings.ema_decay else None
@@ -122,7 +121,7 @@ class FoldTraining:
         if state.ema:
             state.ema.update(state.network, step=state.step)
         row: dict[str, float | Tensor] = {"step": state.step, "epoch": state.step / self.steps.per_epoch}
-        row |= {name: rates[name] for name in ("rate_backbone", "rate_fusion")} | numbers
+        row |= {name: rates[name] for name in ("rate_backbone", "rate_fusion") if name in rates} | numbers
         state.history.append(row)
 
         if position + 1 in self.validation_positions:

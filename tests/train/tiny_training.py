@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +92,8 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
     results = []
     for index, fold in enumerate(manifest.folds):
         torch.manual_seed(index)
-        normalisation = FoldNormalisation.fit(images, images.rows_of(fold.train), inputs=inputs)
+        train, settings = images.rows_of(fold.train), asdict(config.data)
+        normalisation = FoldNormalisation.fit(images, train, inputs=inputs, settings=settings)
         network = build_network(config.model, classes=len(images.classes), image_size=SIZE, pretrained=False)
         people = images.file.column("subject")[images.rows_of(fold.train)].tolist()
         description = describe(config, classes=images.classes, normalisation=normalisation, people=people)

@@ -23,7 +23,7 @@ from fer_train.data.normalise import FoldNormalisation
 from fer_train.inference.predictor import Predictor
 from fer_train.training.run_folder import RunFolder
 
-MAPS = {name: kind for name, kind in INPUTS.items() if kind.compute}
+MAPS = {name: kind for name, kind in INPUTS.items() if kind.compute and kind.kind == "pictures"}
 SIZES_MM = (0.7, 1.4, 3.0)
 
 
@@ -74,8 +74,8 @@ def test_tensors_give_what_numpy_gives(name, smoothing_mm):
 def test_a_network_gets_them_by_name_with_holes_at_0():
     depth = faces()
     moments = {name: [[value] * kind.channels for value in kind.typical] for name, kind in MAPS.items()}
-    normalise = FoldNormalisation(moments, smoothing_mm=3.5)
-    assert FoldNormalisation.from_dict(normalise.to_dict()).smoothing_mm == 3.5
+    normalise = FoldNormalisation(moments, settings={"smoothing_mm": 3.5, "points": 7})
+    assert FoldNormalisation.from_dict(normalise.to_dict()).settings == {"smoothing_mm": 3.5}
     inputs = normalise(images(depth))
     for name, kind in MAPS.items():
         assert inputs[name].shape == (3, kind.channels, 64, 64)
