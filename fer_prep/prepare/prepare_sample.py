@@ -108,7 +108,7 @@ def prepare_files(
         files=files,
     )
     if "mesh" in files:
-        scene, _ = load_mesh(sample, renderer=DEFAULT_RENDERER)
+        scene = load_mesh(sample, renderer=DEFAULT_RENDERER)
         there = MODALITIES if has_colour(files["mesh"]) else ("depth",)
         return prepare_scene(scene, sample=sample, settings=settings, modalities=there)
     depth_file = files.get("depth")

@@ -161,7 +161,7 @@ def _finish(
     more: Mapping[str, Any],
     earlier: Mapping[str, Any],
 ) -> dict[str, str | bytes]:
-    """Fill ``summary`` and return the files that make the folder whole; ``more``: what ``prepared.json`` says beyond that."""
+    """Fill ``summary`` and return the files that make the folder whole; ``more`` is added to ``prepared.json``."""
     source, settings = function.source, function.settings
     samples = sorted((sample for sample in listing.samples if sample.name in records), key=lambda sample: sample.id)
     summary.rows = [
@@ -171,8 +171,8 @@ def _finish(
         for how, value in records[sample.name].set_right.items():
             summary.set_right.setdefault(f"{how} {value}", []).append(sample.id)
     for how, ids in sorted(summary.set_right.items()):
-        more = " …" if len(ids) > 3 else ""
-        summary.notes.append(f"{len(ids)} recording(s) {how}: {', '.join(ids[:3])}{more}")
+        rest = " …" if len(ids) > 3 else ""
+        summary.notes.append(f"{len(ids)} recording(s) {how}: {', '.join(ids[:3])}{rest}")
     files = [
         sample_file(function.folder, "landmarks", sample.name) if "landmarks" in records[sample.name].files else None
         for sample in samples
