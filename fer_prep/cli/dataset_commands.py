@@ -52,7 +52,7 @@ def merge(
     workers: Annotated[
         int | None, typer.Option(min=0, help="Threads that decode; 0: one a core.", show_default="one a core")
     ] = None,
-    card: Annotated[bool, typer.Option(help="Write a data card (Markdown) beside the dataset.")] = True,
+    card: Annotated[bool, typer.Option(help="Write a data card (Markdown and Croissant) beside the dataset.")] = True,
 ) -> None:
     """Pack prepared folders into one HDF5 dataset, with five subject-disjoint folds and a data card beside it.
 
@@ -83,7 +83,7 @@ def merge(
     if card:
         from fer_prep.inspection.data_card import write_data_card
 
-        say(f"data card: {write_data_card(out).name}")
+        say(f"data card: {', '.join(path.name for path in write_data_card(out))}")
 
 
 def _print_merged(summary: MergeSummary) -> None:

@@ -1,6 +1,7 @@
-"""The data card beside a dataset: what it is made of and on whose terms.
+"""The data card beside a dataset: what it is made of and on whose terms, for people and for machines.
 
-Everything in it is read from the dataset file and from ``manifests/``; equal datasets get equal cards.
+Everything in it is read from the dataset file and from ``manifests/``; equal datasets get equal cards. The machine's
+form is Croissant JSON-LD (see ``croissant``).
 """
 
 from __future__ import annotations
@@ -11,21 +12,28 @@ from pathlib import Path
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.dataset_manifest import load_manifest
+from fer_prep.dataset_manifest import DatasetManifest, load_manifest
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.findings import CheckReport
 from fer_prep.folds.default import folds_path
 from fer_prep.folds.splits import read_folds
 from fer_prep.inspection.confounding import describe_confounding
+from fer_prep.inspection.croissant import croissant
 from fer_prep.inspection.statistics import SUBJECT_COLUMNS, crosstab, landmarks_table, subjects_table, totalled
 
 
-def write_data_card(dataset: Path) -> Path:
-    """Write ``global.card.md`` beside ``global.h5``."""
-    path = dataset.with_name(f"{dataset.stem}.card.md")
+def write_data_card(dataset: Path) -> tuple[Path, Path]:
+    """Write ``global.card.md`` and ``global.croissant.json`` beside ``global.h5``."""
+    markdown = dataset.with_name(f"{dataset.stem}.card.md")
+    machine = dataset.with_name(f"{dataset.stem}.croissant.json")
     with DatasetFile.open(dataset) as data:
-        write_atomically(path, content=card_text(data))
-    return path
+        write_atomically(markdown, content=card_text(data))
+        names = _sources(data)
+        description = f"{describe(data)} of facial expressions from {', '.join(names)}"
+        known = [manifest for name in names if (manifest := _manifest(name)) is not None]
+        card = croissant(data, description=description, known=known)
+        write_atomically(machine, content=json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    return markdown, machine
 
 
 def card_text(data: DatasetFile) -> str:
@@ -36,7 +44,7 @@ def card_text(data: DatasetFile) -> str:
         f"expressions, {data.width} × {data.height} pixels{_contents(data)}. Digest `{data.digest}`, written by "
         f"{data.created_by}.",
         "## Sources, licences, citations",
-        *(_source(name) for name in sorted(set(data.column("dataset").tolist()))),
+        *(_source(name) for name in _sources(data)),
         "## Samples",
         _table(*totalled(*crosstab(data, "dataset"))),
         _table(SUBJECT_COLUMNS, subjects_table(data)),
@@ -85,10 +93,21 @@ def biases(data: DatasetFile) -> list[str]:
     return found
 
 
-def _source(name: str) -> str:
+def _sources(data: DatasetFile) -> list[str]:
+    return sorted(set(data.column("dataset").tolist()))
+
+
+def _manifest(name: str) -> DatasetManifest | None:
+    """None for a dataset that this installation knows nothing of."""
     try:
-        manifest = load_manifest(name)
+        return load_manifest(name)
     except UsageError:
+        return None
+
+
+def _source(name: str) -> str:
+    manifest = _manifest(name)
+    if manifest is None:
         return f"**{name}**: no manifest; its licence and citation are for its owner to say."
     licence, citation = manifest.licence, manifest.citation
     lines = [f"**{manifest.title}** (`{name}`)", f"- licence: {licence.get('terms', 'unknown')}"]

@@ -32,6 +32,7 @@ def test_merge_alone_makes_dataset_folds_and_cards(workspace):
     assert "5 subject-disjoint folds" in said
     assert sorted(path.name for path in workspace.iterdir() if path.is_file()) == [
         "global.card.md",
+        "global.croissant.json",
         "global.folds.json",
         "global.h5",
     ]

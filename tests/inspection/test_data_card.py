@@ -1,7 +1,10 @@
-"""The card says what the file says."""
+"""The card says what the file says, in both forms."""
 
 from __future__ import annotations
 
+import json
+
+import h5py
 import pytest
 from dataset_factories import make_rows, write_global
 
@@ -20,7 +23,8 @@ def dataset(tmp_path):
 
 
 def test_the_card_names_sources_counts_and_folds(dataset):
-    text = write_data_card(dataset).read_text()
+    markdown, _ = write_data_card(dataset)
+    text = markdown.read_text()
     assert "Binghamton" in text
     assert "no redistribution" in text
     assert "**lab**: no manifest" in text
@@ -28,9 +32,26 @@ def test_the_card_names_sources_counts_and_folds(dataset):
     assert "subject-kfold, seed 0" in text
 
 
+def test_croissant_describes_files_classes_and_fields(dataset):
+    _, machine = write_data_card(dataset)
+    card = json.loads(machine.read_text())
+    assert card["conformsTo"] == "http://mlcommons.org/croissant/1.0"
+    assert card["distribution"][0]["contentUrl"] == "global.h5"
+    assert len(card["distribution"][0]["sha256"]) == 64
+    classes, samples = card["recordSet"]
+    assert classes["data"][4] == {"classes/label": 4, "classes/emotion": "neutral"}
+    places = {field["@id"]: field["source"] for field in samples["field"]}
+    assert {"samples/rgb", "samples/depth", "samples/label"} <= set(places)
+    with h5py.File(dataset) as root:
+        for source in places.values():
+            assert source["fileObject"] == {"@id": "global.h5"}
+            assert source["extract"]["column"] in root
+    assert card["version"].startswith("2.0.0+")
+
+
 def test_equal_datasets_get_equal_cards(dataset):
-    first = write_data_card(dataset).read_bytes()
-    assert write_data_card(dataset).read_bytes() == first
+    first = [path.read_bytes() for path in write_data_card(dataset)]
+    assert [path.read_bytes() for path in write_data_card(dataset)] == first
 
 
 def test_a_class_from_one_corpus_is_a_bias_with_numbers(tmp_path):

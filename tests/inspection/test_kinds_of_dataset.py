@@ -61,12 +61,15 @@ def test_it_is_counted(dataset, tmp_path):
 
 
 def test_the_card_says_what_is_in_it(dataset):
-    text = write_data_card(dataset).read_text()
+    text, machine = (path.read_text() for path in write_data_card(dataset))
     kinds = {"rgb": "6 colour pictures", "depth": "6 depth pictures", "views": "18 registered RGB-D pictures"}
     assert kinds.get(dataset.stem, "6 registered RGB-D pictures") + " of 2 people" in text
     assert ("depth in steps" in text) == (dataset.stem != "rgb")
     assert ("landmarks bu3dfe-83 in 4 of them" in text) == (dataset.stem == "landmarks")
     assert ("shares of annotators" in text) == (dataset.stem == "soft")
+    with h5py.File(dataset) as root:
+        for field in json.loads(machine)["recordSet"][1]["field"]:
+            assert field["source"]["extract"]["column"] in root
 
 
 def test_the_page_shows_what_is_stored(dataset):
