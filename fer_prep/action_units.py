@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
+from fer_prep.csv_tables import read_table
 from fer_prep.digests import settings_digest
 from fer_prep.emotions import Emotion
 from fer_prep.errors import SettingsError
@@ -26,47 +28,12 @@ Strength = Literal["strong", "weak"]
 Intensity = Literal["A", "B", "C", "D", "E"]
 _Token = Annotated[str, StringConstraints(to_upper=True)]
 
-ACTION_UNITS: Final[Mapping[int, str]] = {
-    1: "inner brow raiser",
-    2: "outer brow raiser",
-    4: "brow lowerer",
-    5: "upper lid raiser",
-    6: "cheek raiser",
-    7: "lid tightener",
-    9: "nose wrinkler",
-    10: "upper lip raiser",
-    11: "nasolabial deepener",
-    12: "lip corner puller",
-    13: "sharp lip puller",
-    14: "dimpler",
-    15: "lip corner depressor",
-    16: "lower lip depressor",
-    17: "chin raiser",
-    18: "lip pucker",
-    19: "tongue show",
-    20: "lip stretcher",
-    21: "neck tightener",
-    22: "lip funneler",
-    23: "lip tightener",
-    24: "lip pressor",
-    25: "lips part",
-    26: "jaw drop",
-    27: "mouth stretch",
-    28: "lip suck",
-    29: "jaw thrust",
-    31: "jaw clencher",
-    32: "lip bite",
-    34: "cheek puff",
-    38: "nostril dilator",
-    39: "nostril compressor",
-    41: "lid droop",
-    42: "slit",
-    43: "eyes closed",
-    44: "squint",
-    45: "blink",
-    46: "wink",
-}
-"""Action unit → its name in the Facial Action Coding System (Ekman and Friesen 1978). There is no 3."""
+
+@cache
+def action_unit_names() -> Mapping[int, str]:
+    """Action unit → its name in the Facial Action Coding System (Ekman and Friesen 1978). There is no 3."""
+    table = read_table(Path(__file__).with_suffix(".csv"))
+    return {int(cells["number"]): cells["name"] for _, cells in table.lines}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +147,7 @@ def _said(entries: Sequence[Rule | Combination]) -> list[dict[str, Any]]:
 def describe(code: str) -> str:
     """The name of a single action unit's scan code in brackets: ``LFAU_9`` → `` (nose wrinkler)``; else empty."""
     number = code.rpartition("_")[2]
-    name = ACTION_UNITS.get(int(number)) if number.isascii() and number.isdigit() else None
+    name = action_unit_names().get(int(number)) if number.isascii() and number.isdigit() else None
     return f" ({name})" if name else ""
 
 

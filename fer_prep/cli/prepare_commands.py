@@ -165,7 +165,7 @@ def import_pictures(
     """Pictures with a CSV table → a prepared folder; RGB, 16-bit depth or both. A new dataset needs no code.
 
     The table has the columns rgb or depth or both, emotion, subject, and perhaps id, label_source, intensity,
-    action_unit, gender, ethnicity, clip, frame, soft_<class>.
+    action_unit, gender, ethnicity, clip, frame, yaw_degrees, pitch_degrees, soft_<class>.
 
     [dim]fer-prep import my-pictures --dataset mylab[/]
 

@@ -41,6 +41,7 @@ _GENDERS: Final = {"": "", "f": "F", "female": "F", "woman": "F", "m": "M", "mal
 _UNIT: Final = r"([UL]FAU_)?[LR]?\d{1,2}[LR]?[A-EW]{0,2}"  # 12, L12B, 12LW; LFAU_12 as Bosphorus names its scans
 _ANGLE: Final = re.compile(r"[+-]?(180|1[0-7]\d|\d{1,2})(\.0*)?", re.ASCII)
 _WINDOWS: Final = re.compile(r"[A-Za-z]:")
+_LAST_FRAME: Final = 2**32 - 1
 _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -57,8 +58,12 @@ def _matches(pattern: str) -> Callable[[str], object]:
     return re.compile(pattern, re.ASCII).fullmatch
 
 
+def _is_frame(cell: str) -> bool:
+    return re.fullmatch("[0-9]{1,10}", cell) is not None and int(cell) <= _LAST_FRAME
+
+
 _CHECKS: Final = (
-    _Check("frame", _matches(r"\d{1,9}"), Reason.BAD_NAME, "a frame number from 0 to 999999999"),
+    _Check("frame", _is_frame, Reason.BAD_NAME, f"a frame number from 0 to {_LAST_FRAME}"),
     _Check("yaw_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
     _Check("pitch_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
     _Check("label_source", LABEL_SOURCES.__contains__, Reason.BAD_LABEL, f"one of {', '.join(LABEL_SOURCES)}"),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from fer_prep.sample_data.bumps import Bump, mirrored_field
+from fer_prep.sample_data.bumps import bumps_by_name, mirrored_field
 from fer_prep.sample_data.face_plan import UNROLL_MM, bell
 from fer_prep.sample_data.plan_mesh import PlanMesh, plan_mesh
 
@@ -33,29 +33,8 @@ LID_THICKNESS_MM: Final = 1.1
 EYEBALL_CENTRE: Final = (31.8, 0.0, -22.0)
 """Of the left eye; the right one is its mirror image."""
 
-IDENTITY_BUMPS: Final[Mapping[str, tuple[Bump, ...]]] = {
-    # one unit of a trait = one standard deviation of the population
-    "jaw_width": (Bump(52, -78, 24, 26, dx=3.2),),
-    "cheekbones": (Bump(50, -18, 16, 14, dx=1.6, dz=1.8),),
-    "cheek_fullness": (Bump(42, -52, 16, 18, dx=1.2, dz=2.4),),
-    "chin_length": (Bump(0, -108, 34, 16, dy=-2.6),),
-    "chin_forward": (Bump(0, -102, 18, 11, dz=2.4),),
-    "nose_length": (Bump(0, -47, 18, 12, dy=-1.5),),
-    "nose_forward": (Bump(0, -39, 10, 12, dz=2.0),),
-    "nose_bridge": (Bump(0, -10, 9, 15, dz=1.6),),
-    "nose_width": (Bump(14, -45, 8, 9, dx=1.4),),
-    "eye_distance": (Bump(32, 0, 22, 14, dx=1.2),),
-    "eye_size": (Bump(32, 8, 13, 5, dy=0.55), Bump(32, -7, 13, 5, dy=-0.45)),
-    "eye_tilt": (Bump(46, 1, 9, 8, dy=1.0), Bump(17, -1, 8, 7, dy=-0.5)),
-    "brow_ridge": (Bump(24, 21, 22, 8, dz=1.8),),
-    "brow_height": (Bump(32, 20, 24, 8, dy=1.3),),
-    "mouth_width": (Bump(25, -71, 12, 12, dx=1.5),),
-    "lip_fullness": (Bump(0, -62, 18, 4, dy=1.0, dz=0.6), Bump(0, -83, 18, 4, dy=-1.2, dz=0.7)),
-    "muzzle": (Bump(0, -68, 24, 18, dz=1.8),),
-    "lower_face_length": (Bump(0, -84, 60, 24, dy=-2.0),),
-    "forehead_slope": (Bump(0, 55, 60, 25, dz=2.2),),
-    "crookedness": (Bump(0, -48, 16, 20, dx=0.6, mirrored=False), Bump(0, -85, 30, 25, dx=0.7, mirrored=False)),
-}
+TRAITS: Final = tuple(name for name in bumps_by_name() if not name.isdecimal())
+"""In which people differ."""
 
 
 def _profile(table: Mapping[Knot, float], y: Array) -> Array:
@@ -119,12 +98,12 @@ def mean_face() -> Array:
 def identity_fields() -> dict[str, Array]:
     """For each trait the (V, 3) displacement in mm of one standard deviation."""
     xy = plan_mesh().xy
-    return {name: np.add(*mirrored_field(xy, bumps)) for name, bumps in IDENTITY_BUMPS.items()}
+    return {name: np.add(*mirrored_field(xy, bumps_by_name()[name])) for name in TRAITS}
 
 
 @lru_cache(maxsize=256)
 def _trait_shift(name: str, at: tuple[float, float]) -> Array:
-    return np.add(*mirrored_field(np.array([at]), IDENTITY_BUMPS[name]))[0]
+    return np.add(*mirrored_field(np.array([at]), bumps_by_name()[name]))[0]
 
 
 def identity_shift(traits: Mapping[str, float], at: tuple[float, float]) -> Array:
