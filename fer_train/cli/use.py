@@ -169,7 +169,10 @@ def predict(
     run: RunArgument = None,
     source: Annotated[
         Path,
-        typer.Argument(help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), or one RGB picture."),
+        typer.Argument(
+            help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), one RGB picture, or a mesh (OBJ, "
+            "PLY, STL, GLB)."
+        ),
     ] = DATA,
     depth: Annotated[
         Path | None,
@@ -199,6 +202,8 @@ def predict(
         fer-train predict runs/demo data/prepared/cald3r
 
         fer-train predict runs/demo face.png --depth face-depth.png
+
+        fer-train predict runs/demo scan.obj
 
         fer-train predict runs/demo-rgb holiday.jpg --json
     """

@@ -70,6 +70,8 @@ def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> d
     predictor = Predictor.load(source, device=torch.device("cpu"))
     if onnx and predictor.networks[0].fitted:
         raise UsageError("features are computed outside of PyTorch: there is no ONNX graph", hint="leave out --onnx")
+    if onnx and predictor.is_metric:
+        raise UsageError("inputs computed from metric depth have no ONNX graph", hint="leave out --onnx")
     save_model(out, predictor.networks[0].state_dict(), description=predictor.description)
     difference = write_onnx(Deployable(predictor).eval(), out / "model.onnx") if onnx else None
     content = describe_export(run, fold, predictor=predictor, onnx_difference=difference)

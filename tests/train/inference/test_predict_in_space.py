@@ -19,6 +19,7 @@ from fer_prep.formats.images import read_rgb
 from fer_prep.formats.vrml import read_vrml
 from fer_prep.merge.merge_folders import merge
 from fer_prep.sample_data import bu3dfe_tree
+from fer_train.inference.export import export_fold
 from fer_train.inference.predict import predict
 from fer_train.inference.predictor import Predictor
 
@@ -88,6 +89,20 @@ def test_arrays_take_the_size_of_a_pixel_from_landmarks_or_from_who_knows_it(mad
     np.testing.assert_allclose(by_points, by_columns, atol=1e-6)
     known = predictor.probabilities(predictor.prepare(stored | columns | {"mm_per_pixel": np.array([20.0])}))
     assert np.abs(known - by_columns).max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", LOOKS_AT)
+def test_an_export_answers_as_the_run_and_there_is_no_graph(made, tmp_path, kind):
+    _, folder, data = made
+    export_fold(data.parent / kind, tmp_path / "model")
+    [expected, found] = (
+        predict(Predictor.load(path, device=CPU), folder, strangers_only=False).predictions
+        for path in (data.parent / kind / "fold-0", tmp_path / "model")
+    )
+    assert found == expected
+    with pytest.raises(UsageError, match="no ONNX graph"):
+        export_fold(data.parent / kind, tmp_path / "graph", onnx=True)
+    assert not (tmp_path / "graph").exists()
 
 
 @pytest.fixture(scope="module")
