@@ -31,14 +31,14 @@ class FoldManifest:
     group_by: GroupBy
     """``subject``, ``dataset`` or ``sample``: what is never on both sides of a fold. Nothing divides a clip or the
     views of a recording."""
+    partitions: bool = False
+    """Every sample that takes part is validated exactly once."""
     classes: tuple[str, ...]
     """The classes of the evaluation, in label order: all of the data's, or a subset."""
     data_digest: str
-    folds: tuple[Fold, ...]
     selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What of the data takes part, where that is not everything."""
-    partitions: bool = False
-    """Every sample that takes part is validated exactly once."""
+    folds: tuple[Fold, ...]
 
     def fold(self, number: int) -> Fold:
         """Fold ``number``, counted from 0; one that does not exist is an error, never another split."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,19 +126,9 @@ def subjects_on_both_sides(manifest: FoldManifest, data: FoldData) -> list[int]:
 def write_folds(manifest: FoldManifest, path: Path, *, data: FoldData) -> None:
     """Validate against the data, then write whole or not at all; the same manifest gives the same bytes."""
     validate(manifest, data)
-    content: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "protocol": manifest.protocol,
-        "seed": manifest.seed,
-        "group_by": manifest.group_by,
-        "partitions": manifest.partitions,
-        "classes": list(manifest.classes),
-        "data_digest": manifest.data_digest,
-    }
-    if manifest.selection:
-        content["selection"] = dict(manifest.selection)
-    content["folds"] = [{"train": list(fold.train), "val": list(fold.val)} for fold in manifest.folds]
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
+    if not manifest.selection:
+        del content["selection"]
     write_atomically(path, content=json.dumps(content, indent=1) + "\n")
 
 

@@ -54,6 +54,11 @@ def summary(**changes: object) -> Callable[[], object]:
     return rewrite(PREPARED / "prepared.json", changed)
 
 
+def half_done() -> None:
+    (PREPARED / ".records.jsonl").rename(PREPARED / ".journal.jsonl")
+    (PREPARED / "prepared.json").unlink()
+
+
 def points() -> None:
     names = [f"lab/{number}" for number in range(34)]
     lines = [f"{name},30,16,14,16" for name in names]
@@ -138,9 +143,7 @@ ADVICE = {
         MERGE, "prepare it again with this version", AGAIN, (summary(modalities=None),)
     ),
     "another unit of depth": Advice(MERGE, "prepare it again with this version", AGAIN, (summary(depth_unit_mm=1.0),)),
-    "half done": Advice(
-        MERGE, "it continues", AGAIN, (lambda: (PREPARED / "prepared.json").rename(PREPARED / ".journal.jsonl"),)
-    ),
+    "half done": Advice(MERGE, "it continues", AGAIN, (half_done,)),
     "the folder of another dataset": Advice(
         f"{IMPORT.replace('lab', 'other')} --out data/prepared/lab",
         "choose another --out",
