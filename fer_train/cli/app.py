@@ -15,8 +15,10 @@ app = make_app(
     "fer-train",
     version=__version__,
     help="Cross-validated training on a fer-rgbd dataset.",
-    continues=dict.fromkeys(("kfold", "fit"), f"{CONTINUES}, with --resume where it named no --out")
-    | dict.fromkeys(("tune", "reproduce"), CONTINUES),
+    continues={
+        **dict.fromkeys(("kfold", "fit"), f"{CONTINUES}, with --resume where it named no --out"),
+        **dict.fromkeys(("tune", "reproduce"), CONTINUES),
+    },
 )
 add_config_command(app, example="kfold")
 

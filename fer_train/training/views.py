@@ -35,9 +35,9 @@ class Views:
         order = torch.cat(frontal_and_turned(rows, data)).numpy()
         names = np.char.partition(data.ids[order], "@")[:, 0]
         _, first, recording, counts = np.unique(names, return_index=True, return_inverse=True, return_counts=True)
-        by_recording = torch.from_numpy(order[np.argsort(recording, kind="stable")])
+        by_recording = list(torch.from_numpy(order[np.argsort(recording, kind="stable")]).split(counts.tolist()))
         self._counts = torch.from_numpy(counts)
-        self._table = torch.nn.utils.rnn.pad_sequence(by_recording.split(counts.tolist()), batch_first=True)  # (n, V)
+        self._table = torch.nn.utils.rnn.pad_sequence(by_recording, batch_first=True)  # (n, V)
         self.all, self.rows = rows, torch.from_numpy(order[first])
         self._place = torch.zeros(int(order.max()) + 1, dtype=torch.int64)
         self._place[self.rows] = torch.arange(len(self.rows))

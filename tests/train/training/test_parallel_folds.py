@@ -56,6 +56,7 @@ def kill_training_process_of(fold: Path, *, parent: int) -> None:
             try:
                 if any(fold.name in Path(file.path).parts for file in child.open_files()):
                     child.send_signal(signal.SIGKILL)
+                    child.wait(20)  # a second call must not find the same one
                     return True
             except psutil.Error:
                 continue
