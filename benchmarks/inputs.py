@@ -42,7 +42,7 @@ ROWS: dict[str, dict[str, object]] = {
 SMALL: dict[str, object] = {
     "model.classical_weight": 0.0,
     "data.image_size": 64,
-    "data.points": 512,
+    "data.points": 256,
     "machine.threads": 1,
     "machine.device": "cpu",
 }

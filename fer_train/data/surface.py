@@ -90,7 +90,7 @@ def _points(images: Images, more: list[Tensor], *, smoothing_mm: float, count: i
     places, valid = places_mm(images), (images["depth"] > 0).flatten(1)
     values = torch.cat([places, normals(images, smoothing_mm), *more], dim=1).flatten(2)  # (B, C, S·S)
     values = torch.where(valid[:, None], values, 0.0)
-    keys = images[KEYS] if KEYS in images else torch.full((len(valid),), PLAIN_KEY, device=valid.device)
+    keys = images[KEYS] if KEYS in images else torch.tensor([PLAIN_KEY], device=valid.device)
     luck = torch.where(valid, uniforms(keys, draws=valid.shape[1]).T, -1.0)
     chosen = _any(luck, valid, count) if choice == "random" else _far_apart(luck, values[:, :3], valid, count)
     return values.gather(2, chosen[:, None].expand(-1, values.shape[1], -1))

@@ -128,8 +128,8 @@ def _pictures_in(folder: Path) -> dict[str, Path]:
 def read_picture(
     picture: PictureFiles, *, modalities: Sequence[str], recorded: Recorded | None
 ) -> dict[str, NDArray[Any]]:
-    """``rgb`` (H, W, 3) u1 and ``depth`` (H, W) u2, those of ``modalities``, prepared here where they are recorded, and
-    columns of the table of samples that say what camera saw it, those that are known.
+    """``rgb`` (H, W, 3) u1 and ``depth`` (H, W) u2, those of ``modalities`` at least, prepared here where they are
+    recorded, and columns of the table of samples that say what camera saw it, those that are known.
 
     FerError, which names the file, for a picture that cannot be used.
     """
@@ -151,7 +151,7 @@ def read_picture(
         error.path = error.path or next(iter(picture.files.values()))
         raise
     camera = {name: np.asarray(row[name]) for name in COLUMNS if name in row and np.isfinite(row[name]).all()}
-    return {name: arrays[name] for name in modalities} | camera
+    return arrays | camera
 
 
 def refuse_unprepared(stored: Mapping[str, NDArray[Any]]) -> None:
