@@ -43,9 +43,9 @@ class MeshScene(CastScene):
     def _colour(self, surface: Surface, *, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The texture where the rays meet the mesh, the background elsewhere."""
         valid, (height, width) = surface.valid, self._texture.shape[:2]
-        x, y = np.zeros((2, *valid.shape), np.float32)
+        x, y = np.zeros(valid.shape, np.float32), np.zeros(valid.shape, np.float32)
         x[valid], y[valid] = surface.attributes[0] * width, (1 - surface.attributes[1]) * height
         areas = self._areas_texels[surface.triangles] / np.maximum(surface.areas_px, 1e-9)
         texels_per_pixel = float(np.sqrt(np.median(areas))) if len(areas) else 1.0
         rgb = sample_uniform(self._texture, x=x, y=y, texels_per_pixel=texels_per_pixel)
-        return np.where(valid[..., None], rgb, np.uint8(BACKGROUND))
+        return np.where(valid[..., None], rgb, np.array(BACKGROUND, np.uint8))

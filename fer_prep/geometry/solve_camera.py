@@ -114,7 +114,8 @@ def _fitted(solid: Array, flat: Array, *, names: Sequence[str], picture_size: tu
         prior = (unknowns[5] - np.log(LIKELY_DISTANCE_MM)) / _DISTANCE_SPREAD
         return np.append(np.nan_to_num(apart, nan=1e6), prior)
 
-    first = np.array([0, 0, 0, *(middle_px - centre) / pixels_per_mm, *np.log([LIKELY_DISTANCE_MM, pixels_per_mm])])
+    shift, logarithms = (middle_px - centre) / pixels_per_mm, np.log(np.array([LIKELY_DISTANCE_MM, pixels_per_mm]))
+    first = np.concatenate([np.zeros(3), shift, logarithms])
     solved = least_squares(residuals, first, loss="huber", f_scale=2.0, x_scale=_TYPICAL, max_nfev=200)
     return _camera(solved.x, middle_mm=middle_mm, centre=centre)
 

@@ -33,3 +33,23 @@ def set_upright_by(turn: Array) -> dict[str, str]:
     """What a scene says of having been turned (``Scene.set_right``)."""
     degrees = round(turned_degrees(turn))
     return {"turned upright by": f"{degrees}°"} if degrees else {}
+
+
+def view_turn(yaw_degrees: float, pitch_degrees: float) -> Array:
+    """(3, 3) yaw about y first, then pitch about x: +z goes to (sin y, cos y sin p, cos y cos p)."""
+    yaw, pitch = np.radians([yaw_degrees, pitch_degrees])
+    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
+    return about_x @ about_y
+
+
+def rigid_fit(from_mm: Array, to_mm: Array) -> tuple[Array, Array]:
+    """Rotation (3, 3) and shift (3,) that bring points (n, 3) nearest to others (Kabsch 1976).
+
+    The rotation is the same where the two differ in size.
+    """
+    start, end = from_mm.mean(0), to_mm.mean(0)
+    u, _, vt = np.linalg.svd((from_mm - start).T @ (to_mm - end))
+    u[:, -1] *= np.sign(np.linalg.det(u @ vt))
+    turn = (u @ vt).T
+    return turn, end - turn @ start

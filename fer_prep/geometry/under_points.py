@@ -41,8 +41,17 @@ def points_under(frame: Frame, points_px: Array, *, roll_degrees: float = 0.0, a
     ``roll_degrees`` is what framing removed; ``around`` as for ``values_under``. NaN where a point lies outside the
     frame or over a hole, and everywhere where the frame is not metric.
     """
+    x, y = (points_px - 0.5).T
+    z_mm = values_under(frame.z_mm, points_px, around=around)
+    points_mm = camera_of(frame, roll_degrees=roll_degrees).points_at(x, y, z_mm)
+    points_mm[~np.isfinite(points_mm).all(axis=1)] = np.nan
+    return points_mm
+
+
+def camera_of(frame: Frame, *, roll_degrees: float = 0.0) -> StoredCamera:
+    """The camera of a frame's pixels; ``roll_degrees`` is what framing removed."""
     column, row = frame.principal_px
-    camera = StoredCamera(
+    return StoredCamera(
         mm_per_pixel=frame.mm_per_pixel,
         origin_mm=frame.origin_mm,
         focal_px=frame.focal_px,
@@ -50,7 +59,3 @@ def points_under(frame: Frame, points_px: Array, *, roll_degrees: float = 0.0, a
         roll_degrees=roll_degrees,
         depth_offset_mm=math.nan,
     )
-    x, y = (points_px - 0.5).T
-    points_mm = camera.points_at(x, y, values_under(frame.z_mm, points_px, around=around))
-    points_mm[~np.isfinite(points_mm).all(axis=1)] = np.nan
-    return points_mm

@@ -15,7 +15,6 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.protocols import recordings_of
 from fer_prep.inspection.confounding import CORPORA
 from fer_prep.progress import Progress, silent
-from fer_prep.sample import view_suffix
 
 COUNTED: Final = ("dataset", "emotion", "label_source", "action_unit", "intensity", "gender", "ethnicity")
 COUNT_COLUMNS: Final = (*COUNTED, "samples", "subjects")
@@ -200,9 +199,8 @@ def outliers(data: DatasetFile, found: Sequence[Measure]) -> list[list[object]]:
 
 
 def views_of(data: DatasetFile) -> NDArray[np.str_]:
-    """(N,) how each sample was turned, as its id ends; empty for recordings as they are."""
-    turns = zip(data.column("yaw_degrees").tolist(), data.column("pitch_degrees").tolist(), strict=True)
-    return np.array([view_suffix(*turn) for turn in turns])
+    """(N,) which view each sample is, as its id ends; empty for the frontal one."""
+    return np.array([at + angles for _, at, angles in (name.partition("@") for name in data.ids.tolist())])
 
 
 def corpora_of(data: DatasetFile) -> NDArray[np.str_]:

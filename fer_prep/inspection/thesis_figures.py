@@ -17,7 +17,7 @@ from fer_prep.depth_encoding import decode_depth
 from fer_prep.errors import UsageError, did_you_mean
 from fer_prep.formats.images import read_rgb
 from fer_prep.inspection.depth_picture import depth_picture
-from fer_prep.inspection.statistics import emotions_of
+from fer_prep.inspection.statistics import emotions_of, views_of
 from fer_prep.outputs import may_be_shown
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _rows(data: DatasetFile, datasets: Sequence[str], *, shown: bool = True) -> 
     """
     of = np.isin(data.column("dataset"), datasets) if datasets else np.ones(data.n, bool)
     of &= may_be_shown(data) if shown else True
-    rows = np.flatnonzero(of & (data.column("yaw_degrees") == 0) & (data.column("pitch_degrees") == 0))
+    rows = np.flatnonzero(of & (views_of(data) == ""))
     if not len(rows):
         found = ", ".join(sorted(set(data.column("dataset").tolist())))
         raise UsageError(f"this figure shows {' and '.join(datasets)}; this file has {found}", path=data.path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,11 +22,14 @@ from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.depth_unit import TYPICAL_EYE_DISTANCE_MM, measure_face
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
-from fer_prep.faces.landmarks import LandmarkFinder, make_finder
+from fer_prep.faces.frontal import frontal_view
+from fer_prep.faces.landmarks import make_finder
+from fer_prep.faces.mediapipe_finder import MediapipeFinder
 from fer_prep.faces.oval_mask import oval_mask
 from fer_prep.formats.surface_file import has_colour
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.renderers import DEFAULT_RENDERER
+from fer_prep.geometry.turns import view_turn
 from fer_prep.geometry.under_points import values_under
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import EYE_CORNERS, NOSE_TIP
@@ -38,7 +41,6 @@ from fer_prep.samples_table import Row
 from fer_prep.sources import Source
 from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.recorded_pair import read_pair
-from fer_prep.sources.views import view_turn
 
 SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
@@ -146,7 +148,8 @@ def prepare_scene(
 ) -> PreparedSample:
     """Find the face (unless ``found`` already), frame it, encode what is stored: the way of every recording."""
     found = found or find_landmarks(scene, sample=sample, settings=settings)
-    frame, framing = frame_scene(scene, found, settings=settings)
+    framed = frame_scene(scene, found, sample=sample, settings=settings)
+    scene, found, frame, framing = framed.scene, framed.landmarks, framed.frame, framed.framing
     if not (sample.yaw_degrees or sample.pitch_degrees):
         _check_relief(frame, found, framing=framing)
     rgb = frame.rgb if "rgb" in modalities else None
@@ -169,16 +172,17 @@ def prepare_scene(
         "rgb_source": scene.rgb_source if rgb is not None else "",
         "registration_residual_px": np.float32(scene.registration_residual_px),
         "filled_pixels": np.uint32(frame.filled_pixels),
+        **framed.turn,
         **landmark_columns(found, framing=framing, frame=frame),
     }
-    mesh_finder = _mesh_finder(settings) if rgb is not None else None
+    looks_for_mesh = settings.mesh and rgb is not None
     landmarks = all_landmarks(
         scene,
         found,
         sample=sample,
         framing=framing,
         frame=frame,
-        mesh_finder=mesh_finder,
+        mesh_finder=MediapipeFinder(task_file=settings.landmarks.task_file) if looks_for_mesh else None,
         is_searched=_is_searched(settings),
     )
     return PreparedSample(
@@ -207,7 +211,7 @@ def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) ->
 
 def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -> Landmarks | None:
     """The landmarks that frame the face, in scene-raster pixels; None where there are none and that is allowed."""
-    landmarks = finder_of(settings.landmarks).find(scene, sample=sample)
+    landmarks = make_finder(settings.landmarks).find(scene, sample=sample)
     if landmarks is None and settings.rejects_faceless:
         raise SampleError(
             stage="landmarks",
@@ -218,33 +222,40 @@ def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -
     return landmarks
 
 
-def frame_scene(scene: Scene, landmarks: Landmarks | None, *, settings: PrepareSettings) -> tuple[Frame, Framing]:
+@dataclass(frozen=True, kw_only=True)
+class Framed:
+    """A scene as the settings want it seen, and how that came about."""
+
+    scene: Scene
+    landmarks: Landmarks | None
+    """In pixels of the scene's raster."""
+    frame: Frame
+    framing: Framing
+    turn: Row
+    """The columns of how ``frontal`` turned the geometry; empty otherwise."""
+
+
+def frame_scene(scene: Scene, landmarks: Landmarks | None, *, sample: Sample, settings: PrepareSettings) -> Framed:
     """See the scene as the settings say; without landmarks the whole scene raster, as it was recorded."""
     kind: FramingKind = settings.framing if landmarks is not None else "none"
+    turn: Row = {}
+    is_metric = True
+    if kind == "frontal" and landmarks is not None:
+        view = frontal_view(scene, landmarks, find=partial(make_finder(settings.landmarks).find, sample=sample))
+        scene, landmarks, is_metric = view.scene, view.landmarks, view.is_metric
+        turn = {"yaw_degrees": np.float32(view.yaw_degrees), "pitch_degrees": np.float32(view.pitch_degrees)}
     framing = framing_matrix(kind, landmarks, raster_size=scene.raster_size, size=settings.size)
     frame = scene.view(framing.matrix, size=settings.size)
+    if not is_metric:
+        frame = replace(frame, mm_per_pixel=math.nan, origin_mm=(math.nan, math.nan))
     if settings.mask == "face-oval" and landmarks is not None:
         frame = _masked(frame, oval_mask(landmarks, framing.matrix, size=settings.size))
-    return frame, framing
+    return Framed(scene=scene, landmarks=landmarks, frame=frame, framing=framing, turn=turn)
 
 
 def _is_searched(settings: PrepareSettings) -> bool:
     """Whether the search for landmarks looks into the picture where nothing else is known."""
     return bool(set(SEARCHING) & set(settings.landmarks.kinds))
-
-
-@lru_cache(maxsize=4)
-def finder_of(spec: FinderSpec) -> LandmarkFinder:
-    """The finder of a spec, built once per process."""
-    return make_finder(spec)
-
-
-def _mesh_finder(settings: PrepareSettings) -> LandmarkFinder | None:
-    """What finds the face mesh where framing did not; None where it is not wanted."""
-    if not settings.mesh:
-        return None
-    kind = "task" if settings.landmarks.task_file is not None else "mediapipe"
-    return finder_of(FinderSpec(kinds=(kind,), task_file=settings.landmarks.task_file))
 
 
 def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[str]) -> Row:

@@ -11,6 +11,7 @@ from typing import Any, Final
 from fer_prep.engines.engine import Engine, WorkerDied
 from fer_prep.errors import Reason, UsageError
 from fer_prep.faces.depth_unit import DepthUnitVerdict, check_depth_unit
+from fer_prep.faces.landmarks import make_finder
 from fer_prep.faces.registration import RegistrationVerdict, check_registration
 from fer_prep.outputs import consent
 from fer_prep.prepare.code_version import code_version
@@ -18,7 +19,7 @@ from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import SEARCHING, finder_of, table_row
+from fer_prep.prepare.prepare_sample import SEARCHING, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
@@ -64,6 +65,8 @@ def prepare(
         listing, out, more = part.of_listing(whole), part.folder(out), {PART: part.describe(whole)}
     is_searched = settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}
     shows_faces = "rgb" in listing.modalities or any("mesh" in sample.files for sample in listing.samples)
+    if settings.framing == "frontal" and any(sample.yaw_degrees or sample.pitch_degrees for sample in samples):
+        raise UsageError("--framing frontal has the frontal view alone", hint="leave --views out, or frame by rotate")
     if listing.samples and is_searched and not shows_faces:
         raise UsageError(
             f"there is depth alone, in which --landmarks {settings.landmarks} finds no face",
@@ -206,7 +209,7 @@ def _judged(
         "depth_unit_check": check_depth_unit(
             source.load,
             samples,
-            finder=finder_of(settings.landmarks),
+            finder=make_finder(settings.landmarks),
             depth_unit_mm=source.depth_unit_mm,
             focal_px=source.focal_px,
         )

@@ -68,9 +68,11 @@ def preview_row(sample: Sample, scene: Scene, *, settings: PrepareSettings) -> P
     landmarks, tiles = None, [np.full((TILE_PX, TILE_PX, 3), _ABSENT, np.uint8)] * 2
     try:
         landmarks = find_landmarks(scene, sample=sample, settings=settings)
-        frame, framing = frame_scene(scene, landmarks, settings=settings)
-        tiles = [_tile(frame.rgb), _tile(_depth_in_colours(frame))]
-        how = f"roll {framing.roll_degrees:+.1f}°, {landmarks.found_by}" if landmarks else "no face known, as recorded"
+        framed = frame_scene(scene, landmarks, sample=sample, settings=settings)
+        tiles = [_tile(framed.frame.rgb), _tile(_depth_in_colours(framed.frame))]
+        how = "no face known, as recorded"
+        if landmarks is not None:
+            how = f"roll {framed.framing.roll_degrees:+.1f}°, {landmarks.found_by}"
         if landmarks is not None and landmarks.faces_found > 1:
             how += f", 1 of {landmarks.faces_found} faces"
     except SampleError as error:

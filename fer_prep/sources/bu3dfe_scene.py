@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError, Reason, SampleError
-from fer_prep.faces.mediapipe_finder import FACE_OVAL
+from fer_prep.faces.mediapipe_finder import FACE_OVAL, MediapipeFinder
 from fer_prep.faces.mediapipe_finder import SCHEME as MEDIAPIPE
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
@@ -24,7 +24,7 @@ from fer_prep.geometry.under_points import points_under
 from fer_prep.geometry.vertex_scene import surface_scene
 from fer_prep.sample import Point, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, marked_mesh, named_points, rows_as_called
-from fer_prep.sources.face_frame import find_frame, shared_finder
+from fer_prep.sources.face_frame import find_frame
 from fer_prep.sources.landmark_sides import SIDES_EXCHANGED, sides_are_exchanged
 from fer_prep.sources.marked_face import upright_turn
 from fer_prep.sources.read_file import read_file
@@ -133,7 +133,7 @@ def _points_on_mesh(
     except FormatError:
         texture = None  # a photograph does without it: the face is found on grey clay
     scene = surface_scene(vertices_mm, faces=mesh.faces, uv_corners=mesh.uv_corners, texture=texture, renderer=cast)
-    found = shared_finder().find(scene, sample=sample)
+    found = MediapipeFinder().find(scene, sample=sample)
     if found is None:
         return {}
     frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
@@ -169,7 +169,7 @@ def _points_in_photo(photo: NDArray[np.uint8], *, sample: Sample) -> Mapping[str
     """Landmarks found in the photograph, by name; empty where no face is found."""
     nothing = np.zeros(photo.shape[:2], np.float32)
     scene = PictureScene(rgb=photo, z_mm=nothing, valid=nothing > 0)
-    landmarks = shared_finder().find(scene, sample=sample)
+    landmarks = MediapipeFinder().find(scene, sample=sample)
     if landmarks is None:
         return {}
     mesh = landmarks.schemes[MEDIAPIPE].points_px

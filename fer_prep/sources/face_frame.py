@@ -7,7 +7,6 @@ up, to a quarter turn, and the distance of the eyes which unit the file is in.
 
 from __future__ import annotations
 
-from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.landmarks import LandmarkFinder, make_finder
+from fer_prep.faces.mediapipe_finder import MediapipeFinder
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.turns import AXIS_TURNS, SIDES
 from fer_prep.geometry.under_points import values_under
@@ -40,7 +39,7 @@ def find_frame(whole: CastScene, *, path: Path, sample: Sample) -> tuple[Array, 
     seen: list[str] = []
     for turn in SIDES:
         scene = whole.turned(turn)
-        found = shared_finder().find(scene, sample=sample)
+        found = MediapipeFinder().find(scene, sample=sample)
         eyes = None if found is None else eye_centres(found.points)
         if found is None or eyes is None:
             continue
@@ -66,9 +65,3 @@ def no_face(path: Path, *, found: str) -> SampleError:
     """The rejection of a mesh without a face."""
     expected = "a face on one of six sides of the mesh"
     return SampleError(stage="landmarks", reason=Reason.NO_FACE, path=path, expected=expected, found=found)
-
-
-@cache
-def shared_finder() -> LandmarkFinder:
-    """One finder per process: its model takes a while to load."""
-    return make_finder("mediapipe")
