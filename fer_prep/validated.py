@@ -117,7 +117,7 @@ def _said(mistake: ErrorDetails) -> str:
     words = mistake["msg"].replace("Input should be", "").replace("Value error,", "").strip()
     expected = _EXPECTED.get(mistake["type"], words[:1].lower() + words[1:])
     if mistake["type"] in ("literal_error", "enum"):
-        expected = f"one of {mistake['ctx']['expected'].replace(' or ', ', ').replace(chr(39), '')}"
+        expected = "one of " + words.replace(" or ", ", ").replace("'", "")
     found = _FOUND.get(type(value), type(value).__name__)
     return f"{key or 'all of it'} = {repr(value)[:_SHOWN]}: expected {expected}; found {found}"
 

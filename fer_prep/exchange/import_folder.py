@@ -62,13 +62,17 @@ def _is_frame(cell: str) -> bool:
     return re.fullmatch("[0-9]{1,10}", cell) is not None and int(cell) <= _LAST_FRAME
 
 
+def _is_gender(cell: str) -> bool:
+    return cell.casefold() in _GENDERS
+
+
 _CHECKS: Final = (
     _Check("frame", _is_frame, Reason.BAD_NAME, f"a frame number from 0 to {_LAST_FRAME}"),
     _Check("yaw_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
     _Check("pitch_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
     _Check("label_source", LABEL_SOURCES.__contains__, Reason.BAD_LABEL, f"one of {', '.join(LABEL_SOURCES)}"),
     _Check("intensity", _matches("[0-4]"), Reason.BAD_LABEL, "an intensity of 0 to 4"),
-    _Check("gender", lambda cell: cell.casefold() in _GENDERS, Reason.BAD_LABEL, "a gender F, M, X or nothing"),
+    _Check("gender", _is_gender, Reason.BAD_LABEL, "a gender F, M, X or nothing"),
     _Check(
         "action_unit",
         _matches(rf"{_UNIT}(\+{_UNIT})*"),
