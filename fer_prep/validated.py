@@ -52,13 +52,8 @@ def read_toml(path: Path, *, error: type[FerError] = SettingsError) -> dict[str,
 
 def read_json(path: Path, *, error: type[FerError] = SettingsError) -> Any:
     """What a JSON file says; see ``read_toml``."""
-    return parse_json(_text(path, error), path, error=error)
-
-
-def parse_json(text: str, path: Path, *, error: type[FerError] = SettingsError) -> Any:
-    """What JSON in the file ``path`` says."""
     try:
-        return from_json(text, allow_inf_nan=True)
+        return from_json(_text(path, error), allow_inf_nan=True)
     except ValueError as mistake:
         raise error(f"not valid JSON: {_first_line(mistake)}", path=path) from None
 
@@ -122,7 +117,7 @@ def _said(mistake: ErrorDetails) -> str:
     words = mistake["msg"].replace("Input should be", "").replace("Value error,", "").strip()
     expected = _EXPECTED.get(mistake["type"], words[:1].lower() + words[1:])
     if mistake["type"] in ("literal_error", "enum"):
-        expected = f"one of {mistake.get('ctx', {})['expected'].replace(' or ', ', ').replace(chr(39), '')}"
+        expected = "one of " + words.replace(" or ", ", ").replace("'", "")
     found = _FOUND.get(type(value), type(value).__name__)
     return f"{key or 'all of it'} = {repr(value)[:_SHOWN]}: expected {expected}; found {found}"
 

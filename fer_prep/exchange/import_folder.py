@@ -66,6 +66,10 @@ def _is_frame(cell: str) -> bool:
     return re.fullmatch("[0-9]{1,10}", cell) is not None and int(cell) <= _LAST_FRAME
 
 
+def _is_gender(cell: str) -> bool:
+    return cell.casefold() in _GENDERS
+
+
 _CHECKS: Final = (
     _Check("frame", _is_frame, Reason.BAD_NAME, f"a frame number from 0 to {_LAST_FRAME}"),
     _Check("yaw_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),

@@ -224,7 +224,7 @@ ADVICE = {
     ),
     "folders of different modalities": Advice(
         "merge data/prepared/lab data/prepared/flat --size 16",
-        "--modalities rgb merges",
+        "--modalities rgb merges what all of them have",
         ("merge data/prepared/lab data/prepared/flat --size 16 --modalities rgb",),
         (without_depth, f"import pictures --dataset flat --table rgb.csv --max-rejected 1 {PLAIN}"),
     ),
@@ -376,7 +376,7 @@ ELSEWHERE = {
     "same paths": "two machines: tests/prepare/test_prepare.py",
     "only those that belong": "tests/prepare/test_parts.py",
     "gunzip": "tests/formats/test_vrml.py",
-    "unpack": "tests/sources/test_raw_tree.py",
+    "run this again; expected": "archives to unpack: tests/sources/test_raw_tree.py",
     "expected here": "names what is expected, no command",
     "every class must be on both sides": "says what may help, no command",
     "fewer folds": "says what may help, no command",
