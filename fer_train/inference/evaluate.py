@@ -23,7 +23,7 @@ from fer_train.metrics.predictions import Predictions
 from fer_train.metrics.registry import METRICS, confusion_matrix, majority_class
 from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.models.trained_people import samples_of_people_trained_on
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import PREDICTIONS, RunFolder
 from fer_train.training.views import is_frontal
 
 
@@ -36,9 +36,8 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write ``evaluation.json``, ``predictions.csv`` and ``confusion.png``."""
-        run = RunFolder(folder)
-        run.write_json("evaluation.json", self.report)
-        run.write_predictions(self.predictions)
+        RunFolder(folder).write_json("evaluation.json", self.report)
+        self.predictions.write(folder / PREDICTIONS)
         counts = np.array(self.report["confusion"])
         figure = confusion_figure(counts, self.predictions.classes, normalise=True, of="the ensemble")
         save_figure(figure, folder / "confusion.png")

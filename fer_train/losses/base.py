@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -49,7 +47,8 @@ class ExpressionLoss(nn.Module, ABC):
             )
         if targets.ndim > 1 and not self.takes_shares:
             raise UsageError(f"{type(self).__name__} has no form for shares of classes; expected labels (B,)")
-        with float32_arithmetic(logits):
+        # squared distances of a thousand features overflow float16
+        with torch.autocast(logits.device.type, enabled=False):
             return self.compute(logits.float(), features.float(), targets)
 
     @abstractmethod
@@ -72,13 +71,6 @@ class ExpressionLoss(nn.Module, ABC):
 def labels_of(targets: Tensor) -> Tensor:
     """(B,) int64: labels as they are, of shares (B, K) the class with the largest."""
     return targets.argmax(dim=1) if targets.ndim > 1 else targets
-
-
-@contextmanager
-def float32_arithmetic(like: Tensor) -> Generator[None]:
-    """Switch autocast off on the device of ``like``: squared distances of a thousand features overflow float16."""
-    with torch.autocast(like.device.type, enabled=False):
-        yield
 
 
 def balanced_class_weights(labels: Tensor, *, classes: int) -> Tensor:

@@ -7,8 +7,6 @@ from typing import final
 import torch
 from torch import Tensor, distributed, nn
 
-from fer_train.losses.base import float32_arithmetic
-
 
 @final
 class ClassCenters(nn.Module):
@@ -41,7 +39,7 @@ class ClassCenters(nn.Module):
     @torch.no_grad()
     def attraction(self, features: Tensor, labels: Tensor) -> Tensor:
         """(K, D): Wen's Δc, or the gradient of ``half_squared_distance``; features (B, D) of any float type."""
-        with float32_arithmetic(features):
+        with torch.autocast(features.device.type, enabled=False):
             # as a product with the one-hot labels: index_add_ is not deterministic on GPUs
             classes = torch.arange(len(self.centers), device=labels.device)
             member = (labels == classes[:, None]).float()  # (K, B)

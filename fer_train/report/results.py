@@ -24,7 +24,7 @@ from fer_train.report.summary import gather_predictions, over_seeds, summarise
 from fer_train.report.views import VIEWS, by_yaw, joined, write_views
 from fer_train.settings_file import override
 from fer_train.training.cross_validate import CrossValidation, FoldChoice, Say, cross_validate
-from fer_train.training.run_folder import SUMMARY, RunFolder
+from fer_train.training.run_folder import PREDICTIONS, SUMMARY, RunFolder
 from fer_train.training.torchrun import is_first_process
 
 DRAWING_PACKAGES: Final = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}
@@ -116,7 +116,7 @@ def write_summary(run: RunFolder, trained: CrossValidation) -> tuple[dict[str, A
     if turned := [result.turned for result in trained.results if result.turned is not None]:
         write_views(joined(turned), run.path / VIEWS, data=trained.data.file)
         summary["views"] = by_yaw(joined([predictions, *turned]), data=trained.data.file)
-    run.write_predictions(predictions)
+    predictions.write(run.path / PREDICTIONS)
     run.write_json(SUMMARY, summary)
     return summary, predictions
 

@@ -11,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+from rich.live import Live
+
 from fer_prep.cli.console import messages, note
 
 
@@ -29,7 +31,7 @@ def training_display(
 
         yield tell
         return
-    with messages.status(title) as line:
+    with Live(console=messages, transient=True) as line:
         yield lambda row: line.update(f"{title} {row['step'] / total_steps:.0%} {seen.describe(row)}")
 
 
@@ -79,7 +81,7 @@ class _Seen:
     """Time and number of the first step that was seen."""
 
     def describe(self, row: Mapping[str, float]) -> str:
-        """``loss 1.23 train 45% val 40% lr 1e-03 120/s left 0:12:34``: the learning rate is the fusion's, speed in
+        """``loss 1.23 train 45% val 40% lr 1e-03 120/s left 12:34``: the learning rate is the fusion's, speed in
         images; both it and the time left are by the speed so far, and there are none at the first step.
         """
         self.loss = _smoothed(self.loss, row["train_loss"])
@@ -93,7 +95,7 @@ class _Seen:
             return words
         steps_a_second = (step - first_step) / (now - first_time)
         speed = self.batch_size * steps_a_second
-        left = timedelta(seconds=round((self.total_steps - step) / steps_a_second))
+        left = str(timedelta(seconds=round((self.total_steps - step) / steps_a_second))).removeprefix("0:")
         return f"{words} {f'{speed:.0f}' if speed < 10_000 else f'{speed / 1000:.0f}k'}/s left {left}"
 
 

@@ -173,10 +173,6 @@ class RunFolder:
         """CPU threads that the run was begun with; 0 for one that has not begun."""
         return self.read_environment()["torch_threads"] if (self.path / ENVIRONMENT).exists() else 0
 
-    def write_predictions(self, predictions: Predictions) -> None:
-        """Write ``predictions.csv``."""
-        predictions.write(self.path / PREDICTIONS)
-
     def read_predictions(self) -> Predictions:
         """Read ``predictions.csv`` back."""
         return Predictions.read(self.path / PREDICTIONS)

@@ -140,9 +140,6 @@ CASES: dict[str, tuple[Before, str, Before, str]] = {
     "names with those, add --same-names strangers": (
         nothing, "evaluate runs/both --data global.h5 --device cpu",
         nothing, "evaluate runs/both --data global.h5 --device cpu --same-names strangers"),
-    "if these people only share names with those, add --same-names strangers": (
-        nothing, "predict runs/both global.h5 --device cpu --same-names leave-out",
-        nothing, "predict runs/both global.h5 --device cpu --same-names strangers"),
     "folds are counted from 0": (nothing, "export runs/both --fold 2", nothing, "export runs/both --fold 1"),
     "leave out --onnx": (nothing, "export runs/classical --onnx", nothing, "export runs/classical"),
     "cross-entropy, center and island have one": (
@@ -150,8 +147,6 @@ CASES: dict[str, tuple[Before, str, Before, str]] = {
     "the run is not finished: continue it with --resume": (
         lambda place: (place / "runs/both/predictions.csv").unlink(), "explain runs/both --device cpu",
         nothing, "kfold --resume --out runs/both --no-baselines"),
-    "efficientnet_b2 and resnet18 do": (
-        nothing, f"{FIT} --backbone densenet121", nothing, f"{FIT} --backbone resnet18"),
     "choose a larger --image-size": (nothing, f"{FIT} --image-size 16", nothing, f"{FIT} --image-size 40"),
     "the run comes first, what it is to look at second: fer-train predict runs/demo data/prepared/cald3r": (
         lambda place: (place / "pictures").mkdir(), "predict pictures global.h5 --device cpu",
@@ -204,6 +199,10 @@ CASES: dict[str, tuple[Before, str, Before, str]] = {
 }  # fmt: skip
 """Hint → what to do before, a command that ends with it, what the hint says to do, and the command that then works."""
 ELSEWHERE = {
+    "efficientnet_b2 and resnet18 do": "no network of this timm lacks what the others have",
+    "train fewer at a time (--parallel-folds), or ": "a machine where five processes die",
+    "the others are kept; ": "test_parallel_folds",
+    "if these people only share names with those, add --same-names strangers": "test_predict",
     "--show-all-subjects shows them too: not for publication": "test_unallowed",
     "leave it out of model.blocks": "of people whose landmarks are known of some classes alone",
     "give an --image-size": "no dataset of fer-prep is not square",

@@ -163,7 +163,7 @@ def test_predictions_are_read_back(tmp_path):
         probabilities=np.array([[0.25, 0.75], [0.125, 0.875]]),
     )
     run = RunFolder(tmp_path)
-    run.write_predictions(predictions)
+    predictions.write(run.path / "predictions.csv")
     with (tmp_path / "predictions.csv").open() as stream:
         assert next(csv.reader(stream)) == ["id", "fold", "label", "predicted", "anger", "fear"]
     back = run.read_predictions()

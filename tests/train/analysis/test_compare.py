@@ -47,7 +47,7 @@ def write_run(folder, data, predictions, *, folds="{}"):
     with DatasetFile.open(data) as file:
         run.write_json("summary.json", {"data_digest": file.data_digest, "protocol": "subject-kfold", "warnings": []})
     run.folds_file.write_text(folds)
-    run.write_predictions(predictions)
+    predictions.write(run.path / "predictions.csv")
     return run.path
 
 

@@ -245,6 +245,8 @@ def test_unknown_names_and_keys_are_refused(tmp_path):
     path.write_text('title = "x"\nprotocl = "y"\n[[rows]]\nname = "a"\n')
     with pytest.raises(UsageError, match="no setting called 'protocl'; nearest: protocol"):
         read_experiment(str(path))
-    path.write_text('title = "x"\n')
-    with pytest.raises(UsageError, match="at least one"):
-        read_experiment(str(path))
+    known = 'title = "x"\nplace = "y"\nprotocol = "a"\nthesis_protocol = "b"\nsource = "c"\n'
+    for rows, said in (("", "expected rows"), ("rows = []\n", "at least one")):
+        path.write_text(known + rows)
+        with pytest.raises(UsageError, match=said):
+            read_experiment(str(path))
