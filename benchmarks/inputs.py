@@ -27,16 +27,20 @@ from fer_train.training.run_folder import RunFolder
 
 # nothing of these two is behind a backbone: all of them learns at the rate that backbones have in the others
 ALONE = {"optimiser.fusion_rate": 1e-3}
+# every stream's features reach the classifier; the thesis's fusion passes on those of the first input alone
+JOINED = {"model.fusion": "concat"}
 ROWS: dict[str, dict[str, object]] = {
-    "rgb+depth": {"model.inputs": "rgb,depth"},
+    "rgb+depth": {"model.inputs": "rgb,depth", **JOINED},
     "rgb": {"model.inputs": "rgb"},
     "depth": {"model.inputs": "depth"},
     "normals": {"model.inputs": "normals"},
     "shape-index": {"model.inputs": "shape-index"},
-    "rgb+normals": {"model.inputs": "rgb,normals"},
-    "rgb+depth+normals": {"model.inputs": "rgb,depth,normals"},
+    "rgb+normals": {"model.inputs": "rgb,normals", **JOINED},
+    "rgb+depth+normals": {"model.inputs": "rgb,depth,normals", **JOINED},
     "points": {"model.network": "pointnet", **ALONE},
     "voxels": {"model.network": "voxnet", **ALONE},
+    "rgb+depth, masks": {"model.inputs": "rgb,depth"},
+    "rgb+normals, masks": {"model.inputs": "rgb,normals"},
 }
 """The first is what the others are compared with."""
 SMALL: dict[str, object] = {
