@@ -48,4 +48,5 @@ class MeshScene(CastScene):
         areas = self._areas_texels[surface.triangles] / np.maximum(surface.areas_px, 1e-9)
         texels_per_pixel = float(np.sqrt(np.median(areas))) if len(areas) else 1.0
         rgb = sample_uniform(self._texture, x=x, y=y, texels_per_pixel=texels_per_pixel)
-        return np.where(valid[..., None], rgb, np.array(BACKGROUND, np.uint8))
+        rgb[~valid] = BACKGROUND
+        return rgb

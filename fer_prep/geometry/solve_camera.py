@@ -92,7 +92,7 @@ def _fitted(solid: Array, flat: Array, *, names: Sequence[str], picture_size: tu
     noise_px = _NOISE_PX_PER_WIDTH * max(picture_size) * np.array([[_LOOSE.get(name, 1.0)] for name in names])
     middle_mm, middle_px = solid.mean(axis=0), flat.mean(axis=0)
     about_mm, about_px = (solid - middle_mm)[:, :2] * (1, -1), flat - middle_px
-    pixels_per_mm = np.linalg.norm(about_px) / max(float(np.linalg.norm(about_mm)), 1e-9)
+    pixels_per_mm = float(np.linalg.norm(about_px)) / max(float(np.linalg.norm(about_mm)), 1e-9)
     if not 1e-6 < pixels_per_mm < 1e6:
         raise SampleError(
             stage="camera",
@@ -114,8 +114,9 @@ def _fitted(solid: Array, flat: Array, *, names: Sequence[str], picture_size: tu
         prior = (unknowns[5] - np.log(LIKELY_DISTANCE_MM)) / _DISTANCE_SPREAD
         return np.append(np.nan_to_num(apart, nan=1e6), prior)
 
-    shift, logarithms = (middle_px - centre) / pixels_per_mm, np.log(np.array([LIKELY_DISTANCE_MM, pixels_per_mm]))
-    first = np.concatenate([np.zeros(3), shift, logarithms])
+    first = np.array(
+        [0, 0, 0, *(middle_px - centre) / pixels_per_mm, np.log(LIKELY_DISTANCE_MM), np.log(pixels_per_mm)]
+    )
     solved = least_squares(residuals, first, loss="huber", f_scale=2.0, x_scale=_TYPICAL, max_nfev=200)
     return _camera(solved.x, middle_mm=middle_mm, centre=centre)
 

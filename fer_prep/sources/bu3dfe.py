@@ -7,7 +7,8 @@ Tree, after unpacking the distribution's one archive per subject::
         F0001_AN01WH_F3D.bnd                83 landmarks on it
         F0001_AN01WH_F3D.bmp                its texture, addressed by the mesh's texture coordinates
         F0001_AN01WH_F2D.bmp                a frontal photograph, not registered to the mesh
-        F0001_AN01WH_RAW.wrl, .pse          uncropped mesh in another coordinate frame: not used
+        F0001_AN01WH_RAW.wrl                uncropped mesh in another frame, with the same texture: --mesh raw
+        F0001_AN01WH_RAW.pse                a pose, in a layout that is not publicly documented: not used
 
 Names: gender F/M, 4-digit number (F0001 and M0001 are two people), expression AN DI FE HA NE SA SU, intensity 01–04
 (00 for NE, and only there), two letters of ancestry. 100 subjects, 2500 recordings: 6 expressions × 4 intensities and
@@ -73,6 +74,7 @@ _OURS: Final = (".wrl", ".bnd", ".bmp", ".png", ".jpg", ".jpeg", ".pse")
 _ROLES: Final = {
     ("F3D", "wrl"): "mesh",
     ("F3D", "bnd"): "landmarks",
+    ("RAW", "wrl"): "raw",
     **{("F3D", suffix): "texture" for suffix in ("bmp", "png", "jpg", "jpeg")},
     **{("F2D", suffix): "photo" for suffix in ("bmp", "png", "jpg", "jpeg")},
 }
@@ -85,6 +87,8 @@ class Bu3dfe(Bu3dfeOptions):
     def __post_init__(self) -> None:
         if self.rgb not in ("texture", "photo"):
             raise ValueError(f"expected rgb texture or photo; found {self.rgb!r}")
+        if self.mesh not in ("f3d", "raw"):
+            raise ValueError(f"expected mesh f3d or raw; found {self.mesh!r}")
         if Views.parse(self.views) != Views() and self.rgb == "photo":
             raise ValueError("--views needs --rgb texture: a photograph has one view")
 
@@ -99,7 +103,7 @@ class Bu3dfe(Bu3dfeOptions):
 
     def load_settings(self) -> Mapping[str, Any]:
         """The options that change pixels."""
-        return {"rgb": self.rgb, "renderer": self.renderer}
+        return {"rgb": self.rgb, "mesh": self.mesh, "renderer": self.renderer}
 
     def list_samples(self, root: Path) -> Listing:
         """Group the files of every recording by name; what is wrongly named or incomplete is rejected."""
@@ -146,7 +150,7 @@ class Bu3dfe(Bu3dfeOptions):
             emotion=EXPRESSIONS[expression],
             label_source="posed",
             source_file=files["mesh"],
-            files={role: root / path for role, path in sorted(files.items())},
+            files={role: root / path for role, path in sorted(files.items()) if role != "raw" or self.mesh == "raw"},
             gender=name[0],
             ethnicity=ETHNICITIES.get(ancestry, ancestry),
             intensity=intensity,
@@ -158,6 +162,8 @@ class Bu3dfe(Bu3dfeOptions):
         missing: list[str] = []
         if "mesh" not in files:
             missing.append(f"{stem}_F3D.wrl")
+        if "raw" not in files and self.mesh == "raw":
+            missing.append(f"{stem}_RAW.wrl")
         if "landmarks" not in files and self.incomplete == "reject":
             missing.append(f"{stem}_F3D.bnd")
         if "texture" not in files and "photo" not in files:
@@ -179,7 +185,6 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
     rejections: list[Rejection] = []
     astray: list[str] = []
     doubles: dict[str, Rejection] = {}
-    uncropped: dict[tuple[str, str], str] = {}
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
@@ -188,8 +193,6 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
         kind, suffix = match["kind"].upper(), match["suffix"].lower()
         name = name_of(path)[:12].upper()
         folder = path.rpartition("/")[0]
-        if (kind, suffix) == ("RAW", "wrl"):
-            uncropped[folder, name] = path
         if (kind, suffix) not in _ROLES:
             continue
         # sorted paths: a .bmp comes before a re-encoded .png of the same name and is preferred
@@ -198,21 +201,8 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
         owner = folder.rpartition("/")[2].upper()
         if re.fullmatch(r"[FM]\d{4}", owner) and owner != name[:5]:
             astray.append(path)
-    rejections += [
-        _only_raw(name, path) for (folder, name), path in uncropped.items() if (folder, name) not in recordings
-    ]
     rejections += doubles.values()
     warnings: list[str] = []
     if astray:
         warnings.append(f"{len(astray)} file(s) lie in another subject's folder, such as {astray[0]}: the name counts")
     return dict(recordings), rejections, warnings
-
-
-def _only_raw(name: str, path: str) -> Rejection:
-    return Rejection(
-        source_file=path,
-        sample_id=f"bu3dfe/{name}",
-        reason=Reason.MISSING_FILE,
-        expected=f"{path.rpartition('_')[0]}_F3D.wrl",
-        found="only the uncropped RAW mesh, which lies in another frame than the landmarks",
-    )

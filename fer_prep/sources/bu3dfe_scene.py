@@ -20,11 +20,11 @@ from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.photo_scene import PhotoScene
 from fer_prep.geometry.renderers import Renderer, choose_renderer
 from fer_prep.geometry.turns import set_upright_by
-from fer_prep.geometry.under_points import points_under
 from fer_prep.geometry.vertex_scene import surface_scene
 from fer_prep.sample import Point, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, marked_mesh, named_points, rows_as_called
-from fer_prep.sources.face_frame import find_frame
+from fer_prep.sources.bu3dfe_raw import raw_in_place
+from fer_prep.sources.face_frame import find_frame, points_found_on
 from fer_prep.sources.landmark_sides import SIDES_EXCHANGED, sides_are_exchanged
 from fer_prep.sources.marked_face import upright_turn
 from fer_prep.sources.read_file import read_file
@@ -41,6 +41,7 @@ Way = Literal["texture", "photo"]
 def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     """Read the mesh, its landmarks and its picture; raises FormatError or SampleError naming the file.
 
+    Of a sample with a ``raw`` file that mesh is shown, in the frame of the other, with the other's landmarks.
     Where the inputs of the wanted way to colour are missing (or the texture is too small to show anything), the other
     is taken; the scene's ``rgb_source`` says which. A mesh that an exporter turned is set upright by its landmarks, or
     by the face that is found on it.
@@ -61,6 +62,24 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
             scene.set_right = set_upright_by(turn)
     if mesh.left_out:
         scene.set_right = {**scene.set_right, "shown without": ", ".join(mesh.left_out)}
+    return _raw_scene(scene, sample=sample, rgb=rgb, renderer=renderer) if "raw" in sample.files else scene
+
+
+def _raw_scene(onto: CastScene, *, sample: Sample, rgb: Way, renderer: str) -> CastScene:
+    """The RAW mesh in the frame of the F3D mesh ``onto``."""
+    mesh, cast = read_file(sample.files["raw"], reader=read_vrml), choose_renderer(renderer)
+    bare = surface_scene(
+        mesh.vertices, faces=mesh.faces, uv_corners=mesh.uv_corners, texture=_texture(sample), renderer=cast
+    )
+    vertices_mm, residual_mm = raw_in_place(bare, onto=onto, sample=sample)
+    marks = onto.schemes.get(SCHEME)
+    points_mm = None if marks is None else marks.points_mm
+    named = {} if points_mm is None else named_points(points_mm, vertices_mm=onto.geometry.used_vertices_mm)
+    scene = _scene(mesh, vertices_mm, sample=sample, rgb=rgb, landmarks_mm=named, cast=cast)
+    scene.set_right = {**onto.set_right, "registered to the F3D mesh to": f"{residual_mm:.2f} mm"}
+    if points_mm is not None:
+        unknown = np.full(len(points_mm), -1, np.int32)
+        scene.set_scheme(SCHEME, names=SCHEME_NAMES, points_mm=points_mm, vertex=unknown)
     return scene
 
 
@@ -133,11 +152,9 @@ def _points_on_mesh(
     except FormatError:
         texture = None  # a photograph does without it: the face is found on grey clay
     scene = surface_scene(vertices_mm, faces=mesh.faces, uv_corners=mesh.uv_corners, texture=texture, renderer=cast)
-    found = MediapipeFinder().find(scene, sample=sample)
-    if found is None:
+    points_mm = points_found_on(scene, sample=sample)
+    if points_mm is None:
         return {}
-    frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
-    points_mm = points_under(frame, found.schemes[MEDIAPIPE].points_px)
     return {mesh_point(k): point for k, point in enumerate(points_mm) if np.isfinite(point).all()}
 
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.faces.mediapipe_finder import MediapipeFinder
+from fer_prep.faces.mediapipe_finder import SCHEME, MediapipeFinder
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.turns import AXIS_TURNS, SIDES
-from fer_prep.geometry.under_points import values_under
+from fer_prep.geometry.under_points import points_under, values_under
 from fer_prep.landmark_names import NOSE_TIP, eye_centres
 from fer_prep.sample import Sample
 
@@ -43,6 +43,8 @@ def find_frame(whole: CastScene, *, path: Path, sample: Sample) -> tuple[Array, 
         eyes = None if found is None else eye_centres(found.points)
         if found is None or eyes is None:
             continue
+        if found.faces_found > 1:
+            raise no_face(path, found=f"{found.faces_found} faces")
         frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
         apart = float(np.hypot(*(eyes[0] - eyes[1]))) * frame.mm_per_pixel
         nose, *at_eyes = values_under(frame.z_mm, np.stack([found.points[NOSE_TIP], *eyes]), around=_AROUND_PX)
@@ -62,6 +64,14 @@ def find_frame(whole: CastScene, *, path: Path, sample: Sample) -> tuple[Array, 
 
 
 def no_face(path: Path, *, found: str) -> SampleError:
-    """The rejection of a mesh without a face."""
-    expected = "a face on one of six sides of the mesh"
+    """The rejection of a mesh without a face, or with several."""
+    expected = "one face on one of six sides of the mesh"
     return SampleError(stage="landmarks", reason=Reason.NO_FACE, path=path, expected=expected, found=found)
+
+
+def points_found_on(scene: CastScene, *, sample: Sample) -> Array | None:
+    """(468, 3) mm of MediaPipe's face mesh as it is found on a scene, NaN over holes; None where no face is."""
+    found = MediapipeFinder().find(scene, sample=sample)
+    if found is None:
+        return None
+    return points_under(scene.view(np.eye(2, 3), size=max(scene.raster_size)), found.schemes[SCHEME].points_px)

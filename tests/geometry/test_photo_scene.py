@@ -85,8 +85,6 @@ def test_a_photograph_without_a_face_is_refused() -> None:
 
 
 def test_a_camera_that_explains_too_little_is_refused_with_the_worst_landmark() -> None:
-    def wrong(photo: np.ndarray) -> dict[str, np.ndarray]:
-        return {**seen(true_camera()), "mouth_left": np.array([300.0, 480.0]), "chin": np.array([100.0, 500.0])}
-
+    wrong = {**seen(true_camera()), "mouth_left": np.array([300.0, 480.0]), "chin": np.array([100.0, 500.0])}
     with pytest.raises(SampleError, match=r"explains the landmarks to 6\.1 pixels.*off"):
         scene(wrong)

@@ -200,3 +200,77 @@ def test_meshes_without_colour_make_a_dataset_of_depth_alone(face, tmp_path):
         assert data.modalities == ("depth",)
         assert (data.read("depth", [0]) > 0).mean() > 0.4
         assert np.isfinite(data.column("left_eye")).all(), "found on clay"
+
+
+def ply_of_a_scanner(mesh: trimesh.Trimesh, path: Path) -> None:
+    """Binary, with the properties that scanners add: 8-bit colours, quality, confidence, flags of faces."""
+    vertices = np.zeros(
+        len(mesh.vertices),
+        [("place", "<f4", 3), ("rgba", "u1", 4), ("quality", "u1"), ("confidence", "<f4"), ("label", "<i2")],
+    )
+    vertices["place"], vertices["rgba"], vertices["confidence"] = mesh.vertices, (200, 160, 140, 255), 0.5
+    faces = np.zeros(len(mesh.faces), [("flags", "u1"), ("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.faces
+    header = (
+        f"ply\nformat binary_little_endian 1.0\ncomment a scanner\nelement vertex {len(vertices)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty uchar alpha\n"
+        "property uchar quality\nproperty float confidence\nproperty short label\n"
+        f"element face {len(faces)}\nproperty uchar flags\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    path.write_bytes(header.encode() + vertices.tobytes() + faces.tobytes())
+
+
+def test_further_properties_of_a_binary_ply_are_passed_over(face, tmp_path):
+    plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
+    ply_of_a_scanner(plain, tmp_path / "scan.ply")
+    assert has_colour(tmp_path / "scan.ply")
+    surface = read_surface(tmp_path / "scan.ply")
+    np.testing.assert_allclose(surface.vertices, plain.vertices, atol=1e-4)
+    np.testing.assert_array_equal(surface.faces, plain.faces)
+    assert (surface.colours == (200, 160, 140)).all()
+
+
+def test_vertices_that_are_no_numbers_are_holes(face, tmp_path):
+    plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
+    plain.vertices[np.argsort(plain.vertices[:, 1])[-200:]] = np.nan
+    plain.export(tmp_path / "face.ply")
+    scene = load(tmp_path / "face.ply")
+    assert np.isfinite(scene.geometry.used_vertices_mm).all()
+    assert scene.view(np.eye(2, 3), size=512).valid.mean() > 0.2
+
+
+def test_bad_meshes_are_rejected_by_name_and_the_rest_goes_on(face, tmp_path):
+    plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
+    point = np.zeros((1_000_000, 3), np.int32)
+    beside = turned(plain, np.eye(3))
+    beside.vertices += [230, 0, 0]
+    bad = {
+        "degenerate": trimesh.Trimesh(plain.vertices, point, process=False),
+        "house": turned(plain, np.eye(3), scale=77.0),
+        "not-numbers": trimesh.Trimesh(plain.vertices * np.nan, plain.faces, process=False),
+        "pea": turned(plain, np.eye(3), scale=0.008),
+        "two-faces": trimesh.util.concatenate([plain, beside]),
+    }
+    raw = folder(tmp_path / "raw", {"good.ply": plain, **{f"{name}.ply": mesh for name, mesh in bad.items()}})
+    with (raw / "samples.csv").open("a") as stream:
+        stream.write("no-faces.stl,x,happiness\nno-faces.obj,y,happiness\n")
+    (raw / "no-faces.stl").write_bytes(bytes(84))
+    (raw / "no-faces.obj").write_text("v 0 0 0\nv 1 0 0\n")
+    out = tmp_path / "prepared"
+    run("import", raw, "--dataset", "lab", "--out", out, "--size", 64, "--workers", 0, "--max-rejected", 1)
+    with (out / "rejected.csv").open(newline="") as stream:
+        found = {row["source_file"]: f"{row['reason']}: {row['found']}" for row in csv.DictReader(stream)}
+    assert found == {
+        "degenerate.ply": "unreadable: 1000000 faces without area",
+        "house.ply": found["house.ply"],
+        "no-faces.obj": found["no-faces.obj"],
+        "no-faces.stl": found["no-faces.stl"],
+        "not-numbers.ply": "no-depth: none in 12620 faces",
+        "pea.ply": found["pea.ply"],
+        "two-faces.ply": "no-face: 2 faces",
+    }
+    assert "in no unit" in found["house.ply"]
+    assert "in no unit" in found["pea.ply"]
+    with (out / "samples.csv").open(newline="") as stream:
+        assert [row["id"] for row in csv.DictReader(stream)] == ["lab/good"]

@@ -68,7 +68,7 @@ def turn_grid(path, turn):
     grid = read_bnt(path.read_bytes())
     points = np.where(grid.valid[..., None], grid.points_mm @ turn.T, -1e9)
     planes = np.concatenate([points, np.where(grid.valid[..., None], grid.image_uv, -1e9)], axis=2)
-    path.write_bytes(bnt_bytes(np.moveaxis(planes, 2, 0), picture_name="scan.png"))
+    path.write_bytes(bnt_bytes(np.moveaxis(planes, 2, 0), picture_name=path.with_suffix(".png").name))
 
 
 def turn_lm3(path, turn):
