@@ -52,8 +52,13 @@ def read_toml(path: Path, *, error: type[FerError] = SettingsError) -> dict[str,
 
 def read_json(path: Path, *, error: type[FerError] = SettingsError) -> Any:
     """What a JSON file says; see ``read_toml``."""
+    return parse_json(_text(path, error), path, error=error)
+
+
+def parse_json(text: str, path: Path, *, error: type[FerError] = SettingsError) -> Any:
+    """What JSON in the file ``path`` says."""
     try:
-        return from_json(_text(path, error), allow_inf_nan=True)
+        return from_json(text, allow_inf_nan=True)
     except ValueError as mistake:
         raise error(f"not valid JSON: {_first_line(mistake)}", path=path) from None
 

@@ -58,10 +58,6 @@ def _matches(pattern: str) -> Callable[[str], object]:
     return re.compile(pattern, re.ASCII).fullmatch
 
 
-def _is_gender(cell: str) -> bool:
-    return cell.casefold() in _GENDERS
-
-
 def _is_frame(cell: str) -> bool:
     return re.fullmatch("[0-9]{1,10}", cell) is not None and int(cell) <= _LAST_FRAME
 
