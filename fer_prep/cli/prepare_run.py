@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fer_prep.cli.console import messages, progress_bar
+from fer_prep.cli.options import ALLOWED_REJECTED, parse_share
 from fer_prep.options import option
 
 if TYPE_CHECKING:
@@ -29,6 +30,18 @@ class RunOptions:
     """A running Dask scheduler: tcp://HOST:8786, or the .json file of its --scheduler-file."""
     preview: int = option(0, min=0, metavar="N")
     """Write preview.png with N samples before and after, to look at."""
+    max_rejected: float = option(ALLOWED_REJECTED, parse=parse_share, metavar="SHARE")
+    """How much may be rejected before the exit code is 1: a share from 0 to 1, or a percentage such as 5%."""
+    part: str = option("", offered=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOptions(RunOptions):
+    """Of a command that prepares one dataset."""
+
+    part: str = option("", metavar="I/N", show_default="the whole dataset")
+    """Prepare only part I of N, in a folder beside --out; merge then wants all N. For batch systems: --array=1-8 with
+    --part $SLURM_ARRAY_TASK_ID/8."""
 
 
 def prepare_dataset(
@@ -56,6 +69,7 @@ def prepare_source(
     """
     from fer_prep.engines.choice import make_engine
     from fer_prep.faces.given_points import read_points
+    from fer_prep.prepare.parts import Part
     from fer_prep.prepare.prepare_tree import prepare
 
     if settings.landmarks.points_file is not None:
@@ -70,6 +84,7 @@ def prepare_source(
         out=out,
         settings=settings,
         engine=engine,
+        part=Part.parse(run.part) if run.part else None,
         preview=run.preview,
         progress=progress_bar,
         debug=messages.debug_run,

@@ -18,12 +18,12 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, cast
 
 import dask.config
-from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed import Client, Future, KilledWorker, LocalCluster, Security
 from distributed.client import FutureCancelledError
 
 from fer_prep.engines.engine import Item, Result, WorkerDied, usable_cpus
 from fer_prep.engines.process_engine import ONE_THREAD
-from fer_prep.errors import EngineError
+from fer_prep.errors import EngineError, InstallationError
 
 DIED: Final = WorkerDied(reason="the Dask worker that ran it died (see that worker's log)")
 """Without the worker's address, which differs from run to run: it stands in the rejected table."""
@@ -35,7 +35,7 @@ class DaskEngine:
     """Workers of a Dask cluster. ``function`` and items travel by pickle; workers must see the same files.
 
     ``scheduler`` is the address of a running scheduler or the path of its scheduler file. Empty: ``workers`` processes
-    are started here for the time of a run.
+    are started here for the time of a run; they speak TLS with keys of that run, on the loopback, and serve no pages.
     """
 
     scheduler: str = ""
@@ -119,14 +119,23 @@ class DaskEngine:
                 yield open_things.enter_context(Client(cluster, set_as_default=False))
 
     def _cluster_here(self) -> LocalCluster:
+        """Processes on this machine that nobody else can talk to: whoever reaches an open Dask port runs code there."""
+        try:
+            keys = Security.temporary()
+        except ImportError:
+            missing = "--engine dask without --scheduler needs the Python package cryptography, which is not installed"
+            raise InstallationError(missing, hint="pip install 'fer-rgbd[cluster]'") from None
         # limits of memory and restarts are the machine's business; a death is judged at once, as by ProcessEngine
         settings = {
             "distributed.nanny.pre-spawn-environ": ONE_THREAD,
             "distributed.scheduler.allowed-failures": 0,
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
         }
         with dask.config.set(settings):
             options: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL, "memory_limit": 0}
             return LocalCluster(
+                security=keys,
                 n_workers=self.workers or usable_cpus(),
                 threads_per_worker=1,
                 processes=True,

@@ -23,7 +23,7 @@ from fer_prep.geometry.range_grid import triangulate
 from fer_prep.geometry.stored_camera import StoredCamera
 from fer_prep.geometry.under_points import values_under
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.outputs import refuse_full
+from fer_prep.outputs import filling
 from fer_prep.prepare.landmark_tables import npz_bytes as archive_bytes
 from fer_prep.progress import Progress, silent
 
@@ -70,7 +70,6 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
     """
     if "depth" not in data.modalities:
         raise DatasetFileError("no depth is stored, so there is nothing in space", path=data.path)
-    refuse_full(out)
     if not (seen := data.statistic("valid_pixels")).all():
         raise DatasetFileError(f"{data.ids[seen.argmin()]}: its depth map is empty", path=data.path)
     sizes = pixel_sizes_mm(data)
@@ -80,7 +79,7 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
     lines = csv.writer(table, lineterminator="\n")
     lines.writerow(["id", "scheme", "name", "x_mm", "y_mm", "z_mm"])
     keys: dict[str, str] = {}
-    with progress("exporting", total=data.n) as advance:
+    with filling(out) as folder, progress("exporting", total=data.n) as advance:
         for row in range(data.n):
             depth_points = cameras[row].points_mm(data.read("depth", [row])[0], unit_mm=data.depth_unit_mm)
             image = data.read("rgb", [row])[0] if "rgb" in data.modalities else None
@@ -94,13 +93,13 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
             if to == "npz":
                 maps = _maps(depth_points[..., 2], cameras[row], mm_per_pixel=float(sizes.mm[row]))
                 surface = replace(surface, maps=maps)
-            path = out / f"{sample_key(str(data.ids[row]), keys, data.path)}.{to}"
+            path = folder / f"{sample_key(str(data.ids[row]), keys, data.path)}.{to}"
             write_atomically(path, content=WRITERS[to](surface))
             for scheme, (names, places) in points.items():
                 known = [(name, place) for name, place in zip(names, places, strict=True) if np.isfinite(place).all()]
                 lines.writerows([data.ids[row], scheme, name, *(f"{mm:.4f}" for mm in place)] for name, place in known)
             advance(1)
-    write_atomically(out / "landmarks.csv", content=table.getvalue())  # last: without it the export is not whole
+        write_atomically(folder / "landmarks.csv", content=table.getvalue())
     return ExportedSurfaces(n=data.n, estimated=tuple(data.ids[sizes.estimated].tolist()))
 
 

@@ -11,6 +11,7 @@ from fer_prep.findings import CheckReport
 from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.inspection.check_dataset import check_names
 from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, files_of, sample_file
+from fer_prep.prepare.parts import PART
 from fer_prep.regular_files import read_bytes
 
 
@@ -95,6 +96,8 @@ def _check_pixels(folder: PreparedFolder, report: CheckReport) -> None:
 
 
 def _add_notes(folder: PreparedFolder, report: CheckReport) -> None:
+    if part := folder.summary.get(PART):
+        report.add("note", "part", f"part {part['index']} of {part['of']}: merging needs all of them")
     rejected = tuple(f"{r.source_file}: expected {r.expected}; found {r.found}" for r in folder.rejections)
     if rejected:
         report.add("note", "rejected", f"{len(rejected)} recordings could not be prepared", rejected)

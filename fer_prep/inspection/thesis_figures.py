@@ -57,16 +57,21 @@ def draw_figure(name: str, data: DatasetFile, trees: Trees) -> bytes:
 
 
 def class_distribution(data: DatasetFile, trees: Trees, *, datasets: Sequence[str] = ()) -> Figure:
-    """Samples of each class in these datasets together; in all where none is named."""
+    """Samples of each class in these datasets, on top of each other; in all where none is named."""
     chosen = _rows(data, datasets, shown=False)
-    emotions = emotions_of(data)[chosen]
-    counts = [int((emotions == name).sum()) for name in data.classes]
-    names = ", ".join(sorted(set(data.column("dataset")[chosen].tolist())))
+    emotions, of = emotions_of(data)[chosen], data.column("dataset")[chosen]
     figure = _new(width=6.4, height=3.4)
     axes = figure.subplots()
-    axes.bar_label(axes.bar(data.classes, counts, width=0.75, color="#1f5fa8"), fontsize=8)
+    below = np.zeros(len(data.classes), int)
+    for name in np.unique(of).tolist():
+        counts = np.array([((emotions == emotion) & (of == name)).sum() for emotion in data.classes])
+        axes.bar(data.classes, counts, bottom=below, width=0.75, label=name)
+        below += counts
+    for place, total in enumerate(below.tolist()):
+        axes.annotate(str(total), (place, total), ha="center", va="bottom", fontsize=8)
     people = len(np.unique(data.column("subject")[chosen]))
-    axes.set_title(f"{names}: {len(chosen)} samples of {people} people", fontsize=10)
+    axes.set_title(f"{len(chosen)} samples of {people} people", fontsize=10)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.tick_params(axis="x", rotation=30, labelsize=9)
     axes.margins(y=0.12)
     axes.spines[["top", "right"]].set_visible(False)

@@ -17,6 +17,7 @@ from fer_prep.errors import PreparedFolderError, UsageError
 from fer_prep.folds.selection import SELECTING_COLUMNS, Selection
 from fer_prep.look_alikes import look_alikes
 from fer_prep.prepare.folder import SAMPLES, SUMMARY, PreparedFolder, table_name
+from fer_prep.prepare.parts import PART, check_parts
 from fer_prep.samples_table import COLUMNS, Row, column_array
 
 PREPARED_ROOT: Final = Path("data/prepared")
@@ -80,6 +81,7 @@ def plan_merge(
     if not 8 <= size <= 4096:
         raise UsageError(f"--size {size}: expected 8 to 4096 pixels")
     folders = [_open_whole(path) for path in _refuse_twice(prepared)]
+    check_parts(folders)
     stored = _common_modalities(folders, modalities)
     known = _known_classes(folders)
     samples = [
@@ -223,10 +225,18 @@ def _selected_rows(samples: Sequence[PlannedSample], selection: Selection, class
 
 
 def _describe(folders: Sequence[PreparedFolder]) -> list[dict[str, Any]]:
-    """What the file remembers of its inputs, in an order of their own."""
+    """What the file remembers of its inputs, in an order of their own; the parts of a dataset are one input."""
     described = [
-        {"dataset": folder.dataset, "digest": folder.digest, "settings": dict(folder.settings)} for folder in folders
+        {"dataset": folder.dataset, "digest": folder.digest, "settings": dict(folder.settings)}
+        for folder in folders
+        if PART not in folder.summary
     ]
+    parts = [folder for folder in folders if PART in folder.summary]
+    for dataset in {folder.dataset for folder in parts}:
+        members = [folder for folder in parts if folder.dataset == dataset]
+        rows = [row for folder in members for row in folder.rows]
+        digest = data_digest((row["digest"] for row in rows), (row["label"] for row in rows))
+        described.append({"dataset": dataset, "digest": digest, "settings": dict(members[0].settings)})
     return sorted(described, key=lambda entry: (entry["dataset"], entry["digest"]))
 
 

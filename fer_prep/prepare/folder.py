@@ -66,7 +66,14 @@ class _Counts:
 
 
 @dataclass
-class _Summary:
+class _Part:
+    index: Annotated[int, Field(ge=1)]
+    of: Annotated[int, Field(ge=1, le=100_000)]
+    listing: str
+
+
+@dataclass
+class Summary:
     """What ``prepared.json`` must say; names from a file are names, and lead nowhere else."""
 
     dataset: _Name
@@ -78,6 +85,7 @@ class _Summary:
     classes: list[_Name]
     landmarks: list[_Name]
     counts: _Counts
+    part: _Part | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +197,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             hint="update fer-rgbd" if newer else "run the command that prepared it again: it prepares it anew",
         )
     try:
-        checked(_Summary, summary, path=file, error=PreparedFolderError)
+        checked(Summary, summary, path=file, error=PreparedFolderError, others=True)
     except PreparedFolderError as error:
         raise PreparedFolderError(error.message, path=file, hint="prepare it again with this version") from None
     return summary

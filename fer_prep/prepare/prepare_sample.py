@@ -1,7 +1,7 @@
 """One sample from raw files to what is stored: Sample → Scene → landmarks → framing → view → pixels, row, landmarks.
 
 The same sample and settings give the same outcome in any process; nothing is written here. Loose pictures
-(``prepare_picture``) go the same way as the samples of a dataset.
+(``prepare_files``) go the same way as the samples of a dataset.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ from fer_prep.faces.frontal import frontal_view
 from fer_prep.faces.landmarks import make_finder
 from fer_prep.faces.mediapipe_finder import MediapipeFinder
 from fer_prep.faces.oval_mask import oval_mask
+from fer_prep.formats.surface_file import has_colour
 from fer_prep.geometry.cast_scene import CastScene
+from fer_prep.geometry.renderers import DEFAULT_RENDERER
 from fer_prep.geometry.turns import view_turn
 from fer_prep.geometry.under_points import values_under
 from fer_prep.geometry.warp import transform_points
@@ -37,6 +39,7 @@ from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
 from fer_prep.sources import Source
+from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.recorded_pair import read_pair
 
 SEARCHING: Final = ("mediapipe", "task")
@@ -69,52 +72,54 @@ def prepare_sample(
 
 
 def load_view(sample: Sample, *, source: Source) -> Scene:
-    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only."""
+    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only.
+
+    Pictures show the view already.
+    """
     scene = source.load(sample)
-    if not (sample.yaw_degrees or sample.pitch_degrees):
+    if not (sample.yaw_degrees or sample.pitch_degrees) or not isinstance(scene, CastScene):
         return scene
-    if not isinstance(scene, CastScene):
-        raise TypeError(f"views of a {type(scene).__name__}, which cannot be turned")
     return scene.turned(view_turn(sample.yaw_degrees, sample.pitch_degrees))
 
 
-def prepare_picture(
-    rgb_file: Path,
+def prepare_files(
+    files: Mapping[str, Path],
     *,
-    depth_file: Path | None = None,
     framing: FramingKind = "rotate",
     mask: Mask = "none",
     size: int = 260,
     depth_unit_mm: float = 0.125,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """One loose picture for predicting, alone or with its depth map, prepared as the samples of a dataset are.
+) -> PreparedSample:
+    """One loose recording for predicting, prepared as the samples of a dataset are.
 
-    Returns colour (size, size, 3) sRGB and stored depth (size, size), 0 everywhere where there is no ``depth_file``.
-    ``depth_unit_mm`` is what one step of the 16-bit depth map means. Raises FormatError for files that cannot be read,
-    SampleError where they do not belong together or no face is found.
+    ``files``: the picture ``rgb``, alone or with its ``depth``; or a ``mesh`` of any scanner. ``depth_unit_mm`` is what
+    one step of the 16-bit depth map means. Raises FormatError for files that cannot be read, SampleError where they do
+    not belong together or no face is found.
     """
+    first = files.get("mesh") or files["rgb"]
     is_plain = framing == "none" and mask == "none"
     finders = FinderSpec(kinds=("none",)) if is_plain else FOUND
     settings = PrepareSettings(size=size, framing=framing, mask=mask, landmarks=finders, mesh=False)
     sample = Sample(
-        id=f"picture/{rgb_file.stem}",
+        id=f"picture/{first.stem}",
         dataset="picture",
-        subject=f"picture:{rgb_file.stem}",
+        subject=f"picture:{first.stem}",
         emotion="",
         label_source="",
-        source_file=rgb_file.name,
-        files={"rgb": rgb_file},
+        source_file=first.name,
+        files=files,
     )
-    scene = read_pair(rgb_file, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
+    if "mesh" in files:
+        scene = load_mesh(sample, renderer=DEFAULT_RENDERER)
+        there = MODALITIES if has_colour(files["mesh"]) else ("depth",)
+        return prepare_scene(scene, sample=sample, settings=settings, modalities=there)
+    depth_file = files.get("depth")
+    scene = read_pair(files["rgb"], depth_file=depth_file, depth_unit_mm=depth_unit_mm)
     modalities = ("rgb",) if depth_file is None else MODALITIES
     found = find_landmarks(scene, sample=sample, settings=settings)
     if depth_file is not None and found is not None:
         _check_unit(scene, found, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
-    prepared = prepare_scene(scene, sample=sample, settings=settings, modalities=modalities, found=found)
-    if prepared.rgb is None:
-        raise ValueError("a picture has colour")
-    depth = np.zeros((size, size), np.uint16) if prepared.depth is None else prepared.depth
-    return prepared.rgb, depth
+    return prepare_scene(scene, sample=sample, settings=settings, modalities=modalities, found=found)
 
 
 def _check_unit(scene: Scene, found: Landmarks, *, depth_file: Path, depth_unit_mm: float) -> None:

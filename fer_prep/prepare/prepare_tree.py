@@ -18,6 +18,7 @@ from fer_prep.prepare.code_version import code_version
 from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
+from fer_prep.prepare.parts import PART, Part
 from fer_prep.prepare.prepare_sample import SEARCHING, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
@@ -42,6 +43,7 @@ def prepare(
     out: Path,
     settings: PrepareSettings,
     engine: Engine,
+    part: Part | None = None,
     preview: int = 0,
     progress: Progress = silent,
     debug: bool = False,
@@ -50,13 +52,17 @@ def prepare(
 
     Samples that are up to date are reused; killed at any moment and started again, the outcome is the same bytes.
     ``engine`` runs the work (see ``make_engine``); with ``debug``, unexpected errors end the run.
-    ``preview`` samples are shown on a contact sheet.
+    With ``part``, that share of the samples goes to a folder of its own beside ``out``; ``preview`` samples are shown
+    on a contact sheet.
     Raises UsageError for a wrong root, BusyError and PreparedFolderError for a folder that another run writes or that
     holds something else, OSError where the disk is full.
     """
     listing = source.list_samples(root)
     samples, doubles = without_duplicates(listing.samples)  # a source of another package may have some
     listing = replace(listing, samples=tuple(samples), rejected=(*listing.rejected, *doubles))
+    whole, more = listing, dict[str, Any]()
+    if part is not None:
+        listing, out, more = part.of_listing(whole), part.folder(out), {PART: part.describe(whole)}
     is_searched = settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}
     shows_faces = "rgb" in listing.modalities or any("mesh" in sample.files for sample in listing.samples)
     if settings.framing == "frontal" and any(sample.yaw_degrees or sample.pitch_degrees for sample in samples):
@@ -91,7 +97,7 @@ def prepare(
         if engine.remote:
             function = replace(function, place=WorkerPlace.of(out, root=root, code=function.code))
         records = _run(function, listing.samples, engine=engine, writer=writer, summary=summary, progress=progress)
-        content = _finish(function, listing, records=records, summary=summary, earlier=writer.earlier)
+        content = _finish(function, listing, records=records, summary=summary, more=more, earlier=writer.earlier)
         writer.finish(records=records.values(), content=content)
         if preview:
             faceless = {rejection.sample_id for rejection in summary.rejected if rejection.reason is Reason.NO_FACE}
@@ -155,9 +161,10 @@ def _finish(
     *,
     records: Mapping[str, Record],
     summary: PrepareSummary,
+    more: Mapping[str, Any],
     earlier: Mapping[str, Any],
 ) -> dict[str, str | bytes]:
-    """Fill ``summary`` and return the files that make the folder whole."""
+    """Fill ``summary`` and return the files that make the folder whole; ``more`` is added to ``prepared.json``."""
     source, settings = function.source, function.settings
     samples = sorted((sample for sample in listing.samples if sample.name in records), key=lambda sample: sample.id)
     summary.rows = [
@@ -167,8 +174,8 @@ def _finish(
         for how, value in records[sample.name].set_right.items():
             summary.set_right.setdefault(f"{how} {value}", []).append(sample.id)
     for how, ids in sorted(summary.set_right.items()):
-        more = " …" if len(ids) > 3 else ""
-        summary.notes.append(f"{len(ids)} recording(s) {how}: {', '.join(ids[:3])}{more}")
+        rest = " …" if len(ids) > 3 else ""
+        summary.notes.append(f"{len(ids)} recording(s) {how}: {', '.join(ids[:3])}{rest}")
     files = [
         sample_file(function.folder, "landmarks", sample.name) if "landmarks" in records[sample.name].files else None
         for sample in samples
@@ -180,6 +187,7 @@ def _finish(
         code=function.code,
         schemes=landmarks,
     )
+    description |= more
     if isinstance(source, RecordsDepth) and "depth" in listing.modalities:
         # verdicts of an earlier run over the same pixels, settings and code stand
         is_same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))

@@ -56,7 +56,7 @@ def check_place(place: WorkerPlace, *, source: Source, wait_s: float = _NFS_CACH
         if time.monotonic() > deadline:
             raise EngineError(
                 f"the worker on {host} {problem}",
-                hint="all workers need one file system with the same paths: without one, prepare on one machine",
+                hint="all workers need one file system with the same paths; without one, prepare with --part I/N there",
             )
         time.sleep(0.1)
     _seen.add(place)

@@ -6,6 +6,7 @@ whoever was seen then must not be judged now. So its people are noted beside the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -14,10 +15,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_prep.cli.console import note
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
-from fer_train.config import ModelSettings
+from fer_train.config import Config, ModelSettings
 from fer_train.models.model_file import (
     DESCRIPTION,
     NOT_ARCHITECTURE,
@@ -36,6 +36,21 @@ FREE: Final = (*NOT_ARCHITECTURE, *BESIDE, "dropout", "drop_path")
 """Model settings in which a trained fold may differ: no weight depends on them."""
 
 
+def try_network(
+    config: Config,
+    file: DatasetFile,
+    *,
+    classes: tuple[str, ...],
+    judged: NDArray[np.int64],
+    say: Callable[[str], None],
+) -> None:
+    """Build the network and give it its weights once, so that what cannot be is refused before anything is written."""
+    size = config.data.image_size
+    network = build_network(config.model, classes=len(classes), image_size=size, pretrained=False)
+    if config.model.weights and not network.fitted:
+        set_initial_weights(network, config.model, classes=classes, file=file, judged=judged, say=say)
+
+
 def set_initial_weights(
     network: ExpressionNetwork,
     settings: ModelSettings,
@@ -43,13 +58,14 @@ def set_initial_weights(
     classes: tuple[str, ...],
     file: DatasetFile,
     judged: NDArray[np.int64],
+    say: Callable[[str], None] = lambda text: None,
 ) -> set[str]:
     """Put ``settings.weights`` into a fresh network: a file into its backbones, or a trained fold into all of it.
 
     ``file`` and ``judged`` (n,), rows of it, say who is going to be judged; a trained fold that knows one of them by
     name is a UsageError unless ``settings.same_names`` says that those are strangers, and so is one of another
-    architecture. Where it told other classes apart, the classifying layer stays fresh. Returns the people that the
-    weights have learned from; nobody where a file does not say.
+    architecture. Where it told another number of classes apart, the classifying layer stays fresh. Returns the people
+    that the weights have learned from; nobody where a file does not say.
     """
     folder = _trained_fold(settings)
     if folder is None:
@@ -58,18 +74,18 @@ def set_initial_weights(
             path = Path(settings.weights).expanduser()
             doubt = load_backbone_weights(network.backbone(stream), path)
         if doubt:
-            note(doubt)
+            say(doubt)
         return set()
     refuse_known_people(settings, file, judged)
     trained, description = load_model(folder, device=torch.device("cpu"))
     _refuse_other_architecture(folder, network, settings, found=description.model, found_size=trained.image_size)
-    weights = trained.state_dict()
-    if description.classes != classes:
-        for name in _classifying(description.model, classes=len(description.classes), image_size=trained.image_size):
-            weights[name] = network.state_dict()[name]
-    own = {name: value for name, value in network.state_dict().items() if name.startswith("classical.")}
-    weights = {name: value for name, value in weights.items() if not name.startswith("classical.")}
-    network.load_state_dict(weights | own)
+    own = network.state_dict()
+    taken = {
+        name: value
+        for name, value in trained.state_dict().items()
+        if not name.startswith("classical.") and value.shape == own[name].shape
+    }
+    network.load_state_dict(own | taken)
     return set(description.people)
 
 
@@ -115,12 +131,3 @@ def _refuse_other_architecture(
             path=folder,
             hint="train with the settings of its config.toml, or start from weights of this network",
         )
-
-
-def _classifying(settings: ModelSettings, *, classes: int, image_size: int) -> list[str]:
-    """Names of the tensors whose shape depends on the number of classes."""
-    these, others = (
-        build_network(settings, classes=count, image_size=image_size, pretrained=False).state_dict()
-        for count in (classes, classes + 1)
-    )
-    return [name for name, tensor in these.items() if tensor.shape != others[name].shape]

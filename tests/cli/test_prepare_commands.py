@@ -54,6 +54,21 @@ def test_one_tree_by_its_place(workspace):
     assert PreparedFolder.open(workspace / "here").dataset == "mend3s"
 
 
+def test_parts_are_prepared_by_separate_commands_and_merged_only_together(workspace):
+    points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=20, without_depth=-1, without_points=-1)
+    said, _ = align(points, "--part", "1/2")
+    assert "samples in data/prepared/mend3s.part-1-of-2" in said
+    _, said = fer_prep("merge", "--size", 48, code=2)
+    assert said.splitlines() == [
+        "error: data/prepared/mend3s.part-1-of-2: of 2 parts of mend3s 1 missing: 2/2",
+        "run the same command with the missing --part, then merge again",
+    ]
+    align(points, "--part", "2/2")
+    fer_prep("merge", "--size", 48)
+    _, said = align(points, "--part", "3/2", code=2)
+    assert "--array=1-8" in said
+
+
 def test_a_running_dask_cluster_does_the_work_of_a_relative_workspace(workspace):
     points = write_noise_tree(workspace / "data" / "raw" / "MenD3s", samples=12, without_depth=-1, without_points=-1)
     align(points)
@@ -150,7 +165,7 @@ def test_too_many_rejected_is_exit_code_1_and_the_folder_is_whole(workspace):
 @pytest.mark.parametrize("text", ["5", "-0.1", "101%", "few", "nan"])
 def test_a_share_that_is_none_is_refused_with_what_is_expected(text, workspace):
     _, said = fer_prep("align", f"--max-rejected={text}", code=2)
-    assert f"expected a share from 0 to 1, such as 0.05, or a percentage such as 5%; found {text}" in said
+    assert f"--max-rejected {text}: expected a share from 0 to 1, such as 0.05, or a percentage such as 5%" in said
 
 
 def test_when_all_are_rejected_there_is_nothing_to_merge(workspace):
