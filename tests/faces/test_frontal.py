@@ -119,3 +119,9 @@ def test_a_picture_without_depth_is_rejected(picture_of):
     flat = replace(scene, valid=np.zeros_like(scene.valid))
     with pytest.raises(SampleError, match="depth under both eyes, to turn the face by"):
         undone(flat, "mediapipe")
+
+
+def test_heights_that_are_no_distances_are_rejected(picture_of):
+    scene = picture_of((0, 0, 0))
+    with pytest.raises(SampleError, match="heights that are no distances from a camera"):
+        undone(replace(scene, z_mm=scene.z_mm + np.float32(5000)), "mediapipe")
