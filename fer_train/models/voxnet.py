@@ -1,8 +1,8 @@
 """A small 3-D convolutional network for voxels.
 
 After Maturana and Scherer, "VoxNet: A 3D convolutional neural network for real-time object recognition", IROS 2015,
-§III-C: two convolutions, 5³ by steps of 2 and 3³, a maximum over 2³, and two linear layers; here with normalisation, one
-more convolution, and a maximum over a grid of 4³ so that any number of voxels will do.
+§III-C: two convolutions, 5³ by steps of 2 and 3³, a maximum over 2³, and two linear layers; here with normalisation,
+one more convolution, and a maximum over a grid of 4³ so that any number of voxels will do.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class VoxelNetwork(ExpressionNetwork):
             nn.AdaptiveMaxPool3d(GRID),
             nn.Flatten(),
         )
-        # without a normalisation here nothing was learned: every feature fell below 0 in the first steps and stayed there
+        # without a normalisation here nothing was learned: the loss stayed that of guessing
         self.to_features = nn.Sequential(nn.Linear(third * GRID**3, token_width), nn.LayerNorm(token_width), nn.ReLU())
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(token_width, classes))
 
