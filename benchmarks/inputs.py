@@ -21,9 +21,9 @@ from fer_train.analysis.compare import compare_runs
 from fer_train.config import Config
 from fer_train.metrics.registry import METRICS
 from fer_train.report.results import write_summary
-from fer_train.settings_file import load_preset, override, rename
+from fer_train.settings_file import load_preset, override
 from fer_train.training.cross_validate import FoldChoice, cross_validate
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 # nothing of these two is behind a backbone: all of them learns at the rate that backbones have in the others
 ALONE = {"optimiser.fusion_rate": 1e-3}
@@ -53,20 +53,18 @@ SMALL: dict[str, object] = {
 PROCESSOR = "processor_seconds.json"
 
 
-def train(name: str, data: Path, *, config: Config, out: Path, folds: FoldChoice) -> tuple[RunFolder, float]:
-    """The finished run of a row, and the processor seconds that training and judging took."""
-    run = RunFolder.open(out / name) if (out / name).exists() else RunFolder.create(out / name, config=config)
-    run.refuse_other_settings(config)
+def train(data: Path, *, config: Config, run: RunFolder, folds: FoldChoice) -> float:
+    """Finish the run of a row; the processor seconds that training and judging took."""
     spent = run.path / PROCESSOR
-    if not run.finished:
+    if run.finished:
+        run.refuse_other(config, Task(data))
+    else:
         begin = time.process_time()
-        with run.writing():
-            trained = cross_validate(data, config=config, folds=folds, run=run)
-        seconds = time.process_time() - begin
-        write_atomically(spent, content=json.dumps(seconds))
+        trained = cross_validate(data, config=config, folds=folds, run=run)
+        write_atomically(spent, content=json.dumps(time.process_time() - begin))
         write_summary(run, trained)
         trained.data.close()
-    return run, json.loads(spent.read_text())
+    return json.loads(spent.read_text())
 
 
 def main() -> None:
@@ -82,8 +80,9 @@ def main() -> None:
     small = override(load_preset(args.preset), {**SMALL, "training.epochs": args.epochs})
     seconds: dict[str, float] = {}
     for name, settings in ROWS.items():
-        config = rename(override(small, settings), name)
-        _, seconds[name] = train(name, args.data, config=config, out=args.out, folds=FoldChoice(manifest=args.manifest))
+        config = override(small, {**settings, "name": name})
+        run = RunFolder(args.out / name)
+        seconds[name] = train(args.data, config=config, run=run, folds=FoldChoice(manifest=args.manifest))
         print(f"{name}: {seconds[name]:.0f} s", flush=True)
     found = compare_runs([args.out / name for name in ROWS], args.data)
     with DatasetFile.open(args.data) as file:

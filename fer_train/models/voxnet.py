@@ -1,8 +1,8 @@
 """A small 3-D convolutional network for voxels.
 
 After Maturana and Scherer, "VoxNet: A 3D convolutional neural network for real-time object recognition", IROS 2015,
-§III-C: two convolutions, 5³ by steps of 2 and 3³, a maximum over 2³, and two linear layers; here with batch
-normalisation, one more convolution, and an average over a grid of 4³ so that any number of voxels will do.
+§III-C: two convolutions, 5³ by steps of 2 and 3³, a maximum over 2³, and two linear layers; here with normalisation,
+one more convolution, and a maximum over a grid of 4³ so that any number of voxels will do.
 """
 
 from __future__ import annotations
@@ -51,10 +51,11 @@ class VoxelNetwork(ExpressionNetwork):
             nn.Conv3d(second, third, kernel_size=3, padding=1, bias=False),
             nn.BatchNorm3d(third),
             nn.ReLU(),
-            nn.AdaptiveAvgPool3d(GRID),
+            nn.AdaptiveMaxPool3d(GRID),
             nn.Flatten(),
         )
-        self.to_features = nn.Sequential(nn.Linear(third * GRID**3, token_width), nn.ReLU())
+        # without a normalisation here nothing was learned: the loss stayed that of guessing
+        self.to_features = nn.Sequential(nn.Linear(third * GRID**3, token_width), nn.LayerNorm(token_width), nn.ReLU())
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(token_width, classes))
 
     def forward(self, inputs: Inputs) -> NetworkOutput:
