@@ -94,7 +94,7 @@ def picture_of():
     return take
 
 
-@pytest.mark.parametrize(("turn", "most_degrees"), zip(TURNS, (3, 3, 8, 3), strict=True))
+@pytest.mark.parametrize(("turn", "most_degrees"), list(zip(TURNS, (3, 3, 8, 3), strict=True)))
 def test_a_turned_head_before_a_depth_camera_comes_back(picture_of, turn, most_degrees):
     """Of the one turned furthest the sensor has neither nose tip nor the far eye's corner."""
     left = undone(picture_of(turn), "mediapipe") @ turn_of(*turn) @ undone(picture_of((0, 0, 0)), "mediapipe").T
