@@ -29,7 +29,7 @@ class DataSettings:
     """Equalise the histogram of the luma, as the thesis's author did under the name illumination normalisation."""
     smoothing_mm: float = option(2.0, min=0.1)
     """How far around a pixel its normal and curvature are looked for: the standard deviation of the weights."""
-    points: int = option(1024, min=1)
+    points: int = option(1024, min=1, max=65536)
     """How many points ``points`` and ``bare-points`` have."""
     point_choice: Literal["random", "farthest"] = "random"
     """Which: any pixels that have depth, or one after the other the one that is farthest from all before, which covers

@@ -16,7 +16,6 @@ from torch import Tensor
 
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
-from fer_prep.geometry.attribute_maps import SMOOTHING_MM
 from fer_prep.validated import checked, parse_json, read_json
 from fer_train.classical.blocks import BLOCKS
 from fer_train.config import Config, DataSettings, ModelSettings
@@ -158,12 +157,11 @@ def read_description(path: Path) -> ModelDescription:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredMoments:
-    """Mean and deviation of an input, a number a channel."""
+class StoredMoments(DataSettings):
+    """Mean and deviation of an input, a number a channel, and those of the settings that it is computed with."""
 
     mean: list[float]
     std: list[float]
-    smoothing_mm: float = SMOOTHING_MM
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +186,8 @@ def _description(content: Any, path: Path) -> ModelDescription:
         raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)
     model = stored.model
     try:
-        Config(model=model, data=DataSettings(image_size=stored.image_size))  # limits and contradictions
+        for data in (DataSettings(image_size=stored.image_size), *stored.normalisation.values()):
+            Config(model=model, data=data)  # limits and contradictions
     except UsageError as error:
         raise UsageError(error.message, path=path, hint=error.hint) from None
     fitted = network_class(model.network).fitted
@@ -200,6 +199,10 @@ def _description(content: Any, path: Path) -> ModelDescription:
         (all(len(mean) == len(std) for mean, std in values.values()), "as many normalisation.std as .mean"),
         (all(isfinite(m) for mean, _ in values.values() for m in mean), "finite normalisation.mean"),
         (all(0 < s < inf for _, std in values.values() for s in std), "positive normalisation.std"),
+        (
+            all(set(INPUTS[name].settings) <= set(content["normalisation"][name]) for name in values),
+            "in normalisation what each input is computed with",
+        ),
         (2 <= len(classes) == len(set(classes)), "two or more different classes"),
         (not (fitted or model.classical_weight) or set(model.blocks.split(",")) <= set(BLOCKS), "known model.blocks"),
     ):
