@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
-from fer_prep.geometry.attribute_maps import SMOOTHING_MM
 from fer_prep.validated import checked, parse_json, read_json
 from fer_train.classical.blocks import BLOCKS
 from fer_train.config import Config, DataSettings, ModelSettings
@@ -159,11 +158,14 @@ def read_description(path: Path) -> ModelDescription:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredMoments:
-    """Mean and deviation of an input, a number a channel."""
+    """Mean and deviation of an input, a number a channel, and the settings of ``[data]`` that it is computed with."""
 
     mean: list[float]
     std: list[float]
-    smoothing_mm: float = SMOOTHING_MM
+    smoothing_mm: float | None = None
+    points: int | None = None
+    point_choice: Literal["random", "farthest"] | None = None
+    voxels: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +189,14 @@ def _description(content: Any, path: Path) -> ModelDescription:
         found = f"{stored.format!r} version {stored.version!r}"
         raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)
     model = stored.model
+    computed_with: dict[str, Any] = {
+        name: value
+        for each in stored.normalisation.values()
+        for name, value in asdict(each).items()
+        if name not in ("mean", "std") and value is not None
+    }
     try:
-        Config(model=model, data=DataSettings(image_size=stored.image_size))  # limits and contradictions
+        Config(model=model, data=DataSettings(image_size=stored.image_size, **computed_with))  # limits, contradictions
     except UsageError as error:
         raise UsageError(error.message, path=path, hint=error.hint) from None
     fitted = network_class(model.network).fitted
@@ -197,6 +205,10 @@ def _description(content: Any, path: Path) -> ModelDescription:
     classes = stored.classes
     for right, what in (
         ({name: len(mean) for name, (mean, _) in values.items()} == expected, f"normalisation of {model.inputs}"),
+        (
+            {setting for name in expected for setting in INPUTS[name].settings} <= set(computed_with),
+            f"what {model.inputs} are computed with",
+        ),
         (all(len(mean) == len(std) for mean, std in values.values()), "as many normalisation.std as .mean"),
         (all(isfinite(m) for mean, _ in values.values() for m in mean), "finite normalisation.mean"),
         (all(0 < s < inf for _, std in values.values() for s in std), "positive normalisation.std"),
