@@ -70,7 +70,9 @@ class FoldNormalisation(nn.Module):
     def from_dict(cls, values: Mapping[str, Any]) -> FoldNormalisation:
         """Back from ``to_dict``."""
         moments = {name: (entry["mean"], entry["std"]) for name, entry in values.items()}
-        settings = {each: entry[each] for name, entry in values.items() for each in INPUTS[name].settings}
+        settings = {
+            each: entry[each] for name, entry in values.items() for each in INPUTS[name].settings if each in entry
+        }
         return cls(moments, settings=settings)
 
     def to_dict(self) -> dict[str, Any]:
