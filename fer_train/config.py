@@ -172,6 +172,10 @@ class AugmentationSettings:
     """Largest rotation about the picture's centre, either way, uniform."""
     flip: float = option(0.5, min=0, max=1)
     """Probability of a left-right flip."""
+    scale: float = option(0.0, min=0)
+    """The picture is enlarged by at most 1 + this or shrunk likewise, uniform in the logarithm."""
+    shift: float = option(0.0, min=0, max=1)
+    """Largest shift right, left, up and down in shares of the side, uniform."""
     brightness: float = option(0.2, min=0, max=1)
     """RGB is multiplied by 1 ± this, uniform."""
     contrast: float = option(0.2, min=0, max=1)
