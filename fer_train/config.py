@@ -68,8 +68,9 @@ class ModelSettings:
     """Principal components of a block that the discriminant of ``classical`` takes, at most."""
     shrinkage: float = option(0.1, min=0, max=1)
     """How far that discriminant's covariance is drawn toward a multiple of the identity."""
-    classical_weight: float = option(0.0, min=0)
-    """Weight of ``classical``'s log-posteriors, fitted to the same people, beside the network's; 0 is without it."""
+    with_classical: bool = False
+    """Add ``classical``'s log-posteriors, fitted to the same people, to the network's; how much either counts is found
+    on some of them by a training of half the length that leaves those out."""
     mirror_average: bool = False
     """Answer with the mean of a picture's and of its mirror image's log-probabilities."""
     drop_path: float = 0.0
@@ -182,6 +183,9 @@ class AugmentationSettings:
     """Distance from the picture's mean luma is multiplied by 1 ± this, uniform."""
     saturation: float = option(0.2, min=0, max=1)
     """Distance from each pixel's luma is multiplied by 1 ± this, uniform."""
+    mixup: float = option(0.0, min=0, max=0.5)
+    """Another sample of the batch shines through with at most this share, uniform, and counts so much in the target
+    (Zhang et al., ICLR 2018, whose shares are of a beta distribution)."""
     erase: float = option(0.25, min=0, max=1)
     """Probability that a rectangle is erased, from RGB and depth alike (a hand hides both)."""
     erase_area: tuple[float, float] = (0.02, 0.15)

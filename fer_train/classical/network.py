@@ -22,6 +22,9 @@ from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
 ENOUGH: Final = 6000
 """Pictures and mirror images that principal components are found from, at most: more take time and change little."""
+SHARES: Final = (1.0, 0.05)
+"""What a network's log-probabilities and those of the discriminants beside it count where nothing says otherwise: the
+sum of several discriminants is far too sure of itself."""
 NO_SPREAD: Final = 1e-6
 """A feature whose deviation is no more than this does not vary, but for rounding."""
 
@@ -89,6 +92,8 @@ class ClassicalNetwork(ExpressionNetwork):
         super().__init__(classes=classes, image_size=image_size, inputs=inputs, feature_width=classes * len(names))
         self.components, self.shrinkage = components, shrinkage
         self.discriminants = nn.ModuleDict({name: Discriminant(BLOCKS[name].width, classes) for name in names})
+        self.shares: Tensor
+        self.register_buffer("shares", torch.tensor(SHARES))
 
     def fit(self, features: Mapping[str, Tensor], labels: NDArray[np.int64]) -> None:
         """From block → (n, 2, D) features of training pictures and their mirror images, and ``labels`` (n,)."""
@@ -124,6 +129,27 @@ class ClassicalNetwork(ExpressionNetwork):
         found = features_of(inputs, list(self.discriminants))
         logits, features = self.logits({name: values.to(device) for name, values in found.items()})
         return NetworkOutput(logits=logits, features=features, masks={})
+
+    def beside(self, network: Tensor, own: Tensor) -> Tensor:
+        """A network's log-probabilities (B, K) and those of these discriminants (B, K) → of both together."""
+        return self.shares[0] * network + self.shares[1] * own
+
+    def fit_shares(self, network: Tensor, own: Tensor, labels: Tensor) -> None:
+        """Choose what either counts by what both say, (n, K) each, of people that neither has learned from: the
+        likeliest, drawn toward ``SHARES`` as by a few samples.
+        """
+        from scipy.optimize import minimize
+
+        said = torch.stack([network, own]).double()  # (2, n, K)
+        usual = torch.tensor(SHARES).double()
+
+        def surprise(logs: NDArray[np.float64]) -> float:
+            moved = torch.from_numpy(logs)
+            total = ((usual * moved.exp())[:, None, None] * said).sum(dim=0)
+            return float(nn.functional.cross_entropy(total, labels, reduction="sum") + moved.square().sum() / 2)
+
+        found: NDArray[np.float64] = minimize(surprise, np.zeros(2), method="Nelder-Mead").x
+        self.shares = (usual * torch.from_numpy(found).exp()).float()
 
     def _discriminants(self) -> list[tuple[str, Discriminant]]:
         return [(name, one) for name, one in self.discriminants.items() if isinstance(one, Discriminant)]

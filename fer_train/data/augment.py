@@ -1,8 +1,9 @@
 """Augmentation of whole batches on the device: the same geometry for every modality of a sample. For training only.
 
 In this order: the images turned, flipped, enlarged and shifted, colour jitter of those that have colour, normalisation
-(elsewhere), random erasing of the network's inputs. Every sample's numbers are functions of its key (``random_draws``), so they do
-not depend on the batch it is in, on the order of batches, or on the device.
+(elsewhere), random erasing of the network's inputs, mixup (in ``batches``). Every sample's numbers are functions of its
+key (``random_draws``), so they do not depend on the batch it is in, on the order of batches, or on the device; mixup
+takes the neighbour in the batch.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Draws(NamedTuple):
     scale: Tensor
     shift_x: Tensor
     shift_y: Tensor
+    mixup: Tensor
 
     @classmethod
     def of(cls, keys: Tensor) -> Draws:

@@ -43,7 +43,7 @@ class Input:
     """Something that a network can ask for."""
 
     stored: tuple[str, ...]
-    """The modalities that it is computed from; it has no value where one of them has a hole."""
+    """The modalities that it is computed from."""
     channels: int
     compute: str = ""
     """``module:function`` of images in [0, 1] by modality → (B, channels, S, S), imported when it is asked for; empty
@@ -52,6 +52,8 @@ class Input:
     """Whether its function wants the size of a pixel (``PIXEL_MM``) among the images, and the smoothing in mm."""
     typical: tuple[float, float] = (0.0, 1.0)
     """Of what is computed: what is subtracted, and what it is divided by, to be about as large as other inputs."""
+    has_holes: bool = True
+    """Whether it has no value where one of its modalities has a hole; what fills them has one everywhere."""
 
 
 _MAPS: Final = "fer_train.data.attribute_maps"
@@ -74,6 +76,9 @@ INPUTS: Final[dict[str, Input]] = {
         stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:curvedness", typical=(0.03, 0.03)
     ),
     "hha": Input(stored=("depth",), channels=3, is_metric=True, compute=f"{_MAPS}:hha", typical=(0.5, 0.25)),
+    "rgb-relief": Input(
+        stored=("rgb", "depth"), channels=6, compute="fer_train.data.relief:colour_and_relief", has_holes=False
+    ),
 }
 
 PIXEL_MM: Final = "pixel_mm"

@@ -55,7 +55,7 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
         pretrained=pretrained and settings.pretrained,
         **arguments,
     )
-    if settings.classical_weight and not network.fitted:
+    if settings.with_classical and not network.fitted:
         arguments["inputs"] = modalities_of(settings.input_names)
         discriminants: Any = network_class("classical")
         network.classical = discriminants(classes=classes, image_size=image_size, **arguments)

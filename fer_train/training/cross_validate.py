@@ -77,7 +77,7 @@ def cross_validate(
         run.settle_task(Task(data_path, only))
     with DatasetFile.open(data_path) as file:
         file.verify_tables()  # before folds are made of them
-        wants_features = fitted or config.model.classical_weight > 0
+        wants_features = fitted or config.model.with_classical
         if wants_features:
             config = settle_blocks(config, file, say=say)
         refuse_absent_modalities(config.model.input_names, file)

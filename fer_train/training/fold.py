@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -38,6 +39,9 @@ from fer_train.training.machine import Machine, seed_libraries
 from fer_train.training.run_folder import history_to_csv
 
 CHECKPOINT: Final = "last.ckpt"
+INNER_CHECKPOINT: Final = "shares.ckpt"
+HELD_OUT: Final = 0.25
+"""Share of the training samples, by person, that say what a network and the discriminants beside it count."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +135,12 @@ def prepare_training(
     seed: int,
     checkpoint: Path,
     features: Features | None = None,
+    shares: bool = True,
 ) -> FoldTraining:
-    """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
+    """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network.
+
+    ``shares``: find out what the network and the discriminants beside it count, by a training of its own.
+    """
     classes = len(data.classes)
     normalisation = FoldNormalisation.fit(
         data, rows.train, inputs=config.model.input_names, smoothing_mm=config.data.smoothing_mm
@@ -152,8 +160,19 @@ def prepare_training(
     if isinstance(network.classical, ClassicalNetwork):
         # before the network is trained: what cannot be fitted is said at once
         blocks = list(network.classical.discriminants)
-        found = features or compute_features(data, blocks)
-        network.classical.fit({name: found[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
+        features = features or compute_features(data, blocks)
+        network.classical.fit({name: features[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
+        if shares and not checkpoint.exists():
+            fit_shares(
+                network.classical,
+                learnt_from,
+                data=data,
+                config=config,
+                machine=machine,
+                seed=seed,
+                checkpoint=checkpoint.with_name(INNER_CHECKPOINT),
+                features=features,
+            )
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=classes)
@@ -170,6 +189,42 @@ def prepare_training(
     )
     training.state.people, training.state.bound_to = sorted(people), bound_to
     return training
+
+
+def fit_shares(
+    classical: ClassicalNetwork,
+    train: torch.Tensor,
+    *,
+    data: ImageDataset,
+    config: Config,
+    machine: Machine,
+    seed: int,
+    checkpoint: Path,
+    features: Features,
+) -> None:
+    """Choose what ``classical`` counts beside the network, by some people of the rows ``train`` (n,).
+
+    Both learn from the others, the network for half as many epochs. Where so few people leave a class out nothing is
+    learned, and the usual shares stay.
+    """
+    inner = make_inner_split(data.file, data.ids[train.numpy()].tolist(), share=HELD_OUT, seed=seed)
+    rows = FoldRows(train=data.rows_of(inner.train), val=data.rows_of(inner.val))
+    half = replace(
+        config, training=replace(config.training, epochs=math.ceil(config.training.epochs / 2), inner_split=0)
+    )
+    counts = torch.bincount(data.labels[rows.train], minlength=len(data.classes))
+    if not len(rows.val) or not bool(counts.all()):
+        return
+    shared: Any = {"data": data, "config": half, "machine": machine, "seed": seed}
+    training = prepare_training(rows, checkpoint=checkpoint, features=features, shares=False, **shared)
+    training.run()
+    beside = training.state.judged.classical
+    if not isinstance(beside, ClassicalNetwork):
+        raise TypeError(f"expected discriminants, found {type(beside).__name__}")
+    own, _ = beside.logits({name: features[name][rows.val] for name in beside.discriminants})
+    classical.fit_shares(_answers(training, alone=True).cpu(), own, data.labels[rows.val])
+    if machine.first:
+        checkpoint.unlink(missing_ok=True)
 
 
 def identity(rows: FoldRows, *, data: ImageDataset, config: Config, seed: int) -> dict[str, str]:
@@ -232,8 +287,8 @@ def _finish(index: int, *, training: FoldTraining, fold: Fold, folder: Path) -> 
     )
 
 
-def _answers(training: FoldTraining) -> torch.Tensor:
-    """(n, K) what the kept network, and the discriminants beside it, say of the judged rows."""
+def _answers(training: FoldTraining, *, alone: bool = False) -> torch.Tensor:
+    """(n, K) what the kept network, and the discriminants beside it unless it is ``alone``, say of the judged rows."""
     network, rows, data = training.state.judged, training.rows, training.batches.data
     network.eval()
     plan = rows.val.split(training.config.machine.validation_batch_size)
@@ -241,7 +296,6 @@ def _answers(training: FoldTraining) -> torch.Tensor:
     for part, stored in zip(plan, data.batches(plan), strict=True):
         images = to_floats(stored) | landmarks_of(data.file, part.numpy())
         with training.machine.autocast():
-            said.append(
-                answer(network, images, normalisation=training.batches.normalisation, settings=training.config.model)
-            )
+            settings, normalisation = training.config.model, training.batches.normalisation
+            said.append(answer(network, images, normalisation=normalisation, settings=settings, alone=alone))
     return torch.cat(said)

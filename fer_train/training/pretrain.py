@@ -23,7 +23,7 @@ FOLDS_OF_PEOPLE: Final = 10
 
 def start_settings(config: Config) -> Config:
     """The same without discriminants beside the network, which every training fits anew."""
-    return replace(config, name=f"pretrain-{config.name}", model=replace(config.model, classical_weight=0.0))
+    return replace(config, name=f"pretrain-{config.name}", model=replace(config.model, with_classical=False))
 
 
 def pretrain(

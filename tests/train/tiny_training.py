@@ -34,7 +34,7 @@ TINY = {
     "model.encoder_heads": 2,
     "model.mlp_width": 16,
     "model.attention_maps": 2,
-    "model.classical_weight": 0.0,
+    "model.with_classical": False,
     "loss.name": "island",
     "optimiser.backbone_rate": 3e-3,
     "optimiser.fusion_rate": 3e-3,

@@ -12,6 +12,7 @@ from tiny_training import tiny_config
 
 from fer_prep.errors import UsageError
 from fer_train.classical.landmarks import landmarks_of, mirrored
+from fer_train.classical.network import SHARES, ClassicalNetwork
 from fer_train.data.images import to_floats
 from fer_train.inference.export import export_fold
 from fer_train.inference.predictor import Predictor
@@ -30,7 +31,7 @@ def faces(tmp_path_factory):
 
 def trained(data, out, **changes) -> RunFolder:
     settings = {"data__image_size": SIZE, "training__epochs": 1, "model__components": 20}
-    config = tiny_config(**settings, model__classical_weight=1.0, model__mirror_average=True, **changes)
+    config = tiny_config(**settings, model__with_classical=True, model__mirror_average=True, **changes)
     run = RunFolder.create(out, config=config)
     train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
     return run
@@ -62,10 +63,37 @@ def test_the_answer_is_the_mean_over_the_mirror_image_and_the_weighted_sum(run, 
     [network] = predictor.networks
     with torch.no_grad():
         views = [network(description.normalisation(view)).logits.log_softmax(1) for view in (images, mirrored(images))]
-        assert network.classical is not None
-        expected = (views[0] + views[1]) / 2 + network.classical(images).logits
+        own, theirs = network.classical.shares
+        expected = own * (views[0] + views[1]) / 2 + theirs * network.classical(images).logits
     found = answer(network, images, normalisation=description.normalisation, settings=description.model)
     torch.testing.assert_close(found, expected)
+
+
+def test_what_either_counts_is_found_on_people_held_out(run):
+    """One epoch of a network says next to nothing; the discriminants know these faces."""
+    for fold in range(2):
+        [network] = Predictor.load(run.fold(fold), device=CPU).networks
+        own, theirs = network.classical.shares
+        assert theirs > SHARES[1]
+        assert own < 2 * SHARES[0]
+    assert not list(run.path.glob("fold-*/shares.ckpt"))
+
+
+def test_shares_follow_from_who_is_right():
+    classical = ClassicalNetwork(classes=3, image_size=8, blocks="hog", components=1, shrinkage=0.1, inputs=("rgb",))
+    labels = torch.arange(3).repeat(20)
+    right, wrong = 4.0 * torch.eye(3)[labels], 4.0 * torch.eye(3)[(labels + 1) % 3]
+    for network, own in ((right, wrong), (wrong, right)):
+        classical.fit_shares(network.log_softmax(1), own.log_softmax(1), labels)
+        said = classical.beside(network.log_softmax(1), own.log_softmax(1))
+        assert bool((said.argmax(1) == labels).all())
+
+
+def test_where_people_held_out_leave_a_class_to_nobody_the_usual_shares_stay(tmp_path):
+    few = write_faces(tmp_path / "few.h5", subjects=2)
+    run = trained(few, tmp_path / "run")
+    [network] = Predictor.load(run.fold(0), device=CPU).networks
+    torch.testing.assert_close(network.classical.shares, torch.tensor(SHARES))
 
 
 def test_averaged_weights_have_their_discriminants_too(faces, tmp_path):
@@ -87,8 +115,8 @@ def test_another_training_starts_from_the_network_and_fits_its_own(faces, run, t
 
 def test_the_onnx_graph_is_the_network_alone_and_says_so(run, faces, tmp_path):
     out = tmp_path / "onnx"
-    assert export_fold(run.path, out, onnx=True).left_out == ("classical_weight", "mirror_average")
-    assert json.loads((out / "export.json").read_text())["onnx"]["leaves_out"] == ["classical_weight", "mirror_average"]
+    assert export_fold(run.path, out, onnx=True).left_out == ("with_classical", "mirror_average")
+    assert json.loads((out / "export.json").read_text())["onnx"]["leaves_out"] == ["with_classical", "mirror_average"]
 
 
 def test_what_cannot_be_fitted_is_said_before_the_network_is_trained(tmp_path):

@@ -36,7 +36,16 @@ ALONE = {
 TOGETHER = {key: value for one in ALONE.values() for key, value in one.items()}
 
 
-OFF = {"rotation_degrees": 0.0, "flip": 0.0, "scale": 0.0, "shift": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "erase": 0.0}
+OFF = {
+    "rotation_degrees": 0.0,
+    "flip": 0.0,
+    "scale": 0.0,
+    "shift": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "erase": 0.0,
+}
 NORMALISATION = FoldNormalisation({"rgb": (RGB_MEAN, RGB_STD), "depth": ([DEPTH_MEAN], [DEPTH_STD])})
 
 
