@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
-from fer_train.classical.blocks import BLOCKS, features_of
+from fer_train.classical.blocks import block_key, block_named, features_of, parse_blocks
 from fer_train.data.images import Inputs
 from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
@@ -88,10 +88,14 @@ class ClassicalNetwork(ExpressionNetwork):
         inputs: Sequence[str],
         **_: Any,
     ) -> None:
-        names = [name for name in blocks.split(",") if set(BLOCKS[name].needs) & {"rgb", "depth"} <= set(inputs)]
+        kinds = {name: block_named(name) for name in parse_blocks(blocks)}
+        names = [name for name, kind in kinds.items() if set(kind.needs) & {"rgb", "depth"} <= set(inputs)]
         super().__init__(classes=classes, image_size=image_size, inputs=inputs, feature_width=classes * len(names))
         self.components, self.shrinkage = components, shrinkage
-        self.discriminants = nn.ModuleDict({name: Discriminant(BLOCKS[name].width, classes) for name in names})
+        self.blocks = names
+        self.discriminants = nn.ModuleDict(
+            {block_key(name): Discriminant(kinds[name].width, classes) for name in names}
+        )
         self.shares: Tensor
         self.register_buffer("shares", torch.tensor(SHARES))
 
@@ -126,7 +130,7 @@ class ClassicalNetwork(ExpressionNetwork):
     def forward(self, inputs: Inputs) -> NetworkOutput:
         """Images in [0, 1], and landmarks where they are known → NetworkOutput."""
         device = inputs[self.inputs[0]].device
-        found = features_of(inputs, list(self.discriminants))
+        found = features_of(inputs, self.blocks)
         logits, features = self.logits({name: values.to(device) for name, values in found.items()})
         return NetworkOutput(logits=logits, features=features, masks={})
 
@@ -152,4 +156,5 @@ class ClassicalNetwork(ExpressionNetwork):
         self.shares = (usual * torch.from_numpy(found).exp()).float()
 
     def _discriminants(self) -> list[tuple[str, Discriminant]]:
-        return [(name, one) for name, one in self.discriminants.items() if isinstance(one, Discriminant)]
+        found = zip(self.blocks, self.discriminants.values(), strict=True)
+        return [(name, one) for name, one in found if isinstance(one, Discriminant)]

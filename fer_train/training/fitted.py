@@ -24,7 +24,7 @@ def fit_network(config: Config, *, data: ImageDataset, features: Features, train
     )
     if not isinstance(network, ClassicalNetwork):
         raise TypeError(f"expected a network that is fitted, found {type(network).__name__}")
-    network.fit({name: features[name][train] for name in network.discriminants}, data.labels[train].numpy())
+    network.fit({name: features[name][train] for name in network.blocks}, data.labels[train].numpy())
     return network
 
 
@@ -41,7 +41,7 @@ def fit_fold(
     fold = manifest.fold(index)
     train, judged = data.rows_of(fold.train), data.rows_of(fold.val)
     network = fit_network(config, data=data, features=features, train=train)
-    logits, _ = network.logits({name: features[name][judged] for name in network.discriminants})
+    logits, _ = network.logits({name: features[name][judged] for name in network.blocks})
     probabilities = logits.double().softmax(dim=1)
     labels = data.labels[judged]
     if folder is not None:

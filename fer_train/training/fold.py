@@ -159,7 +159,7 @@ def prepare_training(
     bound_to = identity(rows, data=data, config=config, seed=seed)
     if isinstance(network.classical, ClassicalNetwork):
         # before the network is trained: what cannot be fitted is said at once
-        blocks = list(network.classical.discriminants)
+        blocks = network.classical.blocks
         features = features or compute_features(data, blocks)
         network.classical.fit({name: features[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
         if shares and not checkpoint.exists():
@@ -221,7 +221,7 @@ def fit_shares(
     beside = training.state.judged.classical
     if not isinstance(beside, ClassicalNetwork):
         raise TypeError(f"expected discriminants, found {type(beside).__name__}")
-    own, _ = beside.logits({name: features[name][rows.val] for name in beside.discriminants})
+    own, _ = beside.logits({name: features[name][rows.val] for name in beside.blocks})
     classical.fit_shares(_answers(training, alone=True).cpu(), own, data.labels[rows.val])
     if machine.first:
         checkpoint.unlink(missing_ok=True)
