@@ -69,8 +69,8 @@ class ModelSettings:
     shrinkage: float = option(0.1, min=0, max=1)
     """How far that discriminant's covariance is drawn toward a multiple of the identity."""
     with_classical: bool = False
-    """Add ``classical``'s log-posteriors, fitted to the same people, to the network's; how much either counts is found
-    on some of them by a training of half the length that leaves those out."""
+    """Answer with the mean of the network's probabilities and of those of ``classical``, fitted to the same people;
+    what either counts is found on some of them, by a training of half the length that leaves those out."""
     mirror_average: bool = False
     """Answer with the mean of a picture's and of its mirror image's log-probabilities."""
     drop_path: float = 0.0

@@ -22,9 +22,8 @@ from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
 ENOUGH: Final = 6000
 """Pictures and mirror images that principal components are found from, at most: more take time and change little."""
-SHARES: Final = (1.0, 0.05)
-"""What a network's log-probabilities and those of the discriminants beside it count where nothing says otherwise: the
-sum of several discriminants is far too sure of itself."""
+STEPS: Final = 100
+"""In which the share of a network beside discriminants is found."""
 NO_SPREAD: Final = 1e-6
 """A feature whose deviation is no more than this does not vary, but for rounding."""
 
@@ -96,8 +95,9 @@ class ClassicalNetwork(ExpressionNetwork):
         self.discriminants = nn.ModuleDict(
             {block_key(name): Discriminant(kinds[name].width, classes) for name in names}
         )
-        self.shares: Tensor
-        self.register_buffer("shares", torch.tensor(SHARES))
+        self.share: Tensor
+        """Of a network beside these discriminants in the answer of both."""
+        self.register_buffer("share", torch.tensor(0.5))
 
     def fit(self, features: Mapping[str, Tensor], labels: NDArray[np.int64]) -> None:
         """From block → (n, 2, D) features of training pictures and their mirror images, and ``labels`` (n,)."""
@@ -135,25 +135,25 @@ class ClassicalNetwork(ExpressionNetwork):
         return NetworkOutput(logits=logits, features=features, masks={})
 
     def beside(self, network: Tensor, own: Tensor) -> Tensor:
-        """A network's log-probabilities (B, K) and those of these discriminants (B, K) → of both together."""
-        return self.shares[0] * network + self.shares[1] * own
+        """Log-probabilities (B, K) of a network and of these discriminants → of both together.
 
-    def fit_shares(self, network: Tensor, own: Tensor, labels: Tensor) -> None:
-        """Choose what either counts by what both say, (n, K) each, of people that neither has learned from: the
-        likeliest, drawn toward ``SHARES`` as by a few samples.
+        Probabilities are averaged, not their logarithms: discriminants of few people are far too sure of themselves,
+        and in a product the surer one decides alone.
         """
-        from scipy.optimize import minimize
+        shares = torch.stack([self.share, 1 - self.share]).log()
+        return (torch.stack([network, own.log_softmax(dim=1)], dim=2) + shares).logsumexp(dim=2)
 
-        said = torch.stack([network, own]).double()  # (2, n, K)
-        usual = torch.tensor(SHARES).double()
+    def fit_share(self, network: Tensor, own: Tensor, labels: Tensor) -> None:
+        """The likeliest share by what both say, (n, K) each, of people that neither has learned from.
 
-        def surprise(logs: NDArray[np.float64]) -> float:
-            moved = torch.from_numpy(logs)
-            total = ((usual * moved.exp())[:, None, None] * said).sum(dim=0)
-            return float(nn.functional.cross_entropy(total, labels, reduction="sum") + moved.square().sum() / 2)
-
-        found: NDArray[np.float64] = minimize(surprise, np.zeros(2), method="Nelder-Mead").x
-        self.shares = (usual * torch.from_numpy(found).exp()).float()
+        Expectation and maximisation (Dempster, Laird and Rubin, 1977), with one more sample that speaks for either.
+        """
+        of_truth = [each.log_softmax(dim=1).exp().gather(1, labels[:, None]).double() for each in (network, own)]
+        share = 0.5
+        for _ in range(STEPS):
+            mine, theirs = share * of_truth[0], (1 - share) * of_truth[1]
+            share = float(((mine / (mine + theirs).clamp(min=1e-12)).sum() + 1) / (len(labels) + 2))
+        self.share = torch.tensor(share)
 
     def _discriminants(self) -> list[tuple[str, Discriminant]]:
         found = zip(self.blocks, self.discriminants.values(), strict=True)

@@ -22,7 +22,7 @@ def answer(
     settings: ModelSettings,
     alone: bool = False,
 ) -> Tensor:
-    """(B, K) log-probabilities, but for a constant, of images in [0, 1] and of landmarks beside them where known.
+    """(B, K) log-probabilities, but for a constant of a sample, of images in [0, 1] and landmarks beside where known.
 
     ``alone``: without the discriminants beside the network.
     """

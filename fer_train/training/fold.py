@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.digests import settings_digest
-from fer_prep.errors import UsageError
+from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds.splits import Fold, FoldManifest, make_inner_split
 from fer_prep.progress import Progress, silent
 from fer_train.classical.landmarks import landmarks_of
@@ -39,9 +39,9 @@ from fer_train.training.machine import Machine, seed_libraries
 from fer_train.training.run_folder import history_to_csv
 
 CHECKPOINT: Final = "last.ckpt"
-INNER_CHECKPOINT: Final = "shares.ckpt"
+INNER_CHECKPOINT: Final = "share.ckpt"
 HELD_OUT: Final = 0.25
-"""Share of the training samples, by person, that say what a network and the discriminants beside it count."""
+"""Share of the training samples, by person, that say what a network counts beside discriminants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,11 +135,11 @@ def prepare_training(
     seed: int,
     checkpoint: Path,
     features: Features | None = None,
-    shares: bool = True,
+    share: bool = True,
 ) -> FoldTraining:
     """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network.
 
-    ``shares``: find out what the network and the discriminants beside it count, by a training of its own.
+    ``share``: find out what the network counts beside discriminants, by a training of its own.
     """
     classes = len(data.classes)
     normalisation = FoldNormalisation.fit(
@@ -162,8 +162,8 @@ def prepare_training(
         blocks = network.classical.blocks
         features = features or compute_features(data, blocks)
         network.classical.fit({name: features[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
-        if shares and not checkpoint.exists():
-            fit_shares(
+        if share and not checkpoint.exists():
+            fit_share(
                 network.classical,
                 learnt_from,
                 data=data,
@@ -191,7 +191,7 @@ def prepare_training(
     return training
 
 
-def fit_shares(
+def fit_share(
     classical: ClassicalNetwork,
     train: torch.Tensor,
     *,
@@ -202,12 +202,15 @@ def fit_shares(
     checkpoint: Path,
     features: Features,
 ) -> None:
-    """Choose what ``classical`` counts beside the network, by some people of the rows ``train`` (n,).
+    """Choose what the network counts beside ``classical``, by some people of the rows ``train`` (n,).
 
-    Both learn from the others, the network for half as many epochs. Where so few people leave a class out nothing is
-    learned, and the usual shares stay.
+    Both learn from the others, the network for half as many epochs. Where those leave a class out, or are nobody,
+    nothing is learned, and both count the same.
     """
-    inner = make_inner_split(data.file, data.ids[train.numpy()].tolist(), share=HELD_OUT, seed=seed)
+    try:
+        inner = make_inner_split(data.file, data.ids[train.numpy()].tolist(), share=HELD_OUT, seed=seed)
+    except FoldsError:  # a single person
+        return
     rows = FoldRows(train=data.rows_of(inner.train), val=data.rows_of(inner.val))
     half = replace(
         config, training=replace(config.training, epochs=math.ceil(config.training.epochs / 2), inner_split=0)
@@ -216,13 +219,13 @@ def fit_shares(
     if not len(rows.val) or not bool(counts.all()):
         return
     shared: Any = {"data": data, "config": half, "machine": machine, "seed": seed}
-    training = prepare_training(rows, checkpoint=checkpoint, features=features, shares=False, **shared)
+    training = prepare_training(rows, checkpoint=checkpoint, features=features, share=False, **shared)
     training.run()
     beside = training.state.judged.classical
     if not isinstance(beside, ClassicalNetwork):
         raise TypeError(f"expected discriminants, found {type(beside).__name__}")
     own, _ = beside.logits({name: features[name][rows.val] for name in beside.blocks})
-    classical.fit_shares(_answers(training, alone=True).cpu(), own, data.labels[rows.val])
+    classical.fit_share(_answers(training, alone=True).cpu(), own, data.labels[rows.val])
     if machine.first:
         checkpoint.unlink(missing_ok=True)
 

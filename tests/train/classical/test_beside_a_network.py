@@ -12,7 +12,7 @@ from tiny_training import tiny_config
 
 from fer_prep.errors import UsageError
 from fer_train.classical.landmarks import landmarks_of, mirrored
-from fer_train.classical.network import SHARES, ClassicalNetwork
+from fer_train.classical.network import ClassicalNetwork
 from fer_train.data.images import to_floats
 from fer_train.inference.export import export_fold
 from fer_train.inference.predictor import Predictor
@@ -55,7 +55,7 @@ def test_the_kept_model_answers_as_the_run_did(run, faces):
     np.testing.assert_allclose(found, mine.probabilities, atol=1e-5)
 
 
-def test_the_answer_is_the_mean_over_the_mirror_image_and_the_weighted_sum(run, faces):
+def test_the_answer_is_the_mean_over_the_mirror_image_and_of_both(run, faces):
     predictor = Predictor.load(run.fold(1), device=CPU)
     data, description = predictor.open_data(faces), predictor.description
     rows = torch.arange(3)
@@ -63,37 +63,35 @@ def test_the_answer_is_the_mean_over_the_mirror_image_and_the_weighted_sum(run, 
     [network] = predictor.networks
     with torch.no_grad():
         views = [network(description.normalisation(view)).logits.log_softmax(1) for view in (images, mirrored(images))]
-        own, theirs = network.classical.shares
-        expected = own * (views[0] + views[1]) / 2 + theirs * network.classical(images).logits
+        alone, beside = ((views[0] + views[1]) / 2).softmax(1), network.classical(images).logits.softmax(1)
+        expected = network.classical.share * alone + (1 - network.classical.share) * beside
     found = answer(network, images, normalisation=description.normalisation, settings=description.model)
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found.softmax(1), expected)
 
 
 def test_what_either_counts_is_found_on_people_held_out(run):
     """One epoch of a network says next to nothing; the discriminants know these faces."""
     for fold in range(2):
         [network] = Predictor.load(run.fold(fold), device=CPU).networks
-        own, theirs = network.classical.shares
-        assert theirs > SHARES[1]
-        assert own < 2 * SHARES[0]
-    assert not list(run.path.glob("fold-*/shares.ckpt"))
+        assert float(network.classical.share) < 0.3
+    assert not list(run.path.glob("fold-*/share.ckpt"))
 
 
-def test_shares_follow_from_who_is_right():
+def test_the_share_follows_from_who_is_right():
     classical = ClassicalNetwork(classes=3, image_size=8, blocks="hog", components=1, shrinkage=0.1, inputs=("rgb",))
     labels = torch.arange(3).repeat(20)
-    right, wrong = 4.0 * torch.eye(3)[labels], 4.0 * torch.eye(3)[(labels + 1) % 3]
-    for network, own in ((right, wrong), (wrong, right)):
-        classical.fit_shares(network.log_softmax(1), own.log_softmax(1), labels)
-        said = classical.beside(network.log_softmax(1), own.log_softmax(1))
-        assert bool((said.argmax(1) == labels).all())
+    right, wrong = 9.0 * torch.eye(3)[labels], 9.0 * torch.eye(3)[(labels + 1) % 3]
+    half = torch.where(torch.arange(60)[:, None] % 2 == 0, right, wrong)
+    other = torch.where(torch.arange(60)[:, None] % 2 == 1, right, wrong)
+    for network, own, expected in ((right, wrong, 1.0), (wrong, right, 0.0), (half, other, 0.5)):
+        classical.fit_share(network, own, labels)
+        assert float(classical.share) == pytest.approx(expected, abs=0.03)
 
 
-def test_where_people_held_out_leave_a_class_to_nobody_the_usual_shares_stay(tmp_path):
-    few = write_faces(tmp_path / "few.h5", subjects=2)
-    run = trained(few, tmp_path / "run")
+def test_where_people_held_out_leave_a_class_to_nobody_both_count_the_same(tmp_path):
+    run = trained(write_faces(tmp_path / "few.h5", subjects=2), tmp_path / "run")
     [network] = Predictor.load(run.fold(0), device=CPU).networks
-    torch.testing.assert_close(network.classical.shares, torch.tensor(SHARES))
+    assert float(network.classical.share) == 0.5
 
 
 def test_averaged_weights_have_their_discriminants_too(faces, tmp_path):
