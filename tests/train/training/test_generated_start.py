@@ -17,6 +17,7 @@ from fer_train.report.results import train_and_report
 from fer_train.settings_file import load_preset, override
 from fer_train.training.cross_validate import FoldChoice
 from fer_train.training.initial_weights import begun_in_words, set_initial_weights
+from fer_train.training.pretrain import start_settings
 from fer_train.training.run_folder import RunFolder
 
 NAME = "generated-v1"
@@ -27,6 +28,11 @@ def test_it_is_small_and_knows_generated_people_of_a_seed_that_is_kept_for_it():
     assert path.stat().st_size <= 10_000_000
     seeds = {name.removeprefix("generated:").split("-")[0] for name in people_trained_on(path)}
     assert {SEEDS_OF_STARTS[int(seed)] for seed in seeds} == {NAME}
+
+
+def test_a_new_start_learns_from_nothing():
+    assert start_settings(load_preset("small-data")).model.weights == ""
+    assert start_settings(override(load_preset("small-data"), {"model.weights": "mine"})).model.weights == "mine"
 
 
 @pytest.mark.parametrize("preset", ["small-data", "demo"])
