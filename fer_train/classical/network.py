@@ -22,8 +22,10 @@ from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
 ENOUGH: Final = 6000
 """Pictures and mirror images that principal components are found from, at most: more take time and change little."""
+SURENESSES: Final = (1.0, 0.3, 0.1, 0.03, 0.01)
+"""Out of which that of the discriminants beside a network is chosen."""
 STEPS: Final = 100
-"""In which the share of a network beside discriminants is found."""
+"""In which the share of that network is found (Dempster, Laird and Rubin, 1977)."""
 NO_SPREAD: Final = 1e-6
 """A feature whose deviation is no more than this does not vary, but for rounding."""
 
@@ -97,7 +99,10 @@ class ClassicalNetwork(ExpressionNetwork):
         )
         self.share: Tensor
         """Of a network beside these discriminants in the answer of both."""
+        self.sureness: Tensor
+        """What their log-posteriors are multiplied with there."""
         self.register_buffer("share", torch.tensor(0.5))
+        self.register_buffer("sureness", torch.tensor(0.1))
 
     def fit(self, features: Mapping[str, Tensor], labels: NDArray[np.int64]) -> None:
         """From block → (n, 2, D) features of training pictures and their mirror images, and ``labels`` (n,)."""
@@ -135,25 +140,30 @@ class ClassicalNetwork(ExpressionNetwork):
         return NetworkOutput(logits=logits, features=features, masks={})
 
     def beside(self, network: Tensor, own: Tensor) -> Tensor:
-        """Log-probabilities (B, K) of a network and of these discriminants → of both together.
+        """Log-probabilities (B, K) of a network and log-posteriors of these discriminants → of both together.
 
         Probabilities are averaged, not their logarithms: discriminants of few people are far too sure of themselves,
         and in a product the surer one decides alone.
         """
         shares = torch.stack([self.share, 1 - self.share]).log()
-        return (torch.stack([network, own.log_softmax(dim=1)], dim=2) + shares).logsumexp(dim=2)
+        said = torch.stack([network.log_softmax(dim=1), (self.sureness * own).log_softmax(dim=1)], dim=2)
+        return (said + shares).logsumexp(dim=2)
 
     def fit_share(self, network: Tensor, own: Tensor, labels: Tensor) -> None:
-        """The likeliest share by what both say, (n, K) each, of people that neither has learned from.
+        """The likeliest share and sureness by what both say, (n, K) each, of people that neither has learned from."""
 
-        Expectation and maximisation (Dempster, Laird and Rubin, 1977), with one more sample that speaks for either.
-        """
-        of_truth = [each.log_softmax(dim=1).exp().gather(1, labels[:, None]).double() for each in (network, own)]
-        share = 0.5
-        for _ in range(STEPS):
-            mine, theirs = share * of_truth[0], (1 - share) * of_truth[1]
-            share = float(((mine / (mine + theirs).clamp(min=1e-12)).sum() + 1) / (len(labels) + 2))
-        self.share = torch.tensor(share)
+        def of_truth(said: Tensor) -> NDArray[np.float64]:
+            return said.double().softmax(dim=1).gather(1, labels[:, None])[:, 0].clamp(min=1e-12).numpy()
+
+        mine, best = of_truth(network), -np.inf
+        for sureness in SURENESSES:
+            theirs, share = of_truth(sureness * own), 0.5
+            for _ in range(STEPS):  # expectation and maximisation, with one more sample that speaks for either
+                share = ((share * mine / (share * mine + (1 - share) * theirs)).sum() + 1) / (len(mine) + 2)
+            likelihood = np.log(share * mine + (1 - share) * theirs).sum()
+            if likelihood > best:
+                best = likelihood
+                self.share, self.sureness = torch.tensor(float(share)), torch.tensor(sureness)
 
     def _discriminants(self) -> list[tuple[str, Discriminant]]:
         found = zip(self.blocks, self.discriminants.values(), strict=True)

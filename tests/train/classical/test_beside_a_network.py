@@ -63,7 +63,8 @@ def test_the_answer_is_the_mean_over_the_mirror_image_and_of_both(run, faces):
     [network] = predictor.networks
     with torch.no_grad():
         views = [network(description.normalisation(view)).logits.log_softmax(1) for view in (images, mirrored(images))]
-        alone, beside = ((views[0] + views[1]) / 2).softmax(1), network.classical(images).logits.softmax(1)
+        beside = (network.classical.sureness * network.classical(images).logits).softmax(1)
+        alone = ((views[0] + views[1]) / 2).softmax(1)
         expected = network.classical.share * alone + (1 - network.classical.share) * beside
     found = answer(network, images, normalisation=description.normalisation, settings=description.model)
     torch.testing.assert_close(found.softmax(1), expected)
@@ -86,6 +87,16 @@ def test_the_share_follows_from_who_is_right():
     for network, own, expected in ((right, wrong, 1.0), (wrong, right, 0.0), (half, other, 0.5)):
         classical.fit_share(network, own, labels)
         assert float(classical.share) == pytest.approx(expected, abs=0.03)
+
+
+def test_discriminants_that_are_too_sure_of_themselves_are_believed_less():
+    classical = ClassicalNetwork(classes=3, image_size=8, blocks="hog", components=1, shrinkage=0.1, inputs=("rgb",))
+    labels = torch.arange(3).repeat(20)
+    said = torch.where(torch.arange(60) % 4 == 0, (labels + 1) % 3, labels)  # right in three of four
+    own, network = 300 * torch.eye(3)[said], torch.zeros(60, 3)
+    classical.fit_share(network, own, labels)
+    believed = classical.beside(network, own).softmax(1).max(dim=1).values
+    assert float(believed.mean()) == pytest.approx(0.75, abs=0.1)
 
 
 def test_where_people_held_out_leave_a_class_to_nobody_both_count_the_same(tmp_path):
