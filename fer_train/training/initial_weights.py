@@ -110,12 +110,12 @@ def _trained_fold(settings: ModelSettings) -> Path | None:
 
 def _differences(here: ModelSettings, image_size: int, *, there: ModelDescription) -> list[str]:
     """In what a network of ``here`` is another than the trained one, in words."""
-    mine, its = asdict(here) | {"image_size": image_size}, asdict(there.model) | {"image_size": there.image_size}
-    return [
-        f"{name} {its[name]!r} there, {mine[name]!r} here"
-        for name in mine
-        if name not in FREE and mine[name] != its[name]
-    ]
+    mine, its = (
+        {f"model.{name}": value for name, value in asdict(each).items() if name not in FREE}
+        for each in (here, there.model)
+    )
+    mine["data.image_size"], its["data.image_size"] = image_size, there.image_size
+    return [f"{name} {its[name]!r} there, {mine[name]!r} here" for name in mine if mine[name] != its[name]]
 
 
 def begun_in_words(config: Config) -> str:

@@ -28,7 +28,11 @@ SIZE = 32
 TINY = {
     "name": "tiny",
     "data.image_size": SIZE,
+    "model.inputs": "rgb,depth",
+    "model.weights": "",
     "model.backbone": "test_resnet",
+    "model.fusion": "attention",
+    "model.spatial_attention": "lanet",
     "model.token_width": 16,
     "model.encoder_depth": 1,
     "model.encoder_heads": 2,

@@ -57,7 +57,7 @@ def test_another_network_begins_from_nothing_and_says_so(tmp_path, capsys):
     data = write_telling_data(tmp_path / "global.h5", subjects=4)
     run = RunFolder.create(tmp_path / "run", config=config)
     summary = train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
-    assert "beginning from nothing: generated-v1 is another network (inputs 'rgb-relief' there, 'rgb' here" in (
+    assert "beginning from nothing: generated-v1 is another network (model.inputs 'rgb-relief' there, 'rgb' here" in (
         " ".join(capsys.readouterr().err.split())
     )
     assert NAME not in summary["headline"]
