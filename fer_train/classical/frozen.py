@@ -13,12 +13,11 @@ A TOML file of the same name beside it says how it wants its pictures::
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 import torch
@@ -26,9 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.errors import InstallationError, UsageError, did_you_mean
+from fer_prep.errors import InstallationError, UsageError
+from fer_prep.validated import build, read_toml
 
-PRODUCTS = ("Gemm", "MatMul")
+PRODUCTS: Final = ("Gemm", "MatMul")
 """Operations of ONNX that a classifying layer is made of."""
 
 
@@ -37,9 +37,9 @@ class Preprocessing:
     """What the TOML file says; see the module."""
 
     size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    order: str = "rgb"
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    order: Literal["rgb", "bgr"] = "rgb"
     features: str = ""
     classes: tuple[str, ...] = ()
 
@@ -48,20 +48,14 @@ class Preprocessing:
         """Of the ONNX file ``path``; a UsageError says what is missing or unknown."""
         beside = path.with_suffix(".toml")
         try:
-            found = tomllib.loads(beside.read_text(encoding="utf-8"))
+            found = read_toml(beside)
         except FileNotFoundError:
             hint = "size, mean, std, and classes: docs/explanation/few-people.md has an example"
             raise UsageError("expected it to say how the network wants its pictures", path=beside, hint=hint) from None
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"not valid TOML: {error}", path=beside) from error
-        names = [each.name for each in fields(cls)]
-        for name in found:
-            if name not in names:
-                raise UsageError(f"{name}: {did_you_mean(name, names)}", path=beside)
-        for name in ("size", "mean", "std"):
-            if name not in found:
-                raise UsageError(f"expected {name}", path=beside)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+        try:
+            return build(cls, found)
+        except UsageError as error:
+            raise UsageError(error.message, path=beside) from None
 
 
 @final

@@ -8,7 +8,7 @@ import torch
 from classical_data import SIZE, classical_config, write_faces
 from torch import nn
 
-from fer_prep.errors import UsageError
+from fer_prep.errors import FerError, UsageError
 from fer_train.classical.blocks import features_of
 from fer_train.classical.frozen import FrozenNetwork
 from fer_train.inference.predictor import Predictor
@@ -118,7 +118,8 @@ def test_the_kept_model_answers_as_the_run_did(run):
     ("how", "message"),
     [
         (None, "how the network wants its pictures"),
-        ("size = 40", "expected mean"),
+        ("size = 40", "mean"),
+        (HOW.replace("40", "'big'"), "size"),
         (HOW + "colour = 1", "colour"),
         (HOW + 'features = "nowhere"', "no tensor 'nowhere'"),
         ("size = ", "not valid TOML"),
@@ -129,7 +130,7 @@ def test_what_is_wrong_beside_it_is_named(file, tmp_path, how, message):
     other.write_bytes(file.read_bytes())
     if how is not None:
         other.with_suffix(".toml").write_text(how)
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(FerError, match=message):
         FrozenNetwork(other)
 
 
