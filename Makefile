@@ -5,7 +5,7 @@ DEMO ?= demo
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-fast coverage check format docs bench wheel clean
+.PHONY: help env demo test test-fast coverage check format schemas docs bench wheel clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ check: env ## lint, format and types
 format: env ## rewrite the code in the house format
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+schemas: env ## docs/reference/schemas from the classes that check files and from the commands
+	@$(BIN)/python tools/make_schemas.py
 
 docs: env ## the documentation as a site in ./site; a broken link fails
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fer_prep.errors import SettingsError
 from fer_prep.resources import manifest_file
-from fer_prep.validated import read_toml
+from fer_prep.validated import checked, read_toml
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,47 +22,63 @@ class Count:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """Subjects that are numbered without a gap."""
+
+    prefix: str
+    """What stands before the number: ``F``."""
+    first: int
+    last: int
+    digits: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """Who and what is in a complete tree."""
+
+    subjects: tuple[Numbers, ...] = ()
+    recordings: tuple[str, ...] = ()
+    """What every subject has, as the part of a sample's name that ``recording_key`` finds."""
+    recording_key: str = ""
+    """A regular expression with one group."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetManifest:
     """What is known of a dataset's complete distribution."""
 
     dataset: str
     title: str
     classes: tuple[str, ...]
-    subjects: frozenset[str] = frozenset()
-    """Every subject there is, without the dataset's name: ``F0001`` …; empty where that is not known."""
-    recordings: tuple[str, ...] = ()
-    """What every subject has, as the part of a sample's name that ``recording_key`` finds."""
-    recording_key: str = ""
+    tree: dict[str, str] = field(default_factory=dict[str, str])
+    """How the tree is laid out, for people."""
+    names: dict[str, str] = field(default_factory=dict[str, str])
+    """How files are named, for people."""
+    files: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """How names of files end that are needed, and of those that are not used, for people."""
+    expected: Expected = field(default_factory=Expected)
     counts: tuple[Count, ...] = ()
-    licence: Mapping[str, str] = field(default_factory=dict[str, str])
-    citation: Mapping[str, str] = field(default_factory=dict[str, str])
+    licence: dict[str, str]
+    """``terms``, ``publication``, ``apply``, ``page``."""
+    citation: dict[str, str]
+    """``text`` and ``doi``."""
+
+    @property
+    def subjects(self) -> frozenset[str]:
+        """Every subject there is, without the dataset's name: ``F0001`` …; empty where that is not known."""
+        return frozenset(
+            f"{of.prefix}{number:0{of.digits}d}"
+            for of in self.expected.subjects
+            for number in range(of.first, of.last + 1)
+        )
 
     def recording_of(self, name: str) -> str:
         """Which of ``recordings`` a sample's name stands for; empty where none is expected."""
-        match = re.search(self.recording_key, name) if self.recording_key else None
+        match = re.search(self.expected.recording_key, name) if self.expected.recording_key else None
         return match[1] if match else ""
 
 
 def load_manifest(dataset: str) -> DatasetManifest:
     """The manifest of a dataset; raises SettingsError for one that is damaged."""
     path = manifest_file("", dataset)
-    try:
-        table = read_toml(path)
-        expected = table.get("expected", {})
-        return DatasetManifest(
-            dataset=table["dataset"],
-            title=table["title"],
-            classes=tuple(table["classes"]),
-            subjects=frozenset(name for numbers in expected.get("subjects", []) for name in _subjects(**numbers)),
-            recordings=tuple(expected.get("recordings", [])),
-            recording_key=expected.get("recording_key", ""),
-            counts=tuple(Count(**count) for count in table.get("counts", [])),
-            licence=table["licence"],
-            citation=table["citation"],
-        )
-    except (KeyError, TypeError) as error:
-        raise SettingsError(f"expected a dataset manifest; found: {error}", path=path) from None
-
-
-def _subjects(*, prefix: str, first: int, last: int, digits: int) -> list[str]:
-    return [f"{prefix}{number:0{digits}d}" for number in range(first, last + 1)]
+    return checked(DatasetManifest, read_toml(path), path=path)

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal, get_args
 
-EMOTIONS: Final[tuple[str, ...]] = (
-    "anger",
-    "disgust",
-    "fear",
-    "happiness",
-    "neutral",
-    "sadness",
-    "surprise",
-)
+Emotion = Literal["anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"]
+EMOTIONS: Final[tuple[str, ...]] = get_args(Emotion)
 """The default classes of a file, in label order; the file itself says which it has."""
 
 EIGHT: Final[tuple[str, ...]] = (*EMOTIONS, "contempt")
@@ -29,27 +22,3 @@ CLASS_SETS: Final[dict[str, tuple[str, ...]]] = {
 
 LABEL_SOURCES: Final[tuple[str, ...]] = ("posed", "elicited", "action-unit")
 """How a sample came by its label: asked to pose it, provoked to feel it, or derived from an action unit."""
-
-
-def label_of(emotion: str) -> int:
-    """Return the label number of an emotion name.
-
-    >>> label_of("neutral")
-    4
-    """
-    try:
-        return EMOTIONS.index(emotion)
-    except ValueError:
-        raise ValueError(f"unknown emotion {emotion!r}; legal: {', '.join(EMOTIONS)}") from None
-
-
-def class_names(class_set: str) -> tuple[str, ...]:
-    """Return the emotions of a named class set, in label order.
-
-    >>> class_names("six-without-neutral")[4]
-    'sadness'
-    """
-    try:
-        return CLASS_SETS[class_set]
-    except KeyError:
-        raise ValueError(f"unknown class set {class_set!r}; legal: {', '.join(CLASS_SETS)}") from None

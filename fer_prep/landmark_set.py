@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -49,20 +50,21 @@ class LandmarkSet:
     @classmethod
     def concatenated(cls, sets: Sequence[LandmarkSet]) -> LandmarkSet:
         """The samples of all ``sets`` (same names), one after the other; what only some of them know is NaN or −1."""
-        n = [len(one) for one in sets]
-        names = sets[0].names
-        points = len(names)
-        points_mm = [
-            np.full((count, points, 3), np.nan, np.float32) if one.points_mm is None else one.points_mm
-            for one, count in zip(sets, n, strict=True)
-        ]
-        vertex = [
-            np.full((count, points), -1, np.int32) if one.vertex is None else one.vertex
-            for one, count in zip(sets, n, strict=True)
-        ]
+
+        def joined(name: str, unknown: float) -> Any:
+            parts = [getattr(one, name) for one in sets]
+            like = next((part for part in parts if part is not None), None)
+            if like is None:
+                return None
+            filled = (
+                np.full((len(one), *like.shape[1:]), unknown, like.dtype) if part is None else part
+                for one, part in zip(sets, parts, strict=True)
+            )
+            return np.concatenate(list(filled))
+
         return cls(
-            names=names,
-            points_px=np.concatenate([one.points_px for one in sets]),
-            points_mm=None if all(one.points_mm is None for one in sets) else np.concatenate(points_mm),
-            vertex=None if all(one.vertex is None for one in sets) else np.concatenate(vertex),
+            names=sets[0].names,
+            points_px=joined("points_px", np.nan),
+            points_mm=joined("points_mm", np.nan),
+            vertex=joined("vertex", -1),
         )

@@ -32,10 +32,10 @@ def option(
 ) -> Any:
     """A field of a dataclass of options.
 
-    ``name`` is what a user types where the field is called otherwise (``--label-source``); ``names`` are what the
-    shell offers where other values are allowed too (else the type is a ``Literal``); ``parse`` makes the value from
-    what was typed; ``offered`` is False for a setting that is no option; ``help`` takes the place of the docstring,
-    and ``setting`` names the one that the option is short for.
+    ``name`` is what a user types where the field is called otherwise (``--label-source``, ``--out -o``); ``names`` are
+    what the shell offers where other values are allowed too (else the type is a ``Literal``); ``parse`` makes the value
+    from what was typed; ``offered`` is False for a setting that is no option; ``help`` takes the place of the
+    docstring, and ``setting`` names the one that the option is short for.
     ``more`` are keywords of ``typer.Option``: ``min``, ``max``, ``metavar``, ``show_default``.
     """
     how = {"name": name, "names": names, "parse": parse, "offered": offered, "help": help, "setting": setting}

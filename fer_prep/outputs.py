@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
+import shutil
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.atomic_files import flush_file_system
 from fer_prep.errors import UsageError
+from fer_prep.folder_lock import LOCK_NAME, folder_lock
 
 PNG: Final = b"\x89PNG\r\n\x1a\n"
 HDF5: Final = b"\x89HDF\r\n\x1a\n"
+_UNFINISHED: Final = ".unfinished"
 
 
 class _Consent:
@@ -81,7 +86,24 @@ def refuse_input(path: Path, *, inputs: Iterable[Path | None]) -> None:
             raise UsageError("this is what the command reads: it is never written over", path=path)
 
 
-def refuse_full(folder: Path) -> None:
-    """Raise UsageError unless ``folder`` is an empty folder, or nothing yet."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+@contextmanager
+def filling(folder: Path) -> Generator[Path]:
+    """Yield a place inside an empty or new folder; when the block ends well, what lies there is moved into the folder.
+
+    Raises UsageError where the folder has something in it already. What a killed run left is no obstacle: it goes.
+    """
+    place = folder / _UNFINISHED
+    found = {inside.name for inside in folder.iterdir()} if folder.is_dir() else set[str]()
+    if found - {_UNFINISHED, LOCK_NAME} or (folder.exists() and not folder.is_dir()):
         raise UsageError("expected an empty folder, or none", path=folder, hint="choose another --out")
+    with folder_lock(folder):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+        try:
+            yield place
+            flush_file_system(place)
+            # folders first: the table of an export comes last
+            for inside in sorted(place.iterdir(), key=lambda path: (path.is_file(), path.name)):
+                inside.rename(folder / inside.name)
+        finally:
+            shutil.rmtree(place, ignore_errors=True)

@@ -83,8 +83,8 @@ class Rejection:
     """One recording or file that did not become a sample: one row of ``rejected.csv``."""
 
     source_file: str
-    sample_id: str
-    stage: str
+    sample_id: str = ""
+    stage: str = "list"
     expected: str
     found: str
     reason: Reason
@@ -179,8 +179,8 @@ class Scene(Protocol):
         ...
 
     @property
-    def turned_degrees(self) -> float:
-        """By how much the geometry was turned from how its file has it, for the face to be upright."""
+    def set_right(self) -> Mapping[str, str]:
+        """What its file has otherwise than it is seen, and how: ``turned upright by`` → ``90°``; mostly empty."""
         ...
 
     def picture(self) -> NDArray[np.uint8]:

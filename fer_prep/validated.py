@@ -10,14 +10,13 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json, to_json
 
-from fer_prep.errors import FerError, FormatError, SettingsError, UsageError
+from fer_prep.errors import FerError, FormatError, SettingsError
 from fer_prep.regular_files import read_bytes
 
 T = TypeVar("T")
@@ -27,7 +26,20 @@ MAX_BYTES: Final = 64 << 20
 _SHOWN: Final = 80
 """Characters of a wrong value in an error."""
 
-_NAMES: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a table"}
+_EXPECTED: Final = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "dataclass_type": "a table",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "missing": "more values",
+}
+"""Kind of mistake → what was expected; pydantic has a sentence for the others."""
+_FOUND: Final = {int: "a whole number", float: "a number", str: "text", bool: "true or false", dict: "a table"}
 
 
 def read_toml(path: Path, *, error: type[FerError] = SettingsError) -> dict[str, Any]:
@@ -40,8 +52,13 @@ def read_toml(path: Path, *, error: type[FerError] = SettingsError) -> dict[str,
 
 def read_json(path: Path, *, error: type[FerError] = SettingsError) -> Any:
     """What a JSON file says; see ``read_toml``."""
+    return parse_json(_text(path, error), path, error=error)
+
+
+def parse_json(text: str, path: Path, *, error: type[FerError] = SettingsError) -> Any:
+    """What JSON in the file ``path`` says."""
     try:
-        return from_json(_text(path, error), allow_inf_nan=True)
+        return from_json(text, allow_inf_nan=True)
     except ValueError as mistake:
         raise error(f"not valid JSON: {_first_line(mistake)}", path=path) from None
 
@@ -64,33 +81,50 @@ def _first_line(mistake: Exception) -> str:
     return lines[0][:200] if lines and not isinstance(mistake, RecursionError) else "nested too deeply"
 
 
-def checked(kind: type[T], values: Any, *, path: Path | None = None, error: type[FerError] = SettingsError) -> T:
-    """``values`` of a file as a dataclass; raises ``error`` that names the key that is wrong."""
+def checked(
+    kind: type[T],
+    values: Any,
+    *,
+    path: Path | None = None,
+    error: type[FerError] = SettingsError,
+    others: bool = False,
+) -> T:
+    """``values`` of a file as a dataclass; what they leave out keeps its default.
+
+    Raises ``error`` that names the key of a wrong value, of one that must be there and is not, and, unless ``others``
+    are allowed, of one that is unknown, with the nearest known.
+    """
+    adapter = TypeAdapter(kind)
     try:
-        return TypeAdapter(kind).validate_json(to_json(values, inf_nan_mode="constants"), strict=True)
+        content = to_json(values, inf_nan_mode="constants")
+        return adapter.validate_json(content, strict=True, extra="ignore" if others else "forbid")
     except ValidationError as found:
-        mistake = found.errors(include_url=False)[0]
+        mistakes = found.errors(include_url=False)
     except ValueError as found:  # text that no file can hold
         raise error(f"not a value that a file can have: {_first_line(found)}", path=path) from None
-    key = ".".join(str(part) for part in mistake["loc"]) or "all of it"
-    said = mistake["msg"].replace("Input should be", "expected").replace("Field required", "expected; it is not there")
-    value = "" if mistake["type"] == "missing" else f"; found {mistake['input']!r}"[:_SHOWN]
-    raise error(f"{key}: {said[:1].lower()}{said[1:]}{value}", path=path)
+    unknown = [mistake for mistake in mistakes if mistake["type"] == "unexpected_keyword_argument"]
+    if not unknown:
+        raise error(_said(mistakes[0]), path=path)
+    key, schema = _key(unknown[0]), adapter.json_schema()
+    raise error(f"no setting called {key!r}; {nearest(key, list(_names(schema, schema)))}", path=path)
 
 
-def build(kind: type[T], values: Mapping[str, Any]) -> T:
-    """The dataclass ``kind`` from nested mappings; what they leave out keeps its default.
+def _key(mistake: ErrorDetails) -> str:
+    return ".".join(str(part) for part in mistake["loc"])
 
-    Raises UsageError that names the key: for one that is unknown, with the nearest known, and for a wrong value.
-    """
-    known = dict(_types_of(kind))
-    for key, _ in flatten(values):
-        if key not in known and not any(name.startswith(f"{key}.") for name in known):
-            raise UsageError(f"no setting called {key!r}; {nearest(key, list(known))}")
-    try:
-        return TypeAdapter(kind).validate_json(to_json(values), strict=True)
-    except ValidationError as error:
-        raise UsageError(_said(error.errors()[0], known)) from None
+
+def _said(mistake: ErrorDetails) -> str:
+    """What pydantic found, in our words."""
+    where, value = mistake["loc"], mistake["input"]
+    if mistake["type"] == "missing" and not isinstance(where[-1], int):
+        return f"expected {_key(mistake)}; found none"
+    key = _key(mistake).rpartition(".")[0] if mistake["type"] == "missing" else _key(mistake)
+    words = mistake["msg"].replace("Input should be", "").replace("Value error,", "").strip()
+    expected = _EXPECTED.get(mistake["type"], words[:1].lower() + words[1:])
+    if mistake["type"] in ("literal_error", "enum"):
+        expected = "one of " + words.replace(" or ", ", ").replace("'", "")
+    found = _FOUND.get(type(value), type(value).__name__)
+    return f"{key or 'all of it'} = {repr(value)[:_SHOWN]}: expected {expected}; found {found}"
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -115,23 +149,11 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"nearest: {', '.join(near[:3])}" if near else f"known: {', '.join(known)}"
 
 
-def _types_of(kind: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted name → type of every value."""
-    for name, hint in get_type_hints(kind).items():
-        if is_dataclass(hint):
-            yield from _types_of(hint, f"{prefix}{name}.")
-        else:
-            yield prefix + name, hint
-
-
-def _said(mistake: ErrorDetails, types: Mapping[str, Any]) -> str:
-    """What pydantic found, in our words."""
-    key = ".".join(part for part in mistake["loc"] if isinstance(part, str))
-    value, hint = mistake["input"], types.get(key, dict)
-    if get_origin(hint) is Literal:
-        expected = f"one of {', '.join(map(str, get_args(hint)))}"
-    elif get_origin(hint) is tuple:
-        expected = f"{len(get_args(hint))} values in brackets, each {_NAMES[get_args(hint)[0]]}"
-    else:
-        expected = _NAMES[hint]
-    return f"{key} = {value!r}: expected {expected}; found {_NAMES.get(type(value), type(value).__name__)}"
+def _names(schema: Mapping[str, Any], part: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """The dotted name of every value that a JSON Schema knows, of tables in lists too; ``part`` of it."""
+    part = part.get("items", part)
+    if "$ref" in part:
+        part = schema["$defs"][part["$ref"].rpartition("/")[2]]
+    for name, inner in part.get("properties", {}).items():
+        yield prefix + name
+        yield from _names(schema, inner, f"{prefix}{name}.")

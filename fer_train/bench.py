@@ -3,8 +3,7 @@
 (a) one batch that lies ready on the device: forward, backward, step, and nothing else: the ceiling for this network;
 (b) the real loop with the images in memory; (c) the real loop with the images streamed; (d) a plain PyTorch loop as
 earlier work has it: PNG files, workers, transforms of single samples. Every round times all of them, so that a busy
-machine slows all; (a) and (b), which lie closest together, take turns of a quarter of a second within a round. A rate
-is the median over the rounds, and so is a share of the ceiling. Validation is timed apart.
+machine slows all. A rate is the median over the rounds, and so is a share of the ceiling. Validation is timed apart.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -24,6 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
@@ -31,7 +30,6 @@ from fer_prep.errors import UsageError
 from fer_train.config import Config
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.environment import describe_device
-from fer_train.losses.cross_entropy import CrossEntropyLoss
 from fer_train.models.model_file import build_network
 from fer_train.settings_file import override
 from fer_train.training.fold import open_data, prepare_training
@@ -42,71 +40,10 @@ THESIS_SAMPLES: Final = 8716
 THESIS_FOLDS: Final = 5
 MOST_SAMPLES: Final = 2048
 """More of a dataset is not taken: (d) has to write all of it as PNG files first."""
-TURN_SECONDS: Final = 0.25
 PLAIN_WORKERS: Final = 2
 
 Step = Callable[[], int]
 """Takes one optimiser step, and says how many images it had."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """One loop: images a second, and their share of the ceiling's, in every round; seconds of its first step."""
-
-    rates: tuple[float, ...]
-    shares: tuple[float, ...]
-    first_step_seconds: float
-
-    @property
-    def images_per_second(self) -> float:
-        """The median over the rounds."""
-        return statistics.median(self.rates)
-
-    @property
-    def share_of_ceiling(self) -> float:
-        """The median over the rounds, a fraction of 1."""
-        return statistics.median(self.shares)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BenchResult:
-    """The loops ``ceiling``, ``loop``, ``streaming`` and, if wanted, ``plain``, and the rate of validation."""
-
-    device: str
-    precision: str
-    config: Config
-    samples: int
-    loops: dict[str, Measured]
-    validation_images_per_second: float
-    peak_memory_bytes: int
-
-    @property
-    def thesis_run_seconds(self) -> float:
-        """Five folds of the thesis's data with these settings, training and validation, by the rates of (b)."""
-        training = self.config.training
-        seen = training.epochs * THESIS_SAMPLES * (THESIS_FOLDS - 1)
-        judged = training.epochs * training.validations_per_epoch * THESIS_SAMPLES
-        return seen / self.loops["loop"].images_per_second + judged / self.validation_images_per_second
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able; shares are fractions of 1."""
-        return {
-            "device": self.device,
-            "preset": self.config.name,
-            **{f"{name}_images_per_second": measured.images_per_second for name, measured in self.loops.items()},
-            **{f"{name}_share_of_ceiling": measured.share_of_ceiling for name, measured in self.loops.items()},
-            "validation_images_per_second": self.validation_images_per_second,
-            "thesis_run_seconds": self.thesis_run_seconds,
-            "peak_memory_bytes": self.peak_memory_bytes,
-            "precision": self.precision,
-            "compiled": self.config.machine.compile,
-            "image_size": self.config.data.image_size,
-            "batch_size": self.config.training.batch_size,
-            "micro_batch_size": self.config.training.micro_batch_size,
-            "samples": self.samples,
-            "rounds": len(self.loops["loop"].rates),
-            "first_step_seconds": {name: measured.first_step_seconds for name, measured in self.loops.items()},
-        }
 
 
 def bench(
@@ -117,10 +54,15 @@ def bench(
     seconds: float,
     plain: bool = True,
     say: Callable[[str], None] = lambda text: None,
-) -> BenchResult:
-    """Time the loops in ``rounds`` rounds of about ``seconds`` for each; ``plain`` says whether (d) is among them."""
+) -> dict[str, Any]:
+    """Time the loops in ``rounds`` rounds of about ``seconds`` for each; ``plain`` says whether (d) is among them.
+
+    Returns, JSON-able, for the loops ``ceiling``, ``loop``, ``streaming`` and ``plain`` their images a second and
+    their share of the ceiling, a fraction of 1; what it was measured with; and how long five folds of the thesis's data
+    would take with these settings, training and validation, by the rates of (b).
+    """
     machine = set_up_machine(config.machine)
-    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder, ExitStack() as ending:
+    with tempfile.TemporaryDirectory(prefix="fer-bench-") as folder:
         data = open_data(data_path, config=override(config, {"machine.data_memory": "1000T"}), device=machine.device)
         streamed = open_data(data_path, config=override(config, {"machine.data_memory": "0"}), device=machine.device)
         rows = whole_batches(len(data), batch_size=config.training.batch_size, path=data_path)
@@ -133,22 +75,33 @@ def bench(
         }
         if plain:
             say("writing the samples as PNG files for the plain loop")
-            plain_loop = PlainLoop(data, rows, config=config, machine=machine, folder=Path(folder) / "png")
-            loops["plain"] = plain_loop.step
-            ending.callback(plain_loop.close)
-        measured = _measure(loops, rounds=rounds, seconds=seconds, device=machine.device, say=say)
-        _, warm_up = timed(lambda: _judge(training), machine.device)
-        judged, spent = timed(lambda: _judge(training), machine.device)
+            loops["plain"] = plain_loop(data, rows, config=config, machine=machine, folder=Path(folder) / "png")
+        rates = _measure(loops, rounds=rounds, seconds=seconds, device=machine.device, say=say)
+        _judge(training)  # warm
+        validation_rate = _rate(lambda: _judge(training), machine.device)
+        loops.clear()
         streamed.close()
-    return BenchResult(
-        device=describe_device(machine.device).get("name", machine.device.type),
-        precision=machine.precision,
-        config=config,
-        samples=len(rows),
-        loops=measured,
-        validation_images_per_second=judged / min(spent, warm_up),
-        peak_memory_bytes=peak_memory_bytes(machine.device),
-    )
+    median = {name: statistics.median(found) for name, found in rates.items()}
+    shares = {name: [rate / most for rate, most in zip(rates[name], rates["ceiling"], strict=True)] for name in rates}
+    settings = config.training
+    seen = settings.epochs * THESIS_SAMPLES * (THESIS_FOLDS - 1)
+    judged = settings.epochs * settings.validations_per_epoch * THESIS_SAMPLES
+    return {
+        "device": describe_device(machine.device).get("name", machine.device.type),
+        "preset": config.name,
+        **{f"{name}_images_per_second": rate for name, rate in median.items()},
+        **{f"{name}_share_of_ceiling": statistics.median(found) for name, found in shares.items()},
+        "validation_images_per_second": validation_rate,
+        "thesis_run_seconds": seen / median["loop"] + judged / validation_rate,
+        "peak_memory_bytes": peak_memory_bytes(machine.device),
+        "precision": machine.precision,
+        "compiled": config.machine.compile,
+        "image_size": config.data.image_size,
+        "batch_size": settings.batch_size,
+        "micro_batch_size": settings.micro_batch_size,
+        "samples": len(rows),
+        "rounds": rounds,
+    }
 
 
 def whole_batches(samples: int, *, batch_size: int, path: Path) -> Tensor:
@@ -168,47 +121,35 @@ def peak_memory_bytes(device: torch.device) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def timed(step: Step, device: torch.device, *, seconds: float = 0.0) -> tuple[int, float]:
-    """At least one step and ``seconds``: images done, and how long it took."""
+def _rate(step: Step, device: torch.device, *, seconds: float = 0.0) -> float:
+    """Images a second of at least one step and ``seconds``."""
     _finish(device)
     start, done = time.perf_counter(), step()
     while time.perf_counter() - start < seconds:
         done += step()
     _finish(device)
-    return done, time.perf_counter() - start
+    return done / (time.perf_counter() - start)
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _measure(
     loops: dict[str, Step], *, rounds: int, seconds: float, device: torch.device, say: Callable[[str], None]
-) -> dict[str, Measured]:
-    """Name → what was measured; the first of ``loops`` is the ceiling, and takes turns with the second."""
-    first_steps: dict[str, float] = {}
+) -> dict[str, list[float]]:
+    """Name → images a second in every round."""
     for name, step in loops.items():
         say(f"warming up: {name}")
-        first_steps[name] = timed(step, device)[1]
-        timed(step, device)
-    ceiling, beside, *others = loops
-    turns = max(1, round(seconds / TURN_SECONDS))
+        step()
+        step()
     rates: dict[str, list[float]] = {name: [] for name in loops}
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}")
-        done = {name: [0.0, 0.0] for name in loops}
-        plan = [(name, seconds / turns) for _ in range(turns) for name in (ceiling, beside)]
-        # the last two read ahead, which would go on while others have their turn: each has its time in one piece
-        for name, length in [*plan, *((name, seconds) for name in others)]:
-            images, spent = timed(loops[name], device, seconds=length)
-            done[name][0] += images
-            done[name][1] += spent
-        for name, (images, spent) in done.items():
-            rates[name].append(images / spent)
-    return {
-        name: Measured(
-            rates=tuple(found),
-            shares=tuple(rate / most for rate, most in zip(found, rates[ceiling], strict=True)),
-            first_step_seconds=first_steps[name],
-        )
-        for name, found in rates.items()
-    }
+        for name, step in loops.items():
+            rates[name].append(_rate(step, device, seconds=seconds))
+    return rates
 
 
 def _training(data: ImageDataset, rows: Tensor, *, config: Config, machine: Machine, folder: Path) -> FoldTraining:
@@ -261,64 +202,50 @@ def _ceiling(training: FoldTraining) -> Step:
     return step
 
 
-@final
-class PlainLoop:
+def plain_loop(data: ImageDataset, rows: Tensor, *, config: Config, machine: Machine, folder: Path) -> Step:
     """A training loop as earlier work has it, to be compared with.
 
     Its style is the point: every sample is decoded by Pillow and transformed alone in a worker, batches are float32
     from the start, float16 with a loss scaler on a GPU, and the loss is fetched after every step.
     """
+    cuda, classes = machine.device.type == "cuda", len(data.classes)
+    parts = math.ceil(config.training.batch_size / config.training.micro_batch_size)
+    loader = DataLoader(
+        PngFiles(folder, data.modalities, write_png_files(data, rows, folder), config=config),
+        batch_size=math.ceil(config.training.batch_size / parts),
+        shuffle=True,
+        drop_last=True,
+        num_workers=PLAIN_WORKERS,
+        persistent_workers=True,
+        pin_memory=cuda,
+        multiprocessing_context="forkserver",
+    )
+    network = build_network(config.model, classes=classes, image_size=config.data.image_size, pretrained=False)
+    network.to(machine.device).train()
+    optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
+    scaler = torch.amp.GradScaler(machine.device.type, enabled=cuda)
 
-    def __init__(self, data: ImageDataset, rows: Tensor, *, config: Config, machine: Machine, folder: Path) -> None:
-        self._device, self._cuda = machine.device, machine.device.type == "cuda"
-        labels = write_png_files(data, rows, folder)
-        self._parts = math.ceil(config.training.batch_size / config.training.micro_batch_size)
-        self._loader = DataLoader(
-            PngFiles(folder, data.modalities, labels, config=config),
-            batch_size=math.ceil(config.training.batch_size / self._parts),
-            shuffle=True,
-            drop_last=True,
-            num_workers=PLAIN_WORKERS,
-            persistent_workers=True,
-            pin_memory=self._cuda,
-            multiprocessing_context="forkserver",
-        )
-        classes = len(data.classes)
-        network = build_network(config.model, classes=classes, image_size=config.data.image_size, pretrained=False)
-        self._network = network.to(self._device).train()
-        self._loss = CrossEntropyLoss(classes=classes).to(self._device)
-        self._optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
-        self._scaler = torch.amp.GradScaler(self._device.type, enabled=self._cuda)
-        self._batches = iter(self._loader)
+    def endless() -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+        while True:
+            yield from loader
 
-    def step(self) -> int:
-        """One optimiser step; returns the number of images in it."""
+    batches = endless()
+
+    def step() -> int:
         images = 0
-        for _ in range(self._parts):
-            inputs, labels = self._next()
-            inputs = {name: image.to(self._device) for name, image in inputs.items()}
-            labels = labels.to(self._device)
-            with torch.autocast(self._device.type, torch.float16, enabled=self._cuda):
-                output = self._network(inputs)
-                loss = self._loss(output.logits, output.features, labels) / self._parts
-            self._scaler.scale(loss).backward()
+        for inputs, labels in (next(batches) for _ in range(parts)):
+            with torch.autocast(machine.device.type, torch.float16, enabled=cuda):
+                output = network({name: image.to(machine.device) for name, image in inputs.items()})
+                loss = cross_entropy(output.logits, labels.to(machine.device)) / parts
+            scaler.scale(loss).backward()
             loss.item()
             images += len(labels)
-        self._scaler.step(self._optimiser)
-        self._scaler.update()
-        self._optimiser.zero_grad()
+        scaler.step(optimiser)
+        scaler.update()
+        optimiser.zero_grad()
         return images
 
-    def close(self) -> None:
-        """End the workers."""
-        del self._batches, self._loader
-
-    def _next(self) -> tuple[dict[str, Tensor], Tensor]:
-        try:
-            return next(self._batches)
-        except StopIteration:
-            self._batches = iter(self._loader)
-            return next(self._batches)
+    return step
 
 
 @final
@@ -363,8 +290,3 @@ def write_png_files(data: ImageDataset, rows: Tensor, folder: Path) -> list[int]
                 pixels = image if image.shape[2] == 3 else image[..., 0].astype(np.uint16)
                 Image.fromarray(pixels).save(folder / modality / f"{start + number}.png", compress_level=1)
     return data.labels[rows].clamp(min=0).tolist()
-
-
-def _finish(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

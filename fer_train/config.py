@@ -7,14 +7,16 @@ others change what is computed: only the others must be the same when a run is r
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from fer_prep.errors import UsageError, did_you_mean
 from fer_prep.options import option, refuse_out_of_range
 from fer_train.data.inputs import INPUTS, parse_inputs
 from fer_train.losses import LOSSES
-from fer_train.models import MODELS
+from fer_train.models import MODELS, OWN_INPUT
 
+BOTH: Final = "rgb,depth"
+RELIEF: Final = "rgb-relief"
 Fusion = Literal["attention", "sum", "concat", "attention-1d"]
 
 
@@ -22,12 +24,19 @@ Fusion = Literal["attention", "sum", "concat", "attention-1d"]
 class DataSettings:
     """What is read from the dataset."""
 
-    image_size: int = option(260, min=1)
+    image_size: int = option(260, min=1, max=2048)
     """Side of the network's input in pixels; the stored rasters are resized to it once."""
     equalise_luma: bool = False
     """Equalise the histogram of the luma, as the thesis's author did under the name illumination normalisation."""
     smoothing_mm: float = option(2.0, min=0.1)
     """How far around a pixel its normal and curvature are looked for: the standard deviation of the weights."""
+    points: int = option(1024, min=1)
+    """How many points ``points`` and ``bare-points`` have."""
+    point_choice: Literal["random", "farthest"] = "random"
+    """Which: any pixels that have depth, or one after the other the one that is farthest from all before, which covers
+    the face evenly and takes longer."""
+    voxels: int = option(32, min=4, max=256)
+    """Voxels along each side of the cube of 192 mm around the nose, of ``voxels`` and ``colour-voxels``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +47,9 @@ class ModelSettings:
     """Which network of ``fer_train/models``; the thesis's is the one that comes with the program."""
     backbone: str = "tf_efficientnet_b2"
     """Any timm model that returns feature maps, by its timm name; HSEmotion's weights are of ``tf_efficientnet_b2``."""
-    inputs: str = option("rgb,depth", names=(*INPUTS, "rgb,depth"))
-    """What the network looks at, by name, the first one leading in the fusion: one stream each (thesis, Table 3.6)."""
+    inputs: str = option(BOTH, names=(*INPUTS, BOTH))
+    """What the network looks at, by name, the first one leading in the fusion: one stream each (thesis, Table 3.6).
+    ``pointnet`` and ``voxnet`` look at ``points`` and ``voxels`` where nothing else is said."""
     fusion: Fusion = "attention"
     """How the streams meet: averaged attention masks on the RGB features (thesis), or a baseline (Table 3.7)."""
     aggregation: Literal["class-token", "encoder-mean", "average"] = "class-token"
@@ -48,17 +58,17 @@ class ModelSettings:
     spatial_attention: Literal["lanet", "cbam", "none"] = "lanet"
     """Where each stream looks: local attention nets (thesis), CBAM's spatial half, or everywhere alike, as the plain
     sum of eq. 3.3 does (Table 3.7)."""
-    attention_maps: int = option(4, min=1)
+    attention_maps: int = option(4, min=1, max=256)
     """S, the number of spatial attentions a stream."""
-    attention_reduction: int = option(16, min=1)
+    attention_reduction: int = option(16, min=1, max=65536)
     """How far a spatial attention squeezes the channels inside."""
-    token_width: int = option(256, min=1)
+    token_width: int = option(256, min=1, max=16384)
     """D, the width of the tokens and of the feature vector."""
-    encoder_depth: int = option(4, min=1)
+    encoder_depth: int = option(4, min=1, max=256)
     """Layers of the transformer encoder."""
     encoder_heads: int = option(8, min=1)
     """Attention heads a layer; must divide token_width."""
-    mlp_width: int = 256
+    mlp_width: int = option(256, min=1, max=65536)
     """Hidden width of the classifying MLP."""
     dropout: float = option(0.1, min=0, max=1)
     """Dropout in encoder and MLP."""
@@ -73,7 +83,7 @@ class ModelSettings:
     what either counts is found on some of them, by a training of half the length that leaves those out."""
     mirror_average: bool = False
     """Answer with the mean of a picture's and of its mirror image's log-probabilities."""
-    drop_path: float = 0.0
+    drop_path: float = option(0.0, min=0, max=1)
     """Stochastic depth in the backbones."""
     depth_channels: Literal[1, 3] = 3
     """Inputs of one channel, such as depth, repeated to three (thesis), or one channel with an adapted stem."""
@@ -85,6 +95,10 @@ class ModelSettings:
     same_names: Literal["refuse", "strangers"] = "refuse"
     """People judged here whose names stand among those that ``weights`` learned from: refused, or known to you to be
     strangers who merely share a name, as those of sample data and of the real datasets do."""
+
+    def __post_init__(self) -> None:
+        if self.network in OWN_INPUT and self.inputs in (BOTH, RELIEF):
+            object.__setattr__(self, "inputs", OWN_INPUT[self.network])
 
     @property
     def input_names(self) -> tuple[str, ...]:
@@ -107,7 +121,7 @@ class LossSettings:
     """Share of the target spread over all classes; losses with a cross-entropy in them."""
     center_weight: float = 0.01
     """λ, the weight of the center or island term against cross-entropy."""
-    alpha: float = 0.5
+    alpha: float = option(0.5, min=0, max=1)
     """α, how far a center moves at each step (Wen et al. 2016, eq. 4), or its learning rate under ``sgd``."""
     pair_weight: float = 10.0
     """λ₁, the weight of the pairwise term inside the island loss (Cai et al. 2018)."""
@@ -119,7 +133,7 @@ class LossSettings:
     the thesis's author did: only so do frozen features let them move apart."""
     pair_reduction: Literal["sum", "mean"] = "sum"
     """Whether the island loss sums over pairs of centers (the paper) or takes their mean."""
-    gamma: float = 2.0
+    gamma: float = option(2.0, min=0)
     """γ of the focal loss, how strongly easy samples are played down; 0 is cross-entropy."""
 
 
@@ -169,6 +183,8 @@ class TrainingSettings:
 class AugmentationSettings:
     """How strong each augmentation is; 0 switches it off."""
 
+    views: bool = True
+    """Where the dataset has several views of a recording, draw one an epoch; false learns of the frontal ones alone."""
     rotation_degrees: float = option(10.0, min=0, max=180)
     """Largest rotation about the picture's centre, either way, uniform."""
     flip: float = option(0.5, min=0, max=1)
@@ -186,6 +202,12 @@ class AugmentationSettings:
     mixup: float = option(0.0, min=0, max=0.5)
     """Another sample of the batch shines through with at most this share, uniform, and counts so much in the target
     (Zhang et al., ICLR 2018, whose shares are of a beta distribution)."""
+    depth_noise: float = option(0.0, min=0, max=50)
+    """Standard deviation of a depth camera's error in mm at the nearest point of the face, 600 mm before the camera; it
+    grows with the square of the distance."""
+    depth_holes: float = option(0.0, min=0, max=1)
+    """Probability that a sample loses depth as a camera does: where the surface is seen at a grazing angle, and in a
+    ragged band around hair and outline."""
     erase: float = option(0.25, min=0, max=1)
     """Probability that a rectangle is erased, from RGB and depth alike (a hand hides both)."""
     erase_area: tuple[float, float] = (0.02, 0.15)

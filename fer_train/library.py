@@ -85,7 +85,7 @@ class Classifier:
         prepared: bool = False,
         depth_unit_mm: float = 0.125,
     ) -> list[Prediction]:
-        """Probabilities of an ``.h5`` dataset, a folder of pictures, or one picture with its ``depth``.
+        """Probabilities of an ``.h5`` dataset, a folder of pictures, one picture with its ``depth``, or a mesh.
 
         Pictures outside of a prepared folder are taken as a camera recorded them, with depth in steps of
         ``depth_unit_mm``, and are aligned as the training data was (by the packages of ``fer-rgbd[prep]``) unless they
@@ -108,7 +108,8 @@ class Classifier:
         landmarks: NDArray[np.floating[Any]] | None = None,
     ) -> NDArray[np.float64]:
         """(B, K) of prepared pictures in memory: ``rgb`` (B, H, W, 3) sRGB, ``depth`` (B, H, W) as stored, MediaPipe's
-        ``landmarks`` (B, 468, 2) in their pixels, which help ``classical``.
+        ``landmarks`` (B, 468, 2) in their pixels, which help ``classical``, and say how large a pixel is where a
+        network looks at metric depth: their eyes are taken to be 63 mm apart.
 
         What the networks do not look at may be left out; what they lack is a ``UsageError``.
         """

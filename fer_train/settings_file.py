@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import tomli_w
 
 from fer_prep.errors import UsageError
 from fer_prep.resources import manifest_names, manifests_folder
-from fer_prep.validated import build, flatten, nearest
+from fer_prep.validated import checked, flatten, nearest, read_toml
 from fer_train.config import Config
 
 
@@ -33,23 +33,16 @@ def load_preset(name: str) -> Config:
 def read_config(path: Path) -> Config:
     """Read a TOML file of settings; what it does not mention keeps its default."""
     try:
-        return config_from_mapping(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UsageError(f"cannot read the settings: {error.strerror}", path=path) from error
-    except ValueError as error:
-        raise UsageError(f"not valid TOML: {error}", path=path) from error
+        return checked(Config, read_toml(path, error=UsageError), error=UsageError)
+    except FileNotFoundError:
+        raise UsageError("no such file of settings", path=path) from None
     except UsageError as error:
-        raise UsageError(error.message, path=path, hint=error.hint) from error
+        raise UsageError(error.message, path=path, hint=error.hint) from None
 
 
 def config_to_toml(config: Config) -> str:
     """The resolved settings as TOML text: every key, defaults included."""
     return tomli_w.dumps(asdict(config))
-
-
-def config_from_mapping(values: Mapping[str, Any]) -> Config:
-    """Build a Config from nested mappings; refuses unknown keys and wrong types, naming the nearest known key."""
-    return build(Config, values)
 
 
 def override(config: Config, assignments: Mapping[str, Any]) -> Config:
@@ -61,7 +54,7 @@ def override(config: Config, assignments: Mapping[str, Any]) -> Config:
             raise UsageError(f"no setting called {key!r}; {nearest(key, known)}")
         section, _, name = key.rpartition(".")
         (values[section] if section else values)[name] = value
-    return config_from_mapping(values)
+    return checked(Config, values, error=UsageError)
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
@@ -88,8 +81,3 @@ def differences(old: Config, new: Config, *, ignore: Iterable[str] = ("machine",
         for key in here
         if key.split(".")[0] not in ignored and there[key] != here[key]
     ]
-
-
-def rename(config: Config, name: str) -> Config:
-    """The same settings under another run name."""
-    return replace(config, name=name)

@@ -11,7 +11,7 @@ import numpy as np
 from fer_prep.dataset.writer import DatasetWriter, measure
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.digests import SPLIT_COLUMNS, bytes_digest, data_digest, pixel_digest, settings_digest, split_digest
-from fer_prep.emotions import EMOTIONS, label_of
+from fer_prep.emotions import EMOTIONS
 from fer_prep.formats.images import write_image
 from fer_prep.landmark_set import LandmarkSet
 from fer_prep.prepare.folder import (
@@ -39,7 +39,7 @@ def make_row(dataset: str, subject: str, emotion: str, number: int = 0, **change
         "subject": f"{dataset}:{subject}",
         "dataset": dataset,
         "source_file": f"{subject}/{emotion}_{number}.png",
-        "label": label_of(emotion),
+        "label": EMOTIONS.index(emotion),
         "label_source": label_source,
         "action_unit": "",
         "gender": subject[0] if subject[0] in "FM" else "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fer_prep.action_units import ACTION_UNITS, FacsCode, Policy, load_policy
+from fer_prep.action_units import FacsCode, Policy, action_unit_names, load_policy
 from fer_prep.emotions import EMOTIONS
 from fer_prep.errors import SettingsError
 from fer_prep.resources import manifests_folder
@@ -116,16 +116,19 @@ RULE = '[[rule]]\ntokens = ["LFAU_9"]\nemotion = "disgust"\nstrength = "strong"\
     [
         ("", "at least one"),
         ("name = [", "not valid TOML"),
-        ("colour = 1\n" + RULE, "unknown key 'colour'"),
-        (RULE.replace("disgust", "boredom"), "rule 1: expected emotion of anger"),
-        (RULE.replace('"strong"', '"sure"'), "strong, weak; found 'sure'"),
-        (RULE.replace('source = "x"\n', ""), "rule 1: expected the key 'source'"),
-        (RULE + "colour = 1\n", "rule 1: unknown key 'colour'"),
-        (RULE.replace('["LFAU_9"]', '"LFAU_9"'), "expected tokens as a list of str"),
-        (RULE.replace('["LFAU_9"]', "[9]"), "expected tokens as a list of str"),
-        (RULE + RULE, "LFAU_9 stands in rule 1 and in rule 2"),
-        ("rule = 3\n", "expected [[rule]] tables"),
-        (RULE.replace("rule", "combination").replace("tokens", "action_units"), "list of int"),
+        ("colour = 1\n" + RULE, "no setting called 'colour'"),
+        (RULE.replace("disgust", "boredom"), "rule.0.emotion = 'boredom': expected one of anger"),
+        (RULE.replace('"strong"', '"sure"'), "rule.0.strength = 'sure': expected one of strong, weak"),
+        (RULE.replace('source = "x"\n', ""), "expected rule.0.source; found none"),
+        (RULE + "colour = 1\n", "no setting called 'rule.0.colour'"),
+        (RULE.replace('["LFAU_9"]', '"LFAU_9"'), "rule.0.tokens = 'LFAU_9': expected a list"),
+        (RULE.replace('["LFAU_9"]', "[9]"), "rule.0.tokens.0 = 9: expected text"),
+        (RULE + RULE, "LFAU_9 stands in several rules"),
+        ("rule = 3\n", "rule = 3: expected a list"),
+        (
+            RULE.replace("rule", "combination").replace("tokens", "action_units"),
+            "combination.0.action_units.0 = 'LFAU_9': expected a whole number",
+        ),
     ],
 )
 def test_what_is_no_policy_is_refused_with_its_place(tmp_path, text, found):
@@ -145,8 +148,8 @@ def test_a_missing_policy_file_is_named(tmp_path):
 def test_every_unit_of_the_policies_has_a_name():
     for name in POLICIES:
         for combination in load_policy(name).combinations:
-            assert set(combination.action_units) <= set(ACTION_UNITS)
-    assert 3 not in ACTION_UNITS
+            assert set(combination.action_units) <= set(action_unit_names())
+    assert 3 not in action_unit_names()
 
 
 def test_policies_compare_by_their_rules():

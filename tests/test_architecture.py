@@ -29,7 +29,7 @@ LAYERS = (
 )  # fmt: skip
 
 TRAIN_LAYERS = (
-    ("environment", "csv_text"),
+    ("environment",),
     # the settings name losses and networks, and data takes its augmentation from them
     ("data", "metrics", "classical", "models", "losses", "config", "settings_file"),
     ("training",),

@@ -28,7 +28,7 @@ from fer_prep.folds.splits import make_folds
 from fer_train import losses
 from fer_train.cli.app import app as train_app
 from fer_train.config import LossSettings
-from fer_train.training.fold import build_loss
+from fer_train.losses import make_loss
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -248,7 +248,7 @@ def test_the_loss_of_the_text_needs_its_file_and_one_line(tmp_path, monkeypatch)
     line = re.search(r'`"brier": "fer_train\.losses\.(brier:\w+)",`', TEXT)
     assert line
     monkeypatch.setitem(losses.LOSSES, "brier", line[1])
-    loss = build_loss(LossSettings(name="brier"), classes=3, feature_width=4, class_weights=None)
+    loss = make_loss(LossSettings(name="brier"), classes=3, feature_width=4)
     logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 0.0, 0.0]], requires_grad=True)
     labels = torch.tensor([0, 2])
     value = loss(logits, torch.zeros(2, 4), labels)

@@ -27,7 +27,6 @@ COMES_WITH = {
     "dask": "distributed",
     "markupsafe": "jinja2",
     "pydantic_core": "pydantic",
-    "sqlalchemy": "optuna",
     "torchvision": "timm",
 }
 """Imported packages that a declared one cannot be without."""

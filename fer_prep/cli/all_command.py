@@ -10,9 +10,9 @@ import typer
 from fer_prep.cli.app import app
 from fer_prep.cli.console import say, warn
 from fer_prep.cli.dataset_commands import merge
-from fer_prep.cli.options import ALLOWED_REJECTED, MaxRejected, Options
+from fer_prep.cli.options import Options
 from fer_prep.cli.prepare_commands import align, expected_trees, render_bosphorus, render_bu3dfe
-from fer_prep.cli.prepare_report import exit_code, show_summaries
+from fer_prep.cli.prepare_report import exit_if_too_many_rejected, show_summaries
 from fer_prep.cli.prepare_run import RunOptions, prepare_dataset
 from fer_prep.cli.workspace import GLOBAL_FILE, PREPARED, RAW, RAW_TREES, options_of_step, raw_places
 from fer_prep.errors import UsageError
@@ -40,7 +40,6 @@ def prepare_all(
     out: Annotated[Path, typer.Option(help="The dataset; its folds are written beside it.")] = GLOBAL_FILE,
     run: RunOptions,
     settings: PrepareSettings,
-    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """Every step for whichever raw trees are there: render or align, merge, and the default folds.
 
@@ -50,7 +49,7 @@ def prepare_all(
 
     [dim]fer-prep all --raw ~/datasets --out faces.h5 --size 224 --framing eyes[/]
     """
-    del run, settings  # every step takes its own, and those that were given here with it
+    del settings  # every step takes its own, and those that were given here with it
     trees = {name: place for name, place in raw_places(raw).items() if place.is_dir()}
     if not trees:
         raise UsageError("none of the raw trees is here", path=raw, hint=expected_trees(raw, tuple(RAW_TREES)))
@@ -62,8 +61,7 @@ def prepare_all(
         merge(**options_of_step(context, "merge", without=("workers",)) | {"prepared": filled})
     else:
         warn("not one recording could be prepared: there is nothing to merge")
-    if code := exit_code(summaries, max_rejected=max_rejected):
-        raise typer.Exit(code)
+    exit_if_too_many_rejected(summaries, run=run)
 
 
 def _prepare(context: typer.Context, dataset: str, *, tree: Path, out: Path) -> PrepareSummary:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import re
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
 from typing import Any, Final, final
 
 import typer
+from pydantic_core import to_json
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
@@ -166,19 +164,11 @@ def _lines(description: str, *, total: int, unit: str) -> Callable[[int], None]:
 
 def print_json(content: object) -> None:
     """Print data on standard output as JSON that every reader takes: numbers that are none become null."""
-    typer.echo(json.dumps(_plain(content), indent=1, ensure_ascii=False, allow_nan=False))
+    typer.echo(to_json(content, indent=1, inf_nan_mode="null", fallback=_plain))
 
 
 def _plain(value: Any) -> Any:
-    """Mappings, sequences, dataclasses, paths and NumPy's numbers as JSON's own types."""
-    if is_dataclass(value):
-        return _plain({field.name: getattr(value, field.name) for field in fields(value)})
+    """What JSON has no kind for: other mappings, NumPy's arrays and numbers; anything else as its text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(entry) for entry in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    if hasattr(value, "tolist"):
-        return _plain(value.tolist())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+        return dict(value)
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,16 +11,66 @@ import typer
 
 from fer_prep.cli.app import app
 from fer_prep.cli.console import print_json, print_table, progress_bar, say, warn
-from fer_prep.cli.options import JsonOption, Options, manifest_names, names_of
+from fer_prep.cli.options import JsonOption, Options
 from fer_prep.cli.workspace import GLOBAL_FILE
 from fer_prep.errors import UsageError
 from fer_prep.folds.selection import Selection, parse_names
+from fer_prep.options import option
 from fer_prep.outputs import check_output
+from fer_prep.resources import manifest_names
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
     from fer_prep.folds.splits import FoldManifest
     from fer_prep.merge.merge_folders import MergeSummary
+
+
+@dataclass(frozen=True, kw_only=True)
+class MergeOptions:
+    """What a merge writes besides the choice of samples."""
+
+    size: int = 260
+    """Raster of the output, in pixels."""
+    modalities: tuple[str, ...] = option(
+        (), parse=parse_names, names=("rgb", "depth", "rgb,depth"), show_default="what the folders have"
+    )
+    """What to store: rgb, depth, or both with a comma."""
+    shard_size: int = 0
+    """Samples in each shard beside a small index; 0: one file."""
+    compression: str = option("none", names=("none", "lz4", "zstd", "gzip"))
+    """none, lz4, zstd or gzip. On the sample data files become 34, 45, 52 % smaller and are read at ⅔, ¼, ⅛ of the
+    speed; lz4 and zstd need the package hdf5plugin."""
+    workers: int | None = option(None, min=0, show_default="one a core")
+    """Threads that decode; 0: one a core."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoldOptions:
+    """Which folds are made."""
+
+    protocol: str = option("subject-kfold", names=partial(manifest_names, "protocols"))
+    """A protocol (see --list), or the path of a protocol file of your own."""
+    folds: int | None = option(None, min=1, show_default="the protocol's")
+    """Number of folds."""
+    repeats: int | None = option(None, min=1, show_default="the protocol's")
+    """Number of repeats."""
+    seed: int | None = option(None, show_default="the protocol's")
+    """Seed of all draws."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """What is exported, and as what."""
+
+    to: Literal["folder", "webdataset", "ply", "npz", "glb"] = "folder"
+    """Pictures in a folder for each class; tar shards for WebDataset; or faces in space, a file each, in millimetres:
+    ply (coloured points), npz (arrays), glb (textured mesh)."""
+    folds: Path | None = None
+    """A fold manifest: export train and val apart."""
+    fold: int = 0
+    """Which fold of it, from 0."""
+    per_shard: int = 1000
+    """Samples in a tar shard."""
 
 
 @app.command("merge", rich_help_panel="Dataset")
@@ -30,28 +82,8 @@ def merge(
         typer.Argument(help="Prepared folders.", show_default="every folder in data/prepared"),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The dataset to write.")] = GLOBAL_FILE,
-    size: Annotated[int, typer.Option(help="Raster of the output, in pixels.")] = 260,
-    modalities: Annotated[
-        str,
-        typer.Option(
-            autocompletion=names_of(("rgb", "depth", "rgb,depth")),
-            help="What to store: rgb, depth, or both with a comma.",
-            show_default="what the folders have",
-        ),
-    ] = "",
-    shard_size: Annotated[int, typer.Option(help="Samples in each shard beside a small index; 0: one file.")] = 0,
-    compression: Annotated[
-        str,
-        typer.Option(
-            autocompletion=names_of(("none", "lz4", "zstd", "gzip")),
-            help="none, lz4, zstd or gzip. On the sample data files become 34, 45, 52 % smaller and are read at "
-            "⅔, ¼, ⅛ of the speed; lz4 and zstd need the package hdf5plugin.",
-        ),
-    ] = "none",
+    options: MergeOptions,
     selection: Selection,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Threads that decode; 0: one a core.", show_default="one a core")
-    ] = None,
     card: Annotated[bool, typer.Option(help="Write a data card (Markdown and Croissant) beside the dataset.")] = True,
 ) -> None:
     """Pack prepared folders into one HDF5 dataset, with five subject-disjoint folds and a data card beside it.
@@ -67,13 +99,9 @@ def merge(
     summary = merge_folders(
         prepared or find_prepared(),
         out=out,
-        size=size,
         selection=selection,
-        modalities=parse_names(modalities),
-        shard_size=shard_size,
-        compression=compression,
-        workers=workers,
         progress=progress_bar,
+        **vars(options),
     )
     for warning in summary.warnings:
         warn(warning)
@@ -83,17 +111,16 @@ def merge(
     if card:
         from fer_prep.inspection.data_card import write_data_card
 
-        written = write_data_card(out)
-        say(f"data card: {', '.join(path.name for path in written)}")
+        say(f"data card: {', '.join(path.name for path in write_data_card(out))}")
 
 
 def _print_merged(summary: MergeSummary) -> None:
     """Counts by dataset and class, and what the file is."""
-    datasets = sorted({dataset for dataset, _ in summary.counts})
-    counts = {name: [summary.counts.get((dataset, name), 0) for dataset in datasets] for name in summary.classes}
-    counts["all"] = [sum(column) for column in zip(*counts.values(), strict=True)]
-    rows = [[name, *numbers, sum(numbers)] for name, numbers in counts.items()]
-    print_table("samples", ["class", *datasets, "all"], rows)
+    from fer_prep.dataset.reader import DatasetFile
+    from fer_prep.inspection.statistics import crosstab, totalled
+
+    with DatasetFile.open(summary.path) as data:
+        print_table("samples", *totalled(*crosstab(data, "dataset")))
     shards = f" in {summary.shards} shards" if summary.shards else ""
     say(
         f"{summary.path}: {summary.n} samples of {summary.size}×{summary.size}, "
@@ -108,18 +135,7 @@ def _print_merged(summary: MergeSummary) -> None:
 def folds(
     *,
     dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
-    protocol: Annotated[
-        str,
-        typer.Option(
-            autocompletion=manifest_names("protocols"),
-            help="A protocol (see --list), or the path of a protocol file of your own.",
-        ),
-    ] = "subject-kfold",
-    folds: Annotated[int | None, typer.Option(min=1, help="Number of folds.", show_default="the protocol's")] = None,
-    repeats: Annotated[
-        int | None, typer.Option(min=1, help="Number of repeats.", show_default="the protocol's")
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all draws.", show_default="the protocol's")] = None,
+    options: FoldOptions,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The manifest.", show_default="<dataset>.folds.json")
     ] = None,
@@ -141,9 +157,9 @@ def folds(
     from fer_prep.folds.splits import BEGINNING, make_folds, write_folds
 
     path = out or folds_path(dataset)
-    check_output(path, what="a fold manifest", begins=BEGINNING, inputs=[dataset, Path(protocol)])
+    check_output(path, what="a fold manifest", begins=BEGINNING, inputs=[dataset, Path(options.protocol)])
     with DatasetFile.open(dataset) as data:
-        manifest = make_folds(data, protocol=protocol, folds=folds, seed=seed, repeats=repeats, selection=selection)
+        manifest = make_folds(data, selection=selection, **vars(options))
         write_folds(manifest, path, data=data)
         _print_folds(manifest, data, path, as_json=as_json)
 
@@ -196,20 +212,13 @@ def _print_protocols(*, as_json: bool) -> None:
     print_table("protocols", columns, rows)
 
 
-@app.command(rich_help_panel="Dataset")
+@app.command("export", rich_help_panel="Dataset")
+@Options
 def export(
+    *,
     dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
     out: Annotated[Path, typer.Option("--out", "-o", help="An empty folder.")] = Path("export"),
-    to: Annotated[
-        Literal["folder", "webdataset", "ply", "npz", "glb"],
-        typer.Option(
-            help="Pictures in a folder for each class; tar shards for WebDataset; or faces in space, a file each, in "
-            "millimetres: ply (coloured points), npz (arrays), glb (textured mesh)."
-        ),
-    ] = "folder",
-    folds: Annotated[Path | None, typer.Option(help="A fold manifest: export train and val apart.")] = None,
-    fold: Annotated[int, typer.Option(help="Which fold of it, from 0.")] = 0,
-    per_shard: Annotated[int, typer.Option(help="Samples in a tar shard.")] = 1000,
+    options: ExportOptions,
 ) -> None:
     """Write a dataset as other programs read it; RGB as PNG, depth as 16-bit PNG, nothing lost.
 
@@ -223,8 +232,9 @@ def export(
     from fer_prep.exchange.export import export_folder, export_webdataset
     from fer_prep.folds.splits import read_folds
 
+    to, fold = options.to, options.fold
     with DatasetFile.open(dataset) as data:
-        manifest = read_folds(folds, data=data) if folds is not None else None
+        manifest = read_folds(options.folds, data=data) if options.folds is not None else None
         if to in ("ply", "npz", "glb"):
             from fer_prep.exchange.surfaces import export_surfaces
 
@@ -238,10 +248,9 @@ def export(
                 )
             say(f"{out}: {written.n} files, landmarks.csv")
         elif to == "folder":
-            count = export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)
-            say(f"{out}: {count} samples")
+            say(f"{out}: {export_folder(data, out, manifest=manifest, fold=fold, progress=progress_bar)} samples")
         else:
             shards = export_webdataset(
-                data, out, per_shard=per_shard, manifest=manifest, fold=fold, progress=progress_bar
+                data, out, per_shard=options.per_shard, manifest=manifest, fold=fold, progress=progress_bar
             )
             say(f"{out}: {len(shards)} shards, {shards[0].name} to {shards[-1].name}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,26 +12,87 @@ import typer
 from fer_prep.atomic_files import write_atomically
 from fer_prep.cli.app import app
 from fer_prep.cli.console import EXIT_DATA_WRONG, print_json, print_table, progress_bar, say, warn
-from fer_prep.cli.options import JsonOption, manifest_names, names_of
+from fer_prep.cli.options import JsonOption, Options, names_of
 from fer_prep.cli.workspace import GLOBAL_FILE, RAW, raw_places
+from fer_prep.options import option
 from fer_prep.outputs import PNG, check_output
+from fer_prep.resources import manifest_names
 
 if TYPE_CHECKING:
     from fer_prep.dataset.reader import DatasetFile
     from fer_prep.findings import CheckReport
 
 
-@app.command(rich_help_panel="Dataset")
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions:
+    """How closely to look."""
+
+    deep: bool = option(False, name="--deep")
+    """Read every byte; look for near-duplicate pictures."""
+    data: Path | None = option(None, show_default="the one beside it")
+    """The dataset of a fold manifest."""
+    show: int = option(5, min=0)
+    """How many files or ids to name for each finding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StatsOptions:
+    """What is counted into."""
+
+    csv: Path | None = None
+    """Also write all counts as CSV here."""
+    png: Path | None = None
+    """Also draw the class distributions here."""
+    show: int = option(10, min=0)
+    """How many outliers to name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PageOptions:
+    """What the page is."""
+
+    out: Path | None = option(None, name="--out -o", show_default="<dataset>.html")
+    """The page."""
+    folds: Path | None = option(None, show_default="the one beside it")
+    """A fold manifest to filter by."""
+    thumbnail: int = 0
+    """Pixels of a thumbnail; 0: by the number of samples."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapOptions:
+    """Whose scans, by which rules."""
+
+    root: Path = RAW / "BosphorusDB"
+    """The Bosphorus tree."""
+    policy: str = option("thesis-3.8", metavar="NAME|FILE", names=partial(manifest_names, "policies"))
+    """A policy of manifests/policies, or a TOML file of that kind."""
+    out: Path = Path("action-units.csv")
+    """The table to write, one row a scan."""
+    show: int = option(50, min=0)
+    """How many scans to print; the table that is written has all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FigureOptions:
+    """Of what, and where."""
+
+    data: Path = GLOBAL_FILE
+    """The dataset."""
+    raw: Path = RAW
+    """Folder of the raw trees, for recordings before they were aligned."""
+    out: Path | None = option(None, show_default="figures/figure-<number>.png")
+    """The PNG."""
+
+
+@app.command("check", rich_help_panel="Dataset")
+@Options
 def check(
+    *,
     path: Annotated[
         Path, typer.Argument(help="A raw tree, a prepared folder, an HDF5 dataset or a fold manifest.")
     ] = GLOBAL_FILE,
-    deep: Annotated[bool, typer.Option("--deep", help="Read every byte; look for near-duplicate pictures.")] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="The dataset of a fold manifest.", show_default="the one beside it"),
-    ] = None,
-    show: Annotated[int, typer.Option(min=0, help="How many files or ids to name for each finding.")] = 5,
+    options: CheckOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Complete? Intact? Free of leaks? Exit code 1 when something is wrong.
@@ -42,11 +105,11 @@ def check(
     """
     from fer_prep.inspection.check_path import check_path
 
-    report = check_path(path, deep=deep, data=data, progress=progress_bar)
+    report = check_path(path, deep=options.deep, data=options.data, progress=progress_bar)
     if as_json:
         print_json({"path": report.path, "kind": report.kind, "failed": report.failed, "findings": report.findings})
     else:
-        _print_report(report, show=show)
+        _print_report(report, show=options.show)
     if report.failed:
         raise typer.Exit(EXIT_DATA_WRONG)
 
@@ -67,12 +130,12 @@ def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-@app.command(rich_help_panel="Dataset")
+@app.command("stats", rich_help_panel="Dataset")
+@Options
 def stats(
+    *,
     dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
-    csv: Annotated[Path | None, typer.Option(help="Also write all counts as CSV here.")] = None,
-    png: Annotated[Path | None, typer.Option(help="Also draw the class distributions here.")] = None,
-    show: Annotated[int, typer.Option(min=0, help="How many outliers to name.")] = 10,
+    options: StatsOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Count a dataset by class, dataset, subject, gender, intensity and label source; measure its geometry.
@@ -83,7 +146,9 @@ def stats(
     """
     from fer_prep.dataset.reader import DatasetFile
     from fer_prep.inspection import statistics
+    from fer_prep.inspection.thesis_figures import draw_figure
 
+    csv, png = options.csv, options.png
     if csv is not None:
         check_output(
             csv, what="a table of counts", begins=",".join(statistics.COUNT_COLUMNS).encode(), inputs=[dataset, png]
@@ -106,16 +171,17 @@ def stats(
             for column, (names, counts) in counted.items():
                 told_by_dataset = column == "corpus" and names == counted["dataset"][0]
                 if column == "dataset" or (len(names) > 1 and not told_by_dataset):
-                    _print_counts(_COUNTED_BY[column], names, counts)
+                    unnamed = "as recorded" if column == "view" else "unknown"
+                    print_table(_COUNTED_BY[column], *statistics.totalled(names, counts, unnamed=unnamed))
             for title, (columns, rows) in tables.items():
                 if rows and title == "outliers":
-                    print_table(f"outliers: {len(rows)}", columns, rows[:show])
+                    print_table(f"outliers: {len(rows)}", columns, rows[: options.show])
                 elif rows:
                     print_table(title, columns, rows)
         if csv is not None:
             write_atomically(csv, content=statistics.counts_csv(data))
         if png is not None:
-            write_atomically(png, content=statistics.draw_distributions(data))
+            write_atomically(png, content=draw_figure("3.15", data, {}))
 
 
 _COUNTED_BY = {
@@ -144,21 +210,10 @@ def _print_stats_json(data: DatasetFile, counted: dict[str, Crosstab], tables: d
     print_json({"path": data.path, "samples": data.n, "digest": data.digest, "counts": counts, **lists})
 
 
-def _print_counts(title: str, names: list[str], counts: dict[str, list[int]]) -> None:
-    totals = [sum(column) for column in zip(*counts.values(), strict=True)]
-    rows = [[emotion, *numbers, sum(numbers)] for emotion, numbers in [*counts.items(), ("all", totals)]]
-    empty = "as recorded" if "view" in title else "unknown"
-    print_table(title, ["class", *(name or empty for name in names), "all"], rows)
-
-
-@app.command(rich_help_panel="Dataset")
+@app.command("browse", rich_help_panel="Dataset")
+@Options
 def browse(
-    dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page.", show_default="<dataset>.html")] = None,
-    folds: Annotated[
-        Path | None, typer.Option(help="A fold manifest to filter by.", show_default="the one beside it")
-    ] = None,
-    thumbnail: Annotated[int, typer.Option(help="Pixels of a thumbnail; 0: by the number of samples.")] = 0,
+    *, dataset: Annotated[Path, typer.Argument(help="The dataset.")] = GLOBAL_FILE, options: PageOptions
 ) -> None:
     """Make one web page with pictures of every sample: filters, landmarks, provenance; works from a file.
 
@@ -169,39 +224,26 @@ def browse(
     from fer_prep.folds.splits import read_folds
     from fer_prep.inspection.browse import write_page
 
-    page = out or dataset.with_suffix(".html")
+    page, beside = options.out or dataset.with_suffix(".html"), folds_path(dataset)
+    folds = options.folds or (beside if beside.is_file() else None)
     with DatasetFile.open(dataset) as data:
-        beside = folds_path(dataset)
-        manifest = (
-            read_folds(folds, data=data) if folds else read_folds(beside, data=data) if beside.is_file() else None
-        )
-        written = write_page(data, page, manifest=manifest, thumbnail=thumbnail, progress=progress_bar)
+        manifest = read_folds(folds, data=data) if folds else None
+        written = write_page(data, page, manifest=manifest, thumbnail=options.thumbnail, progress=progress_bar)
     say(f"{page}: {written / 1e6:.1f} MB; open it in a browser")
 
 
 @app.command("map-aus", rich_help_panel="Prepare")
-def map_aus(
-    root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW / "BosphorusDB",
-    policy: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME|FILE",
-            autocompletion=manifest_names("policies"),
-            help="A policy of manifests/policies, or a TOML file of that kind.",
-        ),
-    ] = "thesis-3.8",
-    out: Annotated[Path, typer.Option(help="The table to write, one row a scan.")] = Path("action-units.csv"),
-    show: Annotated[int, typer.Option(min=0, help="How many scans to print; the table that is written has all.")] = 50,
-    as_json: JsonOption = False,
-) -> None:
+@Options
+def map_aus(*, options: MapOptions, as_json: JsonOption = False) -> None:
     """Which Bosphorus scan gets which category, by which rule, and why the others get none.
 
     [dim]fer-prep map-aus --policy ck-emfacs-strict[/]
     """
     from fer_prep.inspection.map_action_units import COLUMNS, map_action_units, write_table
 
-    check_output(out, what="a table of scans", begins=",".join(COLUMNS).encode(), inputs=[root, Path(policy)])
-    mapped = map_action_units(root, policy=policy)
+    out, show, inputs = options.out, options.show, [options.root, Path(options.policy)]
+    check_output(out, what="a table of scans", begins=",".join(COLUMNS).encode(), inputs=inputs)
+    mapped = map_action_units(options.root, policy=options.policy)
     for text in mapped.warnings:
         warn(text)
     write_table(mapped.scans, path=out)
@@ -225,8 +267,10 @@ def map_aus(
     say(f"\n{len(mapped.scans)} scans: {out}")
 
 
-@app.command(rich_help_panel="Dataset")
+@app.command("figure", rich_help_panel="Dataset")
+@Options
 def figure(
+    *,
     name: Annotated[
         str,
         typer.Argument(
@@ -235,11 +279,7 @@ def figure(
             show_default="list them",
         ),
     ] = "",
-    data: Annotated[Path, typer.Option("--data", help="The dataset.")] = GLOBAL_FILE,
-    raw: Annotated[Path, typer.Option(help="Folder of the raw trees, for recordings before they were aligned.")] = RAW,
-    out: Annotated[
-        Path | None, typer.Option("--out", help="The PNG.", show_default="figures/figure-<number>.png")
-    ] = None,
+    options: FigureOptions,
 ) -> None:
     """Draw one of the thesis's figures of data from a dataset; fer-train figure draws those of networks and results.
 
@@ -253,8 +293,8 @@ def figure(
     if not name:
         print_table("Figures of data", ("figure", "shows"), [(number, each.what) for number, each in FIGURES.items()])
         return
-    path = out or Path("figures") / f"figure-{name}.png"
-    check_output(path, what="a PNG picture", begins=PNG, inputs=[data])
-    with DatasetFile.open(data) as file:
-        write_atomically(path, content=draw_figure(name, file, raw_places(raw)))
+    path = options.out or Path("figures") / f"figure-{name}.png"
+    check_output(path, what="a PNG picture", begins=PNG, inputs=[options.data])
+    with DatasetFile.open(options.data) as file:
+        write_atomically(path, content=draw_figure(name, file, raw_places(options.raw)))
     say(f"written to {path}")

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Final, final, get_type_hints
 import typer
 from rich.markup import escape
 
+from fer_prep import resources
 from fer_prep.cli.console import warn
+from fer_prep.errors import UsageError
 from fer_prep.options import field_help
-from fer_prep.resources import manifests_folder
 
 
 @final
@@ -21,7 +22,8 @@ class Options:
     """A command for Typer, made of a function.
 
     A parameter whose type is a dataclass stands for one option a field: its default is the parameter's default, else
-    the field's own. A field that is called like another parameter of the function shares that one's option.
+    the field's own. A field that is called like a parameter of the function, or like an earlier field, shares that
+    one's option.
 
     >>> @Options
     ... def merge(*, out: Path, selection: Selection) -> None: ...
@@ -37,7 +39,8 @@ class Options:
         expanded: list[inspect.Parameter] = []
         for name, parameter in parameters.items():
             if name in self._groups:
-                expanded += [_as_parameter(item, parameter) for item in self._items(name) if item.name not in self._own]
+                there = self._own | {known.name for known in expanded}
+                expanded += [_as_parameter(item, parameter) for item in self._items(name) if item.name not in there]
             else:
                 expanded.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
         self.__signature__ = inspect.Signature(expanded)
@@ -82,7 +85,7 @@ def _as_parameter(item: Field[Any], group: inspect.Parameter) -> inspect.Paramet
     more = dict(how.get("more", {}))
     if how.get("names"):
         more["autocompletion"] = names_of(how["names"])
-    declared = [how["name"]] if how.get("name") else []
+    declared = how.get("name", "").split()
     help = re.sub(r"``(.+?)``", r"[b]\1[/]", escape(field_help(group.annotation)[item.name]))
     return inspect.Parameter(
         item.name,
@@ -107,11 +110,11 @@ def names_of(known: Sequence[str] | Callable[[], Sequence[str]]) -> Callable[[st
 
 def manifest_names(kind: str, *also: str) -> Callable[[str], list[str]]:
     """The TOML files in a folder of ``manifests/``, without their suffix; before them the names in ``also``."""
-    return names_of(lambda: [*also, *sorted(path.stem for path in (manifests_folder() / kind).glob("*.toml"))])
+    return names_of(lambda: [*also, *resources.manifest_names(kind)])
 
 
 def parse_share(text: Any) -> float:
-    """A share from 0 to 1, written as such or in percent; raises typer.BadParameter.
+    """A share from 0 to 1, written as such or in percent.
 
     >>> parse_share("0.05"), parse_share("5%"), parse_share("2.5 %")
     (0.05, 0.05, 0.025)
@@ -122,9 +125,8 @@ def parse_share(text: Any) -> float:
     except ValueError:
         share = -1.0
     if not 0 <= share <= 1:
-        raise typer.BadParameter(
-            f"expected a share from 0 to 1, such as 0.05, or a percentage such as 5%; found {text}"
-        )
+        expected = "a share from 0 to 1, such as 0.05, or a percentage such as 5%"
+        raise UsageError(f"--max-rejected {text}: expected {expected}")
     return share
 
 

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 import typer
 
 from fer_prep.cli.app import app
-from fer_prep.cli.options import ALLOWED_REJECTED, MaxRejected, Options, names_of
+from fer_prep.cli.options import Options, names_of
 from fer_prep.cli.prepare_report import finish
-from fer_prep.cli.prepare_run import PartOption, RunOptions, prepare_dataset, prepare_source
+from fer_prep.cli.prepare_run import StepOptions, prepare_dataset, prepare_source
 from fer_prep.cli.workspace import PREPARED, RAW, RAW_TREES, raw_places
 from fer_prep.errors import UsageError
 from fer_prep.prepare.settings import FOUND, PrepareSettings
@@ -33,11 +33,9 @@ def render_bu3dfe(
     *,
     root: Annotated[Path, typer.Option(help="The BU-3DFE tree.")] = RAW / "BU3DFE",
     out: OutOption = PREPARED / "bu3dfe",
-    run: RunOptions,
-    part: PartOption = "",
+    run: StepOptions,
     settings: PrepareSettings,
     source: Bu3dfeOptions,
-    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """BU-3DFE meshes → registered RGB + depth.
 
@@ -51,8 +49,7 @@ def render_bu3dfe(
 
     [dim]fer-prep render-bu3dfe --engine dask --scheduler tcp://head:8786[/]
     """
-    summary = prepare_dataset("bu3dfe", root=root, out=out, run=run, settings=settings, source=source, part=part)
-    finish([summary], max_rejected=max_rejected)
+    finish(prepare_dataset("bu3dfe", root=root, out=out, run=run, settings=settings, source=source), run=run)
 
 
 @app.command("render-bosphorus", rich_help_panel="Prepare")
@@ -61,11 +58,9 @@ def render_bosphorus(
     *,
     root: Annotated[Path, typer.Option(help="The Bosphorus tree.")] = RAW / "BosphorusDB",
     out: OutOption = PREPARED / "bosphorus",
-    run: RunOptions,
-    part: PartOption = "",
+    run: StepOptions,
     settings: PrepareSettings,
     source: BosphorusOptions,
-    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """Bosphorus point clouds → registered RGB + depth, action-unit scans mapped to categories.
 
@@ -75,8 +70,7 @@ def render_bosphorus(
 
     [dim]fer-prep render-bosphorus --root ~/BosphorusDB --policy my-policy.toml[/]
     """
-    summary = prepare_dataset("bosphorus", root=root, out=out, run=run, settings=settings, source=source, part=part)
-    finish([summary], max_rejected=max_rejected)
+    finish(prepare_dataset("bosphorus", root=root, out=out, run=run, settings=settings, source=source), run=run)
 
 
 @app.command("align", rich_help_panel="Prepare")
@@ -92,11 +86,9 @@ def align(
         Literal["cald3r", "mend3s"] | None,
         typer.Option(help="Which dataset; else the folder's name says it.", show_default="whichever is there"),
     ] = None,
-    run: RunOptions,
-    part: PartOption = "",
+    run: StepOptions,
     settings: PrepareSettings = NO_LANDMARK_FILES,
     source: RgbdOptions,
-    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """CalD3r and MenD3s RGB-D pairs → landmark-aligned pairs, whichever of the two trees is there.
 
@@ -108,12 +100,10 @@ def align(
     if out is not None and len(trees) > 1:
         raise UsageError(f"--out names one folder, but {' and '.join(trees)} are there", hint="add --dataset NAME")
     summaries = [
-        prepare_dataset(
-            name, root=tree, out=out or PREPARED / name, run=run, settings=settings, source=source, part=part
-        )
+        prepare_dataset(name, root=tree, out=out or PREPARED / name, run=run, settings=settings, source=source)
         for name, tree in trees.items()
     ]
-    finish(summaries, max_rejected=max_rejected)
+    finish(*summaries, run=run)
 
 
 def _rgbd_trees(root: Path, dataset: str | None) -> dict[str, Path]:
@@ -149,10 +139,8 @@ def prepare_any(
     ],
     root: Annotated[Path | None, typer.Option(help="The raw tree.", show_default=f"{RAW}/<dataset>")] = None,
     out: OutByName = None,
-    run: RunOptions,
-    part: PartOption = "",
+    run: StepOptions,
     settings: PrepareSettings,
-    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """Recordings of a source that has no command of its own, such as one from another package → a prepared folder.
 
@@ -161,9 +149,7 @@ def prepare_any(
     [dim]fer-prep prepare mylab --root ~/mylab --preview 6[/]
     """
     root, out = root or RAW / dataset, out or PREPARED / dataset
-    finish(
-        [prepare_dataset(dataset, root=root, out=out, run=run, settings=settings, part=part)], max_rejected=max_rejected
-    )
+    finish(prepare_dataset(dataset, root=root, out=out, run=run, settings=settings), run=run)
 
 
 @app.command("import", rich_help_panel="Prepare")
@@ -173,15 +159,13 @@ def import_pictures(
     root: Annotated[Path, typer.Argument(help="The folder of pictures.")],
     source: TableOptions,
     out: OutByName = None,
-    run: RunOptions,
-    part: PartOption = "",
+    run: StepOptions,
     settings: PrepareSettings = NO_LANDMARK_FILES,
-    max_rejected: MaxRejected = ALLOWED_REJECTED,
 ) -> None:
     """Pictures with a CSV table → a prepared folder; RGB, 16-bit depth or both. A new dataset needs no code.
 
     The table has the columns rgb or depth or both, emotion, subject, and perhaps id, label_source, intensity,
-    action_unit, gender, ethnicity, clip, frame, soft_<class>.
+    action_unit, gender, ethnicity, clip, frame, yaw_degrees, pitch_degrees, soft_<class>.
 
     [dim]fer-prep import my-pictures --dataset mylab[/]
 
@@ -191,6 +175,4 @@ def import_pictures(
 
     table = TableSource(**vars(source))
     out = out or PREPARED / table.dataset
-    finish(
-        [prepare_source(table, root=root, out=out, run=run, settings=settings, part=part)], max_rejected=max_rejected
-    )
+    finish(prepare_source(table, root=root, out=out, run=run, settings=settings), run=run)

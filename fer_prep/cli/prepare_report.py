@@ -11,6 +11,7 @@ from fer_prep.cli.console import EXIT_DATA_WRONG, print_table, say, warn
 from fer_prep.cli.options import too_many_rejected
 
 if TYPE_CHECKING:
+    from fer_prep.cli.prepare_run import RunOptions
     from fer_prep.prepare.prepare_tree import PrepareSummary
 
 SHOWN_REJECTIONS = 5
@@ -33,23 +34,26 @@ def show_summaries(summaries: Sequence[PrepareSummary]) -> None:
         say(f"{summary.dataset}: {len(summary.rows)} samples in {summary.folder}")
 
 
-def exit_code(summaries: Sequence[PrepareSummary], *, max_rejected: float) -> int:
-    """0, or 1 where a dataset lost more of its recordings than ``--max-rejected`` allows (said on standard error)."""
-    code = 0
-    for summary in summaries:
-        rejected, total = len(summary.rejected), summary.total
-        if too_many_rejected(
-            "recordings", rejected=rejected, total=total, max_rejected=max_rejected, of=summary.dataset
-        ):
-            code = EXIT_DATA_WRONG
-    return code
+def exit_if_too_many_rejected(summaries: Sequence[PrepareSummary], *, run: RunOptions) -> None:
+    """End with 1 where a dataset lost more of its recordings than ``--max-rejected`` allows; say so."""
+    too_many = [
+        too_many_rejected(
+            "recordings",
+            rejected=len(summary.rejected),
+            total=summary.total,
+            max_rejected=run.max_rejected,
+            of=summary.dataset,
+        )
+        for summary in summaries
+    ]
+    if any(too_many):
+        raise typer.Exit(EXIT_DATA_WRONG)
 
 
-def finish(summaries: Sequence[PrepareSummary], *, max_rejected: float) -> None:
+def finish(*summaries: PrepareSummary, run: RunOptions) -> None:
     """Show all of it and end the command with its exit code."""
     show_summaries(summaries)
-    if code := exit_code(summaries, max_rejected=max_rejected):
-        raise typer.Exit(code)
+    exit_if_too_many_rejected(summaries, run=run)
 
 
 def _outcome_rows(summaries: Sequence[PrepareSummary]) -> list[list[object]]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
-
-import typer
+from typing import TYPE_CHECKING, Literal
 
 from fer_prep.cli.console import messages, progress_bar
+from fer_prep.cli.options import ALLOWED_REJECTED, parse_share
 from fer_prep.options import option
 
 if TYPE_CHECKING:
@@ -31,18 +30,18 @@ class RunOptions:
     """A running Dask scheduler: tcp://HOST:8786, or the .json file of its --scheduler-file."""
     preview: int = option(0, min=0, metavar="N")
     """Write preview.png with N samples before and after, to look at."""
+    max_rejected: float = option(ALLOWED_REJECTED, parse=parse_share, metavar="SHARE")
+    """How much may be rejected before the exit code is 1: a share from 0 to 1, or a percentage such as 5%."""
+    part: str = option("", offered=False)
 
 
-PartOption = Annotated[
-    str,
-    typer.Option(
-        "--part",
-        metavar="I/N",
-        help="Prepare only part I of N, in a folder beside --out; merge then wants all N. For batch systems: "
-        "--array=1-8 with --part $SLURM_ARRAY_TASK_ID/8.",
-        show_default="the whole dataset",
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class StepOptions(RunOptions):
+    """Of a command that prepares one dataset."""
+
+    part: str = option("", metavar="I/N", show_default="the whole dataset")
+    """Prepare only part I of N, in a folder beside --out; merge then wants all N. For batch systems: --array=1-8 with
+    --part $SLURM_ARRAY_TASK_ID/8."""
 
 
 def prepare_dataset(
@@ -53,17 +52,16 @@ def prepare_dataset(
     run: RunOptions,
     settings: PrepareSettings,
     source: RenderOptions | RgbdOptions | None = None,
-    part: str = "",
 ) -> PrepareSummary:
     """Prepare one dataset; ``source`` are the options of its own."""
     from fer_prep.sources import make_source
 
     made = make_source(dataset, **({} if source is None else vars(source)))
-    return prepare_source(made, root=root, out=out, run=run, settings=settings, part=part)
+    return prepare_source(made, root=root, out=out, run=run, settings=settings)
 
 
 def prepare_source(
-    source: Source, *, root: Path, out: Path, run: RunOptions, settings: PrepareSettings, part: str = ""
+    source: Source, *, root: Path, out: Path, run: RunOptions, settings: PrepareSettings
 ) -> PrepareSummary:
     """Prepare what a source lists, with a progress bar.
 
@@ -86,7 +84,7 @@ def prepare_source(
         out=out,
         settings=settings,
         engine=engine,
-        part=Part.parse(part) if part else None,
+        part=Part.parse(run.part) if run.part else None,
         preview=run.preview,
         progress=progress_bar,
         debug=messages.debug_run,

@@ -16,7 +16,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_prep.dataset.digest_tree import tables_digest
-from fer_prep.dataset.schema import attribute_text, dataset_at, open_hdf5, read_header, reading, statistics_shapes
+from fer_prep.dataset.schema import (
+    AGAIN,
+    attribute_text,
+    dataset_at,
+    open_hdf5,
+    read_header,
+    reading,
+    statistics_shapes,
+)
 from fer_prep.dataset.statistics import PixelSums, total_sums
 from fer_prep.dataset.stored_pixels import StoredPixels
 from fer_prep.digests import SPLIT_COLUMNS, split_digest
@@ -211,5 +219,5 @@ class DatasetFile:
                     raise DatasetFileError(
                         "its tables or attributes are not those it was written with (the digest does not fit)",
                         path=path,
-                        hint="copy it again, or run fer-prep merge again",
+                        hint=AGAIN,
                     )

@@ -47,7 +47,8 @@ STATISTICS: Final[dict[str, tuple[tuple[int, ...], tuple[str, ...]]]] = {
 BEYOND_THE_CONTRACT: Final = COLUMNS[[column.name for column in COLUMNS].index("digest") + 1 :]
 """Columns that this project writes and a file may lack; readers ignore further ones."""
 
-"""What an error about a file says that may be in order once another program is done with it."""
+AGAIN: Final = "copy it again, or run fer-prep merge again with --force"
+"""What to do about a file that is not whole: without consent, merge replaces whole datasets only."""
 
 _SHARD: Final = re.compile(r"[^/\\\0]+-\d{5}-([0-9a-f]{8})(\.\w+)?")
 
@@ -131,14 +132,12 @@ def _system_errno(error: OSError) -> int:
 def _explain(error: OSError, path: Path) -> FerError:
     reason = str(error).lower()
     if "truncated" in reason:
-        return DatasetFileError(
-            "the file is truncated (an interrupted copy?)", path=path, hint="copy it again, or run fer-prep merge again"
-        )
+        return DatasetFileError("the file is truncated (an interrupted copy?)", path=path, hint=AGAIN)
     if (_system_errno(error) in (errno.EAGAIN, errno.EACCES) and "lock" in reason) or "already open" in reason:
         return BusyError(
             "the file is still open for writing in another program", path=path, hint="wait for it, or close it"
         )
-    return DatasetFileError(f"HDF5 cannot open it: {error}", path=path, hint="run fer-prep merge again")
+    return DatasetFileError(f"HDF5 cannot open it: {error}", path=path, hint=AGAIN)
 
 
 @contextmanager
@@ -149,9 +148,7 @@ def reading(path: Path) -> Generator[None]:
     except FerError:
         raise
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, MemoryError) as error:
-        raise DatasetFileError(
-            f"the file is damaged: {error}", path=path, hint="copy it again, or run fer-prep merge again"
-        ) from error
+        raise DatasetFileError(f"the file is damaged: {error}", path=path, hint=AGAIN) from error
 
 
 def read_header(root: h5py.File, path: Path) -> Header:

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final, cast
-from uuid import uuid4
 
 import dask.config
-from distributed import Client, Future, KilledWorker, LocalCluster
+from distributed import Client, Future, KilledWorker, LocalCluster, Security
 from distributed.client import FutureCancelledError
 
 from fer_prep.engines.engine import Item, Result, WorkerDied, usable_cpus
 from fer_prep.engines.process_engine import ONE_THREAD
-from fer_prep.errors import EngineError
+from fer_prep.errors import EngineError, InstallationError
 
 DIED: Final = WorkerDied(reason="the Dask worker that ran it died (see that worker's log)")
 """Without the worker's address, which differs from run to run: it stands in the rejected table."""
-BATCH: Final = 8
-"""Items of one Dask task: a task costs client and scheduler about 4 ms, which would end scaling at a dozen workers."""
 _POLL_S: Final = 5.0
 
 
@@ -38,7 +35,7 @@ class DaskEngine:
     """Workers of a Dask cluster. ``function`` and items travel by pickle; workers must see the same files.
 
     ``scheduler`` is the address of a running scheduler or the path of its scheduler file. Empty: ``workers`` processes
-    are started here for the time of a run.
+    are started here for the time of a run; they speak TLS with keys of that run, on the loopback, and serve no pages.
     """
 
     scheduler: str = ""
@@ -55,19 +52,61 @@ class DaskEngine:
     def run(
         self, function: Callable[[Item], Result], *, items: Iterable[Item]
     ) -> Generator[tuple[Item, Result | WorkerDied], None, None]:
-        """Yield pairs as they finish. In flight: at most two batches of items for each thread of the cluster."""
+        """Yield pairs as they finish. In flight: two items for each thread of the cluster."""
+        waiting, suspects = iter(items), list[Item]()
+        running: dict[Future[Any], Item] = {}
+        finished: SimpleQueue[Future[Any]] = SimpleQueue()
         with self._client() as client:
-            tasks = _Tasks(client=client, function=function, patience_s=self.patience_s)
+
+            def submit(item: Item) -> None:
+                future = client.submit(function, item, pure=False)
+                running[future] = item
+                future.add_done_callback(finished.put)
+
+            def next_finished() -> tuple[Item, Result | WorkerDied]:
+                while True:
+                    with suppress(Empty):
+                        future = finished.get(timeout=_POLL_S)
+                        break
+                    self._threads(client)
+                item = running.pop(future)
+                try:
+                    return item, future.result()
+                except KilledWorker:
+                    return item, DIED
+
             try:
-                tasks.wait_for_workers()
-                yield from tasks.first_pass(iter(items))
-                yield from tasks.second_chance()
+                for item in islice(waiting, 2 * self._threads(client)):
+                    submit(item)
+                while running:
+                    item, outcome = next_finished()
+                    for following in islice(waiting, 1):
+                        submit(following)
+                    if isinstance(outcome, WorkerDied):
+                        suspects.append(item)
+                    else:
+                        yield item, outcome
+                for item in suspects:  # alone
+                    submit(item)
+                    yield next_finished()
             except FutureCancelledError as error:
                 raise EngineError(
                     f"the Dask scheduler was lost: {error}", hint="the same command continues where this one stopped"
                 ) from None
-            finally:
-                tasks.stop()
+            finally:  # what a worker has begun it ends, under temporary names that are never published
+                client.cancel(list(running), force=True)
+
+    def _threads(self, client: Client) -> int:
+        """Of all workers, once one is connected; raises EngineError where none comes."""
+        deadline = time.monotonic() + self.patience_s
+        while not (threads := sum(cast(dict[str, int], client.nthreads()).values())):
+            if time.monotonic() > deadline:
+                raise EngineError(
+                    f"no worker is connected to the Dask scheduler (waited {self.patience_s:.0f} s)",
+                    hint="start workers (dask worker ADDRESS), then the same command: it continues",
+                )
+            time.sleep(0.1)
+        return threads
 
     @contextmanager
     def _client(self) -> Generator[Client]:
@@ -80,103 +119,28 @@ class DaskEngine:
                 yield open_things.enter_context(Client(cluster, set_as_default=False))
 
     def _cluster_here(self) -> LocalCluster:
+        """Processes on this machine that nobody else can talk to: whoever reaches an open Dask port runs code there."""
+        try:
+            keys = Security.temporary()
+        except ImportError:
+            missing = "--engine dask without --scheduler needs the Python package cryptography, which is not installed"
+            raise InstallationError(missing, hint="pip install 'fer-rgbd[cluster]'") from None
         # limits of memory and restarts are the machine's business; a death is judged at once, as by ProcessEngine
         settings = {
             "distributed.nanny.pre-spawn-environ": ONE_THREAD,
             "distributed.scheduler.allowed-failures": 0,
+            "distributed.scheduler.http.routes": [],
+            "distributed.worker.http.routes": [],
         }
         with dask.config.set(settings):
             options: dict[str, Any] = {"dashboard_address": None, "silence_logs": logging.CRITICAL, "memory_limit": 0}
             return LocalCluster(
+                security=keys,
                 n_workers=self.workers or usable_cpus(),
                 threads_per_worker=1,
                 processes=True,
                 **options,
             )
-
-
-@dataclass(kw_only=True)
-class _Tasks:
-    """The tasks of one run on a cluster, and the items of those that were given up."""
-
-    client: Client
-    function: Callable[[Any], Any]
-    patience_s: float
-    running: dict[Future[Any], list[Any]] = field(default_factory=dict[Future[Any], list[Any]])
-    finished: SimpleQueue[Future[Any]] = field(default_factory=SimpleQueue[Future[Any]])
-    suspects: list[Any] = field(default_factory=list[Any])
-    name: str = field(default_factory=lambda: f"fer-prep-{uuid4().hex[:8]}")
-    count: int = 0
-    room: int = 0
-    """How many batches may be in flight."""
-
-    def wait_for_workers(self) -> None:
-        """Return once a worker is connected; raises EngineError where none comes."""
-        deadline = time.monotonic() + self.patience_s
-        while not (threads := sum(cast(dict[str, int], self.client.nthreads()).values())):
-            if time.monotonic() > deadline:
-                raise EngineError(
-                    f"no worker is connected to the Dask scheduler (waited {self.patience_s:.0f} s)",
-                    hint="start workers (dask worker ADDRESS), then the same command: it continues",
-                )
-            time.sleep(0.1)
-        self.room = 2 * threads
-
-    def first_pass(self, items: Iterator[Any]) -> Iterator[tuple[Any, Any]]:
-        """Run all items; those of batches that Dask gives up become suspects."""
-        exhausted = False
-        while True:
-            while not exhausted and len(self.running) < self.room:
-                batch = list(islice(items, BATCH))
-                exhausted = len(batch) < BATCH
-                if batch:
-                    self._submit(batch)
-            if not self.running:
-                return
-            future = self._next_finished()
-            batch = self.running.pop(future)
-            try:
-                outcomes = future.result()
-            except KilledWorker:
-                self.suspects += batch
-            else:
-                yield from zip(batch, outcomes, strict=True)
-
-    def second_chance(self) -> Iterator[tuple[Any, Any]]:
-        """Run each suspect once more, alone."""
-        for item in self.suspects:
-            self._submit([item])
-            future = self._next_finished()
-            self.running.clear()
-            try:
-                (outcome,) = future.result()
-            except KilledWorker:
-                outcome = DIED
-            yield item, outcome
-
-    def stop(self) -> None:
-        """Drop what has not begun. What a worker has begun it ends, under temporary names that are never published."""
-        if self.running:
-            self.client.cancel(list(self.running), force=True)
-
-    def _submit(self, batch: list[Any]) -> None:
-        self.count += 1
-        future = self.client.submit(_apply, self.function, batch, key=f"{self.name}-{self.count}", pure=False)
-        self.running[future] = batch
-        future.add_done_callback(self.finished.put)
-
-    def _next_finished(self) -> Future[Any]:
-        """Wait for a task to end, however; raises EngineError where no worker is left to do any."""
-        while True:
-            try:
-                return self.finished.get(timeout=_POLL_S)
-            except Empty:
-                self.wait_for_workers()
-
-
-def _apply(function: Callable[[Any], Any], batch: list[Any]) -> list[Any]:
-    """What a worker does with a batch."""
-    return [function(item) for item in batch]
 
 
 def _connect(scheduler: str, *, timeout_s: float) -> Client:

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from fer_prep.atomic_files import errors_name, replacing, write_atomically
+from fer_prep.atomic_files import errors_name, write_atomically
 from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.folds.splits import FoldManifest
 from fer_prep.formats.images import write_image
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.outputs import refuse_full
+from fer_prep.outputs import filling
 from fer_prep.prepare.folder import table_name
 from fer_prep.prepare.folder_tables import SOFT
 from fer_prep.prepare.landmark_tables import table_bytes
@@ -56,24 +56,23 @@ def export_folder(
     ``rgb/`` is what torchvision's ImageFolder reads; ``import`` takes the folder as it is. Landmarks are NumPy
     archives ``landmarks/<scheme>.npz`` as in a prepared folder. ``out`` must be empty. Returns the number of samples.
     """
-    refuse_full(out)
     rows: list[dict[str, Any]] = []
     numbers: list[int] = []
-    for sample in _samples(data, manifest=manifest, fold=fold, progress=progress):
-        places = {kind: Path(sample.split) / kind / sample.emotion / f"{sample.key}.png" for kind in sample.pngs}
-        for kind, content in sample.pngs.items():
-            path = out / places[kind]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with errors_name(path):
-                path.write_bytes(content)
-        files = {kind: place.as_posix() for kind, place in places.items()}
-        rows.append({**files, "emotion": sample.emotion, "split": sample.split, **_flat(sample.facts)})
-        numbers.append(sample.row)
-    for scheme in data.landmark_schemes:
-        content = table_bytes(data.landmarks(scheme).take(numbers), ids=[row["id"] for row in rows])
-        write_atomically(out / table_name(scheme), content=content)
-    # written last: a folder without the table is not a whole export
-    write_atomically(out / "samples.csv", content=write_table(rows[0], (row.values() for row in rows)))
+    with filling(out) as folder:
+        for sample in _samples(data, manifest=manifest, fold=fold, progress=progress):
+            places = {kind: Path(sample.split) / kind / sample.emotion / f"{sample.key}.png" for kind in sample.pngs}
+            for kind, content in sample.pngs.items():
+                path = folder / places[kind]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with errors_name(path):
+                    path.write_bytes(content)
+            files = {kind: place.as_posix() for kind, place in places.items()}
+            rows.append({**files, "emotion": sample.emotion, "split": sample.split, **_flat(sample.facts)})
+            numbers.append(sample.row)
+        for scheme in data.landmark_schemes:
+            content = table_bytes(data.landmarks(scheme).take(numbers), ids=[row["id"] for row in rows])
+            write_atomically(folder / table_name(scheme), content=content)
+        write_atomically(folder / "samples.csv", content=write_table(rows[0], (row.values() for row in rows)))
     return len(rows)
 
 
@@ -94,21 +93,20 @@ def export_webdataset(
     """
     if per_shard < 1:
         raise UsageError(f"--per-shard {per_shard}: expected at least 1")
-    refuse_full(out)
-    out.mkdir(parents=True, exist_ok=True)
     shards: list[Path] = []
     samples = _samples(data, manifest=manifest, fold=fold, progress=progress)
-    for (split, number), of_shard in groupby(samples, key=lambda s: (s.split, s.position // per_shard)):
-        path = out / f"{split}{'-' if split else ''}{number:05d}.tar"
-        _write_shard(path, of_shard, landmarks={scheme: data.landmarks(scheme) for scheme in data.landmark_schemes})
-        shards.append(path)
+    landmarks = {scheme: data.landmarks(scheme) for scheme in data.landmark_schemes}
+    with filling(out) as folder:
+        for (split, number), of_shard in groupby(samples, key=lambda s: (s.split, s.position // per_shard)):
+            path = folder / f"{split}{'-' if split else ''}{number:05d}.tar"
+            _write_shard(path, of_shard, landmarks=landmarks)
+            shards.append(out / path.name)
     return shards
 
 
 def _write_shard(path: Path, samples: Iterable[ExportedSample], *, landmarks: Mapping[str, LandmarkSet]) -> None:
-    """One tar, under its name only when it is whole: no reader ever sees half a shard."""
     # PAX is USTAR where that is enough, and has room for names of any length
-    with replacing(path) as part, tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
+    with errors_name(path), tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         for sample in samples:
             _add(
                 tar,

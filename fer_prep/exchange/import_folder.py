@@ -4,8 +4,9 @@ The table has one line a sample. Columns: ``emotion``, ``subject``, and ``rgb`` 
 folder) or ``depth`` (a 16-bit PNG, distance from the camera, 0 = no data) or both, then on one raster; or ``mesh``
 (OBJ, PLY, STL, GLB, or points: PLY, PCD, XYZ), in whatever unit and axes (``sources.face_frame``). Optional:
 ``id``, ``label_source``, ``intensity``, ``action_unit``, ``gender``, ``ethnicity``; ``clip`` and ``frame`` for frames
-of sequences; ``soft_<class>`` for the shares or votes of annotators. An exported folder is one too
-(``--depth-unit 0.01 --framing none`` keeps its pixels).
+of sequences; ``yaw_degrees`` and ``pitch_degrees`` for turned views (pictures are turned already, meshes are turned);
+``soft_<class>`` for the shares or votes of annotators. An exported folder is one too (``--depth-unit 0.01 --framing
+none`` keeps its pixels).
 
 What no line of the table has is not there: a table without depth, or of meshes without colour, makes a folder of one
 modality. Where some lines lack what others have, those are rejected. From here on such a dataset goes the way of all
@@ -14,13 +15,12 @@ others: landmarks, framing, rejected table, resuming.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.emotions import CLASS_SETS, EIGHT, EMOTIONS, LABEL_SOURCES
@@ -29,21 +29,64 @@ from fer_prep.exchange.sample_table import FILES, Cells, parse_pairs, read_sampl
 from fer_prep.formats.surface_file import has_colour
 from fer_prep.look_alikes import look_alikes
 from fer_prep.prepare.folder_tables import SOFT
-from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene
+from fer_prep.sample import MODALITIES, Listing, Rejection, Sample, Scene, view_suffix
 from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.options import TableOptions
-from fer_prep.sources.raw_tree import rejected, without_duplicates
+from fer_prep.sources.raw_tree import without_duplicates
 from fer_prep.sources.recorded_pair import read_pair
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,159}")
 _NAME_IN_WORDS: Final = "letters, digits and . _ + -, at most 160"
 _GENDERS: Final = {"": "", "f": "F", "female": "F", "woman": "F", "m": "M", "male": "M", "man": "M", "x": "X"}
 _UNIT: Final = r"([UL]FAU_)?[LR]?\d{1,2}[LR]?[A-EW]{0,2}"  # 12, L12B, 12LW; LFAU_12 as Bosphorus names its scans
-_ACTION_UNITS: Final = re.compile(rf"{_UNIT}(\+{_UNIT})*|")
-_PLAIN: Final = re.compile(r"(\w[\w ./()'-]{0,39})?")
+_ANGLE: Final = re.compile(r"[+-]?(180|1[0-7]\d|\d{1,2})(\.0*)?", re.ASCII)
 _WINDOWS: Final = re.compile(r"[A-Za-z]:")
 _LAST_FRAME: Final = 2**32 - 1
 _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+class _Check(NamedTuple):
+    """What a cell that is not empty must be."""
+
+    column: str
+    fits: Callable[[str], object]
+    reason: Reason
+    expected: str
+
+
+def _matches(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern, re.ASCII).fullmatch
+
+
+def _is_frame(cell: str) -> bool:
+    return re.fullmatch("[0-9]{1,10}", cell) is not None and int(cell) <= _LAST_FRAME
+
+
+def _is_gender(cell: str) -> bool:
+    return cell.casefold() in _GENDERS
+
+
+_CHECKS: Final = (
+    _Check("frame", _is_frame, Reason.BAD_NAME, f"a frame number from 0 to {_LAST_FRAME}"),
+    _Check("yaw_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
+    _Check("pitch_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
+    _Check("label_source", LABEL_SOURCES.__contains__, Reason.BAD_LABEL, f"one of {', '.join(LABEL_SOURCES)}"),
+    _Check("intensity", _matches("[0-4]"), Reason.BAD_LABEL, "an intensity of 0 to 4"),
+    _Check("gender", _is_gender, Reason.BAD_LABEL, "a gender F, M, X or nothing"),
+    _Check(
+        "action_unit",
+        _matches(rf"{_UNIT}(\+{_UNIT})*"),
+        Reason.BAD_LABEL,
+        "action units such as 12, 12L or 1+4+15, or nothing",
+    ),
+    _Check(
+        "ethnicity",
+        re.compile(r"\w[\w ./()'-]{0,39}").fullmatch,
+        Reason.BAD_LABEL,
+        "an ethnicity of at most 40 letters, or nothing",
+    ),
+    _Check("depth_offset_mm", _matches(r"-?\d{1,9}(\.\d*)?(e[-+]\d\d)?"), Reason.BAD_LABEL, "a height in mm"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +181,7 @@ class TableSource(TableOptions):
     def load(self, sample: Sample) -> Scene:
         """Read the mesh; or the picture, its depth map of the same raster, or whichever of the two there is."""
         if "mesh" in sample.files:
-            scene, _ = load_mesh(sample, renderer=self.renderer)
-            return scene
+            return load_mesh(sample, renderer=self.renderer)
         return read_pair(
             sample.files.get("rgb"),
             depth_file=sample.files.get("depth"),
@@ -182,8 +224,21 @@ class _Line:
 
     @property
     def name(self) -> str:
-        """Its name without the dataset; an exported one begins with the dataset that it came from."""
-        return (self.cells.get("id") or str(Path(self.file).with_suffix("")) if self.file else "").replace("/", "_")
+        """Its name without the dataset; an exported one begins with the dataset that it came from.
+
+        A view ends with its angles, whether or not the table's id does.
+        """
+        name = (self.cells.get("id") or str(Path(self.file).with_suffix("")) if self.file else "").replace("/", "_")
+        return name if name.endswith(self._view) else name + self._view
+
+    @property
+    def _view(self) -> str:
+        """How the name of a turned view ends; empty for a recording as it is."""
+        return view_suffix(self._angle("yaw_degrees"), self._angle("pitch_degrees"))
+
+    def _angle(self, column: str) -> int:
+        cell = self.cells.get(column, "")
+        return round(float(cell)) if _ANGLE.fullmatch(cell) else 0
 
     @property
     def subject(self) -> str:
@@ -192,111 +247,42 @@ class _Line:
 
     def problem(self) -> Rejection | None:
         """The first thing that is wrong; None for a sample."""
-        for wrong, reason, expected, found in self._problems():
-            if wrong:
-                where = self.file or f"{self.source.table}, line {self.number}"
-                sample_id = f"{self.source.dataset}/{self.name}" if self.name else ""
-                return rejected(where, sample_id=sample_id, reason=reason, expected=expected, found=found)
+        for reason, expected, found in self._problems():
+            where = self.file or f"{self.source.table}, line {self.number}"
+            sample_id = f"{self.source.dataset}/{self.name}" if self.name else ""
+            return Rejection(source_file=where, sample_id=sample_id, reason=reason, expected=expected, found=found)
         return None
 
-    def _problems(self) -> list[tuple[bool, Reason, str, str]]:
-        cells, clip, frame = self.cells, self._clip, self.cells.get("frame") or "0"
-        label_source = cells.get("label_source") or self.source.label_source
-        intensity = cells.get("intensity") or "0"
-        lacking = {"rgb": Reason.NO_COLOUR, "depth": Reason.NO_DEPTH}
-        one_of = "one of {}".format
-        return [
-            (not self.file, Reason.MISSING_FILE, "a picture, a depth map or a mesh", "empty cells"),
-            *(
-                (self._is_outside(path), Reason.BAD_NAME, "a path inside the folder, or --outside", cells[name])
-                for name, path in self.files.items()
-            ),
-            *(
-                (bool(_WINDOWS.match(cells[name])), Reason.MISSING_FILE, "a path of this machine", cells[name])
-                for name in self.files
-            ),
-            (not _NAME.fullmatch(self.name), Reason.BAD_NAME, f"an id of {_NAME_IN_WORDS}", repr(self.name)),
-            (
-                not _NAME.fullmatch(self.subject),
-                Reason.BAD_NAME,
-                f"a subject of {_NAME_IN_WORDS}",
-                repr(cells["subject"]),
-            ),
-            (
-                bool(clip) and not _NAME.fullmatch(clip),
-                Reason.BAD_NAME,
-                f"a clip of {_NAME_IN_WORDS}",
-                repr(clip),
-            ),
-            (
-                not frame.isdecimal() or int(frame) > _LAST_FRAME,
-                Reason.BAD_NAME,
-                f"a frame number from 0 to {_LAST_FRAME}",
-                repr(frame),
-            ),
-            (
-                cells["emotion"] not in self.classes,
-                Reason.BAD_LABEL,
-                one_of(", ".join(self.classes)),
-                repr(cells["emotion"]),
-            ),
-            (
-                label_source not in LABEL_SOURCES,
-                Reason.BAD_LABEL,
-                one_of(", ".join(LABEL_SOURCES)),
-                repr(label_source),
-            ),
-            (
-                intensity not in ("0", "1", "2", "3", "4"),
-                Reason.BAD_LABEL,
-                "an intensity of 0 to 4",
-                repr(intensity),
-            ),
-            (
-                cells.get("gender", "").casefold() not in _GENDERS,
-                Reason.BAD_LABEL,
-                "a gender F, M, X or nothing",
-                repr(cells.get("gender")),
-            ),
-            (
-                not _ACTION_UNITS.fullmatch(cells.get("action_unit", "")),
-                Reason.BAD_LABEL,
-                "action units such as 12, 12L or 1+4+15, or nothing",
-                repr(cells.get("action_unit")),
-            ),
-            (
-                not _PLAIN.fullmatch(cells.get("ethnicity", "")),
-                Reason.BAD_LABEL,
-                "an ethnicity of at most 40 letters, or nothing",
-                repr(cells.get("ethnicity")),
-            ),
-            (
-                not _is_number(cells.get("depth_offset_mm") or "0"),
-                Reason.BAD_LABEL,
-                "a height in mm in the column depth_offset_mm",
-                repr(cells.get("depth_offset_mm")),
-            ),
-            (
-                self._has_shares and not self._soft_labels,
-                Reason.BAD_LABEL,
-                f"shares of annotators in the columns {SOFT}…, not all 0",
-                ", ".join(repr(cells[name]) for name in cells if name.startswith(SOFT)),
-            ),
-            (
-                "mesh" in self.files and len(self.files) > 1,
-                Reason.MISMATCH,
-                "a mesh, or pictures",
-                f"files in the columns {', '.join(self.files)}",
-            ),
-            *(
-                (name not in self.has, lacking[name], f"{name}, as other lines have", "none")
-                for name in self.modalities
-            ),
-            *(
-                (not _is_file(path), Reason.MISSING_FILE, cells[name], "no such file")
-                for name, path in self.files.items()
-            ),
-        ]
+    def _problems(self) -> Iterator[tuple[Reason, str, str]]:
+        """Reason, expectation and finding of everything that is wrong."""
+        cells = self.cells
+        if not self.file:
+            yield Reason.MISSING_FILE, "a picture, a depth map or a mesh", "empty cells"
+        for path in self.files.values():
+            if self._is_outside(path):
+                yield Reason.BAD_NAME, "a path inside the folder, or --outside", self.file
+        for name in self.files:
+            if _WINDOWS.match(cells[name]):
+                yield Reason.MISSING_FILE, "a path of this machine", cells[name]
+        for check in _CHECKS:
+            if (cell := cells.get(check.column, "")) and not check.fits(cell):
+                yield check.reason, check.expected, f"{check.column} {cell!r}"
+        for what, name in (("an id", self.name), ("a subject", self.subject), ("a clip", self._clip or "none")):
+            if not _NAME.fullmatch(name.removesuffix(self._view) if what == "an id" else name):
+                yield Reason.BAD_NAME, f"{what} of {_NAME_IN_WORDS}", repr(name)
+        if cells["emotion"] not in self.classes:
+            yield Reason.BAD_LABEL, f"one of {', '.join(self.classes)}", repr(cells["emotion"])
+        if self._has_shares and not self._soft_labels:
+            found = ", ".join(repr(cells[name]) for name in cells if name.startswith(SOFT))
+            yield Reason.BAD_LABEL, f"shares of annotators in the columns {SOFT}…, not all 0", found
+        if "mesh" in self.files and len(self.files) > 1:
+            yield Reason.MISMATCH, "a mesh, or pictures", f"files in the columns {', '.join(self.files)}"
+        for name in self.modalities:
+            if name not in self.has:
+                yield {"rgb": Reason.NO_COLOUR, "depth": Reason.NO_DEPTH}[name], f"{name}, as other lines have", "none"
+        for name, path in self.files.items():
+            if not _is_file(path):
+                yield Reason.MISSING_FILE, cells[name], "no such file"
 
     def _is_outside(self, path: Path) -> bool:
         """Whether a path leads out of the folder, by dots, from the root or by a link, and that is not allowed."""
@@ -351,17 +337,12 @@ class _Line:
             intensity=int(cells.get("intensity") or 0),
             clip=f"{dataset}/{self._clip}" if self._clip else "",
             frame=int(cells.get("frame") or 0),
+            yaw_degrees=self._angle("yaw_degrees"),
+            pitch_degrees=self._angle("pitch_degrees"),
             soft_labels=self._soft_labels,
             publishable=cells.get("publishable") != "0",
             depth_offset_mm=self._depth_offset_mm,
         )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
 
 
 def _is_file(path: Path) -> bool:

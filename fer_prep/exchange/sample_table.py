@@ -14,7 +14,10 @@ from fer_prep.sample import MODALITIES
 from fer_prep.samples_table import COLUMNS
 
 REQUIRED: Final = ("emotion", "subject")
-OPTIONAL: Final = ("id", "label_source", "intensity", "action_unit", "gender", "ethnicity", "clip", "frame")
+OPTIONAL: Final = (
+    "id", "label_source", "intensity", "action_unit", "gender", "ethnicity", "clip", "frame", "yaw_degrees",
+    "pitch_degrees",
+)  # fmt: skip
 FILES: Final = (*MODALITIES, "mesh")
 _FILES_IN_WORDS: Final = "rgb, depth or mesh"
 KNOWN: Final = (*FILES, *REQUIRED, *OPTIONAL)

@@ -19,10 +19,11 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import DatasetFileError
 from fer_prep.exchange.export import sample_key
 from fer_prep.geometry.attribute_maps import MAPS, derivatives, hha
-from fer_prep.geometry.range_grid import CleanGrid, triangulate
+from fer_prep.geometry.range_grid import triangulate
 from fer_prep.geometry.stored_camera import StoredCamera
+from fer_prep.geometry.under_points import values_under
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.outputs import refuse_full
+from fer_prep.outputs import filling
 from fer_prep.prepare.landmark_tables import npz_bytes as archive_bytes
 from fer_prep.progress import Progress, silent
 
@@ -69,7 +70,6 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
     """
     if "depth" not in data.modalities:
         raise DatasetFileError("no depth is stored, so there is nothing in space", path=data.path)
-    refuse_full(out)
     if not (seen := data.statistic("valid_pixels")).all():
         raise DatasetFileError(f"{data.ids[seen.argmin()]}: its depth map is empty", path=data.path)
     sizes = pixel_sizes_mm(data)
@@ -79,27 +79,27 @@ def export_surfaces(data: DatasetFile, out: Path, *, to: str, progress: Progress
     lines = csv.writer(table, lineterminator="\n")
     lines.writerow(["id", "scheme", "name", "x_mm", "y_mm", "z_mm"])
     keys: dict[str, str] = {}
-    with progress("exporting", total=data.n) as advance:
+    with filling(out) as folder, progress("exporting", total=data.n) as advance:
         for row in range(data.n):
             depth_points = cameras[row].points_mm(data.read("depth", [row])[0], unit_mm=data.depth_unit_mm)
             image = data.read("rgb", [row])[0] if "rgb" in data.modalities else None
             surface = surface_of(depth_points, image=image)
             is_metric = math.isfinite(cameras[row].mm_per_pixel) and not sizes.estimated[row]
             points = {
-                scheme: (each.names, _landmarks_mm(each.take([row]), surface, is_metric=is_metric))
+                scheme: (each.names, _landmarks_mm(each.take([row]), depth_points, is_metric=is_metric))
                 for scheme, each in schemes.items()
             }
             surface = replace(surface, landmarks=points)
             if to == "npz":
                 maps = _maps(depth_points[..., 2], cameras[row], mm_per_pixel=float(sizes.mm[row]))
                 surface = replace(surface, maps=maps)
-            path = out / f"{sample_key(str(data.ids[row]), keys, data.path)}.{to}"
+            path = folder / f"{sample_key(str(data.ids[row]), keys, data.path)}.{to}"
             write_atomically(path, content=WRITERS[to](surface))
             for scheme, (names, places) in points.items():
                 known = [(name, place) for name, place in zip(names, places, strict=True) if np.isfinite(place).all()]
                 lines.writerows([data.ids[row], scheme, name, *(f"{mm:.4f}" for mm in place)] for name, place in known)
             advance(1)
-    write_atomically(out / "landmarks.csv", content=table.getvalue())  # last: without it the export is not whole
+        write_atomically(folder / "landmarks.csv", content=table.getvalue())
     return ExportedSurfaces(n=data.n, estimated=tuple(data.ids[sizes.estimated].tolist()))
 
 
@@ -113,37 +113,22 @@ def _camera(data: DatasetFile, row: int, sizes: PixelSizes) -> StoredCamera:
     return StoredCamera.parallel(float(sizes.mm[row]), middle=middle, depth_offset_mm=camera.depth_offset_mm)
 
 
-def _landmarks_mm(of_sample: LandmarkSet, surface: Surface, *, is_metric: bool) -> NDArray[np.float32]:
-    """(L, 3) in the frame of the surface: as stored where that is the source's own, else the point of the pixel hit."""
+def _landmarks_mm(of_sample: LandmarkSet, points: NDArray[np.float64], *, is_metric: bool) -> NDArray[np.float32]:
+    """(L, 3) in the frame of ``points`` (H, W, 3): as stored where that is the source's own, else of the pixel hit."""
     if of_sample.points_mm is not None and is_metric:
         return of_sample.points_mm[0]
-    known, wanted = (_place(pixels) for pixels in (surface.pixels, np.rint(of_sample.points_px[0])))
-    index = np.searchsorted(known, wanted).clip(max=len(known) - 1)
-    return np.where((known[index] == wanted)[:, None], surface.points_mm[index], np.float32(np.nan))
-
-
-def _place(pixels: NDArray[Any]) -> NDArray[np.float64]:
-    """(V, 2) column and row → (V,) one number each, in the order of the rows; NaN stays NaN."""
-    return pixels[:, 1] * 65536.0 + pixels[:, 0]
+    return values_under(points, of_sample.points_px[0] + 0.5).astype(np.float32)
 
 
 def surface_of(points: NDArray[np.float64], *, image: NDArray[np.uint8] | None) -> Surface:
     """One sample as points and triangles, without landmarks; ``points`` (H, W, 3) are NaN where there is no depth."""
     valid = np.isfinite(points[..., 2])
-    grid = CleanGrid(
-        points_mm=points,
-        image_uv=np.zeros((*valid.shape, 2)),
-        valid=valid,
-        filled=np.zeros_like(valid),
-        spikes=0,
-        pitch_mm=_pitch_mm(points),
-    )
     number = np.cumsum(valid.ravel()) - 1
     rows, columns = np.nonzero(valid)
     return Surface(
         points_mm=points[valid].astype(np.float32),
         pixels=np.column_stack([columns, rows]).astype(np.int32),
-        faces=number[triangulate(grid)].astype(np.int32),
+        faces=number[triangulate(points, valid)].astype(np.int32),
         image=image,
     )
 
@@ -153,12 +138,6 @@ def _maps(z: NDArray[np.float64], camera: StoredCamera, *, mm_per_pixel: float) 
     of = derivatives(z, mm_per_pixel=camera.mm_per_pixel, focal_px=camera.focal_px, principal_px=camera.principal_px)
     found = {name: compute(of) for name, compute in MAPS.items()} | {"hha": hha(z, of, mm_per_pixel=mm_per_pixel)}
     return {name: values.astype(np.float32) for name, values in found.items()}
-
-
-def _pitch_mm(points: NDArray[np.float64]) -> float:
-    """Median distance across the rays between neighbouring pixels; 1 where no two pixels with depth are neighbours."""
-    steps = np.linalg.norm(np.diff(points[..., :2], axis=1), axis=-1)
-    return float(np.nanmedian(steps)) if np.isfinite(steps).any() else 1.0
 
 
 def ply_bytes(surface: Surface) -> bytes:

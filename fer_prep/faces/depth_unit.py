@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError, SampleError
 from fer_prep.faces.landmarks import LandmarkFinder
+from fer_prep.geometry.under_points import values_under
 from fer_prep.landmark_names import (
     CHIN,
     LEFT_EYE_INNER,
@@ -59,8 +60,8 @@ PROTRUSION: Final[Mapping[str, float]] = {
 """How far each landmark stands out toward the camera on MediaPipe's canonical face model, in eye distances
 (distance of the eye centres 6.302 in its units; only differences matter)."""
 
-_WINDOW_PX: Final = 2
-_LEAST_VALID_IN_WINDOW: Final = 6
+_AROUND_PX: Final = 2
+"""Recorded depth has holes and noise at single points."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +122,11 @@ def measure_face(z_mm: NDArray[np.floating], points: Mapping[str, Point]) -> Fac
     None where the eyes or depth at them are missing.
     """
     eyes = eye_centres(points)
-    heights = {name: _height_at(z_mm, points[name]) for name in PROTRUSION if name in points}
+    names = [name for name in PROTRUSION if name in points]
+    if not names:
+        return None
+    found = values_under(z_mm, np.array([points[name] for name in names]), around=_AROUND_PX)
+    heights = dict(zip(names, found.tolist(), strict=True))
     known = [name for name, height in heights.items() if math.isfinite(height)]
     at_eyes = [heights[name] for name in known if "eye" in name]
     if eyes is None or len(at_eyes) < 3:
@@ -143,15 +148,6 @@ def _relief_mm(heights: Mapping[str, float], points: Mapping[str, Point], eyes: 
     terms = [[1, *((points[name] - middle) / eye_distance_px), PROTRUSION[name]] for name in heights]
     solution, _, rank, _ = np.linalg.lstsq(np.array(terms), np.array(list(heights.values())), rcond=None)
     return float(solution[3]) if rank == 4 else math.nan
-
-
-def _height_at(z_mm: NDArray[np.floating], point: Point) -> float:
-    """Median height of the 5 × 5 pixels around a point; NaN where too few of them are valid."""
-    column, row = (int(value) for value in np.floor(point))
-    rows, columns = max(0, row - _WINDOW_PX), max(0, column - _WINDOW_PX)
-    window = z_mm[rows : max(0, row + _WINDOW_PX + 1), columns : max(0, column + _WINDOW_PX + 1)]
-    window = window[np.isfinite(window)]
-    return float(np.median(window)) if window.size >= _LEAST_VALID_IN_WINDOW else math.nan
 
 
 def judge_depth_unit(

@@ -18,9 +18,7 @@ from fer_prep.regular_files import open_regular
 from fer_prep.sample import Sample
 
 FINDERS: Final = ("mediapipe", "task", "dataset", "file", "none")
-
-SEARCH_VERSION: Final = 2
-"""Raised when the search or the meaning of a landmark changes: it is part of every sample's content key."""
+WITH_FILE: Final = ("task", "file")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,25 +30,25 @@ class FinderSpec:
     points_file: Path | None = None
 
     @classmethod
-    def parse(cls, text: str, *, task_file: Path | None = None, points_file: Path | None = None) -> FinderSpec:
+    def parse(cls, text: str) -> FinderSpec:
         """Read ``mediapipe``, ``dataset,mediapipe``, ``task:face_landmarker.task``, ``file:points.csv`` …
 
-        The file of ``task`` and ``file`` may be given after a colon or as an argument.
-        Raises UsageError for an unknown name, or a file that is missing or not asked for.
+        Raises UsageError for an unknown name and a file that is missing.
         """
         kinds: list[str] = []
+        files: dict[str, Path] = {}
         for part in text.split(","):
             kind, _, place = part.strip().partition(":")
-            if kind not in FINDERS or (place and kind not in ("task", "file")):
+            if kind not in FINDERS or (place and kind not in WITH_FILE):
                 raise UsageError(f"no landmark finder {part.strip()!r}; known: {', '.join(FINDERS)}")
-            if place and kind == "task":
-                task_file = Path(place)
-            elif place:
-                points_file = Path(place)
+            if kind in WITH_FILE:
+                files[kind] = Path(place)
+                if not place:
+                    raise UsageError(f"the landmark finder {kind!r} needs a file", hint=f"say --landmarks {kind}:FILE")
+                if not files[kind].is_file():
+                    raise UsageError(f"no such file (for {kind!r} landmarks)", path=files[kind])
             kinds.append(kind)
-        _check_file("task", task_file, kinds)
-        _check_file("file", points_file, kinds)
-        return cls(kinds=tuple(kinds), task_file=task_file, points_file=points_file)
+        return cls(kinds=tuple(kinds), task_file=files.get("task"), points_file=files.get("file"))
 
     def __str__(self) -> str:
         """As ``parse`` reads it."""
@@ -67,7 +65,7 @@ class FinderSpec:
 
         With a ``sample``, given points count by this sample's row alone: correcting one row redoes one sample.
         """
-        settings: dict[str, Any] = {"landmarks": ",".join(self.kinds), "search_version": SEARCH_VERSION}
+        settings: dict[str, Any] = {"landmarks": ",".join(self.kinds)}
         if "mediapipe" in self.kinds or "task" in self.kinds:
             settings["mediapipe"] = _installed_version("mediapipe")
         if self.task_file is not None:
@@ -77,18 +75,6 @@ class FinderSpec:
         elif self.points_file is not None and sample is not None:
             settings["points"] = GivenPointsFinder(points_file=self.points_file).row_text(sample)
         return settings
-
-    def describe(self) -> str:
-        """One line for people; a model file is named with its SHA-256."""
-        parts: list[str] = []
-        for kind in self.kinds:
-            if kind == "task" and self.task_file is not None:
-                parts.append(f"task {self.task_file} (SHA-256 {sha256_of(self.task_file)})")
-            elif kind == "file":
-                parts.append(f"file {self.points_file}")
-            else:
-                parts.append(kind)
-        return ", then ".join(parts)
 
 
 def sha256_of(path: Path) -> str:
@@ -103,12 +89,3 @@ def _installed_version(package: str) -> str:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return "absent"
-
-
-def _check_file(kind: str, path: Path | None, kinds: list[str]) -> None:
-    if path is None and kind in kinds:
-        raise UsageError(f"the landmark finder {kind!r} needs a file", hint=f"say --landmarks {kind}:FILE")
-    if path is not None and kind not in kinds:
-        raise UsageError(f"a file for {kind!r} landmarks is given, but not used", path=path, hint=f"add {kind}:FILE")
-    if path is not None and not path.is_file():
-        raise UsageError(f"no such file (for {kind!r} landmarks)", path=path)

@@ -15,6 +15,8 @@ bound only. The kinds:
 ``eyes``
     A similarity: the same place for the eye midpoint and always the same eye distance, so that the scale does not
     follow the expression.
+``frontal``
+    ``rotate`` of a face that has been turned in space until it looks at the viewer (``faces.frontal``).
 ``none``
     The whole scene raster, scaled to fit, centred, nothing rotated.
 """
@@ -32,7 +34,7 @@ from fer_prep.errors import Reason, SampleError
 from fer_prep.landmark_names import CHIN, EYE_CORNERS, MOUTH_LEFT, MOUTH_RIGHT, eye_centres
 from fer_prep.sample import Landmarks, Point
 
-FramingKind = Literal["rotate", "rotate-only", "eyes", "none"]
+FramingKind = Literal["rotate", "rotate-only", "eyes", "frontal", "none"]
 
 EYE_PLACE: Final = (0.5, 0.36)
 """Where the eye midpoint goes, in fractions of the square: the forehead's share above, the jaw's below."""

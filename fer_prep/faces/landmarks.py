@@ -32,25 +32,22 @@ class LandmarkFinder(Protocol):
 
 
 def make_finder(spec: FinderSpec | str) -> LandmarkFinder:
-    """Build the finder of a spec or of its text; models are loaded when the first scene comes."""
+    """The finder of a spec or of its text; models are loaded when the first scene comes, once a process."""
     if isinstance(spec, str):
         spec = FinderSpec.parse(spec)
-    finders = tuple(_make_one(kind, spec) for kind in spec.kinds)
-    return finders[0] if len(finders) == 1 else ChainFinder(finders=finders)
+    return _FirstOf(finders=tuple(_make_one(kind, spec) for kind in spec.kinds))
 
 
 def _make_one(kind: str, spec: FinderSpec) -> LandmarkFinder:
-    if kind == "task":
-        return MediapipeFinder(task_file=spec.task_file)
-    if kind == "mediapipe":
-        return MediapipeFinder()
+    if kind in ("mediapipe", "task"):
+        return MediapipeFinder(task_file=spec.task_file if kind == "task" else None)
     if kind == "file" and spec.points_file is not None:
         return GivenPointsFinder(points_file=spec.points_file)
-    return {"dataset": DatasetFinder, "none": NoFinder}[kind]()
+    return {"dataset": _DatasetFinder, "none": _FirstOf}[kind]()
 
 
 @dataclass(frozen=True)
-class DatasetFinder:
+class _DatasetFinder:
     """The points that came with the recording."""
 
     def find(self, scene: Scene, *, sample: Sample) -> Landmarks | None:
@@ -61,25 +58,13 @@ class DatasetFinder:
         return Landmarks(points=dict(scene.landmarks), found_by="dataset")
 
 
-@dataclass(frozen=True)
-class NoFinder:
-    """Finds nothing, for samples that are to stay as they are."""
-
-    def find(self, scene: Scene, *, sample: Sample) -> None:
-        """Return None always."""
-        del scene, sample
-
-
 @dataclass(frozen=True, kw_only=True)
-class ChainFinder:
-    """Asks one finder after the other."""
+class _FirstOf:
+    """Asks one finder after the other; without any, nothing is found."""
 
-    finders: tuple[LandmarkFinder, ...]
+    finders: tuple[LandmarkFinder, ...] = ()
 
     def find(self, scene: Scene, *, sample: Sample) -> Landmarks | None:
         """What the first successful finder says."""
-        for finder in self.finders:
-            landmarks = finder.find(scene, sample=sample)
-            if landmarks is not None:
-                return landmarks
-        return None
+        found = (finder.find(scene, sample=sample) for finder in self.finders)
+        return next((landmarks for landmarks in found if landmarks is not None), None)

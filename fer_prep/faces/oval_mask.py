@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -26,6 +27,8 @@ faces of seven expressions; standard deviations 0.09, 0.05, 0.06)."""
 JAW_DEPTH_PER_MOUTH_HEIGHT: Final = 1.69
 
 _CORNERS: Final = 72
+_SHIFT: Final = 8
+"""OpenCV takes corners in steps of 1/2⁸ pixel, with pixel centres at whole numbers."""
 
 
 def oval_mask(landmarks: Landmarks, matrix: NDArray[np.float64], *, size: int) -> NDArray[np.bool_]:
@@ -33,24 +36,10 @@ def oval_mask(landmarks: Landmarks, matrix: NDArray[np.float64], *, size: int) -
 
     Raises SampleError where the landmarks have neither an oval nor both eyes.
     """
-    return fill_polygon(transform_points(face_outline(landmarks), matrix), size=size)
-
-
-def fill_polygon(corners: NDArray[np.float64], *, size: int) -> NDArray[np.bool_]:
-    """True where a pixel's centre is inside the polygon (n, 2) of continuous pixels, by the even-odd rule.
-
-    (OpenCV's ``fillPoly`` adds a border of half a pixel.)
-    """
-    starts, ends = corners, np.roll(corners, -1, axis=0)
-    centres = np.arange(size) + 0.5
-    # (n, size): which edges cross the line through each row's centres, and where
-    crosses = (starts[:, 1:] <= centres) != (ends[:, 1:] <= centres)
-    edges, rows = np.nonzero(crosses)
-    (x0, y0), (x1, y1) = starts[edges].T, ends[edges].T
-    x = x0 + (x1 - x0) * (centres[rows] - y0) / (y1 - y0)
-    toggles = np.zeros((size, size + 1), np.int32)
-    np.add.at(toggles, (rows, np.ceil(x - 0.5).clip(0, size).astype(np.intp)), 1)
-    return (np.cumsum(toggles, axis=1)[:, :size] % 2).astype(bool)
+    corners = transform_points(face_outline(landmarks), matrix) - 0.5
+    mask = np.zeros((size, size), np.uint8)
+    cv2.fillPoly(mask, [np.rint(corners * 2**_SHIFT).astype(np.int32)], 1, shift=_SHIFT)
+    return mask.astype(bool)
 
 
 def face_outline(landmarks: Landmarks) -> NDArray[np.float64]:

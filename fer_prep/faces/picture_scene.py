@@ -33,7 +33,7 @@ class PictureScene:
     schemes: Mapping[str, PointSet] = field(default_factory=dict[str, PointSet])
     rgb_source: str = "picture"
     registration_residual_px: float = 0.0
-    turned_degrees: float = 0.0
+    set_right: Mapping[str, str] = field(default_factory=dict[str, str])
     focal_px: float = math.nan
     """Focal length in pixels of the raster; NaN where nobody knows."""
     depth_offset_mm: float = math.nan

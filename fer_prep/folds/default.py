@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError
@@ -19,13 +18,11 @@ def folds_path(dataset: Path) -> Path:
     return dataset.with_name(f"{dataset.stem}.folds.json")
 
 
-@dataclass(frozen=True, kw_only=True)
-class DefaultFolds:
+class DefaultFolds(NamedTuple):
     """What became of the default manifest."""
 
-    path: Path
     manifest: FoldManifest | None
-    """None where no manifest stands at ``path``: five folds cannot be made of this data."""
+    """None where none is there: five folds cannot be made of this data."""
     said: str
     """One sentence for the person who merged."""
 
@@ -46,20 +43,14 @@ def write_default_folds(dataset: Path) -> DefaultFolds:
                 path.replace(old)
                 aside = f" (the one made for other data is now {old.name})"
             else:
-                return DefaultFolds(
-                    path=path, manifest=manifest, said=f"{path.name} fits this data ({manifest.protocol}) and is kept"
-                )
+                return DefaultFolds(manifest, f"{path.name} fits this data ({manifest.protocol}) and is kept")
         try:
             manifest = make_folds(data, folds=DEFAULT_FOLDS)
         except FoldsError as error:
-            return DefaultFolds(path=path, manifest=None, said=_excuse(data, dataset, error) + aside)
+            return DefaultFolds(None, _excuse(data, dataset, error) + aside)
         write_folds(manifest, path, data=data)
     sizes = ", ".join(str(len(fold.val)) for fold in manifest.folds)
-    return DefaultFolds(
-        path=path,
-        manifest=manifest,
-        said=f"{path.name}: {DEFAULT_FOLDS} subject-disjoint folds of {sizes} samples{aside}",
-    )
+    return DefaultFolds(manifest, f"{path.name}: {DEFAULT_FOLDS} subject-disjoint folds of {sizes} samples{aside}")
 
 
 def _excuse(data: DatasetFile, dataset: Path, error: FoldsError) -> str:

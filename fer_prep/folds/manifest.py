@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FoldsError
-from fer_prep.folds.protocols import GROUP_BY, FoldData, recordings_of, shipped_protocol
+from fer_prep.folds.protocols import FoldData, GroupBy, recordings_of, shipped_protocol
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,17 +28,17 @@ class FoldManifest:
 
     protocol: str
     seed: int
-    group_by: str
+    group_by: GroupBy
     """``subject``, ``dataset`` or ``sample``: what is never on both sides of a fold. Nothing divides a clip or the
     views of a recording."""
+    partitions: bool = False
+    """Every sample that takes part is validated exactly once."""
     classes: tuple[str, ...]
     """The classes of the evaluation, in label order: all of the data's, or a subset."""
     data_digest: str
-    folds: tuple[Fold, ...]
     selection: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """What of the data takes part, where that is not everything."""
-    partitions: bool = False
-    """Every sample that takes part is validated exactly once."""
+    folds: tuple[Fold, ...]
 
     def fold(self, number: int) -> Fold:
         """Fold ``number``, counted from 0; one that does not exist is an error, never another split."""
@@ -62,8 +62,6 @@ def validate(manifest: FoldManifest, data: FoldData) -> None:
             f"{data.data_digest[:12]}…)",
             hint="make folds for this file: fer-prep folds",
         )
-    if manifest.group_by not in GROUP_BY:
-        raise FoldsError(expected=f"group_by one of {', '.join(GROUP_BY)}", found=repr(manifest.group_by))
     shipped = shipped_protocol(manifest.protocol)
     if shipped is not None and shipped.group_by != manifest.group_by:
         raise FoldsError(

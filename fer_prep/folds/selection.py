@@ -6,7 +6,7 @@ The same options work when merging and when making folds, and what was chosen is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from fer_prep.emotions import CLASS_SETS, EIGHT, LABEL_SOURCES
 from fer_prep.errors import UsageError
 from fer_prep.options import option
 from fer_prep.resources import manifest_names
+from fer_prep.validated import checked
 
 SELECTING_COLUMNS = ("id", "subject", "dataset", "intensity", "label_source")
 
@@ -118,15 +119,8 @@ class Selection:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()}
 
     def replaced_by(self, settings: Mapping[str, Any]) -> Selection:
-        """This selection with some settings replaced, as read from TOML or JSON; unknown names are refused."""
-        known = {f.name for f in fields(self)}
-        if set(settings) - known:
-            raise UsageError(
-                f"unknown selection setting {sorted(set(settings) - known)[0]!r}; legal: {', '.join(sorted(known))}"
-            )
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        values |= {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
-        return Selection(**values)
+        """This selection with some settings replaced, as read from TOML or JSON; raises UsageError for wrong ones."""
+        return checked(Selection, {**asdict(self), **settings}, error=UsageError)
 
     def classes_of(self, known: Sequence[str]) -> tuple[str, ...]:
         """The chosen ones of a file's ``known`` classes, in their order; all where none is named.

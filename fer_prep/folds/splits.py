@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -126,19 +126,9 @@ def subjects_on_both_sides(manifest: FoldManifest, data: FoldData) -> list[int]:
 def write_folds(manifest: FoldManifest, path: Path, *, data: FoldData) -> None:
     """Validate against the data, then write whole or not at all; the same manifest gives the same bytes."""
     validate(manifest, data)
-    content: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "protocol": manifest.protocol,
-        "seed": manifest.seed,
-        "group_by": manifest.group_by,
-        "partitions": manifest.partitions,
-        "classes": list(manifest.classes),
-        "data_digest": manifest.data_digest,
-    }
-    if manifest.selection:
-        content["selection"] = dict(manifest.selection)
-    content["folds"] = [{"train": list(fold.train), "val": list(fold.val)} for fold in manifest.folds]
+    content: dict[str, Any] = {"format": FORMAT, "version": VERSION, **asdict(manifest)}
+    if not manifest.selection:
+        del content["selection"]
     write_atomically(path, content=json.dumps(content, indent=1) + "\n")
 
 
@@ -156,17 +146,13 @@ def read_folds(path: Path | str, *, data: FoldData | None = None) -> FoldManifes
     if content.get("version") != VERSION:
         found = f"version {content.get('version')!r}"[:80]
         raise FoldsError(path=path, expected=f"version {VERSION}", found=found)
-    said = {name: value for name, value in content.items() if name in _FIELDS}
-    if "partitions" not in said and isinstance(said.get("protocol"), str):
-        shipped = shipped_protocol(said["protocol"])
-        said["partitions"] = shipped is not None and shipped.partitions(repeats=shipped.repeats)
-    manifest = checked(FoldManifest, said, path=path, error=FoldsError)
+    if "partitions" not in content and isinstance(content.get("protocol"), str):
+        shipped = shipped_protocol(content["protocol"])
+        content["partitions"] = shipped is not None and shipped.partitions(repeats=shipped.repeats)
+    manifest = checked(FoldManifest, content, path=path, error=FoldsError, others=True)
     try:
         if data is not None:
             validate(manifest, data)
     except FoldsError as error:
         raise FoldsError(error.message, path=path, hint=error.hint) from None
     return manifest
-
-
-_FIELDS: Final = {field.name for field in fields(FoldManifest)}

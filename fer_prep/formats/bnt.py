@@ -71,19 +71,6 @@ def read_bnt(data: bytes) -> RangeGrid:
     )
 
 
-def read_picture_name(data: bytes) -> str:
-    """The picture's name in the first bytes of a ``.bnt`` file; empty where they are too few to hold it."""
-    if len(data) < _HEAD.size:
-        return ""
-    *_, length = _HEAD.unpack_from(data)
-    name = data[_HEAD.size : _HEAD.size + length]
-    return _text(name) if len(name) == length else ""
-
-
-def _text(name: bytes) -> str:
-    return name.split(b"\0")[0].decode("latin-1").strip()
-
-
 def _read_header(data: bytes) -> tuple[int, int, float, str, int]:
     """Rows, columns, background value, picture name, and the offset of the first plane."""
     if len(data) < _HEAD.size:
@@ -106,7 +93,8 @@ def _read_header(data: bytes) -> tuple[int, int, float, str, int]:
         raise FormatError(
             expected=f"{values_at + 8 * count} bytes for {rows} × {columns} points", found=f"{len(data)} bytes"
         )
-    return rows, columns, background, _text(data[_HEAD.size : _HEAD.size + name_length]), values_at
+    name = data[_HEAD.size : _HEAD.size + name_length].split(b"\0")[0].decode("latin-1").strip()
+    return rows, columns, background, name, values_at
 
 
 def _measured(planes: NDArray[np.float64], background: float) -> NDArray[np.bool_]:

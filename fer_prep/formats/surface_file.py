@@ -7,7 +7,7 @@ joins measured points and invents none.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
@@ -66,9 +66,20 @@ def read_surface(path: Path) -> SurfaceFile:
         raise
     except Exception as error:  # trimesh's readers raise whatever Python raises on bytes they did not expect
         raise FormatError(path=path, expected=f"a readable {suffix[1:].upper()} file", found=repr(error)) from None
-    if not len(surface.faces) or surface.faces.min() < 0 or surface.faces.max() >= len(surface.vertices):
-        raise FormatError(path=path, expected="triangles, or points that make a surface", found="none")
-    return surface
+    return _with_area(surface, path=path)
+
+
+def _with_area(surface: SurfaceFile, *, path: Path) -> SurfaceFile:
+    """The surface without triangles that have none; raises FormatError where nothing is left."""
+    faces, found = surface.faces, "none"
+    if len(faces) and faces.min() >= 0 and faces.max() < len(surface.vertices):
+        a, b, c = (surface.vertices[corners] for corners in faces.T)
+        kept = np.cross(b - a, c - a).any(axis=1)  # NaN counts: what is not finite is left away where it is seen
+        if kept.any():
+            uv = None if surface.uv_corners is None else surface.uv_corners[kept]
+            return replace(surface, faces=faces[kept], uv_corners=uv)
+        found = f"{len(faces)} faces without area"
+    raise FormatError(path=path, expected="triangles, or points that make a surface", found=found)
 
 
 def _of_mesh(path: Path, file_type: str) -> SurfaceFile:

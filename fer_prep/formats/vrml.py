@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError
 from fer_prep.formats.number_text import NumberTextError, parse_numbers
-from fer_prep.formats.vrml_nodes import MAX_BYTES, PROTO, Document, Node, parse_document
+from fer_prep.formats.vrml_nodes import MAX_BYTES, Document, Node, parse_document
 from fer_prep.formats.vrml_transforms import TRANSFORMS, Matrix, local_matrix, texture_matrix, transformed
 
 _COORDINATES: Final = (b"Coordinate", b"Coordinate3")
@@ -143,7 +143,7 @@ def _face_sets(document: Document, primitives: set[str]) -> Iterator[tuple[Node,
         looks += 1 + len(node.words) // _WORDS_A_LOOK
         if looks > _MAX_LOOKS:
             raise FormatError(expected=f"at most {_MAX_LOOKS} nodes", found="more of them")
-        if node.kind not in _KNOWN or node.kind in document.prototypes:
+        if node.kind not in _KNOWN:
             name = node.kind.decode("latin-1")[:40]
             raise FormatError(expected="nodes that this program reads", found=f"a node {name}")
         if node.kind in _PRIMITIVES:
@@ -154,8 +154,6 @@ def _face_sets(document: Document, primitives: set[str]) -> Iterator[tuple[Node,
         node, state = waiting.pop()
         following: list[tuple[Node, _State]] = []
         for child in _shown(node):
-            if child.kind == PROTO:
-                continue
             state = look(child, state)
             if child.kind == b"IndexedFaceSet":
                 # its own coordinates are its children in VRML 2.0

@@ -22,8 +22,8 @@ _MAX_BRACKETS: Final = 100_000
 _MAX_PIECES: Final = 200_000
 _MAX_WORD_BYTES: Final = 2 << 20
 
-PROTO: Final = b"PROTO"
-"""The kind of a node type's definition: what it holds is not in the scene."""
+_PROTOTYPES: Final = {b"PROTO", b"EXTERNPROTO"}
+"""Definitions of node types: no scanner writes them, and what they make is not read."""
 
 _STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _IS_BRACKET: Final = np.isin(np.arange(256), list(b"[]{}")).tobytes()
@@ -56,8 +56,6 @@ class Document:
     root: Node
     strings: tuple[bytes, ...]
     """The quoted strings that marks in the text stand for."""
-    prototypes: frozenset[bytes]
-    """Node types that the file defines itself."""
 
     def text_field(self, node: Node, name: bytes) -> str | None:
         """The (first) string of a field such as ``url "a.bmp"`` or ``url [ "a.bmp" ]``; unquoted words count too."""
@@ -83,8 +81,7 @@ def parse_document(data: bytes) -> Document:
     if data.startswith(b"\x1f\x8b"):
         raise FormatError(expected="VRML text", found="gzip-compressed bytes", hint="unpack it with gunzip")
     text, strings = _without_strings_and_comments(data.removeprefix(b"\xef\xbb\xbf"))
-    parser = _Parser(text)
-    return Document(parser.parse(), strings, frozenset(parser.prototypes))
+    return Document(_Parser(text).parse(), strings)
 
 
 def _without_strings_and_comments(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
@@ -129,9 +126,6 @@ class _Parser:
         self.open: list[tuple[Node, bool]] = [(self.root, False)]
         """The nodes around, and whether the innermost bracket of each level is that of a list of nodes in it."""
         self.named: dict[bytes, Node] = {}
-        self.prototypes: set[bytes] = set()
-        self.defining: set[Node] = set()
-        """Nodes among whose words is a ``PROTO`` that waits for its body."""
         self.word_bytes_left = _MAX_WORD_BYTES
 
     def parse(self) -> Node:
@@ -178,8 +172,8 @@ class _Parser:
         words = text.replace(b",", b" ").split()
         node = self._current()
         node.words.extend(words)
-        if PROTO in words:
-            self.defining.add(node)
+        if found := _PROTOTYPES.intersection(words):
+            raise FormatError(expected="nodes that this program reads", found=f"a node {min(found).decode()}")
         self._take_used(node, words)
 
     def _take_used(self, node: Node, words: list[bytes]) -> None:
@@ -189,18 +183,10 @@ class _Parser:
                 node.children.append(self.named[name])
 
     def _open_node(self, start: int) -> None:
-        parent, is_in_list = self.open[-1]
+        parent = self._current()
         if not parent.words:
             raise FormatError(expected="a node type before '{'", found=f"none at byte {start}")
         node = Node(parent.words.pop())
-        if node.kind == PROTO:  # `PROTO Name [ … ] {`: the brackets have taken the name
-            self.defining.discard(parent)
-        elif parent in self.defining and not is_in_list:  # `PROTO Name [ … a node … ] {`
-            node.kind, name = PROTO, node.kind
-            while (word := parent.words.pop()) != PROTO:
-                name = word
-            self.prototypes.add(name)
-            self.defining.discard(parent)
         if len(parent.words) >= 2 and parent.words[-2] == b"DEF":
             self.named[parent.words[-1]] = node
             del parent.words[-2:]
@@ -219,9 +205,6 @@ class _Parser:
         node = self._current()
         if node.words:
             # a field given twice: the last one counts, as in a dictionary
-            name = node.words.pop()
-            node.arrays[name] = text
-            if node.words and node.words[-1] in (PROTO, b"EXTERNPROTO"):
-                self.prototypes.add(name)
+            node.arrays[node.words.pop()] = text
         if b"USE" in text:  # `children [ USE Face ]`
             self._take_used(node, text.replace(b",", b" ").split())

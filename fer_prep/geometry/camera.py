@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,57 +24,12 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-class Camera(Protocol):
-    """What renderers and scenes need to know of a camera."""
-
-    def screen(self, points_mm: Array) -> Array:
-        """(N, 3) metric → (N, 3) x and y in pixels and a nearness that is linear on the screen, larger = nearer.
-
-        The nearness is the height toward the viewer in mm (parallel rays) or the reciprocal of the distance along
-        the optical axis in 1/mm (central rays): whatever varies linearly over a projected triangle.
-        """
-        ...
-
-    def height_mm(self, nearness: Array) -> Array:
-        """Height toward the camera in mm (central rays: minus the distance along the axis) from the nearness."""
-        ...
-
-    @property
-    def is_central(self) -> bool:
-        """Whether the rays meet in one point, so that attributes are linear on the screen only when divided by w."""
-        ...
-
-    @property
-    def mm_per_pixel(self) -> float:
-        """Pixel size of parallel rays; NaN for central ones."""
-        ...
-
-    @property
-    def origin_mm(self) -> tuple[float, float]:
-        """Metric x, y at the centre of pixel (0, 0) of parallel rays; NaN for central ones."""
-        ...
-
-    @property
-    def focal_px(self) -> float:
-        """Focal length of central rays; NaN for parallel ones."""
-        ...
-
-    @property
-    def principal_px(self) -> tuple[float, float]:
-        """Principal point of central rays in continuous pixels; NaN for parallel ones."""
-        ...
-
-    def seen_through(self, matrix: Array) -> Camera:
-        """This camera with its raster mapped by ``matrix`` (2, 3): scene pixels → output pixels."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class AffineCamera:
     """Parallel rays (orthographic, weak perspective, affine).
 
     ``projection`` (2, 4) float64 maps homogeneous metric points to pixels; ``toward`` (3,) is the unit vector to the
-    viewer, the one direction (up to sign) that ``projection`` does not see.
+    viewer, the one direction (up to sign) that ``projection`` does not see. What only central rays have is NaN.
     """
 
     projection: Array
@@ -92,7 +46,10 @@ class AffineCamera:
         return cls(projection=projection, toward=np.array([0.0, 0.0, 1.0]))
 
     def screen(self, points_mm: Array) -> Array:
-        """(N, 3) metric → (N, 3) x, y in pixels and height toward the viewer in mm."""
+        """(N, 3) metric → (N, 3) x, y in pixels and the nearness: the height toward the viewer in mm.
+
+        Of every camera, nearness is larger for what is nearer, and varies linearly over a projected triangle.
+        """
         return points_mm @ np.vstack([self.projection[:, :3], self.toward]).T + [*self.projection[:, 3], 0.0]
 
     def height_mm(self, nearness: Array) -> Array:
@@ -161,3 +118,6 @@ class PerspectiveCamera:
     def principal_px(self) -> tuple[float, float]:
         """Where the optical axis meets the raster, in continuous pixels."""
         return float(self.intrinsics[0, 2]), float(self.intrinsics[1, 2])
+
+
+Camera = AffineCamera | PerspectiveCamera

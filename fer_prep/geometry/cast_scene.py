@@ -11,6 +11,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.errors import Reason, SampleError
 from fer_prep.geometry.camera import AffineCamera, Camera
 from fer_prep.geometry.hits import Surface, cast
 from fer_prep.geometry.mesh import TriangleMesh
@@ -36,30 +37,38 @@ def frontal_camera(points_mm: NDArray[np.float64], *, size: int = SCENE_RASTER_P
 class CastScene(ABC):
     """A mesh and the camera of its scene raster; where colour comes from is the affair of each kind of scene.
 
-    ``attributes`` (A, 3, F) are what colour is found by, at the corners of the mesh's triangles.
+    ``vertices_mm`` (V, 3), ``faces`` (F, 3), those with corners that are not finite are left away; ``attributes``
+    (A, 3, F) are what colour is found by, at their corners. Without a ``camera`` the mesh is seen frontally.
     """
 
     rgb_source: str
     registration_residual_px: float = 0.0
     """Zero where one and the same ray brings colour and depth."""
-    turned_degrees: float = 0.0
-    """By how much the geometry was turned from how its file has it, for the face to be upright."""
-    left_out: tuple[str, ...] = ()
-    """What the file has beside the mesh, which is not shown."""
+    set_right: Mapping[str, str] = {}
+    """See ``Scene``."""
 
     def __init__(
         self,
-        mesh: TriangleMesh,
+        vertices_mm: NDArray[np.float64],
         *,
-        camera: Camera,
+        faces: NDArray[np.int32],
         attributes: NDArray[np.floating],
+        camera: Camera | None = None,
         raster_size: tuple[int, int] = (SCENE_RASTER_PIXELS, SCENE_RASTER_PIXELS),
         landmarks_mm: Mapping[str, NDArray[np.float64]],
         renderer: Renderer | None,
     ) -> None:
-        self._mesh = mesh
-        self._camera = camera
-        self._attributes = attributes
+        whole = np.isfinite(vertices_mm)[faces].all(axis=(1, 2))
+        if not whole.any():
+            raise SampleError(
+                stage="render",
+                reason=Reason.NO_DEPTH,
+                expected="at least one triangle with finite corners",
+                found=f"none in {len(faces)} faces",
+            )
+        self._mesh = TriangleMesh(vertices_mm=vertices_mm, faces=faces[whole])
+        self._camera = camera or frontal_camera(self._mesh.used_vertices_mm)
+        self._attributes = np.ascontiguousarray(attributes[:, :, whole], np.float64)
         self._renderer = renderer or choose_renderer()
         self.raster_size = raster_size
         self._landmarks_mm = landmarks_mm

@@ -16,9 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
-from fer_prep.geometry.cast_scene import BACKGROUND, CastScene, frontal_camera
+from fer_prep.geometry.cast_scene import BACKGROUND, CastScene
 from fer_prep.geometry.hits import Surface
-from fer_prep.geometry.mesh import TriangleMesh
 from fer_prep.geometry.range_grid import clean_grid, triangulate
 from fer_prep.geometry.renderers import Renderer
 from fer_prep.geometry.texture import sample_uniform
@@ -52,7 +51,7 @@ class GridScene(CastScene):
         renderer: Renderer | None = None,
     ) -> None:
         grid = clean_grid(points_mm, image_uv=image_uv, valid=valid)
-        faces = triangulate(grid)
+        faces = triangulate(grid.points_mm, grid.valid)
         if not len(faces):
             raise SampleError(
                 stage="render",
@@ -60,13 +59,12 @@ class GridScene(CastScene):
                 expected="neighbouring valid points",
                 found=f"{np.count_nonzero(valid)} points apart",
             )
-        mesh = TriangleMesh(vertices_mm=grid.points_mm.reshape(-1, 3), faces=faces)
-        camera = frontal_camera(mesh.used_vertices_mm)
         self._picture = picture
         self._picture_px = grid.image_uv.reshape(-1, 2) * picture.shape[1::-1]
         places = self._picture_px.T[:, faces.T]  # (2, 3, F)
         self._landmarks_px = landmarks_px or {}
-        super().__init__(mesh, camera=camera, attributes=places, landmarks_mm=landmarks_mm, renderer=renderer)
+        vertices_mm = grid.points_mm.reshape(-1, 3)
+        super().__init__(vertices_mm, faces=faces, attributes=places, landmarks_mm=landmarks_mm, renderer=renderer)
         self._filled = np.asarray(np.take(grid.filled, faces).any(axis=1))
 
     def _projected_landmarks(self) -> dict[str, Point]:

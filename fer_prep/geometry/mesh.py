@@ -8,8 +8,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import Reason, SampleError
-
 
 @dataclass(frozen=True, kw_only=True)
 class TriangleMesh:
@@ -42,21 +40,3 @@ class TriangleMesh:
     def used_vertices_mm(self) -> NDArray[np.float64]:
         """(U, 3) the vertices that belong to at least one triangle."""
         return self.vertices_mm[self.used]
-
-
-def whole_triangles(vertices_mm: NDArray[np.float64], *, faces: NDArray[np.int32]) -> TriangleMesh:
-    """The mesh of all triangles whose corners are finite; raises SampleError where there is none."""
-    kept = faces[are_whole(vertices_mm, faces=faces)]
-    if not len(kept):
-        raise SampleError(
-            stage="render",
-            reason=Reason.NO_DEPTH,
-            expected="at least one triangle with finite corners",
-            found=f"none in {len(faces)} faces",
-        )
-    return TriangleMesh(vertices_mm=np.asarray(vertices_mm, np.float64), faces=kept.astype(np.int32))
-
-
-def are_whole(vertices_mm: NDArray[np.float64], *, faces: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """(F,) which faces have finite corners only."""
-    return np.asarray(np.isfinite(vertices_mm)[faces].all(axis=(1, 2)))

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.geometry.cast_scene import BACKGROUND, CastScene, frontal_camera
+from fer_prep.geometry.cast_scene import BACKGROUND, CastScene
 from fer_prep.geometry.hits import Surface
-from fer_prep.geometry.mesh import are_whole, whole_triangles
 from fer_prep.geometry.renderers import Renderer
-from fer_prep.geometry.texture import TexturePyramid
+from fer_prep.geometry.texture import sample_uniform
 
 
 class MeshScene(CastScene):
@@ -33,20 +32,21 @@ class MeshScene(CastScene):
         landmarks_mm: Mapping[str, NDArray[np.float64]],
         renderer: Renderer | None = None,
     ) -> None:
-        mesh = whole_triangles(vertices_mm, faces=faces)
-        camera = frontal_camera(mesh.used_vertices_mm)
-        uv = np.ascontiguousarray(uv_corners[are_whole(vertices_mm, faces=faces)].T, np.float64)  # (2, 3, F)
-        super().__init__(mesh, camera=camera, attributes=uv, landmarks_mm=landmarks_mm, renderer=renderer)
-        self._pyramid = TexturePyramid.of(texture)
+        uv = uv_corners.T  # (2, 3, F)
+        super().__init__(vertices_mm, faces=faces, attributes=uv, landmarks_mm=landmarks_mm, renderer=renderer)
+        uv = self._attributes
+        self._texture = texture
         height, width = texture.shape[:2]
         (x1, x2), (y1, y2) = (uv[0, 1:] - uv[0, :1]) * width, (uv[1, 1:] - uv[1, :1]) * height
         self._areas_texels = np.abs(x1 * y2 - x2 * y1) / 2
 
     def _colour(self, surface: Surface, *, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The texture where the rays meet the mesh, the background elsewhere."""
-        u, v = (values.astype(np.float32) for values in surface.attributes)
-        texels = self._areas_texels[surface.triangles] / np.maximum(surface.areas_px, 1e-9)
-        level = 0.5 * np.log2(np.maximum(texels, 1e-9)).astype(np.float32)
-        picture = np.full((*surface.valid.shape, 3), BACKGROUND, np.uint8)
-        picture[surface.valid] = self._pyramid.sample(u=u, v_down=1 - v, level=level)
-        return picture
+        valid, (height, width) = surface.valid, self._texture.shape[:2]
+        x, y = np.zeros(valid.shape, np.float32), np.zeros(valid.shape, np.float32)
+        x[valid], y[valid] = surface.attributes[0] * width, (1 - surface.attributes[1]) * height
+        areas = self._areas_texels[surface.triangles] / np.maximum(surface.areas_px, 1e-9)
+        texels_per_pixel = float(np.sqrt(np.median(areas))) if len(areas) else 1.0
+        rgb = sample_uniform(self._texture, x=x, y=y, texels_per_pixel=texels_per_pixel)
+        rgb[~valid] = BACKGROUND
+        return rgb

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Final, NoReturn
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from fer_prep.errors import Reason, SampleError
 from fer_prep.geometry.cast_scene import CastScene
 from fer_prep.geometry.hits import Surface
-from fer_prep.geometry.mesh import whole_triangles
 from fer_prep.geometry.renderers import Renderer
 from fer_prep.geometry.solve_camera import SolvedCamera, solve_camera
 from fer_prep.geometry.warp import warp_rgb
@@ -21,18 +20,15 @@ MAX_RESIDUAL: Final = 0.012
 """Largest root-mean-square misfit of the solved camera, as a part of the photograph's width: 6 px in 512, about 3 mm
 on the face; beyond that depth and colour are no longer of the same skin."""
 
-FindPoints = Callable[[NDArray[np.uint8]], Mapping[str, NDArray[np.float64]]]
-"""A landmark finder: (H, W, 3) sRGB → name → (2,) continuous pixels; empty where it finds no face."""
-
 
 class PhotoScene(CastScene):
     """The photograph as it is, and the mesh rendered through the camera that took it.
 
     ``vertices_mm`` (V, 3), ``faces`` (F, 3), ``photo`` (H, W, 3) sRGB, ``landmarks_mm`` name → (3,) on the mesh;
-    ``find_points`` finds landmarks of the same names in the photograph; the camera is solved from ``anchors_mm`` where
-    more points are known on the mesh than the dataset's. Raises SampleError where it finds none, and where the camera
-    leaves more than ``MAX_RESIDUAL`` unexplained. ``registration_residual_px`` is the root-mean-square distance, in
-    photograph pixels, between found points and where cameras solved without them see them: of all points or of those
+    ``found_px`` name → (2,) landmarks of the same names in the photograph; the camera is solved from ``anchors_mm``
+    where more points are known on the mesh than the dataset's. Raises SampleError where there are none, and where the
+    camera leaves more than ``MAX_RESIDUAL`` unexplained. ``registration_residual_px`` is the root-mean-square distance,
+    in photograph pixels, between found points and where cameras solved without them see them: of all points or of those
     named by ``outline``, whichever is worse.
     """
 
@@ -45,17 +41,17 @@ class PhotoScene(CastScene):
         faces: NDArray[np.int32],
         photo: NDArray[np.uint8],
         landmarks_mm: Mapping[str, NDArray[np.float64]],
-        find_points: FindPoints,
+        found_px: Mapping[str, NDArray[np.float64]],
         anchors_mm: Mapping[str, NDArray[np.float64]] | None = None,
         outline: Collection[str] = (),
         renderer: Renderer | None = None,
     ) -> None:
-        mesh = whole_triangles(vertices_mm, faces=faces)
-        self.solved = _solve(photo, anchors_mm=anchors_mm or landmarks_mm, outline=outline, find_points=find_points)
+        self.solved = _solve(photo, anchors_mm=anchors_mm or landmarks_mm, outline=outline, found_px=found_px)
         super().__init__(
-            mesh,
+            vertices_mm,
+            faces=faces,
+            attributes=np.zeros((0, 3, len(faces))),
             camera=self.solved.camera,
-            attributes=np.zeros((0, 3, len(mesh.faces))),
             raster_size=(photo.shape[1], photo.shape[0]),
             landmarks_mm=landmarks_mm,
             renderer=renderer,
@@ -85,14 +81,13 @@ def _solve(
     *,
     anchors_mm: Mapping[str, NDArray[np.float64]],
     outline: Collection[str],
-    find_points: FindPoints,
+    found_px: Mapping[str, NDArray[np.float64]],
 ) -> SolvedCamera:
     """The photograph's camera, or a SampleError that says why there is none to be trusted."""
-    found = find_points(photo)
-    if not found:
+    if not found_px:
         raise SampleError(stage="camera", reason=Reason.NO_FACE, expected="a face in the photograph", found="none")
     height, width = photo.shape[:2]
-    solved = solve_camera(anchors_mm, points_px=found, picture_size=(width, height))
+    solved = solve_camera(anchors_mm, points_px=found_px, picture_size=(width, height))
     at_outline_px = [apart for name, apart in solved.misfit_px.items() if name in outline]
     if at_outline_px:
         outline_px = float(np.sqrt(np.mean(np.square(at_outline_px))))

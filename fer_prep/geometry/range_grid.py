@@ -41,16 +41,13 @@ class CleanGrid:
     """A range grid ready to be joined to triangles.
 
     ``points_mm`` (R, C, 3) and ``image_uv`` (R, C, 2) float64, finite where ``valid`` (R, C); ``filled`` (R, C) marks
-    the valid nodes that were interpolated; ``spikes`` counts the nodes that were taken out; ``pitch_mm`` is the
-    distance between neighbouring nodes.
+    the valid nodes that were interpolated.
     """
 
     points_mm: Array
     image_uv: Array
     valid: Mask
     filled: Mask
-    spikes: int
-    pitch_mm: float
 
 
 def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
@@ -65,14 +62,7 @@ def clean_grid(points_mm: Array, *, image_uv: Array, valid: Mask) -> CleanGrid:
     values, filled = fill_small_holes(values, valid=kept, pitch_mm=pitch_mm)
     whole = kept | filled
     values[~whole] = 0.0
-    return CleanGrid(
-        points_mm=values[:, :, :3],
-        image_uv=values[:, :, 3:],
-        valid=whole,
-        filled=filled,
-        spikes=int(np.count_nonzero(spikes)),
-        pitch_mm=pitch_mm,
-    )
+    return CleanGrid(points_mm=values[:, :, :3], image_uv=values[:, :, 3:], valid=whole, filled=filled)
 
 
 def node_distance_mm(points_mm: Array, *, valid: Mask) -> float:
@@ -95,19 +85,19 @@ def find_spikes(z_mm: NDArray[np.floating]) -> Mask:
     return lonely & ~between & (np.isfinite(steps).sum(axis=0) >= _MIN_NEIGHBOURS)
 
 
-def triangulate(grid: CleanGrid) -> NDArray[np.int32]:
-    """(F, 3) triangles as flat node indices: two a cell, along its flatter diagonal, none across a jump or a hole.
+def triangulate(points_mm: Array, valid: Mask) -> NDArray[np.int32]:
+    """(F, 3) triangles as flat node indices of a grid (R, C, 3) with ``valid`` nodes (R, C).
 
-    A cell with three nodes makes one triangle.
+    Two a cell, along its flatter diagonal, none across a jump or a hole; a cell with three nodes makes one.
     """
-    rows, columns = grid.valid.shape
-    z = np.where(grid.valid, grid.points_mm[:, :, 2], np.nan)
+    rows, columns = valid.shape
+    z = np.where(valid, points_mm[:, :, 2], np.nan)
     index = np.arange(rows * columns, dtype=np.int32).reshape(rows, columns)
     (za, zb, zc, zd), (a, b, c, d) = _cell_corners(z), _cell_corners(index)  # upper left, right; lower left, right
     across_bc, across_ad = np.abs(zb - zc), np.abs(za - zd)
     # a–d is the seam where it is the flatter diagonal, and where b or c is missing (comparisons with NaN are false)
     seam_ad = (across_ad <= across_bc) | np.isnan(across_bc)
-    limit_mm = JUMP_STEEPNESS * grid.pitch_mm
+    limit_mm = JUMP_STEEPNESS * node_distance_mm(points_mm, valid=valid)
     upper = np.flatnonzero(_spread(za, np.where(seam_ad, zd, zc), zb) <= limit_mm)
     lower = np.flatnonzero(_spread(np.where(seam_ad, za, zb), zc, zd) <= limit_mm)
     third = np.where(seam_ad, d, c)[upper]

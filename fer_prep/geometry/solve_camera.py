@@ -1,11 +1,11 @@
 """Where was the camera? Pose and focal length from points known both on the mesh and in a photograph.
 
-First an affine camera by linear least squares, to start from; then a perspective one (square pixels, principal point
-in the middle of the picture) by robust non-linear least squares: Huber loss, so that one misplaced landmark does not
-turn the head. A frontal face is nearly flat, so its picture hardly tells a near camera with a short lens from a far
-one with a long lens; a weak prior on the distance (1 m, within a factor of about 1.6) decides where the points do not.
+A perspective camera (square pixels, principal point in the middle of the picture) by robust non-linear least squares,
+from one that sees the face frontally: Huber loss, so that one misplaced landmark does not turn the head. A frontal
+face is nearly flat, so its picture hardly tells a near camera with a short lens from a far one with a long lens; a weak
+prior on the distance (1 m, within a factor of about 1.6) decides where the points do not.
 
-Source: Hartley & Zisserman, *Multiple View Geometry*, §6.3 (affine cameras) and §7.2 (robust estimation).
+Source: Hartley & Zisserman, *Multiple View Geometry*, §7.2 (robust estimation).
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _DISTANCE_SPREAD: Final = 0.5
 """Standard deviation of the distance's logarithm."""
 _NOISE_PX_PER_WIDTH: Final = 0.004
 """How well landmark finders agree with marked points, as a part of the picture's width: 2 px in 512."""
+_TYPICAL: Final = (0.3, 0.3, 0.3, 20.0, 20.0, 0.5, 0.1)
+"""How far the unknowns may be from where the search starts: radians, mm, logarithms."""
 _LOOSE: Final[Mapping[str, float]] = {CHIN: 3.0}
 """Landmarks that are places on a smooth outline: so many times less certain than corners."""
 
@@ -88,25 +90,17 @@ def _fitted(solid: Array, flat: Array, *, names: Sequence[str], picture_size: tu
     """The camera that sees ``solid`` (n, 3) at ``flat`` (n, 2) best."""
     centre = np.array(picture_size, np.float64) / 2
     noise_px = _NOISE_PX_PER_WIDTH * max(picture_size) * np.array([[_LOOSE.get(name, 1.0)] for name in names])
-    start = _affine_start(solid, flat)
-    middle_mm = solid.mean(axis=0)
-
-    def residuals(unknowns: Array) -> Array:
-        camera = _camera(unknowns, middle_mm=middle_mm, centre=centre)
-        apart = ((camera.screen(solid)[:, :2] - flat) / noise_px).ravel()
-        prior = (unknowns[5] - np.log(LIKELY_DISTANCE_MM)) / _DISTANCE_SPREAD
-        return np.append(np.nan_to_num(apart, nan=1e6), prior)
-
-    first = np.array([*start.rotation, *(start.shift_px - centre) / start.pixels_per_mm, np.log(LIKELY_DISTANCE_MM),
-                      np.log(start.pixels_per_mm)])  # fmt: skip
-    _check_front(start.rotation)
-    solved = least_squares(residuals, first, loss="huber", f_scale=2.0, x_scale="jac", max_nfev=200)
-    return _camera(solved.x, middle_mm=middle_mm, centre=centre)
-
-
-def _check_front(rotation: Array) -> None:
-    """Points are transparent: left and right exchanged look like the same face seen from behind."""
-    if Rotation.from_rotvec(rotation).as_matrix()[2, 2] >= 0:
+    middle_mm, middle_px = solid.mean(axis=0), flat.mean(axis=0)
+    about_mm, about_px = (solid - middle_mm)[:, :2] * (1, -1), flat - middle_px
+    pixels_per_mm = float(np.linalg.norm(about_px)) / max(float(np.linalg.norm(about_mm)), 1e-9)
+    if not 1e-6 < pixels_per_mm < 1e6:
+        raise SampleError(
+            stage="camera",
+            reason=Reason.IMPLAUSIBLE,
+            expected="landmarks spread over the face",
+            found="points in one place",
+        )
+    if (about_mm * about_px).sum(axis=0).min() <= 0:  # points are transparent: they could be seen from behind
         raise SampleError(
             stage="camera",
             reason=Reason.MISMATCH,
@@ -114,43 +108,25 @@ def _check_front(rotation: Array) -> None:
             found="left and right exchanged",
         )
 
+    def residuals(unknowns: Array) -> Array:
+        camera = _camera(unknowns, middle_mm=middle_mm, centre=centre)
+        apart = ((camera.screen(solid)[:, :2] - flat) / noise_px).ravel()
+        prior = (unknowns[5] - np.log(LIKELY_DISTANCE_MM)) / _DISTANCE_SPREAD
+        return np.append(np.nan_to_num(apart, nan=1e6), prior)
 
-@dataclass(frozen=True)
-class _Start:
-    """A weak-perspective camera: rotation vector (3,), scale, and the pixel where the points' mean falls."""
-
-    rotation: Array
-    pixels_per_mm: float
-    shift_px: Array
-
-
-def _affine_start(solid: Array, flat: Array) -> _Start:
-    """Linear least squares for the affine camera, then the nearest rotation and one scale."""
-    about = solid - solid.mean(axis=0)
-    shift = flat.mean(axis=0)
-    # a frontal face is shallow: damp the column of z, which the points determine worst
-    damped = about.T @ about + 1e-3 * np.trace(about.T @ about) * np.diag([0.0, 0.0, 1.0])
-    rows = np.linalg.solve(damped + 1e-9 * np.eye(3), about.T @ (flat - shift)).T
-    scale = float(np.linalg.norm(rows, axis=1).mean())
-    if not np.isfinite(scale) or scale < 1e-6:
-        raise SampleError(
-            stage="camera",
-            reason=Reason.IMPLAUSIBLE,
-            expected="landmarks spread over the face",
-            found="points in one place",
-        )
-    first, second = rows / scale
-    u, _, vt = np.linalg.svd(np.stack([first, second, np.cross(first, second)]))
-    rotation = u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt
-    return _Start(Rotation.from_matrix(rotation).as_rotvec(), scale, shift)
+    first = np.array(
+        [0, 0, 0, *(middle_px - centre) / pixels_per_mm, np.log(LIKELY_DISTANCE_MM), np.log(pixels_per_mm)]
+    )
+    solved = least_squares(residuals, first, loss="huber", f_scale=2.0, x_scale=_TYPICAL, max_nfev=200)
+    return _camera(solved.x, middle_mm=middle_mm, centre=centre)
 
 
 def _camera(unknowns: Array, *, middle_mm: Array, centre: Array) -> PerspectiveCamera:
-    """Unknowns (7,): rotation vector, shift across the axis in mm, log distance in mm, log pixels per mm there.
+    """Unknowns (7,): rotation from the frontal view, shift across the axis in mm, log distance in mm, log pixels a mm.
 
     Scale instead of focal length: it is what the picture determines, whatever the distance.
     """
-    rotation = Rotation.from_rotvec(unknowns[:3]).as_matrix()
+    rotation = Rotation.from_rotvec(unknowns[:3]).as_matrix() @ np.diag([1.0, -1.0, -1.0])
     distance_mm = float(np.exp(unknowns[5]))
     focal_px = float(np.exp(unknowns[6])) * distance_mm
     intrinsics = np.array([[focal_px, 0.0, centre[0]], [0.0, focal_px, centre[1]], [0.0, 0.0, 1.0]])

@@ -37,11 +37,6 @@ class StoredCamera:
         (x, y), (column, row) = values["origin_mm"], values["principal_px"]
         return cls(**single, origin_mm=(float(x), float(y)), principal_px=(float(column), float(row)))
 
-    @property
-    def is_known(self) -> bool:
-        """Whether pixels have a place in millimetres."""
-        return math.isfinite(self.mm_per_pixel) or math.isfinite(self.focal_px)
-
     @classmethod
     def parallel(cls, mm_per_pixel: float, *, middle: Array, depth_offset_mm: float) -> Self:
         """Parallel rays with x = y = 0 at ``middle`` (2,), for samples of which no camera is known."""

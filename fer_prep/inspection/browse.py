@@ -94,7 +94,9 @@ def _script(identifier: str, content: str) -> str:
 
 def page_data(data: DatasetFile, *, manifest: FoldManifest | None, thumbnail: int) -> dict[str, Any]:
     """Everything the page knows besides pixels, JSON-able: one list a column, in row order."""
-    columns = {name: _jsonable(data.column(name)) for name in data.column_names() if name != "label"}
+    hidden = ~may_be_shown(data)
+    columns = {name: _jsonable(_without(data.column(name), hidden, name)) for name in data.column_names()}
+    del columns["label"]
     columns["class"], columns["view"] = emotions_of(data).tolist(), views_of(data).tolist()
     columns["fold"] = _fold_of(data, manifest)
     if (soft := data.soft_labels) is not None:
@@ -133,7 +135,13 @@ def _reliefs(data: DatasetFile) -> list[float]:
         for depth in data.read("depth", np.arange(start, min(start + _ROWS_AT_ONCE, data.n))):
             near, far = shown_range(depth)
             steps.append(far - near)
-    return np.round(np.array(steps) * data.depth_unit_mm / (mm_per_pixel * data.height), 3).tolist()
+    depths = np.array(steps) * data.depth_unit_mm / (mm_per_pixel * data.height)
+    return np.round(np.where(may_be_shown(data), depths, 0), 3).tolist()
+
+
+def _without(values: np.ndarray, hidden: NDArray[np.bool_], name: str) -> np.ndarray:
+    """A column in which the places on the faces of people who may not be shown are unknown."""
+    return np.where(hidden[:, None], np.nan, values) if name in _POINTS else values
 
 
 def _jsonable(values: np.ndarray) -> list[Any]:
@@ -160,6 +168,7 @@ def _points_in_bytes(data: DatasetFile, scheme: str) -> bytes:
     # stored points are in pixel centres: the left edge of the picture is −0.5
     share = (data.landmarks(scheme).points_px.astype(np.float64) + 0.5) / data.height
     inside = ((share >= 0) & (share <= 1)).all(axis=2, keepdims=True)  # NaN is not
+    inside &= may_be_shown(data)[:, None, None]
     return np.where(inside, np.rint(1 + 254 * np.where(inside, share, 0)), 0).astype(np.uint8).tobytes()
 
 

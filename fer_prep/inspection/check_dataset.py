@@ -23,6 +23,7 @@ from fer_prep.inspection.near_duplicates import SIDE, fingerprint_of, near_dupli
 from fer_prep.inspection.statistics import views_of
 from fer_prep.look_alikes import look_alikes
 from fer_prep.progress import Progress, silent
+from fer_prep.sample import view_suffix
 
 LOW_COVERAGE: Final = 0.05
 """A face with depth on a smaller share of its pixels than this is hardly one."""
@@ -133,9 +134,14 @@ def check_sequences(data: DatasetFile, report: CheckReport) -> None:
     person = dict(zip(recordings, subjects, strict=True))
     seen: set[tuple[str, int, str]] = set()
     wrong: dict[str, list[str]] = {"views": [], "clips": [], "soft labels": []}
-    rows = zip(ids, clips, recordings, frames, turned, subjects, strict=True)
-    for name, clip, recording, frame, view, subject in rows:
-        if name != name.partition("@")[0] + view:
+    # what ``--framing frontal`` turned is no further view of its recording
+    frontal = {
+        each["dataset"] for each in data.settings.get("inputs", ()) if each["settings"].get("framing") == "frontal"
+    }
+    turns = zip(data.column("yaw_degrees").tolist(), data.column("pitch_degrees").tolist(), strict=True)
+    rows = zip(ids, clips, recordings, frames, turned, subjects, turns, strict=True)
+    for name, clip, recording, frame, view, subject, turn in rows:
+        if view != view_suffix(*turn) and (view or name.partition("/")[0] not in frontal):
             wrong["views"].append(name)
         if clip and (person[recording] != subject or (recording, frame, view) in seen):
             wrong["clips"].append(name)

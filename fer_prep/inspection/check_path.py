@@ -13,7 +13,7 @@ from fer_prep.inspection.check_dataset import check_dataset
 from fer_prep.inspection.check_folds import check_folds
 from fer_prep.inspection.check_prepared import check_prepared
 from fer_prep.inspection.check_raw import check_raw_tree
-from fer_prep.prepare.folder import JOURNAL, SUMMARY
+from fer_prep.prepare.folder import MARKERS, SUMMARY
 from fer_prep.progress import Progress, silent
 
 _HDF5_SUFFIXES: Final = (".h5", ".hdf5")
@@ -27,7 +27,7 @@ def check_path(path: Path, *, deep: bool = False, data: Path | None = None, prog
     if not path.exists():
         raise UsageError("no such file or folder", path=path)
     if path.is_dir():
-        if (path / SUMMARY).is_file() or (path / JOURNAL).is_file():
+        if any((path / name).is_file() for name in MARKERS):
             return check_prepared(path, deep=deep)
         if prepared := sorted(folder.parent.name for folder in path.glob(f"*/{SUMMARY}")):
             raise UsageError(

@@ -173,14 +173,12 @@ def _add_missing(report: CheckReport, tree: _Tree) -> None:
         strange = tuple(sorted(present - manifest.subjects))
         if strange:
             report.add("warning", "extra subjects", f"{len(strange)} that the manifest does not know", strange)
-    if manifest.recordings:
+    if recordings := manifest.expected.recordings:
         have: dict[str, set[str]] = defaultdict(set)
         for sample in tree.listing.samples:
             have[sample.subject.partition(":")[2]].add(manifest.recording_of(sample.name))
-        gone = tuple(
-            f"{subject}_{key}" for subject in sorted(have) for key in manifest.recordings if key not in have[subject]
-        )
-        text = f"{len(gone) or 'none'} of {len(have)} × {len(manifest.recordings)}"
+        gone = tuple(f"{subject}_{key}" for subject in sorted(have) for key in recordings if key not in have[subject])
+        text = f"{len(gone) or 'none'} of {len(have)} × {len(recordings)}"
         report.add("warning" if gone else "ok", "missing recordings", text, gone)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +20,8 @@ CONTEXT: Final = Path(__file__).with_name("croissant_context.json")
 _TYPES: Final = {"str": "sc:Text", "u1": "sc:Integer", "u4": "sc:Integer", "f4": "sc:Float"}
 
 
-def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | None]) -> dict[str, Any]:
+def croissant(data: DatasetFile, *, description: str, known: Sequence[DatasetManifest]) -> dict[str, Any]:
     """The JSON-LD object. Croissant knows tables and no HDF5 yet: a field's ``column`` is its path in the file."""
-    known = [manifest for manifest in manifests.values() if manifest is not None]
     terms = {f"{manifest.title}: {manifest.licence.get('terms', 'unknown')}" for manifest in known}
     emotions = [{"classes/label": label, "classes/emotion": name} for label, name in enumerate(data.classes)]
     return {
@@ -30,7 +29,7 @@ def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | No
         "@type": "sc:Dataset",
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": data.path.stem,
-        "description": f"{describe(data)} of facial expressions from {', '.join(manifests)}",
+        "description": description,
         "version": f"{FORMAT_VERSION}.0.0+{data.digest}.{settings_digest(data.settings)[:8]}",
         "license": sorted(terms) or ["unknown"],
         "citeAs": " ".join(sorted(manifest.citation.get("text", "") for manifest in known)),
@@ -56,12 +55,6 @@ def croissant(data: DatasetFile, *, manifests: Mapping[str, DatasetManifest | No
             },
         ],
     }
-
-
-def describe(data: DatasetFile) -> str:
-    """How many pictures of which kind."""
-    kinds = {"rgb": "colour pictures", "depth": "depth pictures", "rgb depth": "registered RGB-D pictures"}
-    return f"{data.n} {kinds[' '.join(data.modalities)]}"
 
 
 def _file(path: Path) -> dict[str, Any]:

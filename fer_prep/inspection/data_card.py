@@ -1,7 +1,7 @@
 """The data card beside a dataset: what it is made of and on whose terms, for people and for machines.
 
-Everything in it is read from the dataset file and from ``manifests/``; equal datasets get equal cards.
-The machine's form is Croissant JSON-LD (see ``croissant``).
+Everything in it is read from the dataset file and from ``manifests/``; equal datasets get equal cards. The machine's
+form is Croissant JSON-LD (see ``croissant``).
 """
 
 from __future__ import annotations
@@ -18,62 +18,52 @@ from fer_prep.findings import CheckReport
 from fer_prep.folds.default import folds_path
 from fer_prep.folds.splits import read_folds
 from fer_prep.inspection.confounding import describe_confounding
-from fer_prep.inspection.croissant import croissant, describe
-from fer_prep.inspection.statistics import SUBJECT_COLUMNS, crosstab, landmarks_table, subjects_table
+from fer_prep.inspection.croissant import croissant
+from fer_prep.inspection.statistics import SUBJECT_COLUMNS, crosstab, landmarks_table, subjects_table, totalled
 
 
-def card_paths(dataset: Path) -> tuple[Path, Path]:
-    """``global.card.md`` and ``global.croissant.json`` beside ``global.h5``."""
-    return dataset.with_name(f"{dataset.stem}.card.md"), dataset.with_name(f"{dataset.stem}.croissant.json")
-
-
-def write_data_card(dataset: Path) -> list[Path]:
-    """Write both cards beside ``dataset``; return their paths."""
-    markdown, machine = card_paths(dataset)
+def write_data_card(dataset: Path) -> tuple[Path, Path]:
+    """Write ``global.card.md`` and ``global.croissant.json`` beside ``global.h5``."""
+    markdown = dataset.with_name(f"{dataset.stem}.card.md")
+    machine = dataset.with_name(f"{dataset.stem}.croissant.json")
     with DatasetFile.open(dataset) as data:
-        manifests = known_manifests(data)
-        write_atomically(markdown, content=card_text(data, manifests=manifests))
-        description = croissant(data, manifests=manifests)
-        write_atomically(machine, content=json.dumps(description, indent=2, ensure_ascii=False) + "\n")
-    return [markdown, machine]
+        write_atomically(markdown, content=card_text(data))
+        names = _sources(data)
+        description = f"{describe(data)} of facial expressions from {', '.join(names)}"
+        known = [manifest for name in names if (manifest := _manifest(name)) is not None]
+        card = croissant(data, description=description, known=known)
+        write_atomically(machine, content=json.dumps(card, indent=2, ensure_ascii=False) + "\n")
+    return markdown, machine
 
 
-def known_manifests(data: DatasetFile) -> dict[str, DatasetManifest | None]:
-    """Dataset name → its manifest, None for a dataset that this installation knows nothing of."""
-    manifests: dict[str, DatasetManifest | None] = {}
-    for name in sorted(set(data.column("dataset").tolist())):
-        try:
-            manifests[name] = load_manifest(name)
-        except UsageError:
-            manifests[name] = None
-    return manifests
-
-
-def card_text(data: DatasetFile, *, manifests: dict[str, DatasetManifest | None]) -> str:
-    """The card for people, as Markdown."""
+def card_text(data: DatasetFile) -> str:
+    """The card as Markdown."""
     parts = [
         f"# {data.path.name}",
         f"{describe(data)} of {len(set(data.column('subject').tolist()))} people showing {len(data.classes)} "
         f"expressions, {data.width} × {data.height} pixels{_contents(data)}. Digest `{data.digest}`, written by "
         f"{data.created_by}.",
         "## Sources, licences, citations",
-        *(_source(name, manifest) for name, manifest in manifests.items()),
+        *(_source(name) for name in _sources(data)),
         "## Samples",
-        _crosstab(data, "dataset"),
-        _table(
-            SUBJECT_COLUMNS,
-            subjects_table(data),
-        ),
+        _table(*totalled(*crosstab(data, "dataset"))),
+        _table(SUBJECT_COLUMNS, subjects_table(data)),
         "By how the label was come by:",
-        _crosstab(data, "label_source"),
+        _table(*totalled(*crosstab(data, "label_source"))),
         "## Known biases",
-        _bullets(biases(data)),
+        "\n".join(f"- {line}" for line in biases(data)),
         "## Folds",
         _folds(data),
         "## How it was made",
         "```json\n" + json.dumps(data.settings, indent=2, sort_keys=True, ensure_ascii=False) + "\n```",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def describe(data: DatasetFile) -> str:
+    """How many pictures of which kind."""
+    kinds = {"rgb": "colour pictures", "depth": "depth pictures", "rgb depth": "registered RGB-D pictures"}
+    return f"{data.n} {kinds[' '.join(data.modalities)]}"
 
 
 def _contents(data: DatasetFile) -> str:
@@ -103,7 +93,20 @@ def biases(data: DatasetFile) -> list[str]:
     return found
 
 
-def _source(name: str, manifest: DatasetManifest | None) -> str:
+def _sources(data: DatasetFile) -> list[str]:
+    return sorted(set(data.column("dataset").tolist()))
+
+
+def _manifest(name: str) -> DatasetManifest | None:
+    """None for a dataset that this installation knows nothing of."""
+    try:
+        return load_manifest(name)
+    except UsageError:
+        return None
+
+
+def _source(name: str) -> str:
+    manifest = _manifest(name)
     if manifest is None:
         return f"**{name}**: no manifest; its licence and citation are for its owner to say."
     licence, citation = manifest.licence, manifest.citation
@@ -126,17 +129,6 @@ def _folds(data: DatasetFile) -> str:
     return f"`{path.name}`: {manifest.protocol}, seed {manifest.seed}, validation sets of {sizes} samples."
 
 
-def _crosstab(data: DatasetFile, column: str) -> str:
-    names, counts = crosstab(data, column)
-    totals = [sum(numbers) for numbers in zip(*counts.values(), strict=True)]
-    rows = [[emotion, *numbers, sum(numbers)] for emotion, numbers in [*counts.items(), ("all", totals)]]
-    return _table(["class", *(name or "unknown" for name in names), "all"], rows)
-
-
-def _table(header: Sequence[str], rows: list[list[object]] | list[list[int | str]]) -> str:
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [list(header), ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def _bullets(lines: list[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,6 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.protocols import recordings_of
 from fer_prep.inspection.confounding import CORPORA
 from fer_prep.progress import Progress, silent
-from fer_prep.sample import view_suffix
 
 COUNTED: Final = ("dataset", "emotion", "label_source", "action_unit", "intensity", "gender", "ethnicity")
 COUNT_COLUMNS: Final = (*COUNTED, "samples", "subjects")
@@ -30,6 +28,9 @@ OUTLIER_SCORE: Final = 6.0
 """Samples so many robust standard deviations from their dataset's median stand out."""
 
 _BLOCK: Final = 256
+
+Table = tuple[Sequence[str], list[list[Any]]]
+"""Headings and rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,13 @@ def crosstab(data: DatasetFile, column: str) -> tuple[list[str], dict[str, list[
     return names, {
         emotion: [int(((values == name) & (emotions == emotion)).sum()) for name in names] for emotion in data.classes
     }
+
+
+def totalled(names: Sequence[str], counts: Mapping[str, list[int]], *, unnamed: str = "unknown") -> Table:
+    """A crosstab as a table with its sums; ``unnamed`` is the heading of the empty value."""
+    totals = [sum(column) for column in zip(*counts.values(), strict=True)]
+    rows = [[name, *numbers, sum(numbers)] for name, numbers in [*counts.items(), ("all", totals)]]
+    return ["class", *(name or unnamed for name in names), "all"], rows
 
 
 def sequences_table(data: DatasetFile) -> list[list[object]]:
@@ -190,19 +198,9 @@ def outliers(data: DatasetFile, found: Sequence[Measure]) -> list[list[object]]:
     return [line for _, line in sorted(scored, key=lambda entry: (-entry[0], str(entry[1])))]
 
 
-def panels_of(data: DatasetFile) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Title and samples (N,) of each picture of classes: every dataset, corpora of several datasets, all together."""
-    datasets, corpora = data.column("dataset"), corpora_of(data)
-    panels = [(str(name), datasets == name) for name in np.unique(datasets)]
-    panels += [(str(name), corpora == name) for name in np.unique(corpora) if name not in datasets]
-    several = len(np.unique(corpora)) > 1
-    return [*panels, ("all datasets", np.ones(data.n, bool))] if several else panels
-
-
 def views_of(data: DatasetFile) -> NDArray[np.str_]:
-    """(N,) how each sample was turned, as its id ends; empty for recordings as they are."""
-    turns = zip(data.column("yaw_degrees").tolist(), data.column("pitch_degrees").tolist(), strict=True)
-    return np.array([view_suffix(*turn) for turn in turns])
+    """(N,) which view each sample is, as its id ends; empty for the frontal one."""
+    return np.array([at + angles for _, at, angles in (name.partition("@") for name in data.ids.tolist())])
 
 
 def corpora_of(data: DatasetFile) -> NDArray[np.str_]:
@@ -211,39 +209,3 @@ def corpora_of(data: DatasetFile) -> NDArray[np.str_]:
     corpora = np.array([CORPORA.get(name, name) for name in datasets.tolist()])
     alone = [name for name in np.unique(corpora) if len(np.unique(datasets[corpora == name])) == 1]
     return np.where(np.isin(corpora, alone), datasets, corpora)
-
-
-def draw_distributions(data: DatasetFile) -> bytes:
-    """PNG: samples of each class, one panel for each of ``panels_of``, bars split by label source."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-
-    emotions, sources = emotions_of(data), data.column("label_source")
-    panels = panels_of(data)
-    columns = min(3, len(panels))
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(4.6 * columns, 3.2 * lines), layout="constrained")
-    source_names = sorted(set(sources.tolist()))
-    for number, (title, of) in enumerate(panels):
-        axes = figure.add_subplot(lines, columns, number + 1)
-        bottom = np.zeros(len(data.classes))
-        for name in source_names:
-            counts = np.array([((emotions == emotion) & of & (sources == name)).sum() for emotion in data.classes])
-            axes.bar(data.classes, counts, bottom=bottom, label=name, width=0.75)
-            bottom += counts
-        for position, total in enumerate(bottom.astype(int)):
-            axes.annotate(str(total), (position, total), ha="center", va="bottom", fontsize=8)
-        axes.set_title(f"{title}: {of.sum()} samples", fontsize=10)
-        axes.tick_params(axis="x", rotation=40, labelsize=8)
-        axes.set_ylim(0, 1.12 * max(1, bottom.max()))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.spines[["top", "right"]].set_visible(False)
-    if len(source_names) > 1:
-        # beside the panels: inside one it would lie on bars
-        bars, names = figure.axes[0].get_legend_handles_labels()
-        figure.legend(bars, names, loc="outside lower center", ncols=len(names), frameon=False, title="label source")
-    stream = io.BytesIO()
-    # no date and no software version in the file: equal data, equal bytes
-    FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
-    return stream.getvalue()

@@ -17,7 +17,7 @@ from fer_prep.depth_encoding import decode_depth
 from fer_prep.errors import UsageError, did_you_mean
 from fer_prep.formats.images import read_rgb
 from fer_prep.inspection.depth_picture import depth_picture
-from fer_prep.inspection.statistics import emotions_of
+from fer_prep.inspection.statistics import emotions_of, views_of
 from fer_prep.outputs import may_be_shown
 
 if TYPE_CHECKING:
@@ -57,16 +57,21 @@ def draw_figure(name: str, data: DatasetFile, trees: Trees) -> bytes:
 
 
 def class_distribution(data: DatasetFile, trees: Trees, *, datasets: Sequence[str] = ()) -> Figure:
-    """Samples of each class in these datasets together; in all where none is named."""
+    """Samples of each class in these datasets, on top of each other; in all where none is named."""
     chosen = _rows(data, datasets, shown=False)
-    emotions = emotions_of(data)[chosen]
-    counts = [int((emotions == name).sum()) for name in data.classes]
-    names = ", ".join(sorted(set(data.column("dataset")[chosen].tolist())))
+    emotions, of = emotions_of(data)[chosen], data.column("dataset")[chosen]
     figure = _new(width=6.4, height=3.4)
     axes = figure.subplots()
-    axes.bar_label(axes.bar(data.classes, counts, width=0.75, color="#1f5fa8"), fontsize=8)
+    below = np.zeros(len(data.classes), int)
+    for name in np.unique(of).tolist():
+        counts = np.array([((emotions == emotion) & (of == name)).sum() for emotion in data.classes])
+        axes.bar(data.classes, counts, bottom=below, width=0.75, label=name)
+        below += counts
+    for place, total in enumerate(below.tolist()):
+        axes.annotate(str(total), (place, total), ha="center", va="bottom", fontsize=8)
     people = len(np.unique(data.column("subject")[chosen]))
-    axes.set_title(f"{names}: {len(chosen)} samples of {people} people", fontsize=10)
+    axes.set_title(f"{len(chosen)} samples of {people} people", fontsize=10)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.tick_params(axis="x", rotation=30, labelsize=9)
     axes.margins(y=0.12)
     axes.spines[["top", "right"]].set_visible(False)
@@ -153,7 +158,7 @@ def _rows(data: DatasetFile, datasets: Sequence[str], *, shown: bool = True) -> 
     """
     of = np.isin(data.column("dataset"), datasets) if datasets else np.ones(data.n, bool)
     of &= may_be_shown(data) if shown else True
-    rows = np.flatnonzero(of & (data.column("yaw_degrees") == 0) & (data.column("pitch_degrees") == 0))
+    rows = np.flatnonzero(of & (views_of(data) == ""))
     if not len(rows):
         found = ", ".join(sorted(set(data.column("dataset").tolist())))
         raise UsageError(f"this figure shows {' and '.join(datasets)}; this file has {found}", path=data.path)

@@ -18,23 +18,17 @@ def gather_landmarks(plan: MergePlan) -> dict[str, LandmarkSet]:
 
 
 def _gather(plan: MergePlan, scheme: str) -> LandmarkSet:
-    places: dict[int, list[int]] = {}
-    for place, sample in enumerate(plan.samples):
-        places.setdefault(id(sample.folder), []).append(place)
     known = next(sample.folder for sample in plan.samples if scheme in sample.folder.landmarks)
+    nothing = LandmarkSet.unknown(1, like=known.landmarks[scheme])
     sets: list[LandmarkSet] = []
-    for of_folder in places.values():
-        folder = plan.samples[of_folder[0]].folder
-        if scheme not in folder.landmarks:
-            sets.append(LandmarkSet.unknown(len(of_folder), like=known.landmarks[scheme]))
-            continue
-        if folder.landmarks[scheme].names != known.landmarks[scheme].names:
+    for sample in plan.samples:
+        of_folder = sample.folder.landmarks.get(scheme)
+        if of_folder is not None and of_folder.names != nothing.names:
             expected = f"the points of {scheme} named as in {known.path}"
-            raise PreparedFolderError(path=folder.path, expected=expected, found="other names")
-        sets.append(folder.landmarks[scheme].take([plan.samples[place].place for place in of_folder]))
-    order = np.argsort([place for of_folder in places.values() for place in of_folder])
+            raise PreparedFolderError(path=sample.folder.path, expected=expected, found="other names")
+        sets.append(nothing if of_folder is None else of_folder.take([sample.place]))
     scale = np.array([plan.size / sample.prepared_size for sample in plan.samples])
-    return rescale_landmarks(LandmarkSet.concatenated(sets).take(order), scale=scale)
+    return rescale_landmarks(LandmarkSet.concatenated(sets), scale=scale)
 
 
 def gather_soft_labels(plan: MergePlan) -> NDArray[np.float32] | None:

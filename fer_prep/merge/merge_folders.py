@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,11 +26,8 @@ class MergeSummary:
     n: int
     size: int
     digest: str
-    classes: tuple[str, ...]
     bytes_written: int
     left_out: int
-    counts: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    """(dataset, emotion) → samples."""
     warnings: list[str] = field(default_factory=list[str])
     shards: int = 0
 
@@ -74,10 +70,8 @@ def merge(
         n=len(plan.samples),
         size=size,
         digest=digest,
-        classes=plan.classes,
         bytes_written=sum(path.stat().st_size for path in written),
         left_out=plan.left_out,
-        counts=dict(Counter((s.row["dataset"], plan.classes[int(s.row["label"])]) for s in plan.samples)),
         warnings=list(plan.warnings),
         shards=len(shards),
     )

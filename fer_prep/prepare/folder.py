@@ -26,8 +26,8 @@ FORMAT_VERSION: Final = 2
 SUMMARY, SAMPLES, REJECTED, LEFT_OUT = "prepared.json", "samples.csv", "rejected.csv", "left_out.csv"
 PREVIEW: Final = "preview.png"
 LANDMARKS: Final = "landmarks"
-JOURNAL, RECORDS = ".journal.jsonl", ".records.jsonl"
-MARKERS: Final = (SUMMARY, JOURNAL, RECORDS)
+RECORDS: Final = ".records.jsonl"
+MARKERS: Final = (SUMMARY, RECORDS)
 """One of them is in every prepared folder, whole or half done."""
 _SAMPLE_FILES: Final = {"rgb": ("rgb", ".png"), "depth": ("depth", ".png"), "landmarks": (".landmarks", ".npz")}
 """What is kept of a sample → its folder and suffix. The archives of landmarks are joined in ``landmarks/``."""
@@ -73,7 +73,7 @@ class _Part:
 
 
 @dataclass
-class _Summary:
+class Summary:
     """What ``prepared.json`` must say; names from a file are names, and lead nowhere else."""
 
     dataset: _Name
@@ -172,7 +172,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
         )
     file = path / SUMMARY
     if not file.is_file():
-        if (path / JOURNAL).is_file():
+        if (path / RECORDS).is_file():
             raise PreparedFolderError(
                 "half done: a run was stopped here, or is still going on",
                 path=path,
@@ -197,7 +197,7 @@ def _read_summary(path: Path) -> Mapping[str, Any]:
             hint="update fer-rgbd" if newer else "run the command that prepared it again: it prepares it anew",
         )
     try:
-        checked(_Summary, summary, path=file, error=PreparedFolderError)
+        checked(Summary, summary, path=file, error=PreparedFolderError, others=True)
     except PreparedFolderError as error:
         raise PreparedFolderError(error.message, path=file, hint="prepare it again with this version") from None
     return summary

@@ -1,11 +1,11 @@
 """Writing a prepared folder so that a kill at any moment costs one sample's work and nothing else.
 
-Order of events: the folder is locked; ``.journal.jsonl`` appears and ``prepared.json`` goes as soon as anything is to
-change; each sample's files get their names, then its record a line in the journal; at the end files of samples that
-are no longer there are removed, the tables and ``.records.jsonl`` are written (sorted: the same bytes whatever
-happened on the way), ``prepared.json`` last, and the journal goes. So ``prepared.json`` is there exactly while the
-folder is whole. Pictures are flushed to the disk all at once, before the tables: what a power failure makes of them
-until then is seen by their digests. A line of the journal that a kill cut off is dropped: its sample is made again.
+Order of events: the folder is locked; ``prepared.json`` goes as soon as anything is to change; each sample's files get
+their names, then its record a line in ``.records.jsonl``; at the end files of samples that are no longer there are
+removed, the records (sorted: the same bytes whatever happened on the way) and the tables are written, ``prepared.json``
+last. So ``prepared.json`` is there exactly while the folder is whole. Pictures are flushed to the disk all at once,
+before the tables: what a power failure makes of them until then is seen by their digests. A line of the records that a
+kill cut off is dropped: its sample is made again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from fer_prep.errors import PreparedFolderError
 from fer_prep.folder_lock import LOCK_NAME, folder_lock
 from fer_prep.prepare.folder import (
     FORMAT_VERSION,
-    JOURNAL,
     KINDS,
     LANDMARKS,
     MARKERS,
@@ -38,7 +37,7 @@ _RECORDS_FORMAT: Final = "fer-prepared-records"
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One sample that has been prepared: a line of ``.journal.jsonl`` and ``.records.jsonl``."""
+    """One sample that has been prepared: a line of ``.records.jsonl``."""
 
     name: str
     key: str
@@ -47,6 +46,8 @@ class Record:
     """Kind of file (``rgb``, ``depth``, ``landmarks``) → digest of what was written."""
     measured: Mapping[str, str] = field(default_factory=dict[str, str])
     """The cells of the samples table that preparation measured."""
+    set_right: Mapping[str, str] = field(default_factory=dict[str, str])
+    """See ``Scene``."""
 
     def to_line(self) -> str:
         """One JSON line."""
@@ -83,17 +84,18 @@ class PreparedWriter:
     """What earlier runs left, by sample name."""
     earlier: Mapping[str, Any]
     """``prepared.json`` of the last whole run; empty where there is none."""
-    _journal: IO[str] | None = field(default=None, init=False)
+    _records: IO[str] | None = field(default=None, init=False)
 
     def begin_changes(self) -> None:
         """Mark the folder half done, once."""
-        if self._journal is not None:
+        if self._records is not None:
             return
-        path = self.folder / JOURNAL
+        path = self.folder / RECORDS
         if not path.is_file():
             write_atomically(path, content=_header(self.dataset))
-        _end_cut_line(path)
-        self._journal = path.open("a", encoding="utf-8")
+        is_cut = not path.read_bytes().endswith(b"\n")
+        self._records = path.open("a", encoding="utf-8")
+        self._records.write("\n" if is_cut else "")
         for name in (SUMMARY, PREVIEW):
             (self.folder / name).unlink(missing_ok=True)
 
@@ -102,32 +104,31 @@ class PreparedWriter:
         self.begin_changes()
         for kind, file in staged.items():
             publish_file(file, path=sample_file(self.folder, kind, record.name))
-        if self._journal is None:
+        if self._records is None:
             raise ValueError("the writer is closed")
         try:
-            self._journal.write(record.to_line())
-            self._journal.flush()
+            self._records.write(record.to_line())
+            self._records.flush()
         except OSError as error:
-            raise OSError(error.errno, error.strerror, self._journal.name) from error
+            raise OSError(error.errno, error.strerror, self._records.name) from error
 
     def finish(self, *, records: Iterable[Record], content: Mapping[str, str | bytes]) -> None:
         """Make the folder whole: exactly these samples and these files (name → content, ``prepared.json`` last)."""
         records = sorted(records, key=lambda record: record.name)
         self._remove_orphans(records, tables=content)
-        if self._journal is not None:
+        if self._records is not None:
             flush_file_system(self.folder)  # the pictures must be on the disk before a table speaks of them
-        self._write_if_changed(RECORDS, _header(self.dataset) + "".join(record.to_line() for record in records))
-        for name, text in content.items():
+        lines = _header(self.dataset) + "".join(record.to_line() for record in records)
+        for name, text in {RECORDS: lines, **content}.items():
             self._write_if_changed(name, text)
         self.close()
-        (self.folder / JOURNAL).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let go of the journal; a run that ends early leaves it for the next one."""
-        if self._journal is not None:
+        """Let go of the records; a run that ends early leaves them for the next one."""
+        if self._records is not None:
             with suppress(OSError):  # a line that cannot be written was reported by ``publish``
-                self._journal.close()
-            self._journal = None
+                self._records.close()
+            self._records = None
 
     def _remove_orphans(self, records: Iterable[Record], *, tables: Mapping[str, str | bytes]) -> None:
         """Files of samples that are no longer there, and folders of what the dataset no longer has."""
@@ -172,24 +173,23 @@ def _refuse_foreign(folder: Path) -> None:
 
 
 def _header(dataset: str) -> str:
-    """The first line of journal and records: whose they are."""
+    """The first line of the records: whose they are."""
     return json.dumps({"dataset": dataset, "format": _RECORDS_FORMAT, "version": FORMAT_VERSION}) + "\n"
 
 
 def _known_records(folder: Path, dataset: str) -> dict[str, Record]:
     """Records of the last whole run and of those that were cut off after it; later lines win."""
+    lines = _lines_of(folder / RECORDS)
+    owner = next((header.get("dataset", dataset) for header in lines[:1]), dataset)
+    if owner != dataset:
+        raise PreparedFolderError(
+            expected=f"samples of {dataset}", found=f"samples of {owner}", path=folder, hint="choose another --out"
+        )
     known: dict[str, Record] = {}
-    for name in (RECORDS, JOURNAL):
-        lines = _lines_of(folder / name)
-        owner = next((header.get("dataset", dataset) for header in lines[:1]), dataset)
-        if owner != dataset:
-            raise PreparedFolderError(
-                expected=f"samples of {dataset}", found=f"samples of {owner}", path=folder, hint="choose another --out"
-            )
-        for line in lines[1:]:
-            with suppress(TypeError):  # of another version: prepared again
-                record = Record(**line)
-                known[record.name] = record
+    for line in lines[1:]:
+        with suppress(TypeError):  # of another version: prepared again
+            record = Record(**line)
+            known[record.name] = record
     return known
 
 
@@ -217,10 +217,3 @@ def _clean(folder: Path) -> None:
     """Remove what killed runs left half written."""
     for place in (folder, *_places(folder)):
         remove_leftovers(place)
-
-
-def _end_cut_line(path: Path) -> None:
-    """Close a line that a kill cut off, so that the next record starts on its own."""
-    if not path.read_bytes().endswith(b"\n"):
-        with path.open("ab") as stream:
-            stream.write(b"\n")

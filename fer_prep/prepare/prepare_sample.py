@@ -1,7 +1,7 @@
 """One sample from raw files to what is stored: Sample → Scene → landmarks → framing → view → pixels, row, landmarks.
 
 The same sample and settings give the same outcome in any process; nothing is written here. Loose pictures
-(``prepare_picture``) go the same way as the samples of a dataset.
+(``prepare_files``) go the same way as the samples of a dataset.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,28 +22,30 @@ from fer_prep.errors import Reason, SampleError
 from fer_prep.faces.depth_unit import TYPICAL_EYE_DISTANCE_MM, measure_face
 from fer_prep.faces.finder_spec import FinderSpec
 from fer_prep.faces.framing import Framing, FramingKind, framing_matrix
-from fer_prep.faces.landmarks import LandmarkFinder, make_finder
+from fer_prep.faces.frontal import frontal_view
+from fer_prep.faces.landmarks import make_finder
+from fer_prep.faces.mediapipe_finder import MediapipeFinder
 from fer_prep.faces.oval_mask import oval_mask
+from fer_prep.formats.surface_file import has_colour
 from fer_prep.geometry.cast_scene import CastScene
+from fer_prep.geometry.renderers import DEFAULT_RENDERER
+from fer_prep.geometry.turns import view_turn
+from fer_prep.geometry.under_points import values_under
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import EYE_CORNERS, NOSE_TIP
 from fer_prep.landmark_set import LandmarkSet
-from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns, points_in_space
+from fer_prep.prepare.sample_landmarks import all_landmarks, landmark_columns
 from fer_prep.prepare.settings import FOUND, Mask, PrepareSettings
 from fer_prep.sample import MODALITIES, Frame, Landmarks, Sample, Scene
 from fer_prep.samples_table import Row
 from fer_prep.sources import Source
+from fer_prep.sources.any_mesh import load_mesh
 from fer_prep.sources.recorded_pair import read_pair
-from fer_prep.sources.views import view_turn
 
 SEARCHING: Final = ("mediapipe", "task")
 """The finders that look into the picture."""
 FACTOR_OFF: Final = 3.0
 """How far one face, which is measured to a third or so, must be from the size of faces for its unit to be wrong."""
-TURNED: Final = ", mesh turned by "
-LEFT_OUT: Final = ", without "
-"""In ``landmarks_from``, before the primitives of a mesh file that are not shown."""
-"""In ``landmarks_from`` of a sample whose geometry did not stand upright in its file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,8 @@ class PreparedSample:
     """The columns of the samples table that come from pixels and geometry."""
     landmarks: Mapping[str, LandmarkSet]
     """Scheme → a set of this one sample, in stored pixels (centre of the first pixel: 0, 0)."""
+    set_right: Mapping[str, str]
+    """See ``Scene``."""
 
 
 def prepare_sample(
@@ -68,52 +72,54 @@ def prepare_sample(
 
 
 def load_view(sample: Sample, *, source: Source) -> Scene:
-    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only."""
+    """Load the recording and turn it as the view wants; raises SampleError where its colour has one view only.
+
+    Pictures show the view already.
+    """
     scene = source.load(sample)
-    if not (sample.yaw_degrees or sample.pitch_degrees):
+    if not (sample.yaw_degrees or sample.pitch_degrees) or not isinstance(scene, CastScene):
         return scene
-    if not isinstance(scene, CastScene):
-        raise TypeError(f"views of a {type(scene).__name__}, which cannot be turned")
     return scene.turned(view_turn(sample.yaw_degrees, sample.pitch_degrees))
 
 
-def prepare_picture(
-    rgb_file: Path,
+def prepare_files(
+    files: Mapping[str, Path],
     *,
-    depth_file: Path | None = None,
     framing: FramingKind = "rotate",
     mask: Mask = "none",
     size: int = 260,
     depth_unit_mm: float = 0.125,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
-    """One loose picture for predicting, alone or with its depth map, prepared as the samples of a dataset are.
+) -> PreparedSample:
+    """One loose recording for predicting, prepared as the samples of a dataset are.
 
-    Returns colour (size, size, 3) sRGB and stored depth (size, size), 0 everywhere where there is no ``depth_file``.
-    ``depth_unit_mm`` is what one step of the 16-bit depth map means. Raises FormatError for files that cannot be read,
-    SampleError where they do not belong together or no face is found.
+    ``files``: the picture ``rgb``, alone or with its ``depth``; or a ``mesh`` of any scanner. ``depth_unit_mm`` is what
+    one step of the 16-bit depth map means. Raises FormatError for files that cannot be read, SampleError where they do
+    not belong together or no face is found.
     """
+    first = files.get("mesh") or files["rgb"]
     is_plain = framing == "none" and mask == "none"
     finders = FinderSpec(kinds=("none",)) if is_plain else FOUND
     settings = PrepareSettings(size=size, framing=framing, mask=mask, landmarks=finders, mesh=False)
     sample = Sample(
-        id=f"picture/{rgb_file.stem}",
+        id=f"picture/{first.stem}",
         dataset="picture",
-        subject=f"picture:{rgb_file.stem}",
+        subject=f"picture:{first.stem}",
         emotion="",
         label_source="",
-        source_file=rgb_file.name,
-        files={"rgb": rgb_file},
+        source_file=first.name,
+        files=files,
     )
-    scene = read_pair(rgb_file, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
+    if "mesh" in files:
+        scene = load_mesh(sample, renderer=DEFAULT_RENDERER)
+        there = MODALITIES if has_colour(files["mesh"]) else ("depth",)
+        return prepare_scene(scene, sample=sample, settings=settings, modalities=there)
+    depth_file = files.get("depth")
+    scene = read_pair(files["rgb"], depth_file=depth_file, depth_unit_mm=depth_unit_mm)
     modalities = ("rgb",) if depth_file is None else MODALITIES
     found = find_landmarks(scene, sample=sample, settings=settings)
     if depth_file is not None and found is not None:
         _check_unit(scene, found, depth_file=depth_file, depth_unit_mm=depth_unit_mm)
-    prepared = prepare_scene(scene, sample=sample, settings=settings, modalities=modalities, found=found)
-    if prepared.rgb is None:
-        raise ValueError("a picture has colour")
-    depth = np.zeros((size, size), np.uint16) if prepared.depth is None else prepared.depth
-    return prepared.rgb, depth
+    return prepare_scene(scene, sample=sample, settings=settings, modalities=modalities, found=found)
 
 
 def _check_unit(scene: Scene, found: Landmarks, *, depth_file: Path, depth_unit_mm: float) -> None:
@@ -142,11 +148,8 @@ def prepare_scene(
 ) -> PreparedSample:
     """Find the face (unless ``found`` already), frame it, encode what is stored: the way of every recording."""
     found = found or find_landmarks(scene, sample=sample, settings=settings)
-    if found is not None and scene.turned_degrees:
-        found = replace(found, found_by=f"{found.found_by}{TURNED}{scene.turned_degrees:.0f}°")
-    if found is not None and isinstance(scene, CastScene) and scene.left_out:
-        found = replace(found, found_by=f"{found.found_by}{LEFT_OUT}{', '.join(scene.left_out)}")
-    frame, framing = frame_scene(scene, found, settings=settings)
+    framed = frame_scene(scene, found, sample=sample, settings=settings)
+    scene, found, frame, framing = framed.scene, framed.landmarks, framed.frame, framed.framing
     if not (sample.yaw_degrees or sample.pitch_degrees):
         _check_relief(frame, found, framing=framing)
     rgb = frame.rgb if "rgb" in modalities else None
@@ -169,19 +172,22 @@ def prepare_scene(
         "rgb_source": scene.rgb_source if rgb is not None else "",
         "registration_residual_px": np.float32(scene.registration_residual_px),
         "filled_pixels": np.uint32(frame.filled_pixels),
+        **framed.turn,
         **landmark_columns(found, framing=framing, frame=frame),
     }
-    mesh_finder = _mesh_finder(settings) if rgb is not None else None
+    looks_for_mesh = settings.mesh and rgb is not None
     landmarks = all_landmarks(
         scene,
         found,
         sample=sample,
         framing=framing,
         frame=frame,
-        mesh_finder=mesh_finder,
+        mesh_finder=MediapipeFinder(task_file=settings.landmarks.task_file) if looks_for_mesh else None,
         is_searched=_is_searched(settings),
     )
-    return PreparedSample(rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks)
+    return PreparedSample(
+        rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks, set_right=scene.set_right
+    )
 
 
 def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) -> None:
@@ -193,7 +199,7 @@ def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) ->
     if found is None or not math.isfinite(frame.mm_per_pixel) or not set(names) <= set(found.points):
         return
     places = transform_points(np.array([found.points[name] for name in names]), framing.matrix)
-    nose_mm, *eyes_mm = points_in_space(places, framing=framing, frame=frame)[:, 2].tolist()
+    nose_mm, *eyes_mm = values_under(frame.z_mm, places).tolist()
     if nose_mm < min(eyes_mm):
         raise SampleError(
             stage="landmarks",
@@ -205,7 +211,7 @@ def _check_relief(frame: Frame, found: Landmarks | None, *, framing: Framing) ->
 
 def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -> Landmarks | None:
     """The landmarks that frame the face, in scene-raster pixels; None where there are none and that is allowed."""
-    landmarks = finder_of(settings.landmarks).find(scene, sample=sample)
+    landmarks = make_finder(settings.landmarks).find(scene, sample=sample)
     if landmarks is None and settings.rejects_faceless:
         raise SampleError(
             stage="landmarks",
@@ -216,33 +222,40 @@ def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -
     return landmarks
 
 
-def frame_scene(scene: Scene, landmarks: Landmarks | None, *, settings: PrepareSettings) -> tuple[Frame, Framing]:
+@dataclass(frozen=True, kw_only=True)
+class Framed:
+    """A scene as the settings want it seen, and how that came about."""
+
+    scene: Scene
+    landmarks: Landmarks | None
+    """In pixels of the scene's raster."""
+    frame: Frame
+    framing: Framing
+    turn: Row
+    """The columns of how ``frontal`` turned the geometry; empty otherwise."""
+
+
+def frame_scene(scene: Scene, landmarks: Landmarks | None, *, sample: Sample, settings: PrepareSettings) -> Framed:
     """See the scene as the settings say; without landmarks the whole scene raster, as it was recorded."""
     kind: FramingKind = settings.framing if landmarks is not None else "none"
+    turn: Row = {}
+    is_metric = True
+    if kind == "frontal" and landmarks is not None:
+        view = frontal_view(scene, landmarks, find=partial(make_finder(settings.landmarks).find, sample=sample))
+        scene, landmarks, is_metric = view.scene, view.landmarks, view.is_metric
+        turn = {"yaw_degrees": np.float32(view.yaw_degrees), "pitch_degrees": np.float32(view.pitch_degrees)}
     framing = framing_matrix(kind, landmarks, raster_size=scene.raster_size, size=settings.size)
     frame = scene.view(framing.matrix, size=settings.size)
+    if not is_metric:
+        frame = replace(frame, mm_per_pixel=math.nan, origin_mm=(math.nan, math.nan))
     if settings.mask == "face-oval" and landmarks is not None:
         frame = _masked(frame, oval_mask(landmarks, framing.matrix, size=settings.size))
-    return frame, framing
+    return Framed(scene=scene, landmarks=landmarks, frame=frame, framing=framing, turn=turn)
 
 
 def _is_searched(settings: PrepareSettings) -> bool:
     """Whether the search for landmarks looks into the picture where nothing else is known."""
     return bool(set(SEARCHING) & set(settings.landmarks.kinds))
-
-
-@lru_cache(maxsize=4)
-def finder_of(spec: FinderSpec) -> LandmarkFinder:
-    """The finder of a spec, built once per process."""
-    return make_finder(spec)
-
-
-def _mesh_finder(settings: PrepareSettings) -> LandmarkFinder | None:
-    """What finds the face mesh where framing did not; None where it is not wanted."""
-    if not settings.mesh:
-        return None
-    kind = "task" if settings.landmarks.task_file is not None else "mediapipe"
-    return finder_of(FinderSpec(kinds=(kind,), task_file=settings.landmarks.task_file))
 
 
 def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[str]) -> Row:

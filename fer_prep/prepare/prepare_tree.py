@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final
 
 from fer_prep.engines.engine import Engine, WorkerDied
 from fer_prep.errors import Reason, UsageError
 from fer_prep.faces.depth_unit import DepthUnitVerdict, check_depth_unit
+from fer_prep.faces.landmarks import make_finder
 from fer_prep.faces.registration import RegistrationVerdict, check_registration
 from fer_prep.outputs import consent
 from fer_prep.prepare.code_version import code_version
@@ -18,7 +19,7 @@ from fer_prep.prepare.folder import FORMAT_VERSION, sample_file
 from fer_prep.prepare.folder_writer import PreparedWriter, Record, open_for_writing
 from fer_prep.prepare.landmark_tables import tables_of_samples
 from fer_prep.prepare.parts import PART, Part
-from fer_prep.prepare.prepare_sample import LEFT_OUT, SEARCHING, TURNED, finder_of, table_row
+from fer_prep.prepare.prepare_sample import SEARCHING, table_row
 from fer_prep.prepare.preview import write_preview
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.prepare.summary import PrepareSummary, describe, folder_content
@@ -28,6 +29,11 @@ from fer_prep.progress import Progress, silent
 from fer_prep.sample import Listing, Rejection, Sample
 from fer_prep.samples_table import cells_from_text
 from fer_prep.sources import RecordsDepth, Source
+from fer_prep.sources.raw_tree import without_duplicates
+
+CHECKS: Final = ("depth_unit_check", "registration_check")
+"""The keys in ``prepared.json`` of what recordings of depth are judged by all together."""
+DOUBTS: Final = ("doubtful", "implausible", "does not fit")
 
 
 def prepare(
@@ -51,11 +57,16 @@ def prepare(
     Raises UsageError for a wrong root, BusyError and PreparedFolderError for a folder that another run writes or that
     holds something else, OSError where the disk is full.
     """
-    whole = _without_doubles(source.list_samples(root))
-    listing = whole if part is None else part.of_listing(whole)
-    out = out if part is None else part.folder(out)
+    listing = source.list_samples(root)
+    samples, doubles = without_duplicates(listing.samples)  # a source of another package may have some
+    listing = replace(listing, samples=tuple(samples), rejected=(*listing.rejected, *doubles))
+    whole, more = listing, dict[str, Any]()
+    if part is not None:
+        listing, out, more = part.of_listing(whole), part.folder(out), {PART: part.describe(whole)}
     is_searched = settings.rejects_faceless and set(settings.landmarks.kinds) <= {*SEARCHING}
     shows_faces = "rgb" in listing.modalities or any("mesh" in sample.files for sample in listing.samples)
+    if settings.framing == "frontal" and any(sample.yaw_degrees or sample.pitch_degrees for sample in samples):
+        raise UsageError("--framing frontal has the frontal view alone", hint="leave --views out, or frame by rotate")
     if listing.samples and is_searched and not shows_faces:
         raise UsageError(
             f"there is depth alone, in which --landmarks {settings.landmarks} finds no face",
@@ -80,16 +91,13 @@ def prepare(
         modalities=listing.modalities,
         debug=debug,
     )
-    if settings.landmarks.task_file is not None:
-        summary.notes.append(f"landmarks by {settings.landmarks.describe()}")
     with open_for_writing(out, dataset=source.dataset) as writer:
         if writer.earlier.get("format_version", FORMAT_VERSION) != FORMAT_VERSION:
             summary.notes.append("the folder was of another format version: everything is prepared anew")
         if engine.remote:
             function = replace(function, place=WorkerPlace.of(out, root=root, code=function.code))
         records = _run(function, listing.samples, engine=engine, writer=writer, summary=summary, progress=progress)
-        known = {PART: part.describe(whole)} if part is not None else {}
-        content = _finish(function, listing, records=records, summary=summary, known=known, earlier=writer.earlier)
+        content = _finish(function, listing, records=records, summary=summary, more=more, earlier=writer.earlier)
         writer.finish(records=records.values(), content=content)
         if preview:
             faceless = {rejection.sample_id for rejection in summary.rejected if rejection.reason is Reason.NO_FACE}
@@ -153,28 +161,21 @@ def _finish(
     *,
     records: Mapping[str, Record],
     summary: PrepareSummary,
-    known: Mapping[str, Any],
+    more: Mapping[str, Any],
     earlier: Mapping[str, Any],
 ) -> dict[str, str | bytes]:
-    """Fill ``summary`` and return the files that make the folder whole; ``known``: what ``prepared.json`` says more."""
+    """Fill ``summary`` and return the files that make the folder whole; ``more`` is added to ``prepared.json``."""
     source, settings = function.source, function.settings
     samples = sorted((sample for sample in listing.samples if sample.name in records), key=lambda sample: sample.id)
     summary.rows = [
         table_row(sample, cells_from_text(records[sample.name].measured), classes=listing.classes) for sample in samples
     ]
-    turned = [row["id"] for row in summary.rows if TURNED in row["landmarks_from"]]
-    if turned:
-        summary.warnings.append(
-            f"{len(turned)} mesh(es) did not stand upright facing the viewer and were turned until their landmarks do: "
-            f"{', '.join(turned[:3])}{' …' if len(turned) > 3 else ''}"
-        )
-    bare = [row["id"] for row in summary.rows if LEFT_OUT in row["landmarks_from"]]
-    if bare:
-        kinds = sorted({row["landmarks_from"].partition(LEFT_OUT)[2] for row in summary.rows} - {""})
-        summary.warnings.append(
-            f"{len(bare)} mesh file(s) have more than the mesh, left out ({'; '.join(kinds)}): "
-            f"{', '.join(bare[:3])}{' …' if len(bare) > 3 else ''}"
-        )
+    for sample in samples:
+        for how, value in records[sample.name].set_right.items():
+            summary.set_right.setdefault(f"{how} {value}", []).append(sample.id)
+    for how, ids in sorted(summary.set_right.items()):
+        rest = " …" if len(ids) > 3 else ""
+        summary.notes.append(f"{len(ids)} recording(s) {how}: {', '.join(ids[:3])}{rest}")
     files = [
         sample_file(function.folder, "landmarks", sample.name) if "landmarks" in records[sample.name].files else None
         for sample in samples
@@ -186,68 +187,33 @@ def _finish(
         code=function.code,
         schemes=landmarks,
     )
-    description |= known
+    description |= more
     if isinstance(source, RecordsDepth) and "depth" in listing.modalities:
-        _judge_recordings(source, source, samples, settings, summary, description, earlier)
+        # verdicts of an earlier run over the same pixels, settings and code stand
+        is_same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
+        known = {name: earlier[name] for name in CHECKS if is_same and name in earlier}
+        verdicts = known or _judged(source, samples, settings=settings, modalities=listing.modalities)
+        for verdict in verdicts.values():
+            (summary.warnings if verdict["outcome"] in DOUBTS else summary.notes).append(verdict["text"])
+        description |= verdicts
     return folder_content(summary, description=description, landmarks=landmarks)
 
 
-def _judge_recordings(
-    source: Source,
-    recorded: RecordsDepth,
-    samples: Sequence[Sample],
-    settings: PrepareSettings,
-    summary: PrepareSummary,
-    description: dict[str, Any],
-    earlier: Mapping[str, Any],
-) -> None:
-    """Judge depth unit and registration; verdicts of an earlier run over the same pixels, settings and code stand."""
-    is_same = all(earlier.get(name) == description[name] for name in ("digest", "settings", "code"))
-
-    def verdict_of(check: str, judge: Callable[[], DepthUnitVerdict | RegistrationVerdict]) -> dict[str, Any]:
-        known = earlier.get(check) if is_same else None
-        if not isinstance(known, dict):
-            verdict = judge()
-            known = {"outcome": verdict.outcome, "text": verdict.text}
-        description[check] = known
-        return cast(dict[str, Any], known)
-
-    unit = verdict_of(
-        "depth_unit_check",
-        lambda: check_depth_unit(
+def _judged(
+    source: Source, samples: Sequence[Sample], *, settings: PrepareSettings, modalities: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    """What the recordings say of their depth unit, and of the registration of their pairs, by name of the check."""
+    if not isinstance(source, RecordsDepth):
+        return {}
+    verdicts: dict[str, DepthUnitVerdict | RegistrationVerdict] = {
+        "depth_unit_check": check_depth_unit(
             source.load,
             samples,
-            finder=finder_of(settings.landmarks),
-            depth_unit_mm=recorded.depth_unit_mm,
-            focal_px=recorded.focal_px,
-        ),
-    )
-    (summary.warnings if unit["outcome"] in ("doubtful", "implausible") else summary.notes).append(unit["text"])
-    if "rgb" in summary.modalities:
-        registered = verdict_of("registration_check", lambda: check_registration(source.load, samples))
-        if registered["outcome"] == "does not fit":
-            summary.warnings.append(registered["text"])
-
-
-def _without_doubles(listing: Listing) -> Listing:
-    """Each name once, and usable as a file name: later ones are rejected, so that no sample overwrites another."""
-    seen: set[str] = set()
-    samples: list[Sample] = []
-    rejected = list(listing.rejected)
-    for sample in listing.samples:
-        if sample.name in seen or "/" in sample.name:
-            is_double = sample.name in seen
-            rejected.append(
-                Rejection(
-                    source_file=sample.source_file,
-                    sample_id=sample.id,
-                    stage="list",
-                    expected="a name of its own that can be a file name",
-                    found="the same name twice" if is_double else f"the name {sample.name!r}",
-                    reason=Reason.DUPLICATE if is_double else Reason.BAD_NAME,
-                )
-            )
-        else:
-            seen.add(sample.name)
-            samples.append(sample)
-    return replace(listing, samples=tuple(samples), rejected=tuple(rejected))
+            finder=make_finder(settings.landmarks),
+            depth_unit_mm=source.depth_unit_mm,
+            focal_px=source.focal_px,
+        )
+    }
+    if "rgb" in modalities:
+        verdicts["registration_check"] = check_registration(source.load, samples)
+    return {name: {"outcome": verdict.outcome, "text": verdict.text} for name, verdict in verdicts.items()}

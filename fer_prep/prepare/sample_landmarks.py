@@ -6,7 +6,6 @@ format hold as they stand. Half a pixel is taken off here and nowhere else (``_s
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from fer_prep.faces.framing import Framing
 from fer_prep.faces.landmarks import LandmarkFinder
 from fer_prep.faces.mediapipe_finder import SCHEME, SCHEME_NAMES
+from fer_prep.geometry.under_points import points_under
 from fer_prep.geometry.warp import transform_points
 from fer_prep.landmark_names import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
 from fer_prep.landmark_set import LandmarkSet
@@ -69,41 +69,9 @@ def all_landmarks(
         schemes[SCHEME] = PointSet(
             names=mesh.names,
             points_px=mesh.points_px,
-            points_mm=points_in_space(points_px, framing=framing, frame=frame),
+            points_mm=points_under(frame, points_px, roll_degrees=framing.roll_degrees),
         )
     return {name: _one(points, framing=framing) for name, points in schemes.items()}
-
-
-def points_in_space(points_px: Array, *, framing: Framing, frame: Frame) -> Array:
-    """(L, 3) mm in the source's own frame of the surface that is seen at ``points_px`` (L, 2) of the frame.
-
-    NaN where a point lies outside the frame or over a hole, and everywhere where the frame is not metric.
-    """
-    columns, rows = (points_px - 0.5).T
-    z = _height_under(points_px, frame)
-    if math.isfinite(frame.mm_per_pixel):
-        right, down = columns * frame.mm_per_pixel, rows * frame.mm_per_pixel
-        origin_x, origin_y = frame.origin_mm
-    else:
-        c0, r0 = np.array(frame.principal_px) - 0.5
-        right, down = (columns - c0) * -z / frame.focal_px, (rows - r0) * -z / frame.focal_px
-        origin_x = origin_y = 0.0
-    roll = 0.0 if math.isnan(framing.roll_degrees) else math.radians(framing.roll_degrees)
-    x = origin_x + right * math.cos(roll) - down * math.sin(roll)
-    y = origin_y - right * math.sin(roll) - down * math.cos(roll)
-    points_mm = np.stack([x, y, z], axis=1)
-    points_mm[~np.isfinite(points_mm).all(axis=1)] = np.nan
-    return points_mm
-
-
-def _height_under(points_px: Array, frame: Frame) -> Array:
-    """(L,) z in mm of the pixel that each point (L, 2) lies in; NaN where it has no depth or is outside."""
-    height, width = frame.valid.shape
-    x, y = points_px.T
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    columns, rows = (np.where(inside, place, 0).astype(np.int64) for place in (x, y))
-    z = frame.z_mm[rows, columns].astype(np.float64)
-    return np.where(inside & frame.valid[rows, columns], z, np.nan)
 
 
 def _one(points: PointSet, *, framing: Framing) -> LandmarkSet:

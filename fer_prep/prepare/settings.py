@@ -26,7 +26,8 @@ class PrepareSettings:
     size: int = 260
     """Width and height of a prepared sample, in pixels."""
     framing: FramingKind = "rotate"
-    """rotate: eyes level, then the face crop. eyes: eyes always at the same places. none: as recorded."""
+    """rotate: eyes level, then the face crop. rotate-only: turned, not cropped. eyes: eyes always at the same places.
+    frontal: turned in space until the face looks at the viewer, then as rotate. none: as recorded."""
     landmarks: FinderSpec = option(
         DATASET_OR_FOUND,
         parse=FinderSpec.parse,

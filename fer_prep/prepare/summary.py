@@ -37,6 +37,8 @@ class PrepareSummary:
     warnings: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
     """What was checked and found in order."""
+    set_right: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """What recordings have otherwise in their files than they are seen (``turned upright by 90°``) → their ids."""
     preview: Path | None = None
     """The contact sheet, where one was asked for."""
 
@@ -77,6 +79,7 @@ def describe(
             "left_out": len(summary.left_out),
             "by_class": summary.by_class,
         },
+        "set_right": summary.set_right,
         "digest": data_digest((row["digest"] for row in summary.rows), (row["label"] for row in summary.rows)),
     }
 

@@ -25,7 +25,6 @@ from fer_prep.prepare.worker_place import WorkerPlace, check_place
 from fer_prep.sample import MODALITIES, Rejection, Sample
 from fer_prep.samples_table import cells_to_text
 from fer_prep.sources import Source
-from fer_prep.sources.raw_tree import printable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +123,8 @@ class PrepareTask:
             path.parent.mkdir(exist_ok=True)
             staged[kind] = stage_file(path, content=data, flush=False)
         files = {kind: bytes_digest(data) for kind, data in content.items()}
-        record = Record(name=sample.name, key=key, files=files, measured=cells_to_text(prepared.measured))
+        cells = cells_to_text(prepared.measured)
+        record = Record(name=sample.name, key=key, files=files, measured=cells, set_right=dict(prepared.set_right))
         return UpToDate(record=record, staged=staged)
 
     def _rejection(self, sample: Sample, error: FerError, *, stage: str, reason: Reason) -> Rejection:
@@ -133,7 +133,7 @@ class PrepareTask:
         if error.path is not None and error.path.is_relative_to(self.root):
             file = error.path.relative_to(self.root).as_posix()
         return Rejection(
-            source_file=printable(file),
+            source_file=file,
             sample_id=sample.id,
             stage=stage,
             expected=error.expected,

@@ -30,6 +30,7 @@ from fer_prep.sample_data.plan_mesh import plan_mesh
 from fer_prep.sample_data.rendering import paint, see, to_bytes
 from fer_prep.sample_data.studio import draw_lighting, plain_background, through_lens
 from fer_prep.sample_data.truth import TruthRow, truth_row
+from fer_prep.sources.bosphorus import EMOTION_CODES
 
 Array = NDArray[np.float64]
 
@@ -41,14 +42,6 @@ DROPOUT: Final = 0.0015
 HIDDEN_BY_MM: Final = 5.0
 """Something this much nearer than a landmark hides it."""
 
-_EMOTION_CODES: Final = {
-    "ANGER": "anger",
-    "DISGUST": "disgust",
-    "FEAR": "fear",
-    "HAPPY": "happiness",
-    "SADNESS": "sadness",
-    "SURPRISE": "surprise",
-}
 _MAPPED_UNITS: Final = {
     "LFAU_24": "anger",
     "LFAU_9": "disgust",
@@ -108,7 +101,7 @@ def _scans(index: int, person: Person, rng: np.random.Generator) -> list[_Scan]:
         return single_unit(number, left=left, right=right, rng=rng)
 
     scans = [_Scan(code="N_N", repetition=k, emotion="neutral", actions=emotion("neutral")) for k in range(2)]
-    for code, name in _EMOTION_CODES.items():
+    for code, name in EMOTION_CODES.items():
         scans.append(
             _Scan(code=f"E_{code}", repetition=0, emotion=name, actions=emotion(name, rng.uniform(0.85, 1.05)))
         )

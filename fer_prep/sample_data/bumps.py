@@ -1,19 +1,27 @@
-"""Smooth local displacements over the face plan: the one building block of identity and of action units."""
+"""Smooth local displacements over the face plan: the one building block of identity and of action units.
+
+``bumps.csv`` has those of every trait (one unit is one standard deviation of the population) and of every action unit
+of FACS at full intensity. Names and effects of the units follow the Facial Action Coding System (Ekman, Friesen & Hager
+2002); the millimetres are this project's own, chosen so that a full unit looks like FACS intensity D–E.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_prep.csv_tables import read_table
 from fer_prep.sample_data.face_plan import EYE_INNER, EYE_OUTER, LIP_GAP_MM, MOUTH_CORNER
 
 Array = NDArray[np.float64]
 
-ANYWHERE: Final = ""
+TABLE: Final = Path(__file__).with_name("bumps.csv")
 UPPER_LID: Final = "upper lid"
 LOWER_LID: Final = "lower lid"
 UPPER_LIP: Final = "upper lip"
@@ -35,8 +43,19 @@ class Bump:
     dx: float = 0.0
     dy: float = 0.0
     dz: float = 0.0
-    only: str = ANYWHERE
+    only: str = ""
     mirrored: bool = True
+
+
+@cache
+def bumps_by_name() -> dict[str, tuple[Bump, ...]]:
+    """Name of a trait, or number of an action unit → its bumps, in the order of the table."""
+    found: dict[str, list[Bump]] = {}
+    for _, cells in read_table(TABLE).lines:
+        numbers = {name: float(cells[name]) for name in ("x", "y", "width", "height", "dx", "dy", "dz")}
+        bump = Bump(**numbers, only=cells["only"], mirrored=cells["mirrored"] == "yes")
+        found.setdefault(cells["of"], []).append(bump)
+    return {name: tuple(bumps) for name, bumps in found.items()}
 
 
 def _share(xy: Array, only: str) -> Array:

@@ -39,6 +39,11 @@ def unrolled_x(x: Array) -> Array:
     return UNROLL_MM * np.arcsin(np.asarray(x) / HALF_WIDTH_MM)
 
 
+def bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, float]) -> Array:
+    """A Gaussian hill of height 1; ``width`` holds its standard deviations."""
+    return np.exp(-(((x - centre[0]) / width[0]) ** 2 + ((y - centre[1]) / width[1]) ** 2) / 2)
+
+
 def lid_y(x: Array, *, upper: bool) -> Array:
     """Height of the lid margin at ``|x|``; both margins meet at the corners."""
     t = np.clip((np.abs(x) - EYE_INNER[0]) / (EYE_OUTER[0] - EYE_INNER[0]), 0.0, 1.0)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from fer_prep.sample_data.bumps import Bump, mirrored_field
-from fer_prep.sample_data.face_plan import UNROLL_MM
+from fer_prep.sample_data.bumps import bumps_by_name, mirrored_field
+from fer_prep.sample_data.face_plan import UNROLL_MM, bell
 from fer_prep.sample_data.plan_mesh import PlanMesh, plan_mesh
 
 Array = NDArray[np.float64]
@@ -33,29 +33,8 @@ LID_THICKNESS_MM: Final = 1.1
 EYEBALL_CENTRE: Final = (31.8, 0.0, -22.0)
 """Of the left eye; the right one is its mirror image."""
 
-IDENTITY_BUMPS: Final[Mapping[str, tuple[Bump, ...]]] = {
-    # one unit of a trait = one standard deviation of the population
-    "jaw_width": (Bump(52, -78, 24, 26, dx=3.2),),
-    "cheekbones": (Bump(50, -18, 16, 14, dx=1.6, dz=1.8),),
-    "cheek_fullness": (Bump(42, -52, 16, 18, dx=1.2, dz=2.4),),
-    "chin_length": (Bump(0, -108, 34, 16, dy=-2.6),),
-    "chin_forward": (Bump(0, -102, 18, 11, dz=2.4),),
-    "nose_length": (Bump(0, -47, 18, 12, dy=-1.5),),
-    "nose_forward": (Bump(0, -39, 10, 12, dz=2.0),),
-    "nose_bridge": (Bump(0, -10, 9, 15, dz=1.6),),
-    "nose_width": (Bump(14, -45, 8, 9, dx=1.4),),
-    "eye_distance": (Bump(32, 0, 22, 14, dx=1.2),),
-    "eye_size": (Bump(32, 8, 13, 5, dy=0.55), Bump(32, -7, 13, 5, dy=-0.45)),
-    "eye_tilt": (Bump(46, 1, 9, 8, dy=1.0), Bump(17, -1, 8, 7, dy=-0.5)),
-    "brow_ridge": (Bump(24, 21, 22, 8, dz=1.8),),
-    "brow_height": (Bump(32, 20, 24, 8, dy=1.3),),
-    "mouth_width": (Bump(25, -71, 12, 12, dx=1.5),),
-    "lip_fullness": (Bump(0, -62, 18, 4, dy=1.0, dz=0.6), Bump(0, -83, 18, 4, dy=-1.2, dz=0.7)),
-    "muzzle": (Bump(0, -68, 24, 18, dz=1.8),),
-    "lower_face_length": (Bump(0, -84, 60, 24, dy=-2.0),),
-    "forehead_slope": (Bump(0, 55, 60, 25, dz=2.2),),
-    "crookedness": (Bump(0, -48, 16, 20, dx=0.6, mirrored=False), Bump(0, -85, 30, 25, dx=0.7, mirrored=False)),
-}
+TRAITS: Final = tuple(name for name in bumps_by_name() if not name.isdecimal())
+"""In which people differ."""
 
 
 def _profile(table: Mapping[Knot, float], y: Array) -> Array:
@@ -64,47 +43,32 @@ def _profile(table: Mapping[Knot, float], y: Array) -> Array:
     return PchipInterpolator(knots, [table[k] for k in knots])(np.clip(y, knots[0], knots[-1]))
 
 
-def _bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, float]) -> Array:
-    return np.exp(-(((x - centre[0]) / width[0]) ** 2 + ((y - centre[1]) / width[1]) ** 2) / 2)
-
-
 def _nose(x: Array, y: Array) -> Array:
     """Height of the nose above the sheet: ridge, tip, wings, less the hollow of the nostrils."""
     ridge = {
-        -80.0: 0,
-        -57: 0,
-        -53.5: 3.5,
-        -50: 12,
-        -46: 19.5,
-        -42: 22.5,
-        -38: 22,
-        -28: 16.5,
-        -15: 10,
-        -3: 5,
-        8: 1.5,
-        20: 0,
+        -80.0: 0, -57: 0, -53.5: 3.5, -50: 12, -46: 19.5, -42: 22.5, -38: 22, -28: 16.5, -15: 10, -3: 5, 8: 1.5, 20: 0,
         80: 0,
-    }
+    }  # fmt: skip
     width = {-80: 9, -54: 10, -46: 9.5, -40: 9.0, -30: 8.0, -15: 6.8, 0: 6.5, 15: 8, 80: 8}
     height, half = _profile(ridge, y), _profile(width, y)
     bridge = height * np.exp(-((np.abs(x) / half) ** 2.3))
-    wings = 9.5 * _bell(np.abs(x), y, (12.5, -45.5), (4.6, 4.8))
-    nostrils = -4.5 * _bell(np.abs(x), y, (6.8, -51.2), (2.6, 1.6))
+    wings = 9.5 * bell(np.abs(x), y, (12.5, -45.5), (4.6, 4.8))
+    nostrils = -4.5 * bell(np.abs(x), y, (6.8, -51.2), (2.6, 1.6))
     return bridge + wings + nostrils
 
 
 def _relief(x: Array, y: Array) -> Array:
     """Height of everything but the nose above the sheet, for frontal plan coordinates."""
     side = np.abs(x)
-    sockets = -6.0 * _bell(side, y, (30, 1), (14, 8.5)) - 4.0 * _bell(side, y, (14.5, 1), (5, 8))
-    brow_ridge = 2.6 * _bell(side, y, (26, 20), (17, 6))
-    cheekbones = 3.2 * _bell(side, y, (44, -22), (14, 12))
-    muzzle = 4.5 * _bell(x, y, (0, -68), (22, 17))
-    lips = 3.6 * _bell(x, y, (0, -66.3), (15, 3.4)) + 4.4 * _bell(x, y, (0, -77.2), (13, 3.8))
-    lip_line = -2.4 * _bell(x, y, (0, -71), (23, 1.7)) - 2.2 * _bell(side, y, (25.5, -71), (4, 4))
-    below_lip = -4.0 * _bell(x, y, (0, -87.5), (15, 4.2))
-    chin = 5.5 * _bell(x, y, (0, -101), (14, 8.5))
-    philtrum = -1.3 * _bell(x, y, (0, -57.5), (2.2, 4.5)) + 0.7 * _bell(side, y, (4.5, -58.5), (1.8, 4))
+    sockets = -6.0 * bell(side, y, (30, 1), (14, 8.5)) - 4.0 * bell(side, y, (14.5, 1), (5, 8))
+    brow_ridge = 2.6 * bell(side, y, (26, 20), (17, 6))
+    cheekbones = 3.2 * bell(side, y, (44, -22), (14, 12))
+    muzzle = 4.5 * bell(x, y, (0, -68), (22, 17))
+    lips = 3.6 * bell(x, y, (0, -66.3), (15, 3.4)) + 4.4 * bell(x, y, (0, -77.2), (13, 3.8))
+    lip_line = -2.4 * bell(x, y, (0, -71), (23, 1.7)) - 2.2 * bell(side, y, (25.5, -71), (4, 4))
+    below_lip = -4.0 * bell(x, y, (0, -87.5), (15, 4.2))
+    chin = 5.5 * bell(x, y, (0, -101), (14, 8.5))
+    philtrum = -1.3 * bell(x, y, (0, -57.5), (2.2, 4.5)) + 0.7 * bell(side, y, (4.5, -58.5), (1.8, 4))
     return sockets + brow_ridge + cheekbones + muzzle + lips + lip_line + below_lip + chin + philtrum
 
 
@@ -134,12 +98,12 @@ def mean_face() -> Array:
 def identity_fields() -> dict[str, Array]:
     """For each trait the (V, 3) displacement in mm of one standard deviation."""
     xy = plan_mesh().xy
-    return {name: np.add(*mirrored_field(xy, bumps)) for name, bumps in IDENTITY_BUMPS.items()}
+    return {name: np.add(*mirrored_field(xy, bumps_by_name()[name])) for name in TRAITS}
 
 
 @lru_cache(maxsize=256)
 def _trait_shift(name: str, at: tuple[float, float]) -> Array:
-    return np.add(*mirrored_field(np.array([at]), IDENTITY_BUMPS[name]))[0]
+    return np.add(*mirrored_field(np.array([at]), bumps_by_name()[name]))[0]
 
 
 def identity_shift(traits: Mapping[str, float], at: tuple[float, float]) -> Array:

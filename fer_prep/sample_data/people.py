@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from fer_prep.sample_data.expressions import Style, draw_style
-from fer_prep.sample_data.face_shape import IDENTITY_BUMPS
+from fer_prep.sample_data.face_shape import TRAITS
 from fer_prep.sample_data.skin import Complexion
 
 ETHNICITIES: Final[Mapping[str, tuple[tuple[float, float, float], float]]] = {
@@ -51,7 +51,7 @@ class Person:
 
 
 def _traits(gender: str, rng: np.random.Generator) -> dict[str, float]:
-    drawn = {name: float(np.clip(rng.normal(0, 0.9), -1.9, 1.9)) for name in IDENTITY_BUMPS}
+    drawn = {name: float(np.clip(rng.normal(0, 0.9), -1.9, 1.9)) for name in TRAITS}
     towards = {
         "jaw_width": 0.6,
         "brow_ridge": 0.8,

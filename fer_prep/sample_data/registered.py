@@ -204,7 +204,7 @@ class _Recording:
 
     rgb_source = "generated"
     registration_residual_px = 0.0
-    turned_degrees = 0.0
+    set_right: Mapping[str, str] = {}
     raster_size = (_RASTER_PX, _RASTER_PX)
 
     def __init__(self, head: HeadMesh, rng: np.random.Generator) -> None:

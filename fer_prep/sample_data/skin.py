@@ -15,6 +15,7 @@ from fer_prep.sample_data.face_plan import (
     PLAN_BOTTOM_MM,
     PLAN_TOP_MM,
     UNROLLED_LIMIT_MM,
+    bell,
     brow_half_height,
     brow_y,
     frontal_x,
@@ -89,11 +90,6 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, int], grain: int) -
     """Smooth noise of unit scale with features about ``grain`` texels wide."""
     coarse = rng.standard_normal((shape[0] // grain + 3, shape[1] // grain + 3))
     return np.asarray(cv2.resize(coarse, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC), np.float64)
-
-
-def bell(x: Array, y: Array, centre: tuple[float, float], width: tuple[float, float]) -> Array:
-    """A Gaussian hill of height 1; ``width`` holds its standard deviations."""
-    return np.exp(-(((x - centre[0]) / width[0]) ** 2 + ((y - centre[1]) / width[1]) ** 2) / 2)
 
 
 def _soft(value: Array, softness: float) -> Array:

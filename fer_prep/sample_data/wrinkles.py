@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.sample_data.skin import ATLAS_HEIGHT, FACE_WIDTH, bell, face_texels, smooth_noise
+from fer_prep.sample_data.face_plan import bell
+from fer_prep.sample_data.skin import ATLAS_HEIGHT, FACE_WIDTH, face_texels, smooth_noise
 
 Array = NDArray[np.float64]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from fer_prep.progress import Progress, silent
 from fer_prep.sample_data import bosphorus_tree, bu3dfe_tree, rgbd_tree
 from fer_prep.sample_data.native_files import write_file
 from fer_prep.sample_data.truth import TruthRow, truth_csv
+from fer_prep.validated import checked, read_json
 
 DATASETS: Final = ("bu3dfe", "bosphorus", "cald3r", "mend3s")
 SETTINGS_FILE: Final = "sample_data.json"
@@ -36,6 +38,15 @@ class SampleDataSummary:
     samples: dict[str, int]
     subjects: dict[str, int]
     already_there: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """What ``sample_data.json`` says."""
+
+    settings: dict[str, Any]
+    files: int | None
+    """None while they are being written."""
 
 
 def write_sample_data(
@@ -120,30 +131,24 @@ def _already_complete(out: Path, settings: dict[str, Any]) -> bool:
     if not out.is_dir():
         raise UsageError("expected a folder; found a file", path=out)
     try:
-        found = json.loads((out / SETTINGS_FILE).read_text("utf-8"))
-        found_settings, files = found["settings"], found["files"]
+        content = read_json(out / SETTINGS_FILE, error=UsageError)
     except FileNotFoundError:
         raise UsageError(
             "expected an empty folder; found files that sample-data did not write",
             path=out,
             hint="choose another --out: sample data is never mixed with other data",
         ) from None
-    except (ValueError, KeyError, TypeError):
+    found = checked(_Written, content, path=out / SETTINGS_FILE, error=UsageError)
+    if found.settings != settings:
         raise UsageError(
-            "expected the settings of sample-data; found an unreadable file", path=out / SETTINGS_FILE
-        ) from None
-    if found_settings != settings:
-        raise UsageError(
-            f"expected sample data made with {_in_words(settings)}; found some made with {_in_words(found_settings)}",
+            f"expected sample data made with {_in_words(settings)}; found some made with {_in_words(found.settings)}",
             path=out,
             hint="delete that folder, choose another --out, or use the same options",
         )
-    return files is not None and (out / TRUTH_FILE).is_file() and _count_files(out) == files
+    return (out / TRUTH_FILE).is_file() and _count_files(out) == found.files
 
 
-def _in_words(settings: Any) -> str:
-    if not isinstance(settings, dict):
-        return "unknown settings"
+def _in_words(settings: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 

@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
-from functools import partial
-
-import numpy as np
-from numpy.typing import NDArray
-
-from fer_prep.formats.surface_file import SurfaceFile, read_surface
+from fer_prep.formats.surface_file import read_surface
 from fer_prep.geometry.cast_scene import CastScene
-from fer_prep.geometry.mesh_scene import MeshScene
-from fer_prep.geometry.renderers import Renderer, choose_renderer
-from fer_prep.geometry.vertex_scene import VertexScene, clay
+from fer_prep.geometry.renderers import choose_renderer
+from fer_prep.geometry.turns import set_upright_by
+from fer_prep.geometry.vertex_scene import surface_scene
 from fer_prep.sample import Sample
-from fer_prep.sources.face_frame import FaceFrame, find_frame, no_face
+from fer_prep.sources.face_frame import UNITS_MM, find_frame, no_face
 
 
-def load_mesh(sample: Sample, *, renderer: str) -> tuple[CastScene, FaceFrame]:
+def load_mesh(sample: Sample, *, renderer: str) -> CastScene:
     """The mesh of ``sample`` set upright, in millimetres; raises FormatError or SampleError naming the file."""
-    surface = read_surface(sample.files["mesh"])
-    scene_of = partial(_scene, surface, cast=choose_renderer(renderer))
-    frame = find_frame(lambda turn: scene_of(surface.vertices @ turn.T), path=sample.files["mesh"], sample=sample)
+    path = sample.files["mesh"]
+    surface = read_surface(path)
+    scene = surface_scene(
+        surface.vertices,
+        faces=surface.faces,
+        uv_corners=surface.uv_corners,
+        texture=surface.texture,
+        colours=surface.colours,
+        renderer=choose_renderer(renderer),
+    )
+    frame = find_frame(scene, path=path, sample=sample)
     if frame is None:
-        raise no_face(sample.files["mesh"], found="none")
-    return scene_of(frame.apply(surface.vertices)), frame
-
-
-def _scene(surface: SurfaceFile, vertices: NDArray[np.float64], *, cast: Renderer) -> CastScene:
-    if surface.texture is not None and surface.uv_corners is not None:
-        return MeshScene(
-            vertices,
-            faces=surface.faces,
-            uv_corners=surface.uv_corners,
-            texture=surface.texture,
-            landmarks_mm={},
-            renderer=cast,
-        )
-    colours = clay(vertices, faces=surface.faces) if surface.colours is None else surface.colours
-    return VertexScene(vertices, faces=surface.faces, colours=colours, landmarks_mm={}, renderer=cast)
+        raise no_face(path, found="none")
+    turn, unit = frame
+    upright = scene.turned(turn * UNITS_MM[unit])
+    upright.set_right = {"measured in": unit, **set_upright_by(turn)}
+    return upright

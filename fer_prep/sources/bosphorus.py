@@ -28,27 +28,22 @@ from typing import Any, Final, NamedTuple
 
 from fer_prep.action_units import Decision, Policy, load_policy
 from fer_prep.errors import Reason
-from fer_prep.formats.bosphorus_landmarks import read_lm3
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.bosphorus_facs import FacsFiles, find_facs_scores
-from fer_prep.sources.bosphorus_landmarks import named
 from fer_prep.sources.bosphorus_names import (
     SUFFIXES,
     Scan,
     ScansByFolder,
     main_file,
-    picture_name_warnings,
     scans_of,
 )
 from fer_prep.sources.bosphorus_scene import load_scene
 from fer_prep.sources.bosphorus_unallowed import read_unallowed
-from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.options import BosphorusOptions
 from fer_prep.sources.raw_tree import (
     RawTree,
     name_of,
     refuse_foreign_tree,
-    rejected,
     tree_warnings,
     unmarked_warnings,
     walk_tree,
@@ -143,8 +138,6 @@ class Bosphorus(BosphorusOptions):
                 *remarks,
                 *facs.warnings,
                 *unmarked_warnings(kept, roles=("landmarks_2d", "landmarks_3d")),
-                *side_warnings(kept, role="landmarks_3d", named=lambda data: named(read_lm3(data))),
-                *picture_name_warnings(kept),
                 *tree_warnings(tree),
             ),
         )
@@ -218,8 +211,8 @@ def _left_out(scan: Scan, files: dict[str, str], decision: Decision) -> Rejectio
 
 
 def _incomplete(scan: Scan, files: dict[str, str], missing: list[str]) -> Rejection:
-    return rejected(
-        main_file(files),
+    return Rejection(
+        source_file=main_file(files),
         sample_id=f"bosphorus/{scan.name}",
         reason=Reason.MISSING_FILE,
         expected=" and ".join(missing),
@@ -228,8 +221,8 @@ def _incomplete(scan: Scan, files: dict[str, str], missing: list[str]) -> Reject
 
 
 def _unknown_code(scan: Scan, files: dict[str, str]) -> Rejection:
-    return rejected(
-        main_file(files),
+    return Rejection(
+        source_file=main_file(files),
         sample_id=f"bosphorus/{scan.name}",
         reason=Reason.BAD_LABEL,
         expected=f"one of {', '.join(EMOTION_CODES)} after E_",

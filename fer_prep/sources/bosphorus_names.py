@@ -1,19 +1,14 @@
-"""Bosphorus file names: which files belong to one scan, and whether a grid belongs to the picture beside it."""
+"""Bosphorus file names: which files belong to one scan."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
 from typing import Final
 
-from fer_prep.errors import FormatError, Reason
-from fer_prep.formats.bnt import read_picture_name
-from fer_prep.regular_files import open_regular
-from fer_prep.sample import Rejection, Sample
-from fer_prep.sources.raw_tree import NAMED, LetterCaseDoubles, RawTree, name_of, printable, rejected
+from fer_prep.sample import Rejection
+from fer_prep.sources.raw_tree import RawTree, keep_first, misnamed, name_of
 
 NAME: Final = "bs{3 digits}_{N|E|LFAU|UFAU|CAU|YR|PR|CR|O|IGN}_{code}_{repetition}"
 
@@ -25,10 +20,6 @@ _NAME: Final = re.compile(
 _OURS: Final = (".bnt", ".png", ".bmp", ".jpg", ".jpeg", ".lm2", ".lm3")
 _ROLES: Final = {"bnt": "grid", "lm2": "landmarks_2d", "lm3": "landmarks_3d"}
 SUFFIXES: Final = {"grid": "bnt", "rgb": "png", "landmarks_2d": "lm2", "landmarks_3d": "lm3"}
-
-_HEAD_BYTES: Final = 1024
-"""Enough for every name that a file system allows."""
-_SHOWN: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +51,13 @@ def scans_of(tree: RawTree) -> tuple[ScansByFolder, list[Rejection]]:
     """The files of every scan, and rejections for wrong names."""
     scans: ScansByFolder = defaultdict(dict)
     rejections: list[Rejection] = []
-    doubles = LetterCaseDoubles()
-    for path in tree.with_suffix(*_OURS):
+    doubles: dict[str, Rejection] = {}
+    # a picture re-encoded beside the original .png does not take its place
+    for path in sorted(tree.with_suffix(*_OURS), key=lambda path: not path.lower().endswith(".png")):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
             if not _is_documentation(path):
-                rejections.append(rejected(path, reason=Reason.BAD_NAME, expected=NAMED + NAME, found=name_of(path)))
+                rejections.append(misnamed(path, expected=NAME))
             continue
         scan = Scan(
             subject=match["subject"].lower(),
@@ -74,15 +66,9 @@ def scans_of(tree: RawTree) -> tuple[ScansByFolder, list[Rejection]]:
             repetition=match["repetition"],
         )
         role = _ROLES.get(match["suffix"].lower(), "rgb")
-        folder = path.rpartition("/")[0]
-        files = scans[folder, scan]
-        # a picture re-encoded beside the original .png does not take its place
-        if role not in files or (path.lower().endswith(".png") and not files[role].lower().endswith(".png")):
-            files[role] = path
-        as_written = (folder, name_of(path).rpartition(".")[0])
-        sample_id = f"bosphorus/{scan.name}"
-        doubles.add(path, kept=files[role], recording=as_written, sample_id=sample_id, main=role == "grid")
-    return dict(scans), [*rejections, *doubles.rows()]
+        files, sample_id = scans[path.rpartition("/")[0], scan], f"bosphorus/{scan.name}"
+        keep_first(files, role, path, doubles=doubles, sample_id=sample_id, main=role == "grid")
+    return dict(scans), [*rejections, *doubles.values()]
 
 
 def _is_documentation(path: str) -> bool:
@@ -94,30 +80,3 @@ def _is_documentation(path: str) -> bool:
 def main_file(files: dict[str, str]) -> str:
     """The file that stands for a scan: the range grid, or else the first there is."""
     return files.get("grid") or files[min(files)]
-
-
-def picture_name_warnings(samples: Iterable[Sample]) -> list[str]:
-    """A warning that names the scans whose grid was made with a picture of another name; reads the headers alone.
-
-    Headers that cannot be read or hold no name are passed over: they are reported when their sample is loaded.
-    """
-    others: list[str] = []
-    for sample in samples:
-        name = _picture_name(sample.files["grid"])
-        if name and PureWindowsPath(name).stem.lower() != sample.name.lower():
-            others.append(f"{sample.source_file} ({printable(name)[:60]})")
-    if not others:
-        return []
-    more = " …" if len(others) > _SHOWN else ""
-    return [
-        f"the header of {len(others)} range grid(s) names another picture: {', '.join(others[:_SHOWN])}{more}; "
-        "is the grid of another scan? the picture beside it is used"
-    ]
-
-
-def _picture_name(path: Path) -> str:
-    try:
-        with open_regular(path) as stream:
-            return read_picture_name(stream.read(_HEAD_BYTES))
-    except (OSError, FormatError):
-        return ""

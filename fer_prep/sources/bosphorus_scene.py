@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import PureWindowsPath
 from typing import Final
 
 import numpy as np
@@ -16,7 +17,8 @@ from fer_prep.formats.images import read_rgb
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.range_grid import clean_grid, triangulate
 from fer_prep.geometry.renderers import choose_renderer
-from fer_prep.geometry.vertex_scene import VertexScene, clay
+from fer_prep.geometry.turns import set_upright_by
+from fer_prep.geometry.vertex_scene import surface_scene
 from fer_prep.landmark_names import eye_centres
 from fer_prep.sample import Sample, Scene
 from fer_prep.sources.bosphorus_landmarks import (
@@ -30,7 +32,7 @@ from fer_prep.sources.bosphorus_landmarks import (
     v_runs_upward,
 )
 from fer_prep.sources.face_frame import find_frame
-from fer_prep.sources.marked_face import turned_degrees
+from fer_prep.sources.landmark_sides import SIDES_EXCHANGED, sides_are_exchanged
 from fer_prep.sources.read_file import read_file
 
 MISFIT_LIMIT: Final = 0.08
@@ -50,10 +52,11 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
     on_scan = _landmarks(sample, "landmarks_3d", read_lm3)
     size = (picture.shape[1], picture.shape[0])
     if eye_centres(named(on_scan)) is None:
-        grid, degrees = _upright_unmarked(grid, sample=sample, renderer=renderer)
+        grid, turn = _upright_unmarked(grid, sample=sample, renderer=renderer)
     else:
-        grid, on_scan, degrees = upright_scan(grid, on_scan_mm=on_scan, sample=sample)
+        grid, on_scan, turn = upright_scan(grid, on_scan_mm=on_scan, sample=sample)
     grid = _with_v_from_top(grid, sample=sample, in_picture=in_picture, on_scan=on_scan, size=size)
+    has_exchanged_sides = sides_are_exchanged(named(on_scan))
     in_picture, on_scan = by_label(in_picture), by_label(on_scan)
     landmarks_mm = named(on_scan)
     scene = GridScene(
@@ -65,30 +68,26 @@ def load_scene(sample: Sample, *, renderer: str) -> Scene:
         landmarks_px={name: point for name, point in named(in_picture).items() if name not in landmarks_mm},
         renderer=choose_renderer(renderer),
     )
-    scene.turned_degrees = degrees
+    scene.set_right = {**set_upright_by(turn), **(SIDES_EXCHANGED if has_exchanged_sides else {})}
+    if grid.image_name and PureWindowsPath(grid.image_name).stem.lower() != sample.files["grid"].stem.lower():
+        scene.set_right |= {"whose grid names": "another picture than the one beside it, which is used"}
     if in_picture or on_scan:
         scene.schemes = {SCHEME: point_set(scene, in_picture_px=in_picture, on_scan_mm=on_scan)}
     return scene
 
 
-def _upright_unmarked(grid: RangeGrid, *, sample: Sample, renderer: str) -> tuple[RangeGrid, float]:
-    """The grid set upright by the face that is found on its bare shape, and by how many degrees it was turned.
+def _upright_unmarked(grid: RangeGrid, *, sample: Sample, renderer: str) -> tuple[RangeGrid, NDArray[np.float64]]:
+    """The grid set upright by the face that is found on its bare shape, and the (3, 3) by which it was turned.
 
     The picture does not help: which way up it lies on the grid depends on which way up the grid is. A grid on which no
     face is found stays as it is.
     """
     whole = clean_grid(grid.points_mm, image_uv=grid.image_uv, valid=grid.valid)
-    vertices_mm, faces = whole.points_mm.reshape(-1, 3), triangulate(whole)
-    if not len(faces):
-        return grid, 0.0
-
-    def bare(turn: NDArray[np.float64]) -> VertexScene:
-        there = vertices_mm @ turn.T
-        colours = clay(there, faces=faces)
-        return VertexScene(there, faces=faces, colours=colours, landmarks_mm={}, renderer=choose_renderer(renderer))
-
+    faces = triangulate(whole.points_mm, whole.valid)
+    bare = surface_scene(whole.points_mm.reshape(-1, 3), faces=faces, renderer=choose_renderer(renderer))
     frame = find_frame(bare, path=sample.files["grid"], sample=sample)
-    return (grid, 0.0) if frame is None else (turned_grid(grid, frame.turn), turned_degrees(frame.turn))
+    turn = np.eye(3) if frame is None else frame[0]
+    return turned_grid(grid, turn), turn
 
 
 def _check_extent(grid: RangeGrid, sample: Sample) -> None:

@@ -7,7 +7,8 @@ Tree, after unpacking the distribution's one archive per subject::
         F0001_AN01WH_F3D.bnd                83 landmarks on it
         F0001_AN01WH_F3D.bmp                its texture, addressed by the mesh's texture coordinates
         F0001_AN01WH_F2D.bmp                a frontal photograph, not registered to the mesh
-        F0001_AN01WH_RAW.wrl, .pse          uncropped mesh in another coordinate frame: not used
+        F0001_AN01WH_RAW.wrl                uncropped mesh in another frame, with the same texture: --mesh raw
+        F0001_AN01WH_RAW.pse                a pose, in a layout that is not publicly documented: not used
 
 Names: gender F/M, 4-digit number (F0001 and M0001 are two people), expression AN DI FE HA NE SA SU, intensity 01–04
 (00 for NE, and only there), two letters of ancestry. 100 subjects, 2500 recordings: 6 expressions × 4 intensities and
@@ -20,26 +21,22 @@ FG 2006.
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from fer_prep.errors import Reason
-from fer_prep.formats.bnd import read_bnd
 from fer_prep.sample import Listing, Rejection, Sample, Scene
-from fer_prep.sources.bu3dfe_landmarks import rows_as_called
 from fer_prep.sources.bu3dfe_scene import load_scene
-from fer_prep.sources.landmark_sides import side_warnings
 from fer_prep.sources.options import Bu3dfeOptions
 from fer_prep.sources.raw_tree import (
-    NAMED,
-    LetterCaseDoubles,
     RawTree,
+    keep_first,
+    misnamed,
     name_of,
     refuse_foreign_tree,
-    rejected,
     tree_warnings,
     unmarked_warnings,
     walk_tree,
@@ -77,6 +74,7 @@ _OURS: Final = (".wrl", ".bnd", ".bmp", ".png", ".jpg", ".jpeg", ".pse")
 _ROLES: Final = {
     ("F3D", "wrl"): "mesh",
     ("F3D", "bnd"): "landmarks",
+    ("RAW", "wrl"): "raw",
     **{("F3D", suffix): "texture" for suffix in ("bmp", "png", "jpg", "jpeg")},
     **{("F2D", suffix): "photo" for suffix in ("bmp", "png", "jpg", "jpeg")},
 }
@@ -89,6 +87,8 @@ class Bu3dfe(Bu3dfeOptions):
     def __post_init__(self) -> None:
         if self.rgb not in ("texture", "photo"):
             raise ValueError(f"expected rgb texture or photo; found {self.rgb!r}")
+        if self.mesh not in ("f3d", "raw"):
+            raise ValueError(f"expected mesh f3d or raw; found {self.mesh!r}")
         if Views.parse(self.views) != Views() and self.rgb == "photo":
             raise ValueError("--views needs --rgb texture: a photograph has one view")
 
@@ -103,7 +103,7 @@ class Bu3dfe(Bu3dfeOptions):
 
     def load_settings(self) -> Mapping[str, Any]:
         """The options that change pixels."""
-        return {"rgb": self.rgb, "renderer": self.renderer}
+        return {"rgb": self.rgb, "mesh": self.mesh, "renderer": self.renderer}
 
     def list_samples(self, root: Path) -> Listing:
         """Group the files of every recording by name; what is wrongly named or incomplete is rejected."""
@@ -116,9 +116,9 @@ class Bu3dfe(Bu3dfeOptions):
             outcome = self._sample(root, folder, name, files)
             (samples if isinstance(outcome, Sample) else rejections).append(outcome)  # type: ignore[arg-type]
         kept, duplicates = without_duplicates(samples)
-        warnings += _ancestry_warnings(kept)
+        if unknown := {sample.ethnicity for sample in kept if sample.ethnicity not in ETHNICITIES.values()}:
+            warnings.append(f"unknown ancestry codes in file names, kept as they are: {', '.join(sorted(unknown))}")
         warnings += unmarked_warnings(kept, roles=("landmarks",))
-        warnings += side_warnings(kept, role="landmarks", named=lambda data: rows_as_called(read_bnd(data).points_mm))
         warnings += tree_warnings(tree)
         listing = Listing(samples=tuple(kept), rejected=(*rejections, *duplicates), warnings=tuple(warnings))
         return with_views(listing, views=Views.parse(self.views), seed=self.seed)
@@ -128,16 +128,16 @@ class Bu3dfe(Bu3dfeOptions):
         missing = self._missing(folder, name, files)
         if missing:
             known = files.get("mesh") or sorted(files.values())[0]
-            return rejected(
-                known,
+            return Rejection(
+                source_file=known,
                 sample_id=f"bu3dfe/{name}",
                 reason=Reason.MISSING_FILE,
                 expected=missing,
                 found="no such file",
             )
         if (expression == "NE") != (intensity == 0):
-            return rejected(
-                files["mesh"],
+            return Rejection(
+                source_file=files["mesh"],
                 sample_id=f"bu3dfe/{name}",
                 reason=Reason.BAD_LABEL,
                 expected="intensity 00 for NE, and 01 to 04 for the other expressions",
@@ -150,7 +150,7 @@ class Bu3dfe(Bu3dfeOptions):
             emotion=EXPRESSIONS[expression],
             label_source="posed",
             source_file=files["mesh"],
-            files={role: root / path for role, path in sorted(files.items())},
+            files={role: root / path for role, path in sorted(files.items()) if role != "raw" or self.mesh == "raw"},
             gender=name[0],
             ethnicity=ETHNICITIES.get(ancestry, ancestry),
             intensity=intensity,
@@ -162,6 +162,8 @@ class Bu3dfe(Bu3dfeOptions):
         missing: list[str] = []
         if "mesh" not in files:
             missing.append(f"{stem}_F3D.wrl")
+        if "raw" not in files and self.mesh == "raw":
+            missing.append(f"{stem}_RAW.wrl")
         if "landmarks" not in files and self.incomplete == "reject":
             missing.append(f"{stem}_F3D.bnd")
         if "texture" not in files and "photo" not in files:
@@ -182,59 +184,25 @@ def _recordings(tree: RawTree) -> tuple[_Recordings, list[Rejection], list[str]]
     recordings: _Recordings = defaultdict(dict)
     rejections: list[Rejection] = []
     astray: list[str] = []
-    doubles = LetterCaseDoubles()
-    uncropped: dict[tuple[str, str], str] = {}
+    doubles: dict[str, Rejection] = {}
     for path in tree.with_suffix(*_OURS):
         match = _NAME.fullmatch(name_of(path))
         if match is None:
-            rejections.append(rejected(path, reason=Reason.BAD_NAME, expected=NAMED + NAME, found=name_of(path)))
+            rejections.append(misnamed(path, expected=NAME))
             continue
         kind, suffix = match["kind"].upper(), match["suffix"].lower()
         name = name_of(path)[:12].upper()
         folder = path.rpartition("/")[0]
-        if (kind, suffix) == ("RAW", "wrl"):
-            uncropped[folder, name] = path
         if (kind, suffix) not in _ROLES:
             continue
         # sorted paths: a .bmp comes before a re-encoded .png of the same name and is preferred
-        role = _ROLES[kind, suffix]
-        kept = recordings[folder, name].setdefault(role, path)
-        as_written = (folder, name_of(path)[:12])
-        doubles.add(path, kept=kept, recording=as_written, sample_id=f"bu3dfe/{name}", main=role == "mesh")
+        role, files = _ROLES[kind, suffix], recordings[folder, name]
+        keep_first(files, role, path, doubles=doubles, sample_id=f"bu3dfe/{name}", main=role == "mesh")
         owner = folder.rpartition("/")[2].upper()
         if re.fullmatch(r"[FM]\d{4}", owner) and owner != name[:5]:
             astray.append(path)
-    rejections += [
-        _only_raw(name, path) for (folder, name), path in uncropped.items() if (folder, name) not in recordings
-    ]
-    rejections += doubles.rows()
+    rejections += doubles.values()
     warnings: list[str] = []
     if astray:
         warnings.append(f"{len(astray)} file(s) lie in another subject's folder, such as {astray[0]}: the name counts")
     return dict(recordings), rejections, warnings
-
-
-def _only_raw(name: str, path: str) -> Rejection:
-    return rejected(
-        path,
-        sample_id=f"bu3dfe/{name}",
-        reason=Reason.MISSING_FILE,
-        expected=f"{path.rpartition('_')[0]}_F3D.wrl",
-        found="only the uncropped RAW mesh, which lies in another frame than the landmarks",
-    )
-
-
-def _ancestry_warnings(samples: list[Sample]) -> list[str]:
-    """Unknown codes, and subjects with more than one."""
-    unknown = Counter(sample.ethnicity for sample in samples if sample.ethnicity not in ETHNICITIES.values())
-    warnings = [
-        f"unknown ancestry code {code} in {count} file name(s): kept as it is"
-        for code, count in sorted(unknown.items())
-    ]
-    codes: dict[str, set[str]] = defaultdict(set)
-    for sample in samples:
-        codes[sample.subject].add(sample.ethnicity)
-    several = sorted(subject for subject, found in codes.items() if len(found) > 1)
-    if several:
-        warnings.append(f"more than one ancestry code for {', '.join(several)}")
-    return warnings

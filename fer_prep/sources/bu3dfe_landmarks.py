@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fer_prep.errors import Reason, SampleError
 from fer_prep.formats.bnd import Bnd
+from fer_prep.geometry.turns import rigid_fit
 from fer_prep.landmark_names import (
     CHIN,
     LEFT_EYE_INNER,
@@ -22,7 +23,6 @@ from fer_prep.landmark_names import (
     RIGHT_EYE_OUTER,
 )
 from fer_prep.sources.landmark_sides import exchanged, sides_are_exchanged
-from fer_prep.sources.marked_face import turned_degrees
 
 COUNT: Final = 83
 SCHEME: Final = "bu3dfe-83"
@@ -55,8 +55,8 @@ class MarkedMesh:
     """(83, 3)."""
     vertex: NDArray[np.int32]
     """(83,) the vertex that each point repeats."""
-    turned_degrees: float
-    """By how much the mesh had to be turned to meet its points."""
+    turn: NDArray[np.float64]
+    """(3, 3) by which the mesh was turned to meet its points."""
 
 
 def marked_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> MarkedMesh:
@@ -73,14 +73,14 @@ def marked_mesh(bnd: Bnd, *, vertices_mm: NDArray[np.float64], path: Path) -> Ma
     for vertex in (index, index - 1):
         if vertex.min() < 0 or vertex.max() >= len(vertices_mm):
             continue
-        for turn, shift in ((np.eye(3), np.zeros(3)), _rigid_fit(vertices_mm[vertex], points_mm)):
+        for turn, shift in ((np.eye(3), np.zeros(3)), rigid_fit(vertices_mm[vertex], points_mm)):
             apart_mm = float(np.linalg.norm(vertices_mm[vertex] @ turn.T + shift - points_mm, axis=1).max())
             if apart_mm < AGREE_MM:
                 return MarkedMesh(
                     vertices_mm=vertices_mm @ turn.T + shift,
                     points_mm=points_mm,
                     vertex=vertex.astype(np.int32),
-                    turned_degrees=turned_degrees(turn),
+                    turn=turn,
                 )
             worst_mm = min(worst_mm, apart_mm)
     beyond = np.flatnonzero(index > len(vertices_mm))
@@ -124,17 +124,6 @@ def named_rows(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]
     # eyes and mouth are decided apart: public descriptions agree on the side of the eyes' rows only
     named |= exchanged(eyes) if sides_are_exchanged(eyes) else eyes
     return named | (exchanged(mouth) if sides_are_exchanged(mouth) else mouth)
-
-
-def _rigid_fit(
-    from_mm: NDArray[np.float64], to_mm: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Rotation (3, 3) and shift (3,) that bring points (n, 3) nearest to others (Kabsch 1976)."""
-    start, end = from_mm.mean(0), to_mm.mean(0)
-    u, _, vt = np.linalg.svd((from_mm - start).T @ (to_mm - end))
-    u[:, -1] *= np.sign(np.linalg.det(u @ vt))
-    turn = (u @ vt).T
-    return turn, end - turn @ start
 
 
 def _nose_tip(named: dict[str, NDArray[np.float64]], vertices_mm: NDArray[np.float64]) -> NDArray[np.float64] | None:

@@ -10,21 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.errors import FormatError, Reason, SampleError
-from fer_prep.faces.mediapipe_finder import FACE_OVAL
+from fer_prep.faces.mediapipe_finder import FACE_OVAL, MediapipeFinder
 from fer_prep.faces.mediapipe_finder import SCHEME as MEDIAPIPE
 from fer_prep.faces.picture_scene import PictureScene
 from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.images import read_rgb
 from fer_prep.formats.vrml import VrmlMesh, read_vrml
 from fer_prep.geometry.cast_scene import CastScene
-from fer_prep.geometry.mesh_scene import MeshScene
 from fer_prep.geometry.photo_scene import PhotoScene
 from fer_prep.geometry.renderers import Renderer, choose_renderer
-from fer_prep.geometry.vertex_scene import VertexScene, clay
+from fer_prep.geometry.turns import set_upright_by
+from fer_prep.geometry.vertex_scene import surface_scene
 from fer_prep.sample import Point, Sample, Scene
 from fer_prep.sources.bu3dfe_landmarks import SCHEME, SCHEME_NAMES, marked_mesh, named_points, rows_as_called
-from fer_prep.sources.face_frame import set_upright, shared_finder
-from fer_prep.sources.marked_face import turned_degrees, upright_turn
+from fer_prep.sources.bu3dfe_raw import raw_in_place
+from fer_prep.sources.face_frame import find_frame, points_found_on
+from fer_prep.sources.landmark_sides import SIDES_EXCHANGED, sides_are_exchanged
+from fer_prep.sources.marked_face import upright_turn
 from fer_prep.sources.read_file import read_file
 
 SMALLEST_MM, LARGEST_MM = 50.0, 1000.0
@@ -39,6 +41,7 @@ Way = Literal["texture", "photo"]
 def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
     """Read the mesh, its landmarks and its picture; raises FormatError or SampleError naming the file.
 
+    Of a sample with a ``raw`` file that mesh is shown, in the frame of the other, with the other's landmarks.
     Where the inputs of the wanted way to colour are missing (or the texture is too small to show anything), the other
     is taken; the scene's ``rgb_source`` says which. A mesh that an exporter turned is set upright by its landmarks, or
     by the face that is found on it.
@@ -50,9 +53,33 @@ def load_scene(sample: Sample, *, rgb: Way, renderer: str) -> Scene:
         scene = _marked_scene(mesh, sample=sample, scene_of=scene_of)
     else:
         scene = scene_of(mesh.vertices, landmarks_mm={})
+        frame = None
         if not isinstance(scene, PhotoScene):
-            scene = set_upright(scene, path=sample.files["mesh"], sample=sample)
-    scene.left_out = mesh.left_out
+            frame = find_frame(scene, path=sample.files["mesh"], sample=sample)
+        if frame is not None:
+            turn, _ = frame
+            scene = scene.turned(turn)
+            scene.set_right = set_upright_by(turn)
+    if mesh.left_out:
+        scene.set_right = {**scene.set_right, "shown without": ", ".join(mesh.left_out)}
+    return _raw_scene(scene, sample=sample, rgb=rgb, renderer=renderer) if "raw" in sample.files else scene
+
+
+def _raw_scene(onto: CastScene, *, sample: Sample, rgb: Way, renderer: str) -> CastScene:
+    """The RAW mesh in the frame of the F3D mesh ``onto``."""
+    mesh, cast = read_file(sample.files["raw"], reader=read_vrml), choose_renderer(renderer)
+    bare = surface_scene(
+        mesh.vertices, faces=mesh.faces, uv_corners=mesh.uv_corners, texture=_texture(sample), renderer=cast
+    )
+    vertices_mm, residual_mm = raw_in_place(bare, onto=onto, sample=sample)
+    marks = onto.schemes.get(SCHEME)
+    points_mm = None if marks is None else marks.points_mm
+    named = {} if points_mm is None else named_points(points_mm, vertices_mm=onto.geometry.used_vertices_mm)
+    scene = _scene(mesh, vertices_mm, sample=sample, rgb=rgb, landmarks_mm=named, cast=cast)
+    scene.set_right = {**onto.set_right, "registered to the F3D mesh to": f"{residual_mm:.2f} mm"}
+    if points_mm is not None:
+        unknown = np.full(len(points_mm), -1, np.int32)
+        scene.set_scheme(SCHEME, names=SCHEME_NAMES, points_mm=points_mm, vertex=unknown)
     return scene
 
 
@@ -64,7 +91,9 @@ def _marked_scene(mesh: VrmlMesh, *, sample: Sample, scene_of: Callable[..., Cas
     turn = upright_turn(named, surface_mm=surface_mm, path=sample.files["landmarks"])
     vertices_mm, points_mm = marked.vertices_mm @ turn.T, marked.points_mm @ turn.T
     scene = scene_of(vertices_mm, landmarks_mm=named_points(points_mm, vertices_mm=vertices_mm))
-    scene.turned_degrees = marked.turned_degrees + turned_degrees(turn)
+    scene.set_right = set_upright_by(turn @ marked.turn)
+    if sides_are_exchanged(rows_as_called(points_mm)):
+        scene.set_right |= SIDES_EXCHANGED
     scene.set_scheme(SCHEME, names=SCHEME_NAMES, points_mm=points_mm, vertex=marked.vertex)
     return scene
 
@@ -82,7 +111,7 @@ def _scene(
     has_photo = "photo" in sample.files
     texture = _texture(sample) if mesh.uv_corners is not None and (rgb == "texture" or not has_photo) else None
     if texture is not None and mesh.uv_corners is not None:
-        return MeshScene(
+        return surface_scene(
             vertices_mm,
             faces=mesh.faces,
             uv_corners=mesh.uv_corners,
@@ -98,12 +127,13 @@ def _scene(
             expected="texture coordinates in the mesh and its _F3D.bmp, or a photograph _F2D.bmp",
             found="neither",
         )
+    photo = read_file(sample.files["photo"], reader=read_rgb)
     return PhotoScene(
         vertices_mm,
         faces=mesh.faces,
-        photo=read_file(sample.files["photo"], reader=read_rgb),
+        photo=photo,
         landmarks_mm=landmarks_mm,
-        find_points=partial(_points_in_photo, sample=sample),
+        found_px=_points_in_photo(photo, sample=sample),
         anchors_mm=_points_on_mesh(mesh, vertices_mm, sample=sample, cast=cast),
         outline=[mesh_point(k) for k in FACE_OVAL],
         renderer=cast,
@@ -121,28 +151,10 @@ def _points_on_mesh(
         texture = _texture(sample)
     except FormatError:
         texture = None  # a photograph does without it: the face is found on grey clay
-    if texture is not None and mesh.uv_corners is not None:
-        scene: CastScene = MeshScene(
-            vertices_mm,
-            faces=mesh.faces,
-            uv_corners=mesh.uv_corners,
-            texture=texture,
-            landmarks_mm={},
-            renderer=cast,
-        )
-    else:
-        colours = clay(vertices_mm, faces=mesh.faces)
-        scene = VertexScene(vertices_mm, faces=mesh.faces, colours=colours, landmarks_mm={}, renderer=cast)
-    found = shared_finder().find(scene, sample=sample)
-    if found is None:
+    scene = surface_scene(vertices_mm, faces=mesh.faces, uv_corners=mesh.uv_corners, texture=texture, renderer=cast)
+    points_mm = points_found_on(scene, sample=sample)
+    if points_mm is None:
         return {}
-    frame = scene.view(np.eye(2, 3), size=max(scene.raster_size))
-    points_px = found.schemes[MEDIAPIPE].points_px
-    inside = ((points_px >= 0) & (points_px < frame.valid.shape[0])).all(axis=1)
-    columns, rows = np.where(inside[:, None], points_px, 0).astype(np.int64).T
-    z_mm = np.where(inside, frame.z_mm[rows, columns], np.nan)
-    x_mm, y_mm = (frame.origin_mm + frame.mm_per_pixel * (points_px - 0.5) * (1, -1)).T
-    points_mm = np.stack([x_mm, y_mm, z_mm], axis=1)
     return {mesh_point(k): point for k, point in enumerate(points_mm) if np.isfinite(point).all()}
 
 
@@ -174,7 +186,7 @@ def _points_in_photo(photo: NDArray[np.uint8], *, sample: Sample) -> Mapping[str
     """Landmarks found in the photograph, by name; empty where no face is found."""
     nothing = np.zeros(photo.shape[:2], np.float32)
     scene = PictureScene(rgb=photo, z_mm=nothing, valid=nothing > 0)
-    landmarks = shared_finder().find(scene, sample=sample)
+    landmarks = MediapipeFinder().find(scene, sample=sample)
     if landmarks is None:
         return {}
     mesh = landmarks.schemes[MEDIAPIPE].points_px

@@ -30,12 +30,11 @@ from fer_prep.errors import Reason
 from fer_prep.sample import Listing, Rejection, Sample, Scene
 from fer_prep.sources.options import RgbdOptions
 from fer_prep.sources.raw_tree import (
-    NAMED,
-    LetterCaseDoubles,
     RawTree,
+    keep_first,
+    misnamed,
     name_of,
     refuse_foreign_tree,
-    rejected,
     tree_warnings,
     walk_tree,
     without_duplicates,
@@ -109,20 +108,20 @@ class RgbdPairs(RgbdOptions):
         pairs: dict[tuple[str, str, bool], dict[str, str]] = defaultdict(dict)
         rejections: list[Rejection] = []
         contradicting: dict[str, Rejection] = {}
-        doubles = LetterCaseDoubles()
+        doubles: dict[str, Rejection] = {}
         for path in tree.with_suffix(".png", ".bmp", ".jpg", ".jpeg"):
             folders = path.lower().split("/")[:-1]
             if other in folders:
                 continue  # a root above both datasets: the other one is not ours to list
             match = _NAME.fullmatch(name_of(path))
             if match is None:
-                rejections.append(rejected(path, reason=Reason.BAD_NAME, expected=NAMED + NAME, found=name_of(path)))
+                rejections.append(misnamed(path, expected=NAME))
                 continue
             emotion = _emotion(match["emotion"])
             if emotion is None:
                 rejections.append(
-                    rejected(
-                        path,
+                    Rejection(
+                        source_file=path,
                         reason=Reason.BAD_LABEL,
                         expected=f"one of {', '.join(EMOTIONS)}",
                         found=f"the emotion {match['emotion']!r}",
@@ -133,8 +132,8 @@ class RgbdPairs(RgbdOptions):
             name = f"{match['gender'].upper()}_{match['number']}_{match['code']}_{match['emotion'].lower()}"
             if labelled != emotion:
                 # one row for both halves of a pair: the one of the last path, which is the picture's
-                contradicting[f"{labelled} {name}"] = rejected(
-                    path,
+                contradicting[f"{labelled} {name}"] = Rejection(
+                    source_file=path,
                     sample_id=f"{self.dataset}/{name}",
                     reason=Reason.BAD_LABEL,
                     expected=f"the emotion of its folder, {labelled}",
@@ -144,11 +143,9 @@ class RgbdPairs(RgbdOptions):
             # both halves of a pair share their folders but for the one named after its kind
             holder = "/".join(part for part in path.split("/")[:-1] if part.lower() not in _KIND_FOLDERS)
             role = _ROLES[match["role"].lower()]
-            kept = pairs[holder, name, bool(match["aligned"])].setdefault(role, path)
-            as_written = (holder, name_of(path)[: match.end("emotion")])
-            sample_id = f"{self.dataset}/{name}"
-            doubles.add(path, kept=kept, recording=as_written, sample_id=sample_id, main=role == "rgb")
-        return dict(pairs), [*rejections, *contradicting.values(), *doubles.rows()]
+            files, sample_id = pairs[holder, name, bool(match["aligned"])], f"{self.dataset}/{name}"
+            keep_first(files, role, path, doubles=doubles, sample_id=sample_id, main=role == "rgb")
+        return dict(pairs), [*rejections, *contradicting.values(), *doubles.values()]
 
     def _sample(self, root: Path, name: str, files: dict[str, str]) -> Sample | Rejection:
         sample_id = f"{self.dataset}/{name}"
@@ -157,8 +154,8 @@ class RgbdPairs(RgbdOptions):
             wanted, kind = ("Depth", "DEPTH") if "rgb" in files else ("Color", "RGB")
             folders = [kind if part.lower() in _KIND_FOLDERS else part for part in present.split("/")[:-1]]
             expected = "/".join([*folders, f"{name}_{wanted}.png"])
-            return rejected(
-                present,
+            return Rejection(
+                source_file=present,
                 sample_id=sample_id,
                 reason=Reason.MISSING_FILE,
                 expected=f"{expected} beside it",
@@ -222,7 +219,6 @@ def _aligned_copy(path: str, sample_id: str) -> Rejection:
     return Rejection(
         source_file=path,
         sample_id=sample_id,
-        stage="list",
         expected="a recording as it was made",
         found="an aligned_ copy; the recording itself is used",
         reason=Reason.NOT_USED,

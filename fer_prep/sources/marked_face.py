@@ -7,7 +7,6 @@ head that is held askew stays as it was recorded.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import permutations, product
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +15,10 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from fer_prep.errors import Reason, SampleError
+from fer_prep.geometry.turns import AXIS_TURNS, turned_degrees
 from fer_prep.landmark_names import MOUTH_LEFT, MOUTH_RIGHT, NOSE_TIP, eye_centres
 
 Array = NDArray[np.float64]
-
-AXIS_TURNS: Final[tuple[Array, ...]] = tuple(
-    turn
-    for order, signs in product(permutations(range(3)), product((1.0, -1.0), repeat=3))
-    if np.linalg.det(turn := np.eye(3)[list(order)] * np.array(signs)[:, None]) > 0
-)
-"""The 24 rotations (3, 3) that map axes to axes; the first is none."""
 
 MOST_ASKEW_DEGREES: Final = 45.0
 """Further from all right-angled turns than a head is held for a scan of its face."""
@@ -84,11 +77,6 @@ def upright_turn(points: Mapping[str, Array], *, surface_mm: Array, path: Path) 
             found=f"one turned {askew:.0f}° from it",
         )
     return turn
-
-
-def turned_degrees(turn: Array) -> float:
-    """By how much a rotation (3, 3) turns."""
-    return float(np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
 
 
 def best_turn(points_mm: Array, *, surface_mm: Array) -> tuple[Array, float]:

@@ -35,6 +35,8 @@ class RenderOptions:
 class Bu3dfeOptions(RenderOptions):
     """Of BU-3DFE."""
 
+    mesh: Literal["f3d", "raw"] = "f3d"
+    """Which mesh is shown: the cropped face, or the uncropped _RAW.wrl, registered to the other by the face on both."""
     rgb: Literal["texture", "photo"] = "texture"
     """Colour from the mesh's own texture, registered exactly, or from the frontal photograph with a camera solved from
     landmarks. Where one cannot be had, the other is used."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, final
+from typing import Final
 
 from fer_prep.errors import Reason, UsageError
 from fer_prep.sample import Rejection, Sample
 
-LIST_STAGE: Final = "list"
-NAMED: Final = "a name like "
 _MAX_DEPTH: Final = 8
 _ARCHIVES: Final = (".rar", ".zip", ".7z", ".tar", ".tgz", ".gz")
 # what operating systems leave behind: no business of the dataset's
 _LITTER_FOLDERS: Final = re.compile(r"__MACOSX|\..*|\$RECYCLE\.BIN", re.IGNORECASE)
 _LITTER_FILES: Final = re.compile(r"\..*|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-_PREPARED_MARKS: Final = {"prepared.json", ".journal.jsonl", ".records.jsonl"}
+_PREPARED_MARKS: Final = {"prepared.json", ".records.jsonl"}
 """Files of a prepared folder: what lies in one is a result and no raw data, even inside a raw tree."""
 
 
@@ -80,21 +78,9 @@ def name_of(path: str) -> str:
     return path.rsplit("/", 1)[-1]
 
 
-def printable(path: str) -> str:
-    """A path that can be written to any table: bytes that are no UTF-8 are replaced."""
-    return path.encode("utf-8", errors="replace").decode("utf-8")
-
-
-def rejected(path: str, *, sample_id: str = "", reason: Reason, expected: str, found: str) -> Rejection:
-    """A rejection at the listing stage."""
-    return Rejection(
-        source_file=printable(path),
-        sample_id=sample_id,
-        stage=LIST_STAGE,
-        expected=expected,
-        found=printable(found),
-        reason=reason,
-    )
+def misnamed(path: str, *, expected: str) -> Rejection:
+    """The row of a file whose name is not like ``expected``."""
+    return Rejection(source_file=path, reason=Reason.BAD_NAME, expected=f"a name like {expected}", found=name_of(path))
 
 
 def refuse_foreign_tree(tree: RawTree, *, title: str, expected: str) -> None:
@@ -108,7 +94,7 @@ def refuse_foreign_tree(tree: RawTree, *, title: str, expected: str) -> None:
             path=tree.root,
             hint=f"unpack every archive in place ({_unpack_hint(kind)}) and run this again; expected: {expected}",
         )
-    found = f"{len(tree.files)} other file(s), such as {printable(tree.files[0])}" if tree.files else "an empty folder"
+    found = f"{len(tree.files)} other file(s), such as {tree.files[0]}" if tree.files else "an empty folder"
     raise UsageError(f"expected a {title} tree; found {found}", path=tree.root, hint=f"expected here: {expected}")
 
 
@@ -119,7 +105,7 @@ def _unpack_hint(suffix: str) -> str:
 
 def tree_warnings(tree: RawTree) -> list[str]:
     """Warnings that concern any tree: unreadable folders and archives left unpacked."""
-    warnings = [f"could not be read: {printable(text)}" for text in tree.unreadable]
+    warnings = [f"could not be read: {text}" for text in tree.unreadable]
     if archives := tree.archives():
         shown = ", ".join(name_of(path) for path in archives[:3]) + (" …" if len(archives) > 3 else "")
         warnings.append(f"{len(archives)} archive(s) in the tree are not unpacked: {shown}")
@@ -139,7 +125,7 @@ def unmarked_warnings(samples: Iterable[Sample], *, roles: Iterable[str]) -> lis
 
 
 def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Rejection]]:
-    """Samples by id, and a rejection for every further one of the same id, naming both files.
+    """Samples by id, and a rejection for every further one of the same id, naming both files; or of no file's name.
 
     The first in path order stays, folder by folder: the tree's own order, not the file system's, and ``Neutral`` comes
     before its copy ``Neutral (2)``.
@@ -147,15 +133,19 @@ def without_duplicates(samples: Iterable[Sample]) -> tuple[list[Sample], list[Re
     kept: dict[str, Sample] = {}
     duplicates: list[Rejection] = []
     for sample in sorted(samples, key=lambda sample: sample.source_file.split("/")):
-        first = kept.setdefault(sample.id, sample)
-        if first is not sample:
+        first = kept.get(sample.id)
+        if first is not None:
             duplicates.append(_double(first.source_file, sample.source_file, sample_id=sample.id))
+        elif "/" in sample.name:
+            duplicates.append(replace(misnamed(sample.source_file, expected="a file's"), sample_id=sample.id))
+        else:
+            kept[sample.id] = sample
     return sorted(kept.values(), key=lambda sample: sample.id), duplicates
 
 
 def _double(kept: str, path: str, *, sample_id: str) -> Rejection:
-    return rejected(
-        path,
+    return Rejection(
+        source_file=path,
         sample_id=sample_id,
         reason=Reason.DUPLICATE,
         expected="one recording of every name",
@@ -163,27 +153,15 @@ def _double(kept: str, path: str, *, sample_id: str) -> Rejection:
     )
 
 
-@final
-class LetterCaseDoubles:
-    """Recordings that are in one folder twice, under names that differ in the case of their letters alone.
+def keep_first(
+    files: dict[str, str], role: str, path: str, *, doubles: dict[str, Rejection], sample_id: str, main: bool
+) -> None:
+    """Give a recording's ``files`` a path for a role that has none yet.
 
-    ``add`` hears of every such file; there is one row for each second recording, not one for each of its files.
+    A path that differs from the one there in the case of its letters alone is of a second recording: it gets one row
+    in ``doubles`` (by sample id), which names its ``main`` file where that is double.
     """
-
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], Rejection] = {}
-
-    def add(self, path: str, *, kept: str, recording: tuple[str, str], sample_id: str, main: bool) -> None:
-        """``path`` comes after ``kept``; ``recording``: its folder, and what the names of its files share as written.
-
-        The row names the ``main`` file of a recording where that is double, else the first of the others. A file that
-        is ``kept`` itself, or a picture in another format, is no double.
-        """
-        if path == kept or name_of(path).lower() != name_of(kept).lower():
-            return
-        if main or recording not in self._rows:
-            self._rows[recording] = _double(kept, path, sample_id=sample_id)
-
-    def rows(self) -> list[Rejection]:
-        """The rejections, in the order in which the recordings were met."""
-        return list(self._rows.values())
+    kept = files.setdefault(role, path)
+    is_double = path != kept and name_of(path).lower() == name_of(kept).lower()
+    if is_double and (main or sample_id not in doubles):
+        doubles[sample_id] = _double(kept, path, sample_id=sample_id)

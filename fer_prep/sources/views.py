@@ -12,7 +12,6 @@ from itertools import product
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_prep.digests import settings_digest
 from fer_prep.errors import UsageError
@@ -84,14 +83,6 @@ def with_views(listing: Listing, *, views: Views, seed: int) -> Listing:
             yield replace(sample, id=name, yaw_degrees=yaw, pitch_degrees=pitch)
 
     return replace(listing, samples=tuple(view for sample in listing.samples for view in all_of(sample)))
-
-
-def view_turn(yaw_degrees: float, pitch_degrees: float) -> NDArray[np.float64]:
-    """(3, 3) yaw about y first, then pitch about x: +z goes to (sin y, cos y sin p, cos y cos p)."""
-    yaw, pitch = np.radians([yaw_degrees, pitch_degrees])
-    about_y = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
-    return about_x @ about_y
 
 
 def _list(value: str, text: str) -> tuple[int, ...]:

@@ -7,7 +7,6 @@ other dataset is judged by all of the run's networks together.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,10 @@ import numpy as np
 import torch
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.csv_text import to_csv
 from fer_train.inference.evaluate import evaluate
 from fer_train.metrics.registry import METRICS
 from fer_train.models.trained_people import samples_of_people_trained_on
@@ -28,27 +27,18 @@ Cell = Mapping[str, Any]
 """One run on one dataset: ``samples``, every metric, and ``out_of_fold``: whether the run was trained on it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CrossMatrix:
-    """Run → dataset → cell; a pair that could not be judged has none."""
+CrossMatrix = Mapping[str, Mapping[str, Cell]]
+"""Run → dataset → cell; a pair that could not be judged has none."""
 
-    cells: Mapping[str, Mapping[str, Cell]]
 
-    @property
-    def datasets(self) -> list[str]:
-        """The columns, sorted."""
-        return sorted({name for row in self.cells.values() for name in row})
-
-    def write(self, folder: Path) -> None:
-        """Write ``matrix.json`` and ``matrix.csv`` (a line a cell)."""
-        columns = ("samples", *(metric.key for metric in METRICS), "out_of_fold")
-        lines = [
-            (run, name, *(cell[column] for column in columns))
-            for run, row in self.cells.items()
-            for name, cell in row.items()
-        ]
-        write_atomically(folder / "matrix.csv", content=to_csv(("run", "dataset", *columns), lines))
-        RunFolder(folder).write_json("matrix.json", self.cells)
+def write_matrix(matrix: CrossMatrix, folder: Path) -> None:
+    """Write ``matrix.json`` and ``matrix.csv`` (a line a cell)."""
+    columns = ("samples", *(metric.key for metric in METRICS), "out_of_fold")
+    lines = [
+        (run, name, *(cell[column] for column in columns)) for run, row in matrix.items() for name, cell in row.items()
+    ]
+    write_atomically(folder / "matrix.csv", content=write_table(("run", "dataset", *columns), lines))
+    RunFolder(folder).write_json("matrix.json", matrix)
 
 
 def cross_matrix(
@@ -70,7 +60,7 @@ def cross_matrix(
                     scores = {metric.key: entry[metric.key] for metric in METRICS}
                     row[dataset] = {"samples": entry["samples"], **scores, "out_of_fold": False}
         row |= _out_of_fold(run, data_paths)
-    return CrossMatrix(cells=cells)
+    return cells
 
 
 def _out_of_fold(run: Path, data_paths: Sequence[Path]) -> dict[str, Cell]:

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.errors import UsageError
-from fer_train.csv_text import to_csv
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.plots import GREY, new_figure
 from fer_train.training.fold import run_fold
@@ -164,7 +164,7 @@ def write_embeddings(embeddings: Sequence[Embedding], folder: Path, *, classes: 
         for e in embeddings
         for sample, label, (x, y) in zip(e.of.ids, e.of.labels.tolist(), e.places.tolist(), strict=True)
     ]
-    write_atomically(folder / "embedding.csv", content=to_csv(("id", "fold", "epoch", "class", "x", "y"), lines))
+    write_atomically(folder / "embedding.csv", content=write_table(("id", "fold", "epoch", "class", "x", "y"), lines))
     numbers = [
         {"samples": len(e.of.ids), "fold": e.of.fold, "epoch": e.of.epoch}
         | {"silhouette": e.silhouette, "separation": e.separation}

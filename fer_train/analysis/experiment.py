@@ -8,14 +8,16 @@ from elsewhere stand beside ours, with their source; where none is known the pla
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from fer_prep.errors import UsageError
 from fer_prep.resources import manifest_file, manifests_folder
+from fer_prep.validated import checked, read_toml
+from fer_train.config import Config
+from fer_train.settings_file import override
 
 OURS: Final = "subject-disjoint"
 THESIS: Final = "thesis"
@@ -95,27 +97,15 @@ def read_experiment(name: str) -> Experiment:
     """The experiment of that name, or of the TOML file at that path."""
     path = Path(name) if name.endswith(".toml") else manifest_file("experiments", name)
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise UsageError(f"cannot read this experiment: {error}", path=path) from error
-    rows = content.pop("rows", [])
-    if not rows:
+        content = read_toml(path, error=UsageError)
+    except FileNotFoundError:
+        raise UsageError("no such experiment", path=path) from None
+    experiment = checked(Experiment, {**content, "name": path.stem}, path=path, error=UsageError)
+    if not experiment.rows:
         raise UsageError("an experiment needs at least one [[rows]]", path=path)
-    others = content.pop("others", [])
-    _check_keys(content, Experiment, path=path, given_otherwise={"name", "rows", "others"})
-    for row in rows:
-        _check_keys(row, ExperimentRow, path=path)
-    for other in others:
-        _check_keys(other, Quoted, path=path)
-    made = tuple(ExperimentRow(**row | {"classes": tuple(row.get("classes", ()))}) for row in rows)
-    quoted = tuple(Quoted(**other) for other in others)
-    return Experiment(name=path.stem, rows=made, others=quoted, **content)
-
-
-def _check_keys(
-    content: Mapping[str, Any], kind: type, *, path: Path, given_otherwise: frozenset[str] | set[str] = frozenset()
-) -> None:
-    known = {f.name for f in fields(kind)} - given_otherwise
-    unknown = set(content) - known
-    if unknown:
-        raise UsageError(f"unknown key {sorted(unknown)[0]!r}; legal: {', '.join(sorted(known))}", path=path)
+    for row in experiment.rows:
+        try:
+            override(Config(), row.settings)
+        except UsageError as error:
+            raise UsageError(f"row {row.name!r}: {error.message}", path=path) from None
+    return experiment

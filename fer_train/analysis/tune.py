@@ -3,7 +3,7 @@
 Some people are held out of the whole search. The settings that are found are then judged once, by them
 (``holdout.folds.json``): a score of folds that chose the settings is not a result.
 
-Several processes may work on one search: each runs the same command, and they share a storage (``search_storage``).
+Several processes may work on one search: each runs the same command, and they share the journal in its folder.
 What trial number n tries follows from (seed, n) alone under random search, whoever runs it. A killed trial leaves a
 gap; the search goes on until enough others are finished.
 """
@@ -19,9 +19,13 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import optuna
+from optuna.distributions import distribution_to_json
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import TrialState
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FerError, UsageError
 from fer_prep.folder_lock import taking_turns
@@ -29,12 +33,10 @@ from fer_prep.folds.splits import write_folds
 from fer_prep.progress import Progress, silent
 from fer_train.analysis.search_folds import make_search_folds
 from fer_train.analysis.search_settings import SearchSettings
-from fer_train.analysis.search_space import Space
-from fer_train.analysis.search_storage import open_storage
+from fer_train.analysis.search_space import Space, suggest
 from fer_train.config import Config
-from fer_train.csv_text import to_csv
 from fer_train.metrics.registry import metric_called
-from fer_train.settings_file import config_to_toml, flatten, override, rename
+from fer_train.settings_file import config_to_toml, flatten, override
 from fer_train.training.fold import open_data, run_fold
 from fer_train.training.machine import set_up_machine
 
@@ -43,6 +45,9 @@ BEST: Final = "best.toml"
 OUTCOME_LOCK: Final = ".outcome.lock"
 STUDY: Final = "fer-train"
 FRAME: Final = "frame"
+JOURNAL: Final = "study.journal"
+LOCK_GRACE_S: Final = 30
+"""A lock of the journal that is this old was left by a killed process: appending takes milliseconds."""
 
 Judge = Callable[[Config], Iterator[float]]
 """Settings → the score of one fold after the other, in percent."""
@@ -55,19 +60,15 @@ def tune(
     space: Space,
     settings: SearchSettings,
     out: Path,
-    storage: str = "",
     say: Callable[[str], None] = lambda text: None,
     progress: Progress = silent,
 ) -> optuna.Study:
-    """Search until ``settings.trials`` are done, going on with the search that is in ``out``; write its files there.
-
-    ``storage`` is the URL of a database that keeps the trials instead of the journal in ``out``.
-    """
+    """Search until ``settings.trials`` are done, going on with the search that is in ``out``; write its files there."""
     metric, machine = metric_called(settings.metric), set_up_machine(config.machine)
     with DatasetFile.open(data_path) as file:
         manifest, holdout = make_search_folds(file, folds=settings.folds, holdout=settings.holdout, seed=settings.seed)
         frame = _frame(file, config=config, space=space, settings=settings)
-        study = open_study(out, frame=frame, storage=storage, better=metric.better)
+        study = open_study(out, frame=frame, better=metric.better)
         if holdout is not None and not (out / HOLDOUT).exists():
             write_folds(holdout, out / HOLDOUT, data=file)
     data = open_data(
@@ -85,19 +86,20 @@ def tune(
     return study
 
 
-def open_study(
-    out: Path, *, frame: dict[str, Any], storage: str = "", better: Literal["higher", "lower"] = "higher"
-) -> optuna.Study:
+def open_study(out: Path, *, frame: dict[str, Any], better: Literal["higher", "lower"] = "higher") -> optuna.Study:
     """The search in ``out``, new or begun; one begun with other data, settings or space is refused.
 
-    In a database (``storage``) it is found by the name of the folder.
+    Its journal works on file systems that several machines share. The lock is a file made by ``open(O_EXCL)``, safe on
+    NFS from version 3 on. Optuna's default, a symbolic link, is not used: seen from a folder or machine with another
+    path it points nowhere, and Optuna then never notices that a killed process has left it.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    opened = open_storage(out, url=storage)  # first: a database that cannot be used leaves no folder behind
     out.mkdir(parents=True, exist_ok=True)
+    path = str(out / JOURNAL)
+    lock = JournalFileOpenLock(path, grace_period=LOCK_GRACE_S)
     study = optuna.create_study(
-        study_name=f"{STUDY} {out.resolve().name}" if storage else STUDY,
-        storage=opened,
+        study_name=STUDY,
+        storage=JournalStorage(JournalFileBackend(path, lock_obj=lock)),
         sampler=optuna.samplers.RandomSampler(),
         direction="maximize" if better == "higher" else "minimize",
         load_if_exists=True,
@@ -130,7 +132,7 @@ def search(
     while len(_done(study)) < settings.trials:
         trial = study.ask()
         study.sampler = _sampler(settings, number=trial.number)
-        values = {key: choices.suggest(trial, key) for key, choices in space.items()}
+        values = {key: suggest(trial, key, choices) for key, choices in space.items()}
         try:
             state, mean, folds = _run_trial(trial, judge(override(config, values)))
             study.tell(trial, mean if state == TrialState.COMPLETE else None, state=state)
@@ -173,9 +175,9 @@ def write_outcome(study: optuna.Study, *, config: Config, space: Space, out: Pat
             )
             for trial in trials
         ]
-        write_atomically(out / "trials.csv", content=to_csv(("trial", "state", "score", "folds", *space), lines))
+        write_atomically(out / "trials.csv", content=write_table(("trial", "state", "score", "folds", *space), lines))
         if any(trial.state == TrialState.COMPLETE for trial in trials):
-            best = rename(override(config, study.best_trial.params), f"{config.name}-tuned")
+            best = override(config, study.best_trial.params | {"name": f"{config.name}-tuned"})
             write_atomically(out / BEST, content=config_to_toml(best))
 
 
@@ -198,7 +200,7 @@ def _frame(file: DatasetFile, *, config: Config, space: Space, settings: SearchS
     frame = {
         "dataset": file.digest,
         "configuration": fixed,
-        "search space": {key: str(values) for key, values in space.items()},
+        "search space": {key: distribution_to_json(values) for key, values in space.items()},
         "number of folds": settings.folds,
         "holdout": settings.holdout,
         "metric": settings.metric,

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_prep.errors import InstallationError, UsageError
-from fer_prep.validated import build, read_toml
+from fer_prep.validated import checked, read_toml
 
 PRODUCTS: Final = ("Gemm", "MatMul")
 """Operations of ONNX that a classifying layer is made of."""
@@ -48,14 +48,10 @@ class Preprocessing:
         """Of the ONNX file ``path``; a UsageError says what is missing or unknown."""
         beside = path.with_suffix(".toml")
         try:
-            found = read_toml(beside)
+            return checked(cls, read_toml(beside), path=beside)
         except FileNotFoundError:
             hint = "size, mean, std, and classes: docs/explanation/few-people.md has an example"
             raise UsageError("expected it to say how the network wants its pictures", path=beside, hint=hint) from None
-        try:
-            return build(cls, found)
-        except UsageError as error:
-            raise UsageError(error.message, path=beside) from None
 
 
 @final

@@ -14,7 +14,7 @@ from fer_prep.dataset.pixel_sizes import EYE_DISTANCE_MM
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.depth_encoding import UNIT_MM
 from fer_train.data.images import Images
-from fer_train.data.inputs import STORED
+from fer_train.data.inputs import RAYS, STORED
 
 SCHEME: Final = "mediapipe-468"
 POINTS: Final = 468
@@ -55,6 +55,10 @@ def as_places(points_px: NDArray[np.floating[Any]], *, size: tuple[int, int]) ->
 def mirrored(images: Images) -> dict[str, Tensor]:
     """A batch as a mirror shows it: pictures, and landmarks with left and right exchanged."""
     turned = dict(images) | {name: image.flip(-1) for name, image in images.items() if name in STORED}
+    if RAYS in images:
+        growth, column, row, middle = images[RAYS].unbind(1)
+        width = next(image.shape[-1] for name, image in images.items() if name in STORED)
+        turned[RAYS] = torch.stack([growth, width - 1 - column, row, middle], dim=1)
     order = torch.from_numpy(mirrored_order())
     if PLACES in images:
         turned[PLACES] = torch.tensor([1.0, 0.0]) + images[PLACES][:, order] * torch.tensor([-1.0, 1.0])

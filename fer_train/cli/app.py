@@ -16,10 +16,7 @@ app = make_app(
     version=__version__,
     help="Cross-validated training on a fer-rgbd dataset.",
     continues={
-        **dict.fromkeys(
-            ("kfold", "fit"),
-            f"{CONTINUES}, with --resume once its run folder is there",
-        ),
+        **dict.fromkeys(("kfold", "fit"), f"{CONTINUES}, with --resume where it named no --out"),
         **dict.fromkeys(("tune", "reproduce"), CONTINUES),
     },
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,15 +35,6 @@ def tune(
         ),
     ] = None,
     how: SearchSettings,
-    storage: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            help="A database that keeps the trials, for machines without a common disk: postgresql+psycopg://user@host/"
-            "name. The search is found there by the name of --out.",
-            show_default="a journal in --out",
-        ),
-    ] = "",
 ) -> None:
     """Search for settings; start the same command several times, on any machines that share --out, to search together.
 
@@ -53,8 +43,6 @@ def tune(
         fer-train tune --preset thesis --trials 50
 
         fer-train tune --search optimiser.fusion_rate=log:1e-4..1e-2 --search loss.name=center,island
-
-        fer-train tune --preset thesis --storage postgresql+psycopg://me@head/trials
 
         fer-train fit --preset runs/tune/best.toml --manifest runs/tune/holdout.folds.json
     """
@@ -66,9 +54,7 @@ def tune(
     from fer_train.analysis.tune import BEST, HOLDOUT
     from fer_train.analysis.tune import tune as run_search
 
-    study = run_search(
-        data, config=config, space=space, settings=how, out=out, storage=storage, say=note, progress=progress_bar
-    )
+    study = run_search(data, config=config, space=space, settings=how, out=out, say=note, progress=progress_bar)
     if not (out / BEST).exists():
         raise UsageError("no trial was completed: trials.csv says how each ended", path=out)
     best = study.best_trial
@@ -128,9 +114,8 @@ def reproduce(
     chosen = read_experiment(experiment)
     refuse_early(data, base)
     config = make_config(base)
-    from fer_train.analysis.reproduce import COLUMNS
-    from fer_train.analysis.reproduce import reproduce as run_experiment
-    from fer_train.report.results import train_and_report
+    from fer_train.report.reproduce import COLUMNS
+    from fer_train.report.reproduce import reproduce as run_experiment
 
     folder = out or Path("runs") / chosen.name
     found = run_experiment(
@@ -141,8 +126,8 @@ def reproduce(
         folds=folds,
         repeats=repeats,
         out=folder,
-        train=partial(train_and_report, say=note, progress=progress_bar),
         say=note,
+        progress=progress_bar,
     )
     print_table(f"{chosen.place}: {chosen.title}", COLUMNS, found.table())
     for remark in found.remarks():
@@ -178,8 +163,7 @@ def curve(
 
         fer-train curve classical thesis --people 10,20,40,80 --out runs/how-many
     """
-    from fer_train.analysis.curve import curve as run_curve
-    from fer_train.report.results import train_and_report
+    from fer_train.report.curve import curve as run_curve
     from fer_train.settings_file import load_preset
     from fer_train.training.cross_validate import FoldChoice
 
@@ -194,8 +178,8 @@ def curve(
         counts=counts,
         folds=FoldChoice(manifest=manifest, number=folds),
         out=out,
-        train=partial(train_and_report, say=note, progress=progress_bar),
         say=note,
+        progress=progress_bar,
     )
     metrics = METRICS[:2]
     rows = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -12,8 +12,12 @@ from fer_prep.cli.options import JsonOption, Options
 from fer_train.cli.app import app
 from fer_train.cli.options import DATA, DataOption, SettingsOptions, make_config, refuse_early
 
-if TYPE_CHECKING:
-    from fer_train.bench import BenchResult
+NAMES: Final = {
+    "ceiling": "a  fixed batch: the ceiling",
+    "loop": "b  training loop",
+    "streaming": "c  training loop, streamed",
+    "plain": "d  plain PyTorch loop",
+}
 
 
 @app.command("bench")
@@ -39,36 +43,20 @@ def bench(
     config = make_config(chosen)
     from fer_train.bench import bench as measure
 
-    result = measure(data, config=config, rounds=rounds, seconds=seconds, plain=plain, say=note)
+    found = measure(data, config=config, rounds=rounds, seconds=seconds, plain=plain, say=note)
     if as_json:
-        print_json(result.to_dict())
+        print_json(found)
         return
-    _print(result)
-
-
-NAMES: Final = {
-    "ceiling": "a  fixed batch: the ceiling",
-    "loop": "b  training loop",
-    "streaming": "c  training loop, streamed",
-    "plain": "d  plain PyTorch loop",
-}
-
-
-def _print(result: BenchResult) -> None:
     rows = [
-        (
-            NAMES[name],
-            f"{measured.images_per_second:.1f}",
-            f"{100 * measured.share_of_ceiling:.1f} %",
-            f"{measured.first_step_seconds:.1f} s",
-        )
-        for name, measured in result.loops.items()
+        (title, f"{found[f'{name}_images_per_second']:.1f}", f"{100 * found[f'{name}_share_of_ceiling']:.1f} %")
+        for name, title in NAMES.items()
+        if f"{name}_images_per_second" in found
     ]
-    title = f"{result.config.name} on {result.device}, {result.precision}, {result.config.data.image_size} pixels"
-    print_table(title, ("loop", "images/s", "of the ceiling", "first step"), rows)
-    training, minutes = result.config.training, result.thesis_run_seconds / 60
-    most = result.peak_memory_bytes / 1e9
-    say(f"validation: {result.validation_images_per_second:.1f} images/s; most memory: {most:.2f} GB")
+    title = f"{found['preset']} on {found['device']}, {found['precision']}, {found['image_size']} pixels"
+    print_table(title, ("loop", "images/s", "of the ceiling"), rows)
+    memory = f"most memory: {found['peak_memory_bytes'] / 1e9:.2f} GB"
+    say(f"validation: {found['validation_images_per_second']:.1f} images/s; {memory}")
+    training, minutes = config.training, found["thesis_run_seconds"] / 60
     say(
         f"5 folds of 8,716 samples, {training.epochs} epochs, {training.validations_per_epoch} validations an epoch, "
         f"would take {minutes:.1f} minutes by these rates"

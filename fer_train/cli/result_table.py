@@ -6,25 +6,25 @@ from typing import Any
 
 from fer_prep.cli.console import print_table, say, warn
 from fer_train.metrics.registry import METRICS
-from fer_train.report.words import BASELINE_COLUMNS, baseline_rows, in_words, majority_in_words, not_beaten_in_words
+from fer_train.report.words import (
+    BASELINE_COLUMNS,
+    FOLD_COLUMNS,
+    SEED_COLUMNS,
+    baseline_rows,
+    fold_rows,
+    in_words,
+    majority_in_words,
+    not_beaten_in_words,
+    seed_rows,
+)
 
 
 def print_summary(summary: dict[str, Any]) -> None:
     """The result table: one row a fold, then the mean."""
-    rows: list[list[object]] = [
-        [
-            str(fold["index"]),
-            *(metric.text(fold[metric.key]) for metric in METRICS),
-            f"{fold['loss']:.3f}",
-            f"{fold['best']['overall_accuracy']:.1f}",
-        ]
-        for fold in summary["folds"]
-    ]
-    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
-    means = (metric.text(summary[metric.key]["mean"]) for metric in METRICS)
-    rows.append(["mean", *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}"])
-    columns = ("fold", *(metric.title for metric in METRICS), "loss", "(best point: overall %)")
-    print_table(f"{summary['name']}, {summary['protocol']}, {len(summary['classes'])} classes", columns, rows)
+    title = f"{summary['name']}, {summary['protocol']}, {len(summary['classes'])} classes"
+    print_table(title, FOLD_COLUMNS, fold_rows(summary))
+    if of_seeds := seed_rows(summary):
+        print_table("Over seeds, each the mean of its folds", SEED_COLUMNS, of_seeds)
     for metric in METRICS:
         mean = f"{metric.mean_text(summary[metric.key])} {metric.unit}".rstrip()
         say(f"{metric.name}: {mean}; {in_words(summary, metric)}")

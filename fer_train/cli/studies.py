@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from fer_prep.cli.console import print_table, progress_bar, say, warn
+from fer_prep.cli.console import print_json, print_table, progress_bar, say, warn
 from fer_prep.cli.options import JsonOption, names_of
 from fer_prep.errors import UsageError
 from fer_prep.outputs import PNG, check_output, refuse_input
@@ -53,7 +52,7 @@ def compare(
 
     comparison = compare_runs(runs or finished_runs(), data, rounds=rounds, seed=seed)
     if as_json:
-        typer.echo(json.dumps(comparison.to_dict(), indent=1, ensure_ascii=False))
+        print_json(comparison.to_dict())
         return
     _print_comparison(comparison)
 
@@ -113,12 +112,13 @@ def export(
     run = chosen_run(run)
     from fer_train.inference.export import export_fold
 
-    exported = export_fold(run, out or Path("models") / f"{run.resolve().name}-fold-{fold}", fold=fold, onnx=onnx)
-    if exported.onnx_difference is not None:
-        say(f"ONNX Runtime and PyTorch agree to {exported.onnx_difference:.1e} in every probability")
-        if exported.left_out:
-            warn(f"the graph answers with the network alone: without {' and '.join(exported.left_out)}")
-    say(f"written to {exported.folder}")
+    out = out or Path("models") / f"{run.resolve().name}-fold-{fold}"
+    if graph := export_fold(run, out, fold=fold, onnx=onnx)["onnx"]:
+        apart = graph["largest_difference_to_pytorch"]
+        say(f"ONNX Runtime and PyTorch agree to {apart:.1e} in every probability")
+        if graph["leaves_out"]:
+            warn(f"the graph answers with the network alone: without {' and '.join(graph['leaves_out'])}")
+    say(f"written to {out}")
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from fer_prep.cli.console import note, print_json, print_table, progress_bar, say
 from fer_prep.cli.options import JsonOption, Options, manifest_names
-from fer_prep.errors import BusyError, FerError, UsageError
+from fer_prep.errors import UsageError
 from fer_train.cli.app import app
 from fer_train.cli.options import (
     DATA,
@@ -49,6 +49,15 @@ BaselinesOption = Annotated[
         help="Hold the result against the most frequent class, landmarks, and the preset classical, on the same folds.",
     ),
 ]
+SeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--seeds",
+        min=1,
+        help="Train everything so many times, each time with another seed: mean and spread over seeds beside folds.",
+        show_default="1, or the resumed run's",
+    ),
+]
 
 
 @app.command("kfold")
@@ -64,6 +73,7 @@ def kfold(
     short: KfoldOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
+    seeds: SeedsOption = None,
     baselines: BaselinesOption = True,
 ) -> None:
     """Cross-validate: train one network a fold, judge it on the people it has not seen, write a report.
@@ -78,11 +88,13 @@ def kfold(
 
         fer-train kfold --resume
 
+        fer-train kfold --preset demo --seeds 5
+
         fer-train kfold --preset thesis --parallel-folds 5
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
-    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data)
+    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, seeds=seeds)
     _train(run, config, task, manifest=manifest, folds=folds, baselines=baselines)
 
 
@@ -100,6 +112,7 @@ def fit(
     short: ShortOptions,
     out: OutOption = None,
     resume: ResumeOption = False,
+    seeds: SeedsOption = None,
     baselines: BaselinesOption = True,
 ) -> None:
     """Train one fold alone: one split into people to learn from and people to be judged by.
@@ -111,7 +124,7 @@ def fit(
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
     alone = fold if resume else fold or 0
-    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, fold=alone)
+    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, seeds=seeds, fold=alone)
     _train(run, config, task, manifest=manifest, baselines=baselines)
 
 
@@ -142,12 +155,8 @@ def pretrain(
     from fer_train.training.run_folder import RunFolder, default_run_path
 
     config = start_settings(make_config(chosen, short=short, base=load_preset("small-data")))
-    run = RunFolder.create(default_run_path(config.name), config=config)
-    try:
-        train_start(data, out, config=config, run=run, say=note, progress=progress_bar)
-    except (FerError, ImportError, OSError):
-        run.discard_unstarted()
-        raise
+    run = RunFolder(default_run_path(config.name))
+    train_start(data, out, config=config, run=run, say=note, progress=progress_bar)
     say(f"{out}: take it with --weights {out}, with the preset and the image size that it was made with")
 
 
@@ -203,23 +212,17 @@ def _train(
     from fer_train.report.results import train_and_report
     from fer_train.training.cross_validate import FoldChoice
 
-    try:
-        summary = train_and_report(
-            task.data,
-            config=config,
-            folds=FoldChoice(manifest=manifest, number=folds),
-            run=run,
-            only=task.fold,
-            baselines=baselines,
-            say=note,
-            progress=progress_bar,
-        )
-    except BusyError:  # another process's run
-        raise
-    except (FerError, ImportError, OSError):
-        if is_first_process():
-            run.discard_unstarted()
-        raise
+    summary = train_and_report(
+        task.data,
+        config=config,
+        folds=FoldChoice(manifest=manifest, number=folds),
+        run=run,
+        only=task.fold,
+        seeds=task.seeds,
+        baselines=baselines,
+        say=note,
+        progress=progress_bar,
+    )
     if is_first_process():
         print_summary(summary)
         if run.report.exists():
@@ -233,6 +236,7 @@ def _open_run(
     out: Path | None,
     resume: bool,
     data: Path | None,
+    seeds: int | None,
     fold: int | None = None,
 ) -> tuple[RunFolder, Config, Task]:
     """The run folder, and the settings, data and fold to go on with; a resumed run has them all, and no others."""
@@ -240,24 +244,27 @@ def _open_run(
 
     if launched_by_torchrun() and out is None:
         raise UsageError("processes that share a training must agree on its run folder", hint="name one with --out")
-    if resume:
-        run = RunFolder.open(out or newest_unfinished_run())
-        task = run.task
-        task = Task(data or task.data, task.fold if fold is None else fold)
+    run = RunFolder.open(out or newest_unfinished_run()) if resume else None
+    if run is not None:
+        known = run.task
+        task = Task(data or known.data, known.fold if fold is None else fold, seeds or known.seeds)
         require_data(task.data)
-        run.settle_task(task)
         config = make_config(chosen, short=short, base=run.config)
-        run.refuse_other_settings(config)
-        if is_first_process():
+    else:
+        task = Task(data or DATA, fold, seeds or 1)
+        refuse_early(task.data, chosen, short)
+        config = make_config(chosen, short=short)
+        run = RunFolder(out or default_run_path(config.name))
+        if run.finished and run.report.exists():
+            raise UsageError(
+                "there is a run in this folder already, and it is finished",
+                path=run.path,
+                hint="--resume judges it and writes its report once more; for another run choose --out",
+            )
+    run.refuse_other(config, task)
+    if is_first_process():
+        if run.started:
             note(f"resuming {run.path}")
+        if resume or chosen.preset is not None:
             say_if_no_gpu(config)
-        return run, config, task
-    task = Task(data or DATA, fold)
-    refuse_early(task.data, chosen, short)
-    config = make_config(chosen, short=short)
-    if not is_first_process():
-        return RunFolder(out or default_run_path(config.name)), config, task
-    run = RunFolder.create(out or default_run_path(config.name), config=config, task=task)
-    if chosen.preset is not None:
-        say_if_no_gpu(config)
     return run, config, task

@@ -143,17 +143,18 @@ def _evaluate_one(
 def _evaluate_many(
     runs: list[Path], data: list[Path], *, out: Path | None, device: torch.device, as_json: bool
 ) -> None:
-    from fer_train.analysis.cross_dataset import cross_matrix
+    from fer_train.analysis.cross_dataset import cross_matrix, write_matrix
 
     matrix = cross_matrix(runs, data, device=device, progress=progress_bar)
     if out is not None:
-        matrix.write(out)
+        write_matrix(matrix, out)
     if as_json:
-        print_json(matrix.cells)
+        print_json(matrix)
         return
+    datasets = sorted({name for row in matrix.values() for name in row})
     for metric in METRICS:
-        rows = [(run, *(_cell(row.get(name), metric) for name in matrix.datasets)) for run, row in matrix.cells.items()]
-        print_table(f"{metric.title}: rows are runs, columns who is judged", ("run", *matrix.datasets), rows)
+        rows = [(run, *(_cell(row.get(name), metric) for name in datasets)) for run, row in matrix.items()]
+        print_table(f"{metric.title}: rows are runs, columns who is judged", ("run", *datasets), rows)
     say("* trained on this dataset: each person judged by the fold that had not seen them")
 
 
@@ -168,7 +169,10 @@ def predict(
     run: RunArgument = None,
     source: Annotated[
         Path,
-        typer.Argument(help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), or one RGB picture."),
+        typer.Argument(
+            help="An HDF5 dataset, a folder (with rgb/ and depth/, or just pictures), one RGB picture, or a mesh (OBJ, "
+            "PLY, STL, GLB)."
+        ),
     ] = DATA,
     depth: Annotated[
         Path | None,
@@ -198,6 +202,8 @@ def predict(
         fer-train predict runs/demo data/prepared/cald3r
 
         fer-train predict runs/demo face.png --depth face-depth.png
+
+        fer-train predict runs/demo scan.obj
 
         fer-train predict runs/demo-rgb holiday.jpg --json
     """

@@ -17,6 +17,7 @@ from fer_train.config import AugmentationSettings
 from fer_train.data.augment import Draws, augment_images, erase
 from fer_train.data.image_dataset import ImageDataset, to_device
 from fer_train.data.images import Inputs, images_of, to_floats
+from fer_train.data.inputs import KEYS
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys
 
@@ -26,7 +27,7 @@ class Batch:
     """Some samples, ready for the network."""
 
     inputs: Inputs
-    """Name → (B, C, S, S) float32, normalised."""
+    """Name → (B, C, …) float32, normalised."""
     labels: Tensor
     """(B,) int64."""
     targets: Tensor
@@ -58,8 +59,9 @@ class Batches:
         plan, ahead = tee(plan)
         for (epoch, rows), stored in zip(plan, self.data.batches(rows for _, rows in ahead), strict=True):
             there = to_device(rows, self.data.device)
-            draws = Draws.of(sample_keys(there, seed=self.seed, epoch=epoch))
-            images = augment_images(to_floats(stored), draws, settings=self.augmentation)
+            keys = sample_keys(there, seed=self.seed, epoch=epoch)
+            draws = Draws.of(keys)
+            images = augment_images(to_floats(stored) | {KEYS: keys}, draws, settings=self.augmentation)
             batch = self._batch(erase(self.normalisation(images), draws, settings=self.augmentation), rows)
             yield self._mixed(batch, draws) if self.augmentation.mixup else batch
 
@@ -105,6 +107,6 @@ def prepare_inputs(
     """Stored arrays → what a trained network takes, without a dataset file.
 
     ``stored``: ``rgb`` (B, H, W, 3) u1 and ``depth`` (B, H, W) u2, as far as the inputs of ``normalisation`` need them.
-    Returns input → (B, C, S, S) float32 on the device.
+    Returns input → (B, C, …) float32 on the device.
     """
     return normalisation(images_of(stored, image_size=image_size, equalise=equalise, device=device))

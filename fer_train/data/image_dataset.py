@@ -17,17 +17,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_prep.dataset.pixel_sizes import EYE_DISTANCE_MM, pixel_sizes_mm
+from fer_prep.dataset.pixel_sizes import EYE_DISTANCE_MM
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.dataset.statistics import Moments
 from fer_prep.errors import FoldsError, UsageError
 from fer_prep.progress import Progress, silent
+from fer_train.data.cameras import Cameras
 from fer_train.data.images import Images, prepare_images, to_tensors
-from fer_train.data.inputs import INPUTS, PIXEL_MM, STORED, Modality, modalities_of, refuse_absent_modalities
+from fer_train.data.inputs import INPUTS, STORED, Modality, modalities_of, refuse_absent_modalities
 from fer_train.data.memory import AUTO, describe_bytes, memory_limit
 
-ROWS_AT_ONCE: Final = 64
-"""Samples that are read together where nobody asks for a batch."""
+ROWS_AT_ONCE: Final = 8
+"""Samples that are read together where nobody asks for a batch; on a CPU many more are resized at half the speed."""
 BATCHES_AHEAD: Final = 2
 """Batches that every reading thread has read or is reading beyond the one that is wanted."""
 
@@ -36,7 +37,8 @@ BATCHES_AHEAD: Final = 2
 class ImageDataset:
     """What ``inputs`` need of a fer-rgbd file, at ``image_size`` (None: the file's), on ``device``.
 
-    ``classes`` (default: the file's) is the class set in label order; ``memory`` what the images may take on the device
+    ``classes`` (default: the file's) is the class set in label order; ``metric`` gives the size of pixels also where no
+    input wants it; ``memory`` is what the images may take on the device
     before they are streamed, by ``reading_threads`` (0: read when they are asked for). ``say`` hears which and why.
     """
 
@@ -49,6 +51,7 @@ class ImageDataset:
         equalise: bool = False,
         classes: Sequence[str] | None = None,
         device: torch.device | str = "cpu",
+        metric: bool = False,
         memory: str = AUTO,
         reading_threads: int = 1,
         say: Callable[[str], None] = lambda text: None,
@@ -78,9 +81,8 @@ class ImageDataset:
         say(f"data: {describe_bytes(needed)} of images, {allowed}: {'kept there' if fits else threads}")
         self._threads = None if fits or not reading_threads else ThreadPoolExecutor(reading_threads, "reading")
         self._ahead = BATCHES_AHEAD * reading_threads
-        self._pixel_mm = (
-            self._pixel_sizes(say).to(self.device) if any(INPUTS[name].is_metric for name in inputs) else None
-        )
+        metric = (metric and "depth" in self.modalities) or any(INPUTS[name].is_metric for name in inputs)
+        self._camera = self._cameras(say) if metric else {}
         self._memory = self._read_all(progress) if fits else None
 
     def __len__(self) -> int:
@@ -109,7 +111,7 @@ class ImageDataset:
             return self._prepare(self._read(rows), rows)
         there = to_device(rows, self.device)
         images = {name: images[there].permute(0, 3, 1, 2) for name, images in self._memory.items()}
-        return images if self._pixel_mm is None else images | {PIXEL_MM: self._pixel_mm[there]}
+        return images | self._cameras_of(there)
 
     def batches(self, plan: Iterable[Tensor]) -> Iterator[dict[str, Tensor]]:
         """``images`` of one (B,) of rows after the other, read ahead where they are streamed."""
@@ -177,16 +179,20 @@ class ImageDataset:
     def _prepare(self, stored: Images, rows: Tensor) -> dict[str, Tensor]:
         there = {name: to_device(each, self.device) for name, each in stored.items()}
         images = prepare_images(there, image_size=self.image_size, equalise=self.equalise)
-        return images if self._pixel_mm is None else images | {PIXEL_MM: self._pixel_mm[to_device(rows, self.device)]}
+        return images | self._cameras_of(to_device(rows, self.device))
 
-    def _pixel_sizes(self, say: Callable[[str], None]) -> Tensor:
-        """(N, 1, 1, 1) the side of a pixel in mm at the size of the images."""
-        sizes = pixel_sizes_mm(self.file)
-        if count := int(sizes.estimated.sum()):
+    def _cameras_of(self, rows: Tensor) -> dict[str, Tensor]:
+        return {name: values[rows] for name, values in self._camera.items()}
+
+    def _cameras(self, say: Callable[[str], None]) -> dict[str, Tensor]:
+        """``PIXEL_MM`` and ``RAYS`` of all samples, at the size of the images, on the device."""
+        cameras = Cameras.of(self.file)
+        if count := int(cameras.estimated.sum()):
             say(
                 f"data: no camera is known of {count} samples: eyes {EYE_DISTANCE_MM:g} mm apart say how large they are"
             )
-        return torch.from_numpy(sizes.mm * self.file.width / self.image_size).float().reshape(-1, 1, 1, 1)
+        beside = cameras.at(self.image_size, stored_px=self.file.width)
+        return {name: values.to(self.device) for name, values in beside.items()}
 
     def _read_all(self, progress: Progress) -> dict[str, Tensor]:
         """Modality → (N, S, S, C) integers on the device, read front to back."""

@@ -18,7 +18,8 @@ from fer_train.data.inputs import INPUTS, PIXEL_MM, STORED
 from fer_train.data.resample import resize_depth, resize_rgb
 
 Images = Mapping[str, Tensor]
-"""Modality → (B, C, S, S): as stored in integers, or in float32 in [0, 1]; and ``PIXEL_MM`` where it is needed."""
+"""Modality → (B, C, S, S): as stored in integers, or in float32 in [0, 1]; and what is known beside them
+(``PIXEL_MM``, ``RAYS``, ``KEYS``)."""
 Inputs = Mapping[str, Tensor]
 """Name of an input → (B, …) float32, as the network takes it."""
 
@@ -67,25 +68,23 @@ def images_of(
     return to_floats(prepare_images(there, image_size=image_size, equalise=equalise))
 
 
-def compute_input(name: str, images: Images, *, smoothing_mm: float) -> Tensor:
-    """(B, channels, S, S) of an input, from images in [0, 1]."""
+def compute_input(name: str, images: Images, *, settings: Mapping[str, Any]) -> Tensor:
+    """(B, channels, …) of an input, from images in [0, 1]; ``settings`` are those of ``[data]``."""
     module, _, function = INPUTS[name].compute.partition(":")
     if not module:
         return images[INPUTS[name].stored[0]]
     compute: Callable[..., Tensor] = getattr(import_module(module), function)
-    if not INPUTS[name].is_metric:
-        return compute(images)
-    if PIXEL_MM not in images:
+    if INPUTS[name].is_metric and PIXEL_MM not in images:
         raise UsageError(
             f"{name} is computed from metric depth, and how large a pixel is, is not known here",
             hint="merge the pictures into a dataset, which knows it, or give pixel_mm beside depth",
         )
-    return compute(images, smoothing_mm)
+    return compute(images, **{each: settings[each] for each in INPUTS[name].settings})
 
 
 def valid_of(name: str, images: Images) -> Tensor | None:
-    """(B, 1, S, S) where the input ``name`` has a value; None where it has one everywhere."""
-    if not INPUTS[name].has_holes:
+    """(B, 1, S, S) where the input ``name`` has a value; None where it has one everywhere, or is no picture."""
+    if INPUTS[name].kind != "pictures" or not INPUTS[name].has_holes:
         return None
     masks = [images[modality] > 0 for modality in INPUTS[name].stored if STORED[modality].holes]
     return torch.stack(masks).all(dim=0) if masks else None

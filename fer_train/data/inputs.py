@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from fer_prep.errors import UsageError, did_you_mean
 
@@ -38,6 +38,10 @@ STORED: Final[dict[str, Modality]] = {
 }
 
 
+Kind = Literal["pictures", "points", "voxels"]
+"""What an input is for a network: (B, C, S, S), (B, C, P) in any order, or (B, C, V, V, V)."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Input:
     """Something that a network can ask for."""
@@ -45,44 +49,88 @@ class Input:
     stored: tuple[str, ...]
     """The modalities that it is computed from."""
     channels: int
+    kind: Kind = "pictures"
     compute: str = ""
-    """``module:function`` of images in [0, 1] by modality → (B, channels, S, S), imported when it is asked for; empty
+    """``module:function`` of images in [0, 1] by modality → (B, channels, …), imported when it is asked for; empty
     for the stored image itself, whose mean and deviation are those of the training samples."""
     is_metric: bool = False
-    """Whether its function wants the size of a pixel (``PIXEL_MM``) among the images, and the smoothing in mm."""
-    typical: tuple[float, float] = (0.0, 1.0)
-    """Of what is computed: what is subtracted, and what it is divided by, to be about as large as other inputs."""
+    """Whether its function wants the size of a pixel (``PIXEL_MM``) among the images."""
+    settings: tuple[str, ...] = ()
+    """Settings of ``[data]`` that its function takes as keywords; a trained network keeps them."""
+    typical: tuple[float | tuple[float, ...], float | tuple[float, ...]] = (0.0, 1.0)
+    """Of what is computed: what is subtracted, and what it is divided by, to be about as large as other inputs; for all
+    channels or one by one."""
     has_holes: bool = True
-    """Whether it has no value where one of its modalities has a hole; what fills them has one everywhere."""
+    """Whether a picture has no value where one of its modalities has a hole; what fills them has one everywhere."""
 
 
-_MAPS: Final = "fer_train.data.attribute_maps"
+def _map(function: str, *, channels: int, typical: tuple[float, float]) -> Input:
+    """An attribute map of depth."""
+    compute, settings = f"fer_train.data.attribute_maps:{function}", ("smoothing_mm",)
+    return Input(
+        stored=("depth",), channels=channels, compute=compute, is_metric=True, settings=settings, typical=typical
+    )
+
+
+def _surface(function: str, *, stored: tuple[str, ...], channels: int, kind: Kind, **more: Any) -> Input:
+    """Points or voxels of the surface that depth shows."""
+    compute = f"fer_train.data.surface:{function}"
+    return Input(stored=stored, channels=channels, kind=kind, compute=compute, is_metric=True, **more)
+
+
+_OF_POINTS: Final = ("smoothing_mm", "points", "point_choice")
+_FACE_MM: Final = 50.0
+"""About how far from the nose the points of a face are."""
 
 INPUTS: Final[dict[str, Input]] = {
     "rgb": Input(stored=("rgb",), channels=3),
     # how far a place lies behind the sample's own nearest point: where the head stands does not matter
     "depth": Input(stored=("depth",), channels=1),
-    "normals": Input(stored=("depth",), channels=3, is_metric=True, compute=f"{_MAPS}:normals", typical=(0.0, 0.5)),
-    "mean-curvature": Input(
-        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:mean_curvature", typical=(0.0, 0.03)
+    "normals": _map("normals", channels=3, typical=(0.0, 0.5)),
+    "mean-curvature": _map("mean_curvature", channels=1, typical=(0.0, 0.03)),
+    "gaussian-curvature": _map("gaussian_curvature", channels=1, typical=(0.0, 0.001)),
+    "shape-index": _map("shape_index", channels=1, typical=(0.0, 0.5)),
+    "curvedness": _map("curvedness", channels=1, typical=(0.03, 0.03)),
+    "hha": _map("hha", channels=3, typical=(0.5, 0.25)),
+    "points": _surface(
+        "points",
+        stored=("rgb", "depth"),
+        channels=9,
+        kind="points",
+        settings=_OF_POINTS,
+        typical=((0.0,) * 6 + (0.5,) * 3, (_FACE_MM,) * 3 + (0.5,) * 3 + (0.25,) * 3),
     ),
-    "gaussian-curvature": Input(
-        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:gaussian_curvature", typical=(0.0, 0.001)
+    "bare-points": _surface(
+        "bare_points",
+        stored=("depth",),
+        channels=6,
+        kind="points",
+        settings=_OF_POINTS,
+        typical=(0.0, (_FACE_MM,) * 3 + (0.5,) * 3),
     ),
-    "shape-index": Input(
-        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:shape_index", typical=(0.0, 0.5)
+    "voxels": _surface("voxels", stored=("depth",), channels=1, kind="voxels", settings=("voxels",)),
+    "colour-voxels": _surface(
+        "colour_voxels", stored=("rgb", "depth"), channels=4, kind="voxels", settings=("voxels",)
     ),
-    "curvedness": Input(
-        stored=("depth",), channels=1, is_metric=True, compute=f"{_MAPS}:curvedness", typical=(0.03, 0.03)
-    ),
-    "hha": Input(stored=("depth",), channels=3, is_metric=True, compute=f"{_MAPS}:hha", typical=(0.5, 0.25)),
     "rgb-relief": Input(
         stored=("rgb", "depth"), channels=6, compute="fer_train.data.relief:colour_and_relief", has_holes=False
     ),
 }
 
 PIXEL_MM: Final = "pixel_mm"
-"""Beside the modalities of a batch where an input is metric: (B, 1, 1, 1) float32, the side of a pixel in mm."""
+"""Beside the modalities of a batch where an input is metric: (B, 1, 1, 1) float32, the side of a pixel in mm, in the
+middle of the face's depth where rays are central."""
+RAYS: Final = "rays"
+"""Beside ``PIXEL_MM`` where rays may be central: (B, 4) float32, see ``fer_train.data.surface``."""
+KEYS: Final = "keys"
+"""Beside the modalities while training: (B,) int64, what random draws of a sample follow from in an epoch."""
+
+
+def example_shape(name: str, *, image_size: int) -> tuple[int, ...]:
+    """(C, …) of one sample of an input, points and voxels as many as by default."""
+    channels = INPUTS[name].channels
+    shapes = {"points": (channels, 1024), "voxels": (channels, 32, 32, 32)}
+    return shapes.get(INPUTS[name].kind, (channels, image_size, image_size))
 
 
 def parse_inputs(text: str) -> tuple[str, ...]:
@@ -110,10 +158,11 @@ def refuse_absent_modalities(inputs: Sequence[str], file: DatasetFile) -> None:
     for name in inputs:
         absent = [modality for modality in INPUTS[name].stored if modality not in file.modalities]
         if absent:
-            possible = ",".join(each for each in INPUTS if set(INPUTS[each].stored) <= set(file.modalities))
+            possible = [each for each, kind in INPUTS.items() if set(kind.stored) <= set(file.modalities)]
+            alike = [each for each in possible if INPUTS[each].kind == INPUTS[name].kind]
             raise UsageError(
                 f"the input {name!r} is made of stored {absent[0]}, which this dataset does not have; it has: "
                 f"{', '.join(file.modalities)}",
                 path=file.path,
-                hint=f"choose inputs that it has, for example --set model.inputs={possible}",
+                hint=f"choose inputs that it has, for example --set model.inputs={','.join(alike or possible)}",
             )

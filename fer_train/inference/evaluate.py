@@ -23,7 +23,8 @@ from fer_train.metrics.predictions import Predictions
 from fer_train.metrics.registry import METRICS, confusion_matrix, majority_class
 from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.models.trained_people import samples_of_people_trained_on
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import PREDICTIONS, RunFolder
+from fer_train.training.views import is_frontal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,9 +36,8 @@ class Evaluation:
 
     def write(self, folder: Path) -> None:
         """Write ``evaluation.json``, ``predictions.csv`` and ``confusion.png``."""
-        run = RunFolder(folder)
-        run.write_json("evaluation.json", self.report)
-        run.write_predictions(self.predictions)
+        RunFolder(folder).write_json("evaluation.json", self.report)
+        self.predictions.write(folder / PREDICTIONS)
         counts = np.array(self.report["confusion"])
         figure = confusion_figure(counts, self.predictions.classes, normalise=True, of="the ensemble")
         save_figure(figure, folder / "confusion.png")
@@ -64,7 +64,8 @@ def evaluate(
         )
     data = predictor.open_data(data_path, progress=progress)
     labels = data.labels.numpy()
-    rows = np.flatnonzero((labels >= 0) & strangers)
+    frontal = is_frontal(data.ids)
+    rows = np.flatnonzero((labels >= 0) & strangers & frontal)
     if not len(rows):
         raise UsageError(f"has no sample of {', '.join(predictor.classes)} by people not trained on", path=data_path)
     predictions = Predictions(
@@ -81,6 +82,7 @@ def evaluate(
         "data_digest": data.file.data_digest,
         "classes": list(predictor.classes),
         "left_out": int((strangers & (labels < 0)).sum()),
+        "left_out_views": int((strangers & ~frontal).sum()),
         "left_out_trained_on": int((~strangers).sum()),
         "judged_of_same_name": int((known_by_name & strangers).sum()),
         **_scores(predictions, subjects),

@@ -20,7 +20,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -44,17 +43,6 @@ MEANING: Final = {"rgb": "sRGB / 255", "depth": "stored depth / 65535, 0 is no d
 ONNX_PACKAGES: Final = ("onnx", "onnxscript", "onnxruntime")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Export:
-    """What was written."""
-
-    folder: Path
-    onnx_difference: float | None
-    """Largest difference of a probability to PyTorch; None where no ONNX graph was asked for."""
-    left_out: tuple[str, ...] = ()
-    """Parts of the run's own answers that the graph lacks."""
-
-
 @final
 class Deployable(nn.Module):
     """A network with its normalisation before it and a softmax behind it; inputs as in the module's table."""
@@ -70,8 +58,8 @@ class Deployable(nn.Module):
         return self.network(self.normalisation(images)).logits.softmax(dim=1)
 
 
-def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> Export:
-    """Write fold ``fold`` of a run into the new or empty folder ``out``."""
+def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> dict[str, Any]:
+    """Write fold ``fold`` of a run into the new or empty folder ``out``; returns the content of ``export.json``."""
     source = RunFolder.open(run).fold(fold)
     if not source.is_dir():
         raise UsageError(f"this run has no fold {fold}", path=run, hint="folds are counted from 0")
@@ -82,11 +70,13 @@ def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> E
     predictor = Predictor.load(source, device=torch.device("cpu"))
     if onnx and predictor.networks[0].fitted:
         raise UsageError("features are computed outside of PyTorch: there is no ONNX graph", hint="leave out --onnx")
+    if onnx and predictor.is_metric:
+        raise UsageError("inputs computed from metric depth have no ONNX graph", hint="leave out --onnx")
     save_model(out, predictor.networks[0].state_dict(), description=predictor.description)
     difference = write_onnx(Deployable(predictor).eval(), out / "model.onnx") if onnx else None
     content = describe_export(run, fold, predictor=predictor, onnx_difference=difference)
     write_atomically(out / "export.json", content=json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    return Export(folder=out, onnx_difference=difference, left_out=tuple(left_out(predictor)) if onnx else ())
+    return content
 
 
 def left_out(predictor: Predictor) -> list[str]:

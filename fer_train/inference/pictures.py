@@ -1,5 +1,7 @@
 """Pictures to predict: found in a folder or given one by one, prepared on the way where nobody says that they are.
 
+A mesh of any scanner stands for a picture with its depth.
+
 *Prepared* pictures are what ``fer-prep`` writes: square, framed, depth as 16-bit steps behind the nearest point. They
 are known by the ``prepared.json`` of their folder. All others are taken for what a camera *recorded* and are prepared
 by ``fer_prep`` as the training data was, which takes the packages of that program and is the only thing here that does.
@@ -8,7 +10,7 @@ by ``fer_prep`` as the training data was, which takes the packages of that progr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from fer_prep.errors import FerError, FormatError, InstallationError, UsageError
 from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.regular_files import read_bytes
+from fer_train.data.cameras import COLUMNS
 
 if TYPE_CHECKING:
     from fer_prep.prepare.folder import PreparedFolder
@@ -26,6 +29,7 @@ READERS: Final[dict[str, Callable[[bytes], NDArray[Any]]]] = {"rgb": read_rgb, "
 """Stored modality → how its file is read."""
 DATASET_SUFFIXES: Final = (".h5", ".hdf5", ".hdf")
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp")
+MESHES: Final = (".obj", ".ply", ".stl", ".glb")
 FARTHEST_NEAREST: Final = 1000
 """The largest value, 10 mm, that the nearest point of stored depth can have: by definition it is 1, a little more after
 resizing."""
@@ -41,9 +45,9 @@ class PictureFiles:
 
     name: str
     files: Mapping[str, Path]
-    """Modality → its file, as far as there are files."""
-    person: str = ""
-    """The subject's key, where the folder says it."""
+    """Modality → its file, as far as there are files; or ``mesh`` → the one that has all."""
+    row: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the folder's table of samples says of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +84,12 @@ def find_pictures(
     if not source.exists():
         raise UsageError("no such file or folder", path=source)
     if not source.is_dir():
-        if source.suffix.lower() not in SUFFIXES:
-            raise UsageError(f"expected an .h5 dataset, a folder, or a picture ({', '.join(SUFFIXES)})", path=source)
+        suffix = source.suffix.lower()
+        if suffix in MESHES and depth is None:
+            return [PictureFiles(name=source.stem, files={"mesh": source})]
+        if suffix not in SUFFIXES:
+            known = ", ".join(SUFFIXES + MESHES)
+            raise UsageError(f"expected an .h5 dataset, a folder, a picture or a mesh ({known})", path=source)
         files = {first: source} | ({} if depth is None else {"depth": depth})
         if "depth" in modalities and "depth" not in files:
             hint = "give the depth picture with --depth"
@@ -100,12 +108,12 @@ def find_pictures(
                 f"this network looks at {name} as well; expected {name}/ with pictures of the same names",
                 path=source / name,
             )
-    people = {} if folder is None else {row["id"].partition("/")[2]: row["subject"] for row in folder.rows}
+    rows = {} if folder is None else {row["id"].partition("/")[2]: row for row in folder.rows}
     return [
         PictureFiles(
             name=stem,
             files={name: paths[stem] for name, paths in found.items() if stem in paths},
-            person=people.get(stem, ""),
+            row=rows.get(stem, {}),
         )
         for stem in found[first]
     ]
@@ -120,22 +128,30 @@ def _pictures_in(folder: Path) -> dict[str, Path]:
 def read_picture(
     picture: PictureFiles, *, modalities: Sequence[str], recorded: Recorded | None
 ) -> dict[str, NDArray[Any]]:
-    """``rgb`` (H, W, 3) u1 and ``depth`` (H, W) u2, those of ``modalities``, prepared here where they are recorded.
+    """``rgb`` (H, W, 3) u1 and ``depth`` (H, W) u2, those of ``modalities`` at least, prepared here where they are
+    recorded, and columns of the table of samples that say what camera saw it, those that are known.
 
     FerError, which names the file, for a picture that cannot be used.
     """
     try:
-        for name in modalities:
+        if "mesh" in picture.files and recorded is None:
+            raise FormatError(expected="pictures", found="a mesh", hint="leave --prepared out")
+        for name in modalities if "mesh" not in picture.files else ():
             if name not in picture.files:
                 raise FormatError(expected=f"a {name} picture of the same name", found="none")
         if recorded is not None:
-            return {name: array for name, array in _prepare(picture, recorded).items() if name in modalities}
-        arrays = {name: _read(picture.files[name], READERS[name]) for name in modalities}
-        refuse_unprepared({name: array[None] for name, array in arrays.items()})
+            arrays, row = _prepare(picture, recorded)
+            for name in modalities:
+                if name not in arrays:
+                    raise FormatError(expected=f"a mesh with {name}, which this network looks at", found="none")
+        else:
+            arrays, row = {name: _read(picture.files[name], READERS[name]) for name in modalities}, picture.row
+            refuse_unprepared({name: array[None] for name, array in arrays.items()})
     except FerError as error:
         error.path = error.path or next(iter(picture.files.values()))
         raise
-    return arrays
+    camera = {name: np.asarray(row[name]) for name in COLUMNS if name in row and np.isfinite(row[name]).all()}
+    return arrays | camera
 
 
 def refuse_unprepared(stored: Mapping[str, NDArray[Any]]) -> None:
@@ -162,7 +178,8 @@ def refuse_unprepared(stored: Mapping[str, NDArray[Any]]) -> None:
         )
 
 
-def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any]]:
+def _prepare(picture: PictureFiles, recorded: Recorded) -> tuple[dict[str, NDArray[Any]], Mapping[str, Any]]:
+    """The pixels by modality, and what was measured."""
     depth_file = picture.files.get("depth")
     if depth_file is not None:
         depth = _read(depth_file, read_depth)
@@ -176,18 +193,17 @@ def _prepare(picture: PictureFiles, recorded: Recorded) -> dict[str, NDArray[Any
             )
     try:
         # with the packages of fer-prep; a machine that only trains does without them
-        from fer_prep.prepare.prepare_sample import prepare_picture
+        from fer_prep.prepare.prepare_sample import prepare_files
 
         known = {name: recorded.preparation[name] for name in PREPARATION if name in recorded.preparation}
-        rgb, depth = prepare_picture(
-            picture.files["rgb"], depth_file=depth_file, depth_unit_mm=recorded.depth_unit_mm, **known
-        )
+        prepared = prepare_files(picture.files, depth_unit_mm=recorded.depth_unit_mm, **known)
     except ImportError as error:
         raise InstallationError(
             f"preparing pictures as recorded takes the package {error.name}, which is not installed",
             hint="pip install 'fer-rgbd[prep]', or prepare them elsewhere and add --prepared",
         ) from error
-    return {"rgb": rgb, "depth": depth}
+    pixels = {"rgb": prepared.rgb, "depth": prepared.depth}
+    return {name: array for name, array in pixels.items() if array is not None}, prepared.measured
 
 
 def _read(path: Path, reader: Callable[[bytes], NDArray[Any]]) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""Predict expressions of pictures: an HDF5 dataset, a folder, or one picture, alone or with its registered depth.
+"""Predict expressions of pictures: an HDF5 dataset, a folder, one picture alone or with its depth, or a mesh.
 
 Pictures go the way of those trained on: prepared (before, or here: see ``pictures``), resized, equalised, normalised.
 The folds of a run form an ensemble; a person whom some of them know is judged by the others.
@@ -16,9 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_prep.csv_tables import write_table
+from fer_prep.dataset.pixel_sizes import EYE_DISTANCE_MM
 from fer_prep.errors import FerError, InstallationError, UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.csv_text import to_csv
+from fer_train.data.cameras import is_camera_known, says_size
 from fer_train.data.images import Images
 from fer_train.inference.picture_landmarks import PictureLandmarks
 from fer_train.inference.pictures import DATASET_SUFFIXES, Recorded, find_pictures, prepared_folder, read_picture
@@ -66,7 +68,7 @@ def predict(
     strangers_only: bool = True,
     progress: Progress = silent,
 ) -> Answers:
-    """Predict everything in ``source``: an ``.h5`` file, a folder of pictures, or one picture with its ``depth``.
+    """Predict everything in ``source``: an ``.h5`` file, a folder of pictures, one with its ``depth``, or a mesh.
 
     Only what the networks look at is needed. Pictures are prepared on the way, with depth in steps of
     ``depth_unit_mm``, unless they are in a prepared folder or ``prepared`` says that they are. One that cannot be used
@@ -94,11 +96,11 @@ def predict(
         if "framing" not in preparation:
             answers.notes.append("the run does not say how its data was framed: framed as fer-prep does by default")
     found = find_pictures(source, depth=depth, modalities=wanted, folder=folder)
-    people = np.array([picture.person for picture in found])
+    people = np.array([picture.row.get("subject", "") for picture in found])
     voters = _voters(predictor, people, answers, path=source, strangers_only=strangers_only)
     judged = np.flatnonzero(voters.any(axis=0)).tolist()
-    landmarks = PictureLandmarks(folder) if predictor.wants_landmarks else None
-    if landmarks and landmarks.note:
+    landmarks, estimated = PictureLandmarks(folder), 0
+    if predictor.wants_landmarks and landmarks.note:
         answers.notes.append(landmarks.note)
     with progress("predicting", total=len(judged)) as advance:
         for start in range(0, len(judged), BATCH):
@@ -106,9 +108,10 @@ def predict(
             for place in judged[start : start + BATCH]:
                 try:
                     stored = read_picture(found[place], modalities=predictor.modalities, recorded=recorded)
-                    if landmarks:
+                    if predictor.wants_landmarks or (predictor.is_metric and not says_size(stored)):
                         stored |= landmarks.of(found[place].name, stored.get("rgb"))
                     ready[place] = predictor.prepare({name: array[None] for name, array in stored.items()})
+                    estimated += predictor.is_metric and not is_camera_known(stored)
                 except InstallationError:
                     raise
                 except FerError as error:
@@ -121,6 +124,10 @@ def predict(
                 together = {kind: torch.cat([images[kind] for images in ready.values()]) for kind in kinds}
                 names = [found[place].name for place in ready]
                 answers.add(names, predictor.probabilities(together, voters=voters[:, list(ready)]))
+    if estimated:
+        answers.notes.append(
+            f"no camera is known of {estimated} pictures: eyes {EYE_DISTANCE_MM:g} mm apart say how large they are"
+        )
     if not answers.predictions:
         first = answers.rejected[0]
         raise UsageError(f"none of its {len(found)} pictures can be used; the first: {first}", path=source)
@@ -156,7 +163,7 @@ def _voters(
 def to_csv_text(predictions: Sequence[Prediction], classes: Sequence[str]) -> str:
     """``id,predicted,<class>,…``, one line a picture."""
     lines = ([p.id, p.best(classes), *(f"{value:.8g}" for value in p.probabilities)] for p in predictions)
-    return to_csv(("id", "predicted", *classes), lines)
+    return write_table(("id", "predicted", *classes), lines)
 
 
 def to_json_text(predictions: Sequence[Prediction], classes: Sequence[str]) -> str:

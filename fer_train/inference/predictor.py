@@ -15,10 +15,11 @@ from torch import Tensor
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.classical.landmarks import METRIC, PLACES, as_places, landmarks_of
+from fer_train.classical.landmarks import EYE_CORNERS, METRIC, PLACES, as_places, landmarks_of
+from fer_train.data.cameras import Cameras
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.images import Images, images_of, to_floats
-from fer_train.data.inputs import modalities_of
+from fer_train.data.inputs import INPUTS, modalities_of
 from fer_train.inference.pictures import refuse_unprepared
 from fer_train.models.answers import answer
 from fer_train.models.model_file import ModelDescription, load_model, model_folders
@@ -91,7 +92,9 @@ class Predictor:
         """Prepared pictures as ``fer-prep`` stores them → modality → (B, C, S, S) in [0, 1] on the device.
 
         ``stored``: ``rgb`` (B, H, W, 3) u1, ``depth`` (B, H, W) u2; what the networks do not look at may be absent.
-        MediaPipe's landmarks, ``points_px`` (B, 468, 2) and ``points_mm`` (B, 468, 3), go along where they are known.
+        MediaPipe's landmarks, ``points_px`` (B, 468, 2) and ``points_mm`` (B, 468, 3), go along where they are known,
+        and so does what is known of the camera, columns of the table of samples (``data.cameras``). Where neither says
+        how large a pixel is, the eyes among the landmarks do.
         """
         for name in self.modalities:
             words, kind, axes = ARRAYS[name]
@@ -113,12 +116,25 @@ class Predictor:
             equalise=self.description.equalise_luma,
             device=self.device,
         )
+        if self.is_metric:
+            columns = dict(stored)
+            for name, corners in zip(("right_eye", "left_eye"), EYE_CORNERS, strict=True):
+                if name not in stored and "points_px" in stored:
+                    columns[name] = stored["points_px"][:, list(corners)].mean(axis=1)
+            cameras = Cameras.of_pictures(columns, stored["depth"])
+            beside = cameras.at(self.description.image_size, stored_px=stored["depth"].shape[2])
+            images |= {name: values.to(self.device) for name, values in beside.items()}
         if "points_px" in stored:
             height, width = stored[self.modalities[0]].shape[1:3]
             images[PLACES] = as_places(stored["points_px"], size=(width, height)).to(self.device)
         if "points_mm" in stored:
             images[METRIC] = torch.from_numpy(stored["points_mm"].astype(np.float32)).to(self.device)
         return images
+
+    @property
+    def is_metric(self) -> bool:
+        """Whether the networks look at what is computed from metric depth."""
+        return any(INPUTS[name].is_metric for name in self.description.model.input_names)
 
     @property
     def wants_landmarks(self) -> bool:

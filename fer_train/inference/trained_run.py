@@ -22,6 +22,7 @@ from fer_train.inference.predictor import Predictor
 from fer_train.metrics.predictions import Predictions
 from fer_train.models.trained_people import refuse_unnoticed_people
 from fer_train.training.run_folder import RunFolder, read_history
+from fer_train.training.views import is_frontal
 
 
 @final
@@ -70,7 +71,8 @@ class TrainedRun:
 
     def judged(self, index: int) -> tuple[str, ...]:
         """Ids of the samples that a fold judged."""
-        return tuple(self.manifest.fold(self._trained(index)).val)
+        val = np.array(self.manifest.fold(self._trained(index)).val)
+        return tuple(val[is_frontal(val)].tolist())
 
     def _trained(self, index: int) -> int:
         if index not in self.fold_numbers:

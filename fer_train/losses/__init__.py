@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fer_prep.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from fer_train.config import LossSettings
     from fer_train.losses.base import ExpressionLoss
 
 LOSSES: Final[dict[str, str]] = {
@@ -32,15 +32,13 @@ def loss_class(name: str) -> type[ExpressionLoss]:
 
 
 def make_loss(
-    name: str, *, classes: int, feature_width: int, class_weights: Tensor | None = None, **settings: Any
+    settings: LossSettings, *, classes: int, feature_width: int, class_weights: Tensor | None = None
 ) -> ExpressionLoss:
-    """Build a loss by name; ``settings`` are its own (``gamma`` …); an unknown one is a UsageError."""
-    kind = loss_class(name)
-    legal = set(inspect.signature(kind).parameters)
-    if "feature_width" in legal:
-        settings["feature_width"] = feature_width
-    unknown = [key for key in settings if key not in legal]
-    if unknown:
-        own = sorted(legal - {"classes", "feature_width", "class_weights"})
-        raise UsageError(f"the {name} loss has no setting {unknown[0]!r}; legal: {', '.join(own)}")
-    return kind(classes=classes, class_weights=class_weights, **settings)
+    """The loss of these settings."""
+    kind = loss_class(settings.name)
+    if settings.targets == "soft" and not kind.takes_shares:
+        raise UsageError(
+            f"loss.targets = 'soft': the {settings.name} loss has no form for shares of classes",
+            hint="cross-entropy, center and island have one",
+        )
+    return kind(settings, classes=classes, feature_width=feature_width, class_weights=class_weights)

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
-from contextlib import contextmanager
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
 
+if TYPE_CHECKING:
+    from fer_train.config import LossSettings
+
 
 class ExpressionLoss(nn.Module, ABC):
-    """A loss over a batch: subclasses give the formula, this checks shapes and keeps the arithmetic in float32."""
+    """A loss over a batch: subclasses give the formula, this checks shapes and keeps the arithmetic in float32.
+
+    D, the width of the features, is ``feature_width``; ``class_weights`` are (K,).
+    """
 
     takes_shares: ClassVar[bool] = False
     """Whether the targets may be shares of the classes, (B, K), where annotators disagree."""
 
     class_weights: Tensor | None
 
-    def __init__(self, *, classes: int, class_weights: Tensor | None = None) -> None:
+    def __init__(
+        self, settings: LossSettings, *, classes: int, feature_width: int, class_weights: Tensor | None = None
+    ) -> None:
         super().__init__()
-        if class_weights is not None and (class_weights.shape != (classes,) or not bool((class_weights > 0).all())):
-            raise UsageError(f"expected {classes} positive class weights; found {class_weights.tolist()}")
-        self.classes = classes
+        self.settings, self.classes = settings, classes
         # not part of the state: they follow from the training fold; a checkpoint of another must not bring its own
         self.register_buffer(
             "class_weights", None if class_weights is None else class_weights.float(), persistent=False
@@ -43,7 +47,8 @@ class ExpressionLoss(nn.Module, ABC):
             )
         if targets.ndim > 1 and not self.takes_shares:
             raise UsageError(f"{type(self).__name__} has no form for shares of classes; expected labels (B,)")
-        with float32_arithmetic(logits):
+        # squared distances of a thousand features overflow float16
+        with torch.autocast(logits.device.type, enabled=False):
             return self.compute(logits.float(), features.float(), targets)
 
     @abstractmethod
@@ -66,13 +71,6 @@ class ExpressionLoss(nn.Module, ABC):
 def labels_of(targets: Tensor) -> Tensor:
     """(B,) int64: labels as they are, of shares (B, K) the class with the largest."""
     return targets.argmax(dim=1) if targets.ndim > 1 else targets
-
-
-@contextmanager
-def float32_arithmetic(like: Tensor) -> Generator[None]:
-    """Switch autocast off on the device of ``like``: squared distances of a thousand features overflow float16."""
-    with torch.autocast(like.device.type, enabled=False):
-        yield
 
 
 def balanced_class_weights(labels: Tensor, *, classes: int) -> Tensor:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor
 
 from fer_train.losses.base import ExpressionLoss, labels_of
 from fer_train.losses.class_centers import ClassCenters
 from fer_train.losses.cross_entropy import CrossEntropyLoss
+
+if TYPE_CHECKING:
+    from fer_train.config import LossSettings
 
 
 class CenterLoss(ExpressionLoss):
@@ -19,27 +24,20 @@ class CenterLoss(ExpressionLoss):
     takes_shares = True
 
     def __init__(
-        self,
-        *,
-        classes: int,
-        feature_width: int,
-        class_weights: Tensor | None = None,
-        center_weight: float = 0.01,
-        alpha: float = 0.5,
-        centers: str = "wen",
-        label_smoothing: float = 0.0,
+        self, settings: LossSettings, *, classes: int, feature_width: int, class_weights: Tensor | None = None
     ) -> None:
-        super().__init__(classes=classes)
+        super().__init__(settings, classes=classes, feature_width=feature_width, class_weights=class_weights)
         self.cross_entropy = CrossEntropyLoss(
-            classes=classes, class_weights=class_weights, label_smoothing=label_smoothing
+            settings, classes=classes, feature_width=feature_width, class_weights=class_weights
         )
-        self.class_centers = ClassCenters(classes=classes, feature_width=feature_width, alpha=alpha, rule=centers)
-        self.center_weight = center_weight
+        self.class_centers = ClassCenters(
+            classes=classes, feature_width=feature_width, alpha=settings.alpha, rule=settings.centers
+        )
 
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) or (B, K) → scalar."""
         distance = self.class_centers.half_squared_distance(features, labels_of(targets))
-        return self.cross_entropy.compute(logits, features, targets) + self.center_weight * distance
+        return self.cross_entropy.compute(logits, features, targets) + self.settings.center_weight * distance
 
     def update(self, features: Tensor, labels: Tensor) -> None:
         """Move the centers toward the batch's features, (B, D) and (B,)."""
@@ -47,5 +45,5 @@ class CenterLoss(ExpressionLoss):
 
     def delta(self, features: Tensor, labels: Tensor) -> Tensor:
         """(K, D): what the centers' rule says; by gradient, it is that of the term as it stands in the loss."""
-        weight = self.center_weight if self.class_centers.by_gradient else 1.0
+        weight = self.settings.center_weight if self.class_centers.by_gradient else 1.0
         return weight * self.class_centers.attraction(features, labels)

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, final
+from typing import final
 
 import torch
 from torch import Tensor, distributed, nn
-
-from fer_prep.errors import UsageError
-from fer_train.losses.base import float32_arithmetic
-
-RULES: Final = ("wen", "sgd")
 
 
 @final
@@ -30,10 +25,6 @@ class ClassCenters(nn.Module):
 
     def __init__(self, *, classes: int, feature_width: int, alpha: float, rule: str) -> None:
         super().__init__()
-        if not 0.0 < alpha <= 1.0:
-            raise UsageError(f"the centers' rate alpha must be in (0, 1]; found {alpha}")
-        if rule not in RULES:
-            raise UsageError(f"unknown rule for centers {rule!r}; legal: {', '.join(RULES)}")
         self.alpha, self.by_gradient = alpha, rule == "sgd"
         start = torch.randn if self.by_gradient else torch.zeros
         self.register_buffer("centers", start(classes, feature_width))
@@ -48,7 +39,7 @@ class ClassCenters(nn.Module):
     @torch.no_grad()
     def attraction(self, features: Tensor, labels: Tensor) -> Tensor:
         """(K, D): Wen's Δc, or the gradient of ``half_squared_distance``; features (B, D) of any float type."""
-        with float32_arithmetic(features):
+        with torch.autocast(features.device.type, enabled=False):
             # as a product with the one-hot labels: index_add_ is not deterministic on GPUs
             classes = torch.arange(len(self.centers), device=labels.device)
             member = (labels == classes[:, None]).float()  # (K, B)

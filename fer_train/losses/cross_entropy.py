@@ -7,7 +7,6 @@ from typing import final
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.errors import UsageError
 from fer_train.losses.base import ExpressionLoss
 
 
@@ -21,15 +20,9 @@ class CrossEntropyLoss(ExpressionLoss):
 
     takes_shares = True
 
-    def __init__(self, *, classes: int, class_weights: Tensor | None = None, label_smoothing: float = 0.0) -> None:
-        super().__init__(classes=classes, class_weights=class_weights)
-        if not 0.0 <= label_smoothing < 1.0:
-            raise UsageError(f"label_smoothing must be in [0, 1); found {label_smoothing}")
-        self.label_smoothing = label_smoothing
-
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) or (B, K) → scalar."""
         total = functional.cross_entropy(
-            logits, targets, weight=self.class_weights, label_smoothing=self.label_smoothing, reduction="sum"
+            logits, targets, weight=self.class_weights, label_smoothing=self.settings.label_smoothing, reduction="sum"
         )
         return total / len(logits)

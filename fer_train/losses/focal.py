@@ -7,7 +7,6 @@ from typing import final
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.errors import UsageError
 from fer_train.losses.base import ExpressionLoss
 
 
@@ -20,19 +19,13 @@ class FocalLoss(ExpressionLoss):
     exactly.
     """
 
-    def __init__(self, *, classes: int, class_weights: Tensor | None = None, gamma: float = 2.0) -> None:
-        super().__init__(classes=classes, class_weights=class_weights)
-        if gamma < 0:
-            raise UsageError(f"the focal loss's gamma must not be negative; found {gamma}")
-        self.gamma = gamma
-
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) → scalar."""
         log_p = functional.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]  # (B,)
-        if self.gamma == 0:
+        if self.settings.gamma == 0:
             modulated = -log_p
         else:
             # 1 − p from log p without cancellation; kept off 0, where a power below 1 has no finite slope
             doubt = (-log_p.expm1()).clamp(min=1e-7)
-            modulated = -(doubt**self.gamma) * log_p
+            modulated = -(doubt**self.settings.gamma) * log_p
         return (self.weight_of(targets) * modulated).mean()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
 
 from torch import Tensor
 
-from fer_prep.errors import UsageError
 from fer_train.losses.base import ExpressionLoss
+
+MARGIN: Final = 1.0
+"""m."""
 
 
 @final
@@ -18,16 +20,10 @@ class SquaredHingeLoss(ExpressionLoss):
     machines" (2013). PyTorch's ``multi_margin_loss(p=2)`` divides by K besides.
     """
 
-    def __init__(self, *, classes: int, class_weights: Tensor | None = None, margin: float = 1.0) -> None:
-        super().__init__(classes=classes, class_weights=class_weights)
-        if margin <= 0:
-            raise UsageError(f"the hinge's margin must be positive; found {margin}")
-        self.margin = margin
-
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) → scalar."""
         own = logits.gather(1, targets[:, None])  # (B, 1)
-        violations = (self.margin - own + logits).clamp(min=0).square()  # (B, K)
+        violations = (MARGIN - own + logits).clamp(min=0).square()  # (B, K)
         # the sample's own class violates its margin by exactly m: take it out
         others = violations.scatter(1, targets[:, None], 0.0).sum(dim=1)  # (B,)
         return (self.weight_of(targets) * others).mean()

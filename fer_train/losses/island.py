@@ -7,11 +7,8 @@ from typing import Final, final
 import torch
 from torch import Tensor
 
-from fer_prep.errors import UsageError
 from fer_train.losses.center import CenterLoss
 
-FORMS: Final = ("nested", "flat")
-REDUCTIONS: Final = ("sum", "mean")
 _SMALLEST_NORM: Final = 1e-6
 """Shorter centers (``wen`` starts at the origin) have no direction: their cosines count as 0 and push nobody."""
 
@@ -33,42 +30,15 @@ class IslandLoss(CenterLoss):
     ``update``, which then draw the features after them.
     """
 
-    def __init__(
-        self,
-        *,
-        classes: int,
-        feature_width: int,
-        class_weights: Tensor | None = None,
-        center_weight: float = 0.01,
-        pair_weight: float = 10.0,
-        pair_reduction: str = "sum",
-        island_form: str = "nested",
-        alpha: float = 0.5,
-        centers: str = "wen",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(
-            classes=classes,
-            feature_width=feature_width,
-            class_weights=class_weights,
-            center_weight=center_weight,
-            alpha=alpha,
-            centers=centers,
-            label_smoothing=label_smoothing,
-        )
-        for name, value, legal in (
-            ("pair_reduction", pair_reduction, REDUCTIONS),
-            ("island_form", island_form, FORMS),
-        ):
-            if value not in legal:
-                raise UsageError(f"unknown {name} {value!r}; legal: {', '.join(legal)}")
-        self.pair_weight, self.pair_reduction = pair_weight, pair_reduction
-        self.weight_in_loss = pair_weight * (center_weight if island_form == "nested" else 1.0)
+    @property
+    def weight_in_loss(self) -> float:
         """What stands before L_I in the whole loss."""
+        settings = self.settings
+        return settings.pair_weight * (settings.center_weight if settings.island_form == "nested" else 1.0)
 
     def compute(self, logits: Tensor, features: Tensor, targets: Tensor) -> Tensor:
         """(B, K), (B, D), (B,) or (B, K) → scalar."""
-        pairs = pairwise_term(self.class_centers.centers, reduction=self.pair_reduction)
+        pairs = pairwise_term(self.class_centers.centers, reduction=self.settings.pair_reduction)
         return super().compute(logits, features, targets) + self.weight_in_loss * pairs
 
     def delta(self, features: Tensor, labels: Tensor) -> Tensor:
@@ -78,9 +48,9 @@ class IslandLoss(CenterLoss):
         gradient of the whole loss, whose double sum counts every pair twice.
         """
         others = len(self.class_centers.centers) - 1
-        weight = self.pair_weight
+        weight = self.settings.pair_weight
         if self.class_centers.by_gradient:
-            pairs = others * (others + 1) if self.pair_reduction == "mean" else 1
+            pairs = others * (others + 1) if self.settings.pair_reduction == "mean" else 1
             weight = self.weight_in_loss * 2 * others / pairs
         return super().delta(features, labels) + weight * repulsion(self.class_centers.centers)
 

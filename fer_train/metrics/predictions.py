@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fer_prep.atomic_files import write_atomically
-from fer_prep.errors import UsageError
-from fer_train.csv_text import as_named, to_csv
+from fer_prep.csv_tables import as_named, read_table, write_table
+from fer_prep.errors import FormatError, UsageError
 from fer_train.metrics.registry import score
 
 FIRST_COLUMNS: Final = ("id", "fold", "label", "predicted")
@@ -61,22 +60,26 @@ class Predictions:
             [*row, *(f"{value:.8g}" for value in values)]
             for row, values in zip(first, self.probabilities.tolist(), strict=True)
         )
-        write_atomically(path, content=to_csv((*FIRST_COLUMNS, *self.classes), lines))
+        write_atomically(path, content=write_table((*FIRST_COLUMNS, *self.classes), lines))
 
     @classmethod
     def read(cls, path: Path) -> Predictions:
         """Read back what ``write`` wrote."""
         try:
-            with path.open(encoding="utf-8", newline="") as stream:
-                header, *lines = csv.reader(stream)
+            table = read_table(path)
         except FileNotFoundError:
             hint = "the run is not finished: continue it with --resume"
             raise UsageError("no such file", path=path, hint=hint) from None
-        first = len(FIRST_COLUMNS)
-        return cls(
-            classes=tuple(as_named(name) for name in header[first:]),
-            ids=tuple(as_named(line[0]) for line in lines),
-            folds=np.array([int(line[1]) for line in lines], np.int64),
-            labels=np.array([int(line[2]) for line in lines], np.int64),
-            probabilities=np.array([[float(cell) for cell in line[first:]] for line in lines]),
-        )
+        columns = table.columns[len(FIRST_COLUMNS) :]
+        rows = [row for _, row in table.lines]
+        try:
+            return cls(
+                classes=tuple(as_named(name) for name in columns),
+                ids=tuple(row["id"] for row in rows),
+                folds=np.array([row["fold"] for row in rows]).astype(np.int64),
+                labels=np.array([row["label"] for row in rows]).astype(np.int64),
+                probabilities=np.array([[row[name] for name in columns] for row in rows]).astype(np.float64),
+            )
+        except (KeyError, ValueError) as error:
+            expected = f"{', '.join(FIRST_COLUMNS)} and a probability for each class"
+            raise FormatError(path=path, expected=expected, found=str(error)) from None

@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 
 MODELS: Final[dict[str, str]] = {
     "two-stream": "fer_train.models.two_stream:TwoStreamNetwork",
+    "pointnet": "fer_train.models.pointnet:PointNetwork",
+    "voxnet": "fer_train.models.voxnet:VoxelNetwork",
     "classical": "fer_train.classical.network:ClassicalNetwork",
 }
 """Name → ``module:class``, imported when it is asked for: settings are read without loading timm."""
+
+OWN_INPUT: Final[dict[str, str]] = {"pointnet": "points", "voxnet": "voxels"}
+"""What a network looks at in place of pictures, where nothing else is said."""
 
 
 def network_class(name: str) -> type[ExpressionNetwork]:

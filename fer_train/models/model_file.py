@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,9 +15,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from fer_prep.atomic_files import replacing, write_atomically
-from fer_prep.errors import UsageError
-from fer_train.config import Config, ModelSettings
-from fer_train.data.inputs import modalities_of
+from fer_prep.errors import FerError, UsageError
+from fer_prep.geometry.attribute_maps import SMOOTHING_MM
+from fer_prep.validated import checked, parse_json, read_json
+from fer_train.classical.blocks import BLOCKS, block_key
+from fer_train.config import Config, DataSettings, ModelSettings
+from fer_train.data.inputs import INPUTS, modalities_of
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.models import network_class
 from fer_train.models.network import ExpressionNetwork
@@ -59,7 +63,8 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
         arguments["inputs"] = modalities_of(settings.input_names)
         discriminants: Any = network_class("classical")
         network.classical = discriminants(classes=classes, image_size=image_size, **arguments)
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.backbones.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def save_model(folder: Path, weights: Mapping[str, Tensor], *, description: ModelDescription) -> None:
@@ -104,6 +109,7 @@ def load_model(folder: Path, *, device: torch.device) -> tuple[ExpressionNetwork
     if description is None:
         path, description = folder / WEIGHTS, read_description(folder / DESCRIPTION)
     try:
+        _refuse_other_shapes(description, path)
         weights = load_file(path)
     except FileNotFoundError:
         raise UsageError("no such file", path=path, hint="this fold is not finished: continue the run first") from None
@@ -112,12 +118,7 @@ def load_model(folder: Path, *, device: torch.device) -> tuple[ExpressionNetwork
     network = build_network(
         description.model, classes=len(description.classes), image_size=description.image_size, pretrained=False
     )
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UsageError(
-            f"does not fit {DESCRIPTION} beside it: {str(error).splitlines()[-1].strip()}", path=path
-        ) from error
+    network.load_state_dict(weights)
     return network.to(device).eval(), description
 
 
@@ -145,41 +146,92 @@ def start_description(path: Path) -> ModelDescription | None:
             text: str = (opened.metadata() or {}).get(FORMAT, "")
     except SafetensorError:
         return None
-    return _parse_description(text, path) if text else None
+    return _description(parse_json(text, path, error=UsageError), path) if text else None
 
 
 def read_description(path: Path) -> ModelDescription:
     """Read a model's ``config.json``."""
     try:
-        return _parse_description(path.read_text(encoding="utf-8"), path)
+        return _description(read_json(path, error=UsageError), path)
     except FileNotFoundError:
         raise UsageError("no such file", path=path, hint="expected the folder of a trained fold") from None
 
 
-def _parse_description(text: str, path: Path) -> ModelDescription:
-    try:
-        content: dict[str, Any] = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(f"not valid JSON: {error}", path=path) from error
-    if content.get("format") != FORMAT or content.get("version") != VERSION:
-        found = f"{content.get('format')!r} version {content.get('version')!r}"
+@dataclass(frozen=True, kw_only=True)
+class StoredMoments:
+    """Mean and deviation of an input, a number a channel."""
+
+    mean: list[float]
+    std: list[float]
+    smoothing_mm: float = SMOOTHING_MM
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDescription:
+    """``config.json``, key by key."""
+
+    format: str
+    version: int
+    classes: tuple[str, ...]
+    image_size: int
+    equalise_luma: bool
+    model: ModelSettings
+    normalisation: dict[str, StoredMoments]
+    people: tuple[str, ...]
+    preparation: dict[str, str | int] = field(default_factory=dict[str, str | int])
+
+
+def _description(content: Any, path: Path) -> ModelDescription:
+    stored = checked(StoredDescription, content, path=path, error=UsageError)
+    if (stored.format, stored.version) != (FORMAT, VERSION):
+        found = f"{stored.format!r} version {stored.version!r}"
         raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)
-    if "people" not in content:
-        raise UsageError(
-            path=path,
-            expected="the people that the network has learned from, under 'people'",
-            found="none: written before that was noted",
-            hint="train it again, lest it be judged by people that it knows",
-        )
+    model = stored.model
+    try:
+        Config(model=model, data=DataSettings(image_size=stored.image_size))  # limits and contradictions
+    except UsageError as error:
+        raise UsageError(error.message, path=path, hint=error.hint) from None
+    fitted = network_class(model.network).fitted
+    expected = {} if fitted else {name: INPUTS[name].channels for name in model.input_names}
+    values = {name: (each.mean, each.std) for name, each in stored.normalisation.items()}
+    classes, blocks = stored.classes, {block_key(name) for name in model.blocks.split(",")}
+    for right, what in (
+        ({name: len(mean) for name, (mean, _) in values.items()} == expected, f"normalisation of {model.inputs}"),
+        (all(len(mean) == len(std) for mean, std in values.values()), "as many normalisation.std as .mean"),
+        (all(isfinite(m) for mean, _ in values.values() for m in mean), "finite normalisation.mean"),
+        (all(0 < s < inf for _, std in values.values() for s in std), "positive normalisation.std"),
+        (2 <= len(classes) == len(set(classes)), "two or more different classes"),
+        (not (fitted or model.with_classical) or blocks <= {*BLOCKS, "features"}, "known model.blocks"),
+    ):
+        if not right:
+            raise UsageError(path=path, expected=what, found="others")
     return ModelDescription(
-        classes=tuple(content["classes"]),
-        image_size=content["image_size"],
-        equalise_luma=content["equalise_luma"],
-        model=ModelSettings(**content["model"]),
+        classes=classes,
+        image_size=stored.image_size,
+        equalise_luma=stored.equalise_luma,
+        model=model,
         normalisation=FoldNormalisation.from_dict(content["normalisation"]),
-        preparation=content.get("preparation", {}),
-        people=tuple(content["people"]),
+        preparation=stored.preparation,
+        people=stored.people,
     )
+
+
+def _refuse_other_shapes(description: ModelDescription, weights: Path) -> None:
+    """Raise UsageError where the file holds another network than is described, before room is made for either."""
+    classes, size = len(description.classes), description.image_size
+    try:
+        with torch.device("meta"):
+            network = build_network(description.model, classes=classes, image_size=size, pretrained=False)
+    except (FerError, RuntimeError, ValueError, TypeError, AssertionError) as error:
+        raise UsageError(f"the network of its {DESCRIPTION} cannot be built: {error}", path=weights) from error
+    expected = {name: list(value.shape) for name, value in network.state_dict().items()}
+    with safe_open(weights, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
+        opened: Any = file
+        found = {name: opened.get_slice(name).get_shape() for name in opened.keys()}  # noqa: SIM118
+    for name in {**expected, **found}:
+        if expected.get(name) != found.get(name):
+            here, there = (str(shapes.get(name, "none")) for shapes in (found, expected))
+            raise UsageError(f"does not fit {DESCRIPTION}: {name} is {here} here, {there} by that", path=weights)
 
 
 def describe(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
 from fer_train.data.images import Inputs
-from fer_train.data.inputs import INPUTS
+from fer_train.data.inputs import INPUTS, Kind
 from fer_train.models.backbone import Backbone
 
 
@@ -32,6 +32,8 @@ class ExpressionNetwork(nn.Module, ABC):
     those that it has no use for. ``inputs`` are names of ``fer_train.data.inputs.INPUTS``: what it is fed with.
     """
 
+    takes: ClassVar[Kind] = "pictures"
+    """The kind of its inputs."""
     fitted: ClassVar[bool] = False
     """Whether it is fitted at once (``training/fitted``) and looks at images as they are and landmarks beside them,
     instead of being trained by steps on normalised inputs."""
@@ -41,6 +43,13 @@ class ExpressionNetwork(nn.Module, ABC):
         unknown = [name for name in inputs if name not in INPUTS]
         if unknown or not inputs:
             raise UsageError(f"unknown input {', '.join(unknown)!r}; legal: {', '.join(INPUTS)}")
+        for name in inputs:
+            if INPUTS[name].kind != self.takes:
+                legal = ", ".join(each for each, kind in INPUTS.items() if kind.kind == self.takes)
+                raise UsageError(
+                    f"this network takes {self.takes} ({legal}); {name} are {INPUTS[name].kind}",
+                    hint="choose model.inputs that fit model.network: pointnet takes points, voxnet voxels",
+                )
         if classes < 2:
             raise UsageError(f"a classifier needs at least two classes; found {classes}")
         self.classes, self.image_size, self.feature_width = classes, image_size, feature_width
@@ -52,7 +61,7 @@ class ExpressionNetwork(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, inputs: Inputs) -> NetworkOutput:
-        """Each of ``self.inputs`` (B, C, S, S), normalised → NetworkOutput; others are not looked at."""
+        """Each of ``self.inputs`` (B, C, …), normalised → NetworkOutput; others are not looked at."""
 
     def build_backbones(
         self, name: str, *, single_channels: int, drop_path: float = 0.0, pretrained: bool = False
@@ -87,12 +96,17 @@ class ExpressionNetwork(nn.Module, ABC):
         known = {id(parameter) for parameter in backbone}
         return {"backbone": backbone, "fusion": [p for p in self.parameters() if id(p) not in known]}
 
-    def image(self, inputs: Inputs, name: str) -> Tensor:
-        """The image (B, C, S, S) of an input; a missing one, or one of another size, is an error that says so."""
+    def given(self, inputs: Inputs, name: str) -> Tensor:
+        """An input (B, C, …); a missing one is an error that says so."""
         if name not in inputs:
             raise UsageError(f"this network looks at {', '.join(self.inputs)}; {name} is missing")
-        expected = (INPUTS[name].channels, self.image_size, self.image_size)
-        if tuple(inputs[name].shape[1:]) != expected:
-            found = tuple(inputs[name].shape[1:])
-            raise UsageError(f"expected {name} images of (channels, height, width) {expected}; found {found}")
         return inputs[name]
+
+    def image(self, inputs: Inputs, name: str) -> Tensor:
+        """The image (B, C, S, S) of an input; a missing one, or one of another size, is an error that says so."""
+        image = self.given(inputs, name)
+        expected = (INPUTS[name].channels, self.image_size, self.image_size)
+        if tuple(image.shape[1:]) != expected:
+            found = tuple(image.shape[1:])
+            raise UsageError(f"expected {name} images of (channels, height, width) {expected}; found {found}")
+        return image

@@ -29,6 +29,7 @@ from fer_train.training.features import OutOfTime, kept_features, settle_blocks
 from fer_train.training.fitted import fit_fold
 from fer_train.training.fold import FoldResult
 from fer_train.training.run_folder import FEATURES, RunFolder
+from fer_train.training.views import frontal_and_turned
 
 BLOCKS: Final = {"landmarks": "landmarks-2d", "classical": load_preset("classical").model.blocks}
 """Baseline → the blocks that it looks at."""
@@ -67,7 +68,7 @@ def compute_baselines(
 
 def _most_frequent(result: FoldResult, trained: CrossValidation) -> FoldResult:
     """Every sample is called what is most frequent in the training part, with the shares of the classes there."""
-    train = trained.data.rows_of(trained.manifest.fold(result.index).train)
+    train, _ = frontal_and_turned(trained.data.rows_of(trained.manifest.fold(result.index).train), trained.data)
     counts = torch.bincount(trained.data.labels[train], minlength=len(trained.manifest.classes)).double()
     return replace(result, probabilities=(counts / counts.sum()).repeat(len(result.labels), 1).numpy())
 

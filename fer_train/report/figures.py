@@ -14,7 +14,7 @@ from fer_train.analysis.embed import can_be_embedded, embed, embedding_figure, k
 from fer_train.analysis.explain import choose, contact_sheet, explain
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.plots import BLUE, GREY, ORANGE, confusion_figure, new_figure, save_figure, show_picture, tidy
-from fer_train.metrics.registry import NONE
+from fer_train.metrics.registry import METRICS, NONE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,6 +65,22 @@ def confusion(
 
 confusion_mean = partial(confusion, key="confusion_matrix_mean", of="mean of the folds")
 """As papers print it: the mean of the folds' percentages."""
+
+
+def by_yaw(trained: TrainedRun) -> Figure | None:
+    """Overall accuracy over the angle that faces were turned by, with the interval over people where there is one."""
+    found = trained.summary.get("views", [])
+    if not found:
+        return None
+    metric, figure = METRICS[0], new_figure(width=6, height=3.4)
+    axes = figure.subplots()
+    means = np.array([each[metric.key] for each in found])
+    ends = np.array([each[f"{metric.key}_ci95"] or (each[metric.key],) * 2 for each in found])
+    spread = np.abs(ends.T - means)
+    axes.errorbar([each["yaw_degrees"] for each in found], means, yerr=spread, marker="o", capsize=3, color=BLUE)
+    axes.set(xlabel="yaw, degrees (to the subject's left)", ylabel=metric.title, ylim=(0, 101))
+    tidy(axes)
+    return figure
 
 
 def class_bars(trained: TrainedRun) -> Figure:
@@ -143,8 +159,9 @@ def show_iterations(axes: Axes, histories: Sequence[History]) -> None:
 def draw_rates(axes: Axes, history: History) -> None:
     """The learning rates of one fold, by epoch."""
     epochs = [row["epoch"] for row in history]
-    axes.plot(epochs, [row["rate_backbone"] for row in history], color=GREY, label="backbones")
-    axes.plot(epochs, [row["rate_fusion"] for row in history], color=GREY, linestyle="--", label="fusion")
+    for name, label, line in (("rate_backbone", "backbones", "-"), ("rate_fusion", "fusion", "--")):
+        if name in history[0]:
+            axes.plot(epochs, [row[name] for row in history], color=GREY, linestyle=line, label=label)
     axes.set(ylabel="learning rate", xlabel="epoch", yscale="log")
     axes.legend(frameon=False, fontsize=8, title="One-Cycle", title_fontsize=8)
 
@@ -222,6 +239,12 @@ FIGURES: Final[tuple[ReportFigure, ...]] = (
         draw=class_bars,
         title="Classes",
         note="Recall: how many of a class were found. Precision: how many of those called so are it.",
+    ),
+    ReportFigure(
+        name="views",
+        draw=by_yaw,
+        title="Turned faces",
+        note="Overall accuracy over yaw, all pitches together. The headline is of frontal views alone.",
     ),
     ReportFigure(
         name="curves",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.fx.passes.shape_prop import ShapeProp
 
-from fer_train.data.inputs import INPUTS
+from fer_train.data.inputs import example_shape
 from fer_train.models.network import ExpressionNetwork
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def boxes_of_network(network: ExpressionNetwork) -> list[Box]:
         for name, part in _parts(network)
     ]
     device = next(network.parameters()).device
-    size = (network.image_size, network.image_size)
-    images = {name: torch.zeros(1, INPUTS[name].channels, *size, device=device) for name in network.inputs}
+    size = network.image_size
+    images = {name: torch.zeros(1, *example_shape(name, image_size=size), device=device) for name in network.inputs}
     try:
         with torch.no_grad():
             network.eval()(images)
@@ -74,7 +74,8 @@ def boxes_of_network(network: ExpressionNetwork) -> list[Box]:
         level = 1 + max(boxes[source].level for source in mine)
         weights = sum(parameter.numel() for parameter in module.parameters())
         shape = (given if isinstance(given, Tensor) else given[0]).shape
-        title = f"{name.replace('_', ' ').replace('.', ', ')}: {type(module).__name__}"
+        *_, of, own = ["", *name.replace("_", " ").split(".")]
+        title = f"{f'{of}, ' if of else ''}{own}: {type(module).__name__}"
         for each in [stream] if stream in newest else list(newest):
             newest[each] = len(boxes)
         boxes.append(Box(text=f"{title}\n{_shape(shape)} · {weights:,} weights", level=level, sources=tuple(mine)))
@@ -100,18 +101,13 @@ def draw_boxes(axes: Axes, boxes: Sequence[Box]) -> None:
 
 def _parts(network: nn.Module) -> list[tuple[str, nn.Module]]:
     """The children of a network; of those that hold one for each input, each, and those inside others as well."""
-    found: list[tuple[str, nn.Module]] = []
-    for name, child in network.named_children():
-        if isinstance(child, nn.ModuleDict):
-            found += [(f"{name}.{key}", each) for key, each in child.items()]
-        else:
-            found += [(f"{name}.{key}", each) for key, each in _parts(child) if _is_in_dict(child, key)]
-            found.append((name, child))
-    return found
-
-
-def _is_in_dict(module: nn.Module, path: str) -> bool:
-    return isinstance(getattr(module, path.partition(".")[0], None), nn.ModuleDict)
+    modules = {name: module for name, module in network.named_modules() if name.count(".") <= 2}
+    dicts = {name for name, module in modules.items() if isinstance(module, nn.ModuleDict)}
+    return [
+        (name, module)
+        for name, module in modules.items()
+        if name and name not in dicts and ("." not in name or name.rpartition(".")[0] in dicts)
+    ]
 
 
 def _in_words(called: Any, node: fx.Node) -> str:

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.errors import UsageError
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.predictions import Predictions
+from fer_train.models import network_class
 from fer_train.report.baselines import compute_baselines
 from fer_train.report.figures import draw_figures
 from fer_train.report.sections import SECTIONS
-from fer_train.report.summary import gather_predictions, summarise
+from fer_train.report.summary import gather_predictions, over_seeds, summarise
+from fer_train.report.views import VIEWS, by_yaw, joined, write_views
+from fer_train.settings_file import override
 from fer_train.training.cross_validate import CrossValidation, FoldChoice, Say, cross_validate
-from fer_train.training.run_folder import SUMMARY, RunFolder
+from fer_train.training.run_folder import PREDICTIONS, SUMMARY, RunFolder
 from fer_train.training.torchrun import is_first_process
 
 DRAWING_PACKAGES: Final = {"matplotlib": "matplotlib", "sklearn": "scikit-learn"}
 """Module → package: what the figures need and training does not."""
+SEEDS_APART: Final = 1000
+"""Every fold adds its number to the seed."""
 FEWEST_SECONDS: Final = 180.0
 """That baselines may always take."""
 
@@ -36,37 +42,62 @@ def train_and_report(
     folds: FoldChoice,
     run: RunFolder,
     only: int | None = None,
+    seeds: int = 1,
     baselines: bool = False,
     say: Say = lambda text: None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """``cross_validate``, and what follows from it in the first of several processes, which alone holds the folder;
-    return the summary.
+    """``cross_validate``, and what follows from it in the first of several processes; return the summary.
 
-    With ``baselines`` some stand beside the network, computed in a tenth of the time that the training took, or in
-    three minutes.
+    With ``seeds`` above 1 everything is trained so many times, the others in ``seed-S`` of the run folder and on the
+    same folds; the summary has their spread. With ``baselines`` some stand beside the network, computed in a tenth of
+    the time that the training took, or in three minutes.
     """
     begin = time.monotonic()
-    with run.writing() if is_first_process() else nullcontext():
-        trained = cross_validate(data_path, config=config, folds=folds, run=run, only=only, say=say, progress=progress)
-        if not is_first_process():
-            return {}
-        seconds = max(FEWEST_SECONDS, (time.monotonic() - begin) / 10) if baselines else 0.0
-        return write_results(run, trained, baseline_seconds=seconds, say=say, progress=progress)
+    if seeds > 1 and network_class(config.model.network).fitted:
+        raise UsageError(f"--seeds: {config.model.network} draws nothing at random, every seed gives the same result")
+    how: dict[str, Any] = {"only": only, "say": say, "progress": progress}
+    trained = cross_validate(data_path, config=config, folds=folds, run=run, seeds=seeds, **how)
+    others: list[RunFolder] = []
+    for number in range(1, seeds):
+        seed = config.training.seed + SEEDS_APART * number
+        others.append(RunFolder(run.path / f"seed-{seed}"))
+        if not others[-1].finished:
+            say(f"seed {seed} ({number + 1} of {seeds})")
+            changed = override(config, {"training.seed": seed})
+            train_and_report(
+                data_path, config=changed, folds=FoldChoice(manifest=trained.manifest), run=others[-1], **how
+            )
+    if not is_first_process():
+        return {}
+    seconds = max(FEWEST_SECONDS, (time.monotonic() - begin) / 10) if baselines else 0.0
+    with run.writing():
+        return write_results(run, trained, others=others, baseline_seconds=seconds, say=say, progress=progress)
 
 
 def write_results(
-    run: RunFolder, trained: CrossValidation, *, baseline_seconds: float = 0.0, say: Say, progress: Progress = silent
+    run: RunFolder,
+    trained: CrossValidation,
+    *,
+    others: Sequence[RunFolder] = (),
+    baseline_seconds: float = 0.0,
+    say: Say,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Write summary and report of a training, with baselines where there is time for them; return the summary.
+    """Write summary and report of a training, with the spread over it and ``others`` of other seeds, and with baselines
+    where there is time for them; return the summary.
 
     Where the packages that draw are missing there is no report, and ``say`` hears what to install.
     """
     summary, predictions = write_summary(run, trained)
+    if others:
+        summary["seeds"] = over_seeds(
+            {run.config.training.seed: summary} | {each.config.training.seed: each.read_summary() for each in others}
+        )
     if baseline_seconds:
         beside = compute_baselines(run, trained, predictions, seconds=baseline_seconds, progress=progress)
         summary["baselines"] = beside
-        run.write_json(SUMMARY, summary)
+    run.write_json(SUMMARY, summary)
     missing = [package for module, package in DRAWING_PACKAGES.items() if importlib.util.find_spec(module) is None]
     if missing:
         say(f"no report: {' and '.join(missing)} not installed; pip install {' '.join(missing)}")
@@ -82,7 +113,10 @@ def write_summary(run: RunFolder, trained: CrossValidation) -> tuple[dict[str, A
     summary = summarise(
         trained.results, predictions=predictions, manifest=manifest, data=trained.data.file, config=run.config
     )
-    run.write_predictions(predictions)
+    if turned := [result.turned for result in trained.results if result.turned is not None]:
+        write_views(joined(turned), run.path / VIEWS, data=trained.data.file)
+        summary["views"] = by_yaw(joined([predictions, *turned]), data=trained.data.file)
+    predictions.write(run.path / PREDICTIONS)
     run.write_json(SUMMARY, summary)
     return summary, predictions
 

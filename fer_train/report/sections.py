@@ -9,14 +9,26 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, final
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from fer_train.inference.trained_run import TrainedRun
 from fer_train.metrics.registry import METRICS
 from fer_train.report.figures import FIGURES, ReportFigure
-from fer_train.report.words import BASELINE_COLUMNS, baseline_rows, in_words, majority_in_words, not_beaten_in_words
+from fer_train.report.words import (
+    BASELINE_COLUMNS,
+    FOLD_COLUMNS,
+    SEED_COLUMNS,
+    baseline_rows,
+    fold_rows,
+    in_words,
+    majority_in_words,
+    not_beaten_in_words,
+    seed_rows,
+)
 from fer_train.training.run_folder import CONFIG
 
+LONGEST_NUMBER: Final = 24
+"""Characters of a cell that stays in one line: ``+12.3 (-10.1 to 14.2)``."""
 GROUP_COUNTS: Final = ("samples", "subjects", "classes")
 """Of how many a group's numbers are."""
 
@@ -85,24 +97,28 @@ def baselines(trained: TrainedRun) -> Markup:
 
 def folds(trained: TrainedRun) -> Markup:
     """A row a fold, and their mean."""
-    summary = trained.summary
-    columns = ("fold", "trained on", "judged", *(m.title for m in METRICS), "loss", "best point: overall %")
+    return table(FOLD_COLUMNS, fold_rows(trained.summary), total=True)
+
+
+def seeds(trained: TrainedRun) -> Markup:
+    """A row a seed, and how far apart they are; nothing of a single one."""
+    if not (rows := seed_rows(trained.summary)):
+        return Markup("")
+    words = Markup(
+        '<p class="soft">Everything was trained again with other seeds, on the same folds; each row is the mean over '
+        "the folds. The numbers above and below are of the first.</p>"
+    )
+    return words + table(SEED_COLUMNS, rows, total=True)
+
+
+def views(trained: TrainedRun) -> Markup:
+    """A row for every yaw that faces were turned by; nothing where all are frontal."""
+    found = trained.summary.get("views", [])
     rows = [
-        (
-            fold["index"],
-            fold["train_samples"],
-            fold["val_samples"],
-            *(metric.text(fold[metric.key]) for metric in METRICS),
-            f"{fold['loss']:.3f}",
-            f"{fold['best']['overall_accuracy']:.1f} (epoch {fold['best']['epoch']:.1f})",
-        )
-        for fold in summary["folds"]
+        (f"{each['yaw_degrees']:+d}°", each["samples"], *(metric.text(each[metric.key]) for metric in METRICS))
+        for each in found
     ]
-    means = (metric.text(summary[metric.key]["mean"]) for metric in METRICS)
-    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
-    judged = sum(fold["val_samples"] for fold in summary["folds"])
-    total = ("mean", "", judged, *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}")
-    return table(columns, [*rows, total], total=True)
+    return table(("yaw", "samples", *(metric.title for metric in METRICS)), rows) if rows else Markup("")
 
 
 def group(trained: TrainedRun, *, column: str) -> Markup:
@@ -151,10 +167,17 @@ def computed(trained: TrainedRun) -> Markup:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, total: bool = False) -> Markup:
-    """A table that scrolls by itself on a narrow screen; with ``total`` its last row stands out."""
+    """A table that scrolls by itself on a phone; with ``total`` its last row stands out. Words are broken into lines,
+    numbers never.
+    """
 
     def line(cells: Sequence[Any], kind: str) -> Markup:
-        return Markup("").join(Markup(f"<{kind}>{escape(cell)}</{kind}>") for cell in cells)
+        return Markup("").join(
+            Markup('<{0} class="words">{1}</{0}>' if len(str(cell)) > LONGEST_NUMBER else "<{0}>{1}</{0}>").format(
+                kind, cell
+            )
+            for cell in cells
+        )
 
     last = len(rows) - 1 if total else -1
     body = Markup("\n").join(
@@ -171,10 +194,12 @@ SECTIONS: Final[tuple[Section, ...]] = (
     Section(title="Metrics", html=metrics),
     Section(title="Beside it, on the same folds", html=baselines),
     Section(title="Folds", html=folds),
+    Section(title="Seeds", html=seeds),
     Section(title="By dataset", html=partial(group, column="dataset")),
     Section(title="By gender", html=partial(group, column="gender")),
     Section(title="By intensity", html=partial(group, column="intensity")),
     Section(title="By source of the label", html=partial(group, column="label_source")),
+    Section(title="By yaw", html=views),
     *(Section(title=each.title, html=partial(picture, figure=each)) for each in FIGURES if each.title),
     Section(title="How this was computed", html=computed),
 )

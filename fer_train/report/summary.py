@@ -115,6 +115,15 @@ def spread(entries: Sequence[Mapping[str, Any]], name: str) -> dict[str, float |
     return {"mean": float(values.mean()), "std": float(values.std(ddof=1)) if len(values) > 1 else None}
 
 
+def over_seeds(summaries: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
+    """``summary.json``'s ``seeds``: seed → its summary, as means over folds, their mean and deviation over seeds."""
+    means = [{metric.key: summary[metric.key]["mean"] for metric in METRICS} for summary in summaries.values()]
+    spreads = {
+        metric.key: spread(means, metric.key) | {"each": [one[metric.key] for one in means]} for metric in METRICS
+    }
+    return {"values": list(summaries), **spreads}
+
+
 def _mean_confusion(counts: Sequence[list[list[int]]]) -> list[list[float]]:
     """(K, K) mean over the folds of the percentages of each true class; a fold without the class has no say in it."""
     folds = np.array(counts, np.float64)  # (F, K, K)

@@ -21,6 +21,45 @@ def in_words(summary: Mapping[str, Any], metric: Metric) -> str:
     return f"{mean}{pooled}, 95 % interval over {summary['subjects']} people {metric.range_text(ends)}"
 
 
+FOLD_COLUMNS: Final = (
+    "fold",
+    "learned / judged",
+    *(metric.title for metric in METRICS),
+    "loss",
+    "(best point: overall %)",
+)
+
+
+def fold_rows(summary: Mapping[str, Any]) -> list[Sequence[str]]:
+    """``FOLD_COLUMNS`` of every fold, and at last of their mean."""
+    rows = [
+        (
+            str(fold["index"]),
+            f"{fold['train_samples']} / {fold['val_samples']}",
+            *(metric.text(fold[metric.key]) for metric in METRICS),
+            f"{fold['loss']:.3f}",
+            f"{fold['best']['overall_accuracy']:.1f}",
+        )
+        for fold in summary["folds"]
+    ]
+    best = summary["best_validation_point"]["overall_accuracy"]["mean"]
+    means = (metric.text(summary[metric.key]["mean"]) for metric in METRICS)
+    return [*rows, ("mean", "", *means, f"{summary['loss']['mean']:.3f}", f"{best:.1f}")]
+
+
+SEED_COLUMNS: Final = ("seed", *(metric.title for metric in METRICS))
+
+
+def seed_rows(summary: Mapping[str, Any]) -> list[Sequence[str]]:
+    """``SEED_COLUMNS``: of every seed the mean over folds, at last mean and deviation over seeds; none of one seed."""
+    seeds: Mapping[str, Any] = summary.get("seeds", {})
+    rows: list[Sequence[str]] = [
+        (str(seed), *(metric.text(seeds[metric.key]["each"][place]) for metric in METRICS))
+        for place, seed in enumerate(seeds.get("values", ()))
+    ]
+    return [*rows, ("mean", *(metric.mean_text(seeds[metric.key]) for metric in METRICS))] if rows else []
+
+
 BASELINES: Final = {
     "majority": "always the most frequent class",
     "landmarks": "a discriminant on landmarks in 2D",

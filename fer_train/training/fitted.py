@@ -14,7 +14,7 @@ from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.training.features import Features
-from fer_train.training.fold import FoldResult
+from fer_train.training.fold import FoldResult, fold_rows, turned_views
 
 
 def fit_network(config: Config, *, data: ImageDataset, features: Features, train: Tensor) -> ClassicalNetwork:
@@ -39,10 +39,14 @@ def fit_fold(
 ) -> FoldResult:
     """Fit fold ``index``, judge the people it has not seen, and write its model into ``folder`` where one is given."""
     fold = manifest.fold(index)
-    train, judged = data.rows_of(fold.train), data.rows_of(fold.val)
+    rows = fold_rows(fold.train, fold.val, data=data, views=False)
+    train, judged = rows.train, rows.val
     network = fit_network(config, data=data, features=features, train=train)
-    logits, _ = network.logits({name: features[name][judged] for name in network.blocks})
-    probabilities = logits.double().softmax(dim=1)
+
+    def answer(chosen: Tensor) -> Tensor:
+        return network.logits({name: features[name][chosen] for name in network.blocks})[0]
+
+    probabilities = answer(judged).double().softmax(dim=1)
     labels = data.labels[judged]
     if folder is not None:
         description = describe(
@@ -55,10 +59,11 @@ def fit_fold(
         save_model(folder, network.state_dict(), description=description)
     return FoldResult(
         index=index,
-        ids=fold.val,
+        ids=tuple(data.ids[judged.numpy()].tolist()),
         labels=labels.numpy(),
         probabilities=probabilities.numpy(),
         loss=float(torch.nn.functional.nll_loss(probabilities.clamp(min=1e-12).log(), labels)),
         history=[],
         train_samples=len(train),
+        turned=turned_views(index, fold.val, data=data, answer=answer),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.digests import settings_digest
@@ -21,13 +21,14 @@ from fer_prep.folds.splits import Fold, FoldManifest, make_inner_split
 from fer_prep.progress import Progress, silent
 from fer_train.classical.landmarks import landmarks_of
 from fer_train.classical.network import ClassicalNetwork
-from fer_train.config import Config, LossSettings
+from fer_train.config import Config
 from fer_train.data.batches import Batches
 from fer_train.data.image_dataset import ImageDataset
 from fer_train.data.images import to_floats
 from fer_train.data.normalise import FoldNormalisation
-from fer_train.losses import loss_class, make_loss
-from fer_train.losses.base import ExpressionLoss, balanced_class_weights
+from fer_train.losses import make_loss
+from fer_train.losses.base import balanced_class_weights
+from fer_train.metrics.predictions import Predictions
 from fer_train.models.answers import answer
 from fer_train.models.model_file import build_network, describe, save_model
 from fer_train.models.trained_people import refuse_unnoticed_people
@@ -37,6 +38,7 @@ from fer_train.training.live import tensorboard_events, training_display
 from fer_train.training.loop import EpochListener, FoldRows, FoldTraining
 from fer_train.training.machine import Machine, seed_libraries
 from fer_train.training.run_folder import history_to_csv
+from fer_train.training.views import Views, frontal_and_turned
 
 CHECKPOINT: Final = "last.ckpt"
 INNER_CHECKPOINT: Final = "share.ckpt"
@@ -59,6 +61,8 @@ class FoldResult:
     """The training loss function on the judged samples."""
     history: list[dict[str, float]]
     train_samples: int
+    turned: Predictions | None = None
+    """Of the other views of the judged recordings, where there are some."""
 
 
 def run_fold(
@@ -86,7 +90,7 @@ def run_fold(
         share = config.training.inner_split
         split = make_inner_split(data.file, fold.train, group_by=manifest.group_by, share=share, seed=seed)
         train, inner = split.train, data.rows_of(split.val)
-    rows = FoldRows(train=data.rows_of(train), val=data.rows_of(fold.val), inner=inner)
+    rows = fold_rows(train, fold.val, data=data, inner=inner, views=config.augmentation.views)
     training = prepare_training(
         rows, data=data, config=config, machine=machine, seed=seed, checkpoint=folder / CHECKPOINT, features=features
     )
@@ -100,6 +104,21 @@ def run_fold(
             training.listeners.append(watching.enter_context(tensorboard_events(folder)))
         training.run()
     return _finish(index, training=training, fold=fold, folder=folder)
+
+
+def fold_rows(
+    train: Sequence[str], val: Sequence[str], *, data: ImageDataset, inner: Tensor | None = None, views: bool
+) -> FoldRows:
+    """The rows of a fold: a recording counts once, and is judged as it is."""
+    learned = data.rows_of(train)
+    of_recordings = Views(learned, data)
+    several = views and len(of_recordings.rows) < len(learned)
+    return FoldRows(
+        train=of_recordings.rows if several else frontal_and_turned(learned, data)[0],
+        val=frontal_and_turned(data.rows_of(val), data)[0],
+        inner=None if inner is None else frontal_and_turned(inner, data)[0],
+        views=of_recordings if several else None,
+    )
 
 
 def open_data(
@@ -117,6 +136,7 @@ def open_data(
         inputs=config.model.input_names,
         image_size=config.data.image_size,
         equalise=config.data.equalise_luma,
+        metric=config.augmentation.depth_holes > 0,
         classes=classes,
         device=device,
         memory=config.machine.data_memory,
@@ -143,7 +163,10 @@ def prepare_training(
     """
     classes = len(data.classes)
     normalisation = FoldNormalisation.fit(
-        data, rows.train, inputs=config.model.input_names, smoothing_mm=config.data.smoothing_mm
+        data,
+        rows.train if rows.views is None else rows.views.all,
+        inputs=config.model.input_names,
+        settings=asdict(config.data),
     )
     seed_libraries(seed)
     network = build_network(
@@ -176,7 +199,7 @@ def prepare_training(
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=classes)
-    loss = build_loss(config.loss, classes=classes, feature_width=network.feature_width, class_weights=weights)
+    loss = make_loss(config.loss, classes=classes, feature_width=network.feature_width, class_weights=weights)
     batches = Batches(
         data,
         normalisation=normalisation,
@@ -211,10 +234,9 @@ def fit_share(
         inner = make_inner_split(data.file, data.ids[train.numpy()].tolist(), share=HELD_OUT, seed=seed)
     except FoldsError:  # a single person
         return
-    rows = FoldRows(train=data.rows_of(inner.train), val=data.rows_of(inner.val))
-    half = replace(
-        config, training=replace(config.training, epochs=math.ceil(config.training.epochs / 2), inner_split=0)
-    )
+    rows = fold_rows(inner.train, inner.val, data=data, views=config.augmentation.views)
+    epochs = math.ceil(config.training.epochs / 2)
+    half = replace(config, training=replace(config.training, epochs=epochs, inner_split=0, early_stop=0))
     counts = torch.bincount(data.labels[rows.train], minlength=len(data.classes))
     if not len(rows.val) or not bool(counts.all()):
         return
@@ -225,7 +247,7 @@ def fit_share(
     if not isinstance(beside, ClassicalNetwork):
         raise TypeError(f"expected discriminants, found {type(beside).__name__}")
     own, _ = beside.logits({name: features[name][rows.val] for name in beside.blocks})
-    classical.fit_share(_answers(training, alone=True).cpu(), own, data.labels[rows.val])
+    classical.fit_share(_answers(training, rows.val, alone=True).cpu(), own, data.labels[rows.val])
     if machine.first:
         checkpoint.unlink(missing_ok=True)
 
@@ -237,23 +259,6 @@ def identity(rows: FoldRows, *, data: ImageDataset, config: Config, seed: int) -
     parts = {f"{side} samples": data.ids[chosen.long().numpy()].tolist() for side, chosen in sides.items()}
     parts |= {"fold": seed, "settings": settings, "classes": data.classes, "data": data.file.digest}
     return {name: settings_digest({name: part}) for name, part in parts.items()}
-
-
-def build_loss(
-    settings: LossSettings, *, classes: int, feature_width: int, class_weights: torch.Tensor | None
-) -> ExpressionLoss:
-    """The loss of these settings, given those of them that it has."""
-    kind = loss_class(settings.name)
-    if settings.targets == "soft" and not kind.takes_shares:
-        raise UsageError(
-            f"loss.targets = 'soft': the {settings.name} loss has no form for shares of classes",
-            hint="cross-entropy, center and island have one",
-        )
-    own = set(inspect.signature(kind).parameters) - {"class_weights"}
-    arguments = {name: value for name, value in asdict(settings).items() if name in own}
-    return make_loss(
-        settings.name, classes=classes, feature_width=feature_width, class_weights=class_weights, **arguments
-    )
 
 
 def _finish(index: int, *, training: FoldTraining, fold: Fold, folder: Path) -> FoldResult:
@@ -274,28 +279,45 @@ def _finish(index: int, *, training: FoldTraining, fold: Fold, folder: Path) -> 
         people=state.people,
         data_settings=data.file.settings,
     )
-    probabilities = _answers(training).double().softmax(dim=1)
+    probabilities = _answers(training, training.rows.val).double().softmax(dim=1)
     history = [{name: float(value) for name, value in row.items()} for row in state.history]
     if training.machine.first:
         save_model(folder, state.judged.state_dict(), description=description)
         write_atomically(folder / "history.csv", content=history_to_csv(history))
     return FoldResult(
         index=index,
-        ids=fold.val,
+        ids=tuple(data.ids[training.rows.val.numpy()].tolist()),
         labels=labels.cpu().numpy(),
         probabilities=probabilities.cpu().numpy(),
         loss=loss,
         history=history,
         train_samples=len(training.rows.train),
+        turned=turned_views(index, fold.val, data=data, answer=lambda rows: _answers(training, rows)),
     )
 
 
-def _answers(training: FoldTraining, *, alone: bool = False) -> torch.Tensor:
-    """(n, K) what the kept network, and the discriminants beside it unless it is ``alone``, say of the judged rows."""
-    network, rows, data = training.state.judged, training.rows, training.batches.data
+def turned_views(
+    index: int, ids: Sequence[str], *, data: ImageDataset, answer: Callable[[Tensor], Tensor]
+) -> Predictions | None:
+    """What ``answer`` (rows (n,) → logits (n, K)) says of the judged ``ids`` that are no frontal views."""
+    _, turned = frontal_and_turned(data.rows_of(ids), data)
+    if not len(turned):
+        return None
+    return Predictions(
+        classes=data.classes,
+        ids=tuple(data.ids[turned.numpy()].tolist()),
+        folds=np.full(len(turned), index),
+        labels=data.labels[turned].numpy(),
+        probabilities=answer(turned).double().softmax(dim=1).cpu().numpy(),
+    )
+
+
+def _answers(training: FoldTraining, rows: Tensor, *, alone: bool = False) -> Tensor:
+    """(n, K) what the kept network, and the discriminants beside it unless it is ``alone``, say of ``rows`` (n,)."""
+    network, data = training.state.judged, training.batches.data
     network.eval()
-    plan = rows.val.split(training.config.machine.validation_batch_size)
-    said: list[torch.Tensor] = []
+    plan = rows.split(training.config.machine.validation_batch_size)
+    said: list[Tensor] = []
     for part, stored in zip(plan, data.batches(plan), strict=True):
         images = to_floats(stored) | landmarks_of(data.file, part.numpy())
         with training.machine.autocast():

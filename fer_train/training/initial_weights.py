@@ -6,6 +6,7 @@ whoever was seen then must not be judged now. So its people are noted beside the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_prep.cli.console import note
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import UsageError
 from fer_train.config import Config, ModelSettings
@@ -38,6 +38,21 @@ FREE: Final = (*NOT_ARCHITECTURE, *BESIDE, "dropout", "drop_path")
 """Model settings in which a trained fold may differ: no weight depends on them."""
 
 
+def try_network(
+    config: Config,
+    file: DatasetFile,
+    *,
+    classes: tuple[str, ...],
+    judged: NDArray[np.int64],
+    say: Callable[[str], None],
+) -> None:
+    """Build the network and give it its weights once, so that what cannot be is refused before anything is written."""
+    size = config.data.image_size
+    network = build_network(config.model, classes=len(classes), image_size=size, pretrained=False)
+    if config.model.weights and not network.fitted:
+        set_initial_weights(network, config.model, classes=classes, file=file, judged=judged, say=say)
+
+
 def set_initial_weights(
     network: ExpressionNetwork,
     settings: ModelSettings,
@@ -45,13 +60,14 @@ def set_initial_weights(
     classes: tuple[str, ...],
     file: DatasetFile,
     judged: NDArray[np.int64],
+    say: Callable[[str], None] = lambda text: None,
 ) -> set[str]:
     """Put ``settings.weights`` into a fresh network: a file into its backbones, or a trained fold into all of it.
 
     ``file`` and ``judged`` (n,), rows of it, say who is going to be judged; a trained fold that knows one of them by
     name is a UsageError unless ``settings.same_names`` says that those are strangers, and so is one of another
-    architecture. Where it told other classes apart, the classifying layer stays fresh. Returns the people that the
-    weights have learned from; nobody where a file does not say.
+    architecture. Where it told another number of classes apart, the classifying layer stays fresh. Returns the people
+    that the weights have learned from; nobody where a file does not say.
     """
     folder = _trained_fold(settings)
     if folder is None:
@@ -60,26 +76,26 @@ def set_initial_weights(
             path = Path(settings.weights).expanduser()
             doubt = load_backbone_weights(network.backbone(stream), path)
         if doubt:
-            note(doubt)
+            say(doubt)
         return set()
     refuse_known_people(settings, file, judged)
     trained, description = load_model(folder, device=torch.device("cpu"))
     if different := _differences(settings, network.image_size, there=description):
         if is_ours(settings.weights):
-            note(f"beginning from nothing: {settings.weights} is another network ({'; '.join(different)})")
+            say(f"beginning from nothing: {settings.weights} is another network ({'; '.join(different)})")
             return set()
         raise UsageError(
             f"is another network: {'; '.join(different)}",
             path=folder,
             hint="train with the settings of its config.toml, or start from weights of this network",
         )
-    weights = trained.state_dict()
-    if description.classes != classes:
-        for name in _classifying(description.model, classes=len(description.classes), image_size=trained.image_size):
-            weights[name] = network.state_dict()[name]
-    own = {name: value for name, value in network.state_dict().items() if name.startswith("classical.")}
-    weights = {name: value for name, value in weights.items() if not name.startswith("classical.")}
-    network.load_state_dict(weights | own)
+    own = network.state_dict()
+    taken = {
+        name: value
+        for name, value in trained.state_dict().items()
+        if not name.startswith("classical.") and value.shape == own[name].shape
+    }
+    network.load_state_dict(own | taken)
     return set(description.people)
 
 
@@ -126,12 +142,3 @@ def begun_in_words(config: Config) -> str:
         return ""
     whom = "generated people, as those of sample data are" if is_ours(config.model.weights) else "other people"
     return f"The network began from {path.stem}, which had learned from {len(description.people)} {whom}."
-
-
-def _classifying(settings: ModelSettings, *, classes: int, image_size: int) -> list[str]:
-    """Names of the tensors whose shape depends on the number of classes."""
-    these, others = (
-        build_network(settings, classes=count, image_size=image_size, pretrained=False).state_dict()
-        for count in (classes, classes + 1)
-    )
-    return [name for name, tensor in these.items() if tensor.shape != others[name].shape]

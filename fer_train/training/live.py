@@ -6,48 +6,33 @@ import importlib.util
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
 from unittest.mock import patch
 
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.live import Live
 
 from fer_prep.cli.console import messages, note
-
-ROOM_FOR_A_BAR: Final = 90
-"""Columns of a terminal that hold the numbers and a bar."""
 
 
 @contextmanager
 def training_display(
     title: str, *, total_steps: int, batch_size: int
 ) -> Generator[Callable[[Mapping[str, float]], None]]:
-    """Draw a bar on standard error while the block runs; where that is not a terminal, a line an epoch.
-
-    In a narrow terminal the percentage stands for the bar.
-    """
-    seen = _Seen(batch_size)
+    """Keep a line up to date while the block runs; where standard error is no terminal, write one an epoch."""
+    seen = _Seen(batch_size=batch_size, total_steps=total_steps)
     if not messages.is_terminal:
-        yield lambda row: _tell_epoch(title, row, seen.describe(row), left=seen.time_left(row["step"], total_steps))
+
+        def tell(row: Mapping[str, float]) -> None:
+            words = seen.describe(row)
+            if float(row["epoch"]).is_integer():
+                note(f"{title}, epoch {row['epoch']:.0f}: {words}")
+
+        yield tell
         return
-    bar = [BarColumn(bar_width=6)] if messages.width >= ROOM_FOR_A_BAR else []
-    columns = (
-        TextColumn("{task.description}"),
-        *bar,
-        TaskProgressColumn(),
-        TextColumn("{task.fields[numbers]}"),
-        TextColumn("left"),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=messages) as bars:
-        task = bars.add_task(title, total=total_steps, numbers="")
-        yield lambda row: bars.update(task, completed=row["step"], numbers=seen.describe(row))
-
-
-def _tell_epoch(title: str, row: Mapping[str, float], numbers: str, *, left: str) -> None:
-    if float(row["epoch"]).is_integer():
-        note(f"{title}, epoch {row['epoch']:.0f}: {numbers}{left}")
+    with Live(console=messages, transient=True) as line:
+        yield lambda row: line.update(f"{title} {row['step'] / total_steps:.0%} {seen.describe(row)}")
 
 
 @contextmanager
@@ -83,41 +68,35 @@ def tensorboard_events(folder: Path) -> Generator[Callable[[Mapping[str, float]]
             writer.close()
 
 
+@dataclass(kw_only=True)
 class _Seen:
     """Smooths the numbers of single steps, which jump, into something that can be read in 80 columns."""
 
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self._loss = self._accuracy = float("nan")
-        self._validation = ""
-        self._first: tuple[float, float] | None = None
+    batch_size: int
+    total_steps: int
+    loss: float = float("nan")
+    accuracy: float = float("nan")
+    validation: str = ""
+    first: tuple[float, float] | None = None
+    """Time and number of the first step that was seen."""
 
     def describe(self, row: Mapping[str, float]) -> str:
-        """``loss 1.23 train 45% val 40% lr 1e-03 120/s``: the learning rate is the fusion's, speed in images."""
-        self._loss = _smoothed(self._loss, row["train_loss"])
-        self._accuracy = _smoothed(self._accuracy, row["train_accuracy"])
+        """``loss 1.23 train 45% val 40% lr 1e-03 120/s left 12:34``: the learning rate is the fusion's, speed in
+        images; both it and the time left are by the speed so far, and there are none at the first step.
+        """
+        self.loss = _smoothed(self.loss, row["train_loss"])
+        self.accuracy = _smoothed(self.accuracy, row["train_accuracy"])
         if "val_overall_accuracy" in row:
-            self._validation = f" val {row['val_overall_accuracy']:.0f}%"
-        return (
-            f"loss {self._loss:.2f} train {self._accuracy:.0f}%{self._validation} "
-            f"lr {row['rate_fusion']:.0e}{self._speed(row['step'])}"
-        )
-
-    def time_left(self, step: float, total_steps: int) -> str:
-        """`` left 0:12:34``, by the speed so far; empty at the first step."""
-        if self._first is None or step == self._first[1]:
-            return ""
-        first_time, first_step = self._first
-        seconds = (time.monotonic() - first_time) / (step - first_step) * (total_steps - step)
-        return f" left {timedelta(seconds=round(seconds))}"
-
-    def _speed(self, step: float) -> str:
-        now = time.monotonic()
-        first_time, first_step = self._first = self._first or (now, step)
+            self.validation = f" val {row['val_overall_accuracy']:.0f}%"
+        words = f"loss {self.loss:.2f} train {self.accuracy:.0f}%{self.validation} lr {row['rate_fusion']:.0e}"
+        now, step = time.monotonic(), row["step"]
+        first_time, first_step = self.first = self.first or (now, step)
         if step == first_step or now == first_time:
-            return ""
-        speed = (step - first_step) * self._batch_size / (now - first_time)
-        return f" {speed:.0f}/s" if speed < 10_000 else f" {speed / 1000:.0f}k/s"
+            return words
+        steps_a_second = (step - first_step) / (now - first_time)
+        speed = self.batch_size * steps_a_second
+        left = str(timedelta(seconds=round((self.total_steps - step) / steps_a_second))).removeprefix("0:")
+        return f"{words} {f'{speed:.0f}' if speed < 10_000 else f'{speed / 1000:.0f}k'}/s left {left}"
 
 
 def _smoothed(old: float, new: float, *, memory: float = 0.9) -> float:

@@ -28,15 +28,9 @@ from fer_train.training.checkpoint import State
 from fer_train.training.machine import Machine
 from fer_train.training.optimiser import make_optimiser, make_schedule
 from fer_train.training.out_of_memory import explaining_memory_and_lone_samples
-from fer_train.training.processes import (
-    SharedBatchStatistics,
-    gathered,
-    own_parts,
-    own_share,
-    sum_gradients,
-    summed,
-)
+from fer_train.training.processes import average_buffers, gathered, own_parts, own_share, sum_gradients, summed
 from fer_train.training.steps import Steps, validation_positions
+from fer_train.training.views import Views
 
 REPORT_SECONDS: Final = 1.0
 """How often losses are fetched from the device for whoever watches."""
@@ -49,6 +43,8 @@ class FoldRows:
     train: Tensor
     val: Tensor
     inner: Tensor | None = None
+    views: Views | None = None
+    """Of the recordings in ``train``."""
 
 
 RowListener = Callable[[Mapping[str, float]], None]
@@ -78,17 +74,15 @@ class FoldTraining:
         self.listeners: list[RowListener] = []
         self.at_epoch_end: EpochListener | None = None
         settings = config.training
-        self.steps = Steps(rows.train, settings=settings, seed=seed)
+        self.steps = Steps(rows.train, settings=settings, seed=seed, views=rows.views)
         self.validation_positions = validation_positions(self.steps.per_epoch, settings.validations_per_epoch)
 
         network.to(machine.device)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, config.optimiser)
         schedule = make_schedule(optimiser, config.optimiser, total_steps=self.steps.total)
         ema = ModelEmaV3(network, decay=settings.ema_decay, device=machine.device) if settings.ema_decay else None
         self.forward: Any = torch.compile(network) if config.machine.compile else network
         self.state = State(network, loss.to(machine.device), optimiser, schedule, machine.scaler(), ema)
-        self.statistics = SharedBatchStatistics(network, machine)
         self._micro_batches = iter(batches.training(()))
         self._reported_at = self._saved_at = time.monotonic()
         self._reported = 0
@@ -120,14 +114,14 @@ class FoldTraining:
         state, step = self.state, self.state.step
         epoch, position = divmod(step, self.steps.per_epoch)
         rates = {f"rate_{g['name']}": float(g["lr"]) for g in state.optimiser.param_groups}
-        with explaining_memory_and_lone_samples(self._try_batch, self.steps.samples(step)):
+        with explaining_memory_and_lone_samples(self.config.training.micro_batch_size):
             numbers = self._optimiser_step(step)
         state.schedule.step()
         state.step += 1
         if state.ema:
             state.ema.update(state.network, step=state.step)
         row: dict[str, float | Tensor] = {"step": state.step, "epoch": state.step / self.steps.per_epoch}
-        row |= {name: rates[name] for name in ("rate_backbone", "rate_fusion")} | numbers
+        row |= {name: rates[name] for name in ("rate_backbone", "rate_fusion") if name in rates} | numbers
         state.history.append(row)
 
         if position + 1 in self.validation_positions:
@@ -148,21 +142,19 @@ class FoldTraining:
         loss_and_hits = torch.zeros(2, device=machine.device)
         features = [torch.empty(0, state.network.feature_width, device=machine.device)]
         labels = [torch.empty(0, dtype=torch.int64, device=machine.device)]
-        self.statistics.begin(len(micro_batches))
         for part in own_parts(micro_batches, machine):
-            machine.seed(network_seed(seed=self.seed, step=step, part=part.number))  # dropout follows from it
+            torch.manual_seed(network_seed(seed=self.seed, step=step, part=part.number))  # dropout follows from it
             batch = next(self._micro_batches)  # inputs: name → (b, C, S, S); labels (b,)
             with machine.autocast():
                 output = self.forward(batch.inputs)  # logits (b, K), features (b, D)
             loss = state.loss(output.logits, output.features, batch.targets) * part.weight
             state.scaler.scale(loss).backward()
-            self.statistics.after(part)
             hits = (output.logits.detach().argmax(1) == batch.labels).sum()
             loss_and_hits += torch.stack((loss.detach(), hits))
             features.append(output.features.detach().float())
             labels.append(batch.labels)
-        self.statistics.end()
         sum_gradients(state.network.parameters(), machine)
+        average_buffers(state.network, machine)
         if self.config.optimiser.clip_norm:
             state.scaler.unscale_(state.optimiser)
             torch.nn.utils.clip_grad_norm_(state.network.parameters(), self.config.optimiser.clip_norm)
@@ -254,11 +246,3 @@ class FoldTraining:
             hint="try lower rates (optimiser.backbone_rate, optimiser.fusion_rate), a lower loss.center_weight, "
             "or machine.precision=32-true; fer-prep check looks for broken samples",
         )
-
-    def _try_batch(self, rows: Tensor) -> None:
-        """One forward and backward pass over ``rows``: does a micro-batch of this size fit into memory?"""
-        batch = next(iter(self.batches.training([(0, rows)])))
-        with self.machine.autocast():
-            output = self.forward(batch.inputs)
-        self.state.loss(output.logits, output.features, batch.targets).backward()
-        self.state.optimiser.zero_grad()

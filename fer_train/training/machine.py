@@ -48,14 +48,6 @@ class Machine:
         """Keeps gradients of float16 away from 0; does nothing in other precisions."""
         return torch.amp.GradScaler(self.device.type, enabled=self.precision == "16-mixed")
 
-    def seed(self, seed: int) -> None:
-        """Seed what a network on this device draws from. ``torch.manual_seed`` visits every kind of device: 0.4 ms."""
-        torch.default_generator.manual_seed(seed)
-        if self.device.type == "cuda":
-            torch.cuda.manual_seed(seed)
-        elif self.device.type == "mps":
-            torch.mps.manual_seed(seed)
-
     def broadcast(self, value: _T) -> _T:
         """What the first process has, in all of them."""
         if self.world == 1:

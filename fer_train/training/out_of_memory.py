@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final
 
 import torch
-from torch import Tensor
 
 from fer_prep.errors import UsageError
 
@@ -16,17 +15,19 @@ _OF_BATCH_NORMALISATION: Final = "Expected more than 1 value per channel"
 
 
 @contextmanager
-def explaining_memory_and_lone_samples(try_batch: Callable[[Tensor], None], samples: Tensor) -> Generator[None]:
-    """Turn such an error inside the block into a UsageError that says what to set.
-
-    ``try_batch(rows)`` runs one forward and backward pass; ``samples`` (n,) are the rows that failed.
-    """
+def explaining_memory_and_lone_samples(micro_batch_size: int) -> Generator[None]:
+    """Turn such an error inside the block into a UsageError that says what to set."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         message = str(error).splitlines()[0] if str(error) else "out of memory"
+        smaller = f"--set training.micro_batch_size={micro_batch_size // 2} (the batch size stays as it is)"
+        raise UsageError(
+            f"the device is out of memory: {message}",
+            hint=smaller if micro_batch_size > 1 else "use a smaller data.image_size or model.backbone",
+        ) from error
     except ValueError as error:
         if _OF_BATCH_NORMALISATION not in str(error):
             raise
@@ -35,33 +36,6 @@ def explaining_memory_and_lone_samples(try_batch: Callable[[Tensor], None], samp
             hint="set training.micro_batch_size and training.batch_size to 3 or more, train on more than one sample, "
             "or use a larger data.image_size",
         ) from error
-    else:
-        return
-    # outside the except block: the traceback there keeps the tensors of the failed step alive
-    fitting = largest_that_fits(try_batch, samples)
-    hint = (
-        f"a micro-batch of {fitting} fits: --set training.micro_batch_size={fitting} (the batch size stays as it is)"
-        if fitting
-        else "not even one sample fits: use a smaller data.image_size or model.backbone"
-    )
-    raise UsageError(f"the device is out of memory: {message}", hint=hint)
-
-
-def largest_that_fits(try_batch: Callable[[Tensor], None], samples: Tensor) -> int:
-    """Halve the number of samples until ``try_batch`` goes through; 0 when not even one sample does."""
-    size = len(samples)
-    while size > 1:
-        size //= 2
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        try:
-            try_batch(samples[:size])
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        else:
-            return size
-    return 0
 
 
 def is_out_of_memory(error: BaseException) -> bool:

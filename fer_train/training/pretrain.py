@@ -8,15 +8,13 @@ from typing import Final
 
 import torch
 
-from fer_prep.dataset.reader import DatasetFile
-from fer_prep.folds.splits import make_folds, write_folds
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config
 from fer_train.models.model_file import load_model, save_start
 from fer_train.models.starts import is_ours
 from fer_train.training.cross_validate import FoldChoice, Say, cross_validate
 from fer_train.training.fold import FoldResult
-from fer_train.training.run_folder import FOLDS, RunFolder
+from fer_train.training.run_folder import RunFolder
 
 FOLDS_OF_PEOPLE: Final = 10
 """One of so many is kept apart, to tell what was learned."""
@@ -36,12 +34,9 @@ def pretrain(
 ) -> FoldResult:
     """Train on nine tenths of the people, judge the others, and write the network as the one file ``out``.
 
-    ``run`` is a run folder that was made with ``config``, of ``start_settings``; training can be resumed there.
+    ``config`` is of ``start_settings``; training can be resumed in ``run``.
     """
-    if not run.folds_file.exists():
-        with DatasetFile.open(data_path) as file:
-            write_folds(make_folds(file, folds=FOLDS_OF_PEOPLE), run.path / FOLDS, data=file)
-    choice = FoldChoice()
+    choice = FoldChoice(number=FOLDS_OF_PEOPLE)
     trained = cross_validate(data_path, config=config, folds=choice, run=run, only=0, say=say, progress=progress)
     network, description = load_model(run.fold(0), device=torch.device("cpu"))
     save_start(out, network.state_dict(), description=description)

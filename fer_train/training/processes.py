@@ -1,23 +1,19 @@
 """One training shared by the processes of ``torchrun``: who takes which part of a batch, and how it is put together.
 
 An optimiser step sees the same samples in the same micro-batches however many processes there are. Process r of w takes
-micro-batches r, r + w, …; gradients, class centers, losses and the running statistics of batch normalisation come out
-as if one process had done them all, but for rounding.
+micro-batches r, r + w, …; gradients, class centers and losses come out as if one process had done them all, but for
+rounding. The running statistics of batch normalisation, by which networks judge, are the mean of the processes' own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, final
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, distributed, nn
 
-from fer_prep.errors import UsageError
 from fer_train.training.machine import Machine
-
-BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
-"""What keeps running statistics; timm's are among them by inheritance."""
 
 
 class Part(NamedTuple):
@@ -32,7 +28,7 @@ class Part(NamedTuple):
 
 
 def own_parts(micro_batches: Sequence[Tensor], machine: Machine) -> list[Part]:
-    """Those that this process passes through the network; none where there are more processes than micro-batches."""
+    """Those that this process passes through the network; none at the end of an epoch where few are left."""
     total = sum(len(rows) for rows in micro_batches)
     return [
         Part(number, rows, len(rows) / total)
@@ -76,54 +72,16 @@ def gathered(values: Tensor, machine: Machine, *, count: int) -> Tensor:
     return torch.cat(blocks)[:count]
 
 
-@final
-class SharedBatchStatistics:
-    """Running means and variances of batch normalisation, as if one process had seen all micro-batches in their order.
+@torch.no_grad()
+def average_buffers(network: nn.Module, machine: Machine) -> None:
+    """Every process has the mean of all running statistics of batch normalisation, in one exchange.
 
     Synchronised batch normalisation would be another network: it normalises by the whole batch, where one process
-    normalises by micro-batches. After n of them with statistics sᵢ and momentum m, one process has
-    r = (1 − m)ⁿ r₀ + Σᵢ m (1 − m)ⁿ⁻¹⁻ⁱ sᵢ: each process finds its own terms of the sum, from running values that it
-    sets to 0 before every micro-batch, and the sums are added up at the end of the step.
+    normalises by micro-batches.
     """
-
-    def __init__(self, network: nn.Module, machine: Machine) -> None:
-        self._machine = machine
-        norms = [each for each in network.modules() if isinstance(each, BATCH_NORMS)] if machine.world > 1 else []
-        if any(norm.momentum is None for norm in norms):
-            raise UsageError(
-                "this backbone averages its batch statistics over all steps, which several processes cannot share",
-                hint="train it in one process",
-            )
-        self._running = [
-            (value, norm.momentum or 0.0)
-            for norm in norms
-            for value in (norm.running_mean, norm.running_var)
-            if value is not None
-        ]
-        self._counters = [norm.num_batches_tracked for norm in norms if norm.num_batches_tracked is not None]
-        self._total: list[Tensor] = []
-
-    def begin(self, count: int) -> None:
-        """Before a step of ``count`` micro-batches."""
-        self._count = count
-        self._before = [value * (1 - momentum) ** count for value, momentum in self._running]
-        self._seen = [counter + count for counter in self._counters]
-        self._total = [torch.zeros_like(value) for value, _ in self._running]
-        for value, _ in self._running:
-            value.zero_()
-
-    def after(self, part: Part) -> None:
-        """After the forward pass over one of them."""
-        for total, (value, momentum) in zip(self._total, self._running, strict=True):
-            total.add_(value, alpha=(1 - momentum) ** (self._count - 1 - part.number))
-            value.zero_()
-
-    def end(self) -> None:
-        """After the last one."""
-        if not self._running:
-            return
-        total = summed(torch.cat(self._total), self._machine).split([len(value) for value, _ in self._running])
-        for (value, _), before, piece in zip(self._running, self._before, total, strict=True):
-            value.copy_(before + piece)
-        for counter, seen in zip(self._counters, self._seen, strict=True):
-            counter.copy_(seen)
+    if machine.world == 1:
+        return
+    chosen = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    flat = summed(torch.cat([buffer.flatten() for buffer in chosen]), machine) / machine.world
+    for buffer, piece in zip(chosen, flat.split([each.numel() for each in chosen]), strict=True):
+        buffer.copy_(piece.view_as(buffer))

@@ -4,28 +4,29 @@
 
     config.toml        resolved settings              predictions.csv  out of fold: id, fold, label, predicted, …
     folds.json         who was trained on and judged  figures/*.png    report.html  self-contained
-    run.json           data, and which fold alone     fold-K/          model.safetensors, config.json, history.csv,
+    run.json           data, fold alone, seeds        fold-K/          model.safetensors, config.json, history.csv,
     environment.json   versions, machine, device                       TensorBoard events, last.ckpt
-    summary.json       the result
+    summary.json       the result                     seed-S/          a run like this one, with another seed
+    views.csv          what is said of turned faces, where there are some
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from fer_prep.atomic_files import write_atomically
+from fer_prep.atomic_files import LEFTOVERS, write_atomically
+from fer_prep.csv_tables import read_table, write_table
 from fer_prep.errors import UsageError
 from fer_prep.folder_lock import file_lock
+from fer_prep.validated import checked, read_json
 from fer_train.config import Config
-from fer_train.csv_text import to_csv
 from fer_train.metrics.predictions import Predictions
 from fer_train.settings_file import config_to_toml, differences, read_config
 
@@ -38,39 +39,23 @@ FEATURES: Final = "features.safetensors"
 PREDICTIONS: Final = "predictions.csv"
 
 
-class Task(NamedTuple):
+@dataclass(frozen=True)
+class Task:
     """What a run is to do, besides its settings and folds."""
 
     data: Path
     """The dataset; kept relative to the run folder."""
     fold: int | None = None
     """The one fold that it trains; None for all."""
+    seeds: int = 1
+    """How many times everything is trained, each time with another seed."""
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths and file formats of one run."""
+    """Paths and file formats of one run, which need not have begun."""
 
     path: Path
-    made: tuple[Path, ...] = ()
-    """Folders that were not there before this run, the innermost first."""
-
-    @classmethod
-    def create(cls, path: Path, *, config: Config, task: Task | None = None) -> RunFolder:
-        """Start a new run; a folder that already holds one is refused."""
-        if (path / CONFIG).exists():
-            raise UsageError(
-                "there is a run in this folder already", path=path, hint="continue it with --resume, or choose --out"
-            )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise UsageError("expected a new or empty folder for the run; found other things", path=path)
-        made = tuple(folder for folder in (path, *path.parents) if not folder.exists())
-        path.mkdir(parents=True, exist_ok=True)
-        run = cls(path, made)
-        if task is not None:
-            run.settle_task(task)
-        write_atomically(path / CONFIG, content=config_to_toml(config))
-        return run
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:
@@ -84,41 +69,53 @@ class RunFolder:
         """The settings the run was started with."""
         return read_config(self.path / CONFIG)
 
-    def refuse_other_settings(self, config: Config) -> None:
-        """Raise UsageError that lists every setting in which ``config`` differs from the run's own."""
-        different = differences(self.config, config)
-        if different:
+    @property
+    def task(self) -> Task:
+        """What the run was started to do."""
+        found = checked(Task, read_json(self.path / TASK), path=self.path / TASK)
+        return replace(found, data=Path(os.path.normpath(self.path / found.data)))
+
+    @property
+    def started(self) -> bool:
+        """Whether a fold was begun: until then the folder belongs to whatever command comes."""
+        return (self.path / CONFIG).exists() and any(self.path.glob("fold-*"))
+
+    def refuse_other(self, config: Config, task: Task) -> None:
+        """Raise UsageError where the folder holds a run of other settings or of another fold, or other things."""
+        if self.path.exists() and not (self.path / CONFIG).exists():
+            ours = {TASK, FOLDS, CONFIG, *(part.name for part in self.path.glob(LEFTOVERS))}  # of one that was killed
+            if not self.path.is_dir() or {file.name for file in self.path.iterdir()} - ours:
+                raise UsageError("expected a new or empty folder for the run; found other things", path=self.path)
+        if not self.started:
+            return
+        if different := differences(self.config, config):
             raise UsageError(
                 f"this run was started with other settings: {'; '.join(different)}",
                 path=self.path,
                 hint="resume with the settings of its config.toml (give none), or start a new run with another --out",
             )
-
-    @property
-    def task(self) -> Task:
-        """What the run was started to do; a run that does not say so is refused."""
-        try:
-            found = json.loads((self.path / TASK).read_text(encoding="utf-8"))
-            return Task(Path(os.path.normpath(self.path / found["data"])), found["fold"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise UsageError(
-                f"expected {TASK} that names data and fold; found none ({type(error).__name__})",
-                path=self.path,
-                hint="start a new run with another --out",
-            ) from error
-
-    def settle_task(self, task: Task) -> None:
-        """Note what the run does, or refuse another fold than the one that it was started for."""
-        if not (self.path / TASK).exists():
-            data = Path(os.path.relpath(task.data.resolve(), self.path.resolve())).as_posix()
-            self.write_json(TASK, {"data": data, "fold": task.fold})
-        elif self.task.fold != task.fold:
+        if self.task.fold != task.fold:
             here, asked = ("all folds" if fold is None else f"fold {fold}" for fold in (self.task.fold, task.fold))
             raise UsageError(
                 f"this run was started for {here}; {asked} asked for",
                 path=self.path,
                 hint="resume it without --fold, by the command that started it, or start a new run with another --out",
             )
+
+    def begin(self, config: Config, task: Task) -> None:
+        """Write down what this run does, the settings last: a folder is a run once they are there.
+
+        One that has started keeps what it has; only of seeds there may be more now.
+        """
+        self.refuse_other(config, task)
+        if started := self.started:
+            task = replace(self.task, seeds=task.seeds)
+        else:
+            (self.path / ENVIRONMENT).unlink(missing_ok=True)
+        data = Path(os.path.relpath(task.data.resolve(), self.path.resolve())).as_posix()
+        self.write_json(TASK, {"data": data, "fold": task.fold, "seeds": task.seeds})
+        if not started:
+            write_atomically(self.path / CONFIG, content=config_to_toml(config))
 
     @contextmanager
     def writing(self) -> Generator[None]:
@@ -132,20 +129,6 @@ class RunFolder:
         if first is not None:
             environment = first | {"resumed": [*first.get("resumed", []), environment]}
         self.write_json(ENVIRONMENT, environment)
-
-    def discard_unstarted(self, *others: Path) -> None:
-        """Remove a run in which no fold was begun, so that the corrected command finds its place free.
-
-        With it go ``others``, files that were written for it alone, and the folders that it was the first to need.
-        """
-        if any(self.path.glob("fold-*")):
-            return
-        for file in (*(self.path / name for name in (CONFIG, FOLDS, ENVIRONMENT, TASK, FEATURES)), *others):
-            file.unlink(missing_ok=True)
-        for folder in dict.fromkeys((self.path, *self.made)):
-            if any(folder.iterdir()):
-                return
-            folder.rmdir()
 
     def fold(self, index: int) -> Path:
         """``fold-K``, counted from 0 as in ``folds.json``."""
@@ -179,20 +162,16 @@ class RunFolder:
         """The result of a finished run."""
         if not self.finished:
             raise UsageError("this run is not finished", path=self.path, hint="continue it with --resume")
-        return json.loads((self.path / SUMMARY).read_text(encoding="utf-8"))
+        return read_json(self.path / SUMMARY)
 
     def read_environment(self) -> dict[str, Any]:
         """What the run was computed with."""
-        return json.loads((self.path / ENVIRONMENT).read_text(encoding="utf-8"))
+        return read_json(self.path / ENVIRONMENT)
 
     @property
     def threads(self) -> int:
         """CPU threads that the run was begun with; 0 for one that has not begun."""
         return self.read_environment()["torch_threads"] if (self.path / ENVIRONMENT).exists() else 0
-
-    def write_predictions(self, predictions: Predictions) -> None:
-        """Write ``predictions.csv``."""
-        predictions.write(self.path / PREDICTIONS)
 
     def read_predictions(self) -> Predictions:
         """Read ``predictions.csv`` back."""
@@ -229,13 +208,12 @@ def finished_runs(parent: Path = Path("runs")) -> list[Path]:
 def history_to_csv(history: Sequence[Mapping[str, float]]) -> str:
     """One line a step; the validation columns are empty where nothing was validated."""
     columns = list(dict.fromkeys(name for row in history for name in row))
-    return to_csv(columns, ([_number(row.get(name)) for name in columns] for row in history))
+    return write_table(columns, ([_number(row.get(name)) for name in columns] for row in history))
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
     """Read ``history.csv`` back: one dict a step, without the empty cells."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(stream)]
+    return [{name: float(cell) for name, cell in row.items() if cell} for _, row in read_table(path).lines]
 
 
 def _number(value: float | None) -> str:

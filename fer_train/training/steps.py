@@ -9,18 +9,20 @@ from torch import Tensor
 
 from fer_train.config import TrainingSettings
 from fer_train.data.random_draws import epoch_order
+from fer_train.training.views import Views
 
 
 @final
 class Steps:
-    """Every epoch takes all of ``rows`` (n,) int64 once, ``batch_size`` a step; the last step takes what is left.
+    """Every epoch takes all of ``rows`` (n,) int64 once, ``batch_size`` a step; the last step takes what is left. With
+    ``views`` each row stands for a recording, of which the epoch draws one.
 
     What is left is never a single sample where that can be helped: batch normalisation has nothing to compare it with,
     so the step before leaves it one of its own. The number of steps stays ⌈n / batch size⌉.
     """
 
-    def __init__(self, rows: Tensor, *, settings: TrainingSettings, seed: int) -> None:
-        self._rows, self._seed = rows, seed
+    def __init__(self, rows: Tensor, *, settings: TrainingSettings, seed: int, views: Views | None = None) -> None:
+        self._rows, self._seed, self._views = rows, seed, views
         self._batch_size, self._micro_batch_size = settings.batch_size, settings.micro_batch_size
         self._orders: dict[int, Tensor] = {}
         self.per_epoch = math.ceil(len(rows) / self._batch_size)
@@ -32,7 +34,8 @@ class Steps:
         if epoch not in self._orders:
             # two are in use where reading ahead has come to the next epoch
             self._orders = {number: order for number, order in self._orders.items() if number == epoch - 1}
-            self._orders[epoch] = epoch_order(self._rows, seed=self._seed, epoch=epoch)
+            order = epoch_order(self._rows, seed=self._seed, epoch=epoch)
+            self._orders[epoch] = self._views.drawn(order, seed=self._seed, epoch=epoch) if self._views else order
         return self._orders[epoch][self._start(position) : self._start(position + 1)]
 
     def micro_batches(self, step: int) -> tuple[Tensor, ...]:

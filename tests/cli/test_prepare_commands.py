@@ -165,7 +165,7 @@ def test_too_many_rejected_is_exit_code_1_and_the_folder_is_whole(workspace):
 @pytest.mark.parametrize("text", ["5", "-0.1", "101%", "few", "nan"])
 def test_a_share_that_is_none_is_refused_with_what_is_expected(text, workspace):
     _, said = fer_prep("align", f"--max-rejected={text}", code=2)
-    assert f"expected a share from 0 to 1, such as 0.05, or a percentage such as 5%; found {text}" in said
+    assert f"--max-rejected {text}: expected a share from 0 to 1, such as 0.05, or a percentage such as 5%" in said
 
 
 def test_when_all_are_rejected_there_is_nothing_to_merge(workspace):

@@ -28,10 +28,10 @@ def test_unit_axes_and_depth_of_other_scanners_meshes(corpus: Path) -> None:
             id="obj/a", dataset="obj", subject="obj:a", emotion="anger", label_source="posed", source_file=path.name,
             files={"mesh": path},
         )  # fmt: skip
-        scene, frame = load_mesh(sample, renderer="open3d")
-        assert frame.unit == {1.0: "mm", 1000.0: "m"}[float(row["unit_mm"])], path
-        up = frame.turn[1]
-        np.testing.assert_array_equal(up, {"y": (0, 1, 0), "z": (0, 0, 1)}[row["up"]], err_msg=str(path))
+        scene = load_mesh(sample, renderer="open3d")
+        unit = {1.0: "mm", 1000.0: "m"}[float(row["unit_mm"])]
+        turn = {"y": {}, "z": {"turned upright by": "90°"}}[row["up"]]
+        assert scene.set_right == {"measured in": unit, **turn}, path
         if not row["truth_depth"]:
             continue
         truth = np.load(corpus / row["truth_depth"])

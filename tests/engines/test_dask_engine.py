@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import ssl
 import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
 from fake_source import FakeSource, write_tree
 from folder_snapshot import snapshot
 from test_engine import die_on_seven, die_once, process_of, refuse, square
 
 from fer_prep.engines.choice import make_engine
-from fer_prep.engines.dask_engine import BATCH, DIED, DaskEngine
+from fer_prep.engines.dask_engine import DIED, DaskEngine
 from fer_prep.engines.engine import WorkerDied, usable_cpus
 from fer_prep.engines.process_engine import ProcessEngine
 from fer_prep.errors import EngineError, InstallationError, UsageError
@@ -59,7 +62,7 @@ def test_items_are_taken_as_they_are_needed(engine):
     for _ in range(10):
         next(running)
     running.close()
-    assert len(taken) <= 10 + 2 * 2 * BATCH + BATCH
+    assert len(taken) <= 10 + 2 * 2 + 1
 
 
 def test_errors_of_the_function_end_the_run(engine):
@@ -72,6 +75,43 @@ def test_a_cluster_started_for_the_run_ends_with_it():
     outcomes = dict(DaskEngine(workers=2).run(process_of, items=range(60)))
     assert len(set(outcomes.values())) == 2
     assert not [pid for pid in set(outcomes.values()) if Path(f"/proc/{pid}").exists()]
+
+
+def listening():
+    """Address and port of everything that this process and its children listen on."""
+    processes = [psutil.Process(), *psutil.Process().children(recursive=True)]
+    found = [connection for process in processes for connection in process.net_connections("inet")]
+    return {connection.laddr for connection in found if connection.status == psutil.CONN_LISTEN}
+
+
+def ask(address, context):
+    """What a stranger is told who asks for a page, or only connects: over TLS where there is a ``context``."""
+    try:
+        with socket.create_connection(address, timeout=3) as plain:
+            stream = context.wrap_socket(plain) if context else plain
+            stream.sendall(b"GET /health HTTP/1.0\r\n\r\n")
+            return stream.recv(100)
+    except OSError:
+        return b""
+
+
+def test_a_cluster_started_here_tells_strangers_nothing(tmp_path):
+    keys = Security.temporary()
+    (tmp_path / "other.pem").write_text(keys.tls_client_key + keys.tls_client_cert)
+    others = ssl.create_default_context()
+    others.check_hostname, others.verify_mode = False, ssl.CERT_NONE
+    others.load_cert_chain(tmp_path / "other.pem")
+    before = listening()
+    running = DaskEngine(workers=1).run(process_of, items=range(60))
+    next(running)
+    opened = listening() - before
+    assert opened
+    assert {ip for ip, _ in opened} == {"127.0.0.1"}
+    for address in opened:
+        for context in (None, others):
+            answer = ask(tuple(address), context)
+            assert not answer or b" 404 " in answer, (address, answer)
+    running.close()
 
 
 def test_an_item_that_kills_its_worker_twice_is_answered_and_costs_nobody_else(tmp_path):

@@ -97,12 +97,6 @@ def test_a_finder_that_cannot_be_made_is_a_usage_error(text):
         FinderSpec.parse(text)
 
 
-def test_files_that_are_not_asked_for_are_refused(tmp_path):
-    path = write_points(tmp_path, "id")
-    with pytest.raises(UsageError, match="not used"):
-        FinderSpec.parse("mediapipe", task_file=path)
-
-
 def test_settings_follow_the_content_of_the_files(tmp_path):
     header = "id,left_eye_x,left_eye_y,right_eye_x,right_eye_y\n"
     settings = []
@@ -111,7 +105,7 @@ def test_settings_follow_the_content_of_the_files(tmp_path):
         path = write_points(
             tmp_path / folder, f"{header}cald3r/M_001_1_anger,{x},8,3,4\ncald3r/M_001_2_anger,1,2,3,4\n"
         )
-        spec = FinderSpec.parse("file", points_file=path)
+        spec = FinderSpec.parse(f"file:{path}")
         settings.append(
             (spec.settings(), spec.settings(sample=sample()), spec.settings(sample=sample("M_001_2_anger")))
         )
@@ -121,13 +115,11 @@ def test_settings_follow_the_content_of_the_files(tmp_path):
     assert settings[0][2] == settings[2][2]  # correcting one line redoes one sample
 
 
-def test_the_digest_of_a_task_file_is_shown(tmp_path):
+def test_a_task_file_is_known_by_its_digest(tmp_path):
     path = tmp_path / "face_landmarker.task"
     path.write_bytes(b"model")
-    digest = hashlib.sha256(b"model").hexdigest()
-    spec = FinderSpec.parse("task", task_file=path)
-    assert digest in spec.describe()
-    assert spec.settings()["task_sha256"] == digest
+    settings = FinderSpec.parse(f"task:{path}").settings()
+    assert settings["task_sha256"] == hashlib.sha256(b"model").hexdigest()
 
 
 def test_specs_travel_to_other_processes():

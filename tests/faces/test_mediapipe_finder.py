@@ -164,7 +164,7 @@ def test_a_task_bundle_finds_what_the_wheel_finds(sample_faces, tmp_path):
 
     path = tmp_path / "face_landmarker.task"
     path.write_bytes(task_bundle())
-    finder = make_finder(FinderSpec.parse("task", task_file=path))
+    finder = make_finder(FinderSpec.parse(f"task:{path}"))
     options = {"static_image_mode": True, "refine_landmarks": False, "min_detection_confidence": 0.5}
     with mediapipe.solutions.face_mesh.FaceMesh(**options) as mesh:
         for row in sample_faces.truth[::5]:
@@ -198,7 +198,7 @@ def other_models() -> bytes:
 def test_a_task_file_that_does_not_serve_is_named(one_face, tmp_path, content):
     path = tmp_path / "face_landmarker.task"
     path.write_bytes(content())
-    finder = make_finder(FinderSpec.parse("task", task_file=path))
+    finder = make_finder(FinderSpec.parse(f"task:{path}"))
     with pytest.raises(UsageError) as error:
         finder.find(picture_only(one_face[0]), sample=None)
     assert error.value.path == path

@@ -94,7 +94,7 @@ def test_classes_come_in_the_order_of_the_data_and_an_unknown_one_is_refused():
 
 
 def test_an_unknown_setting_is_refused():
-    with pytest.raises(UsageError, match="unknown selection setting 'intensities'"):
+    with pytest.raises(UsageError, match="no setting called 'intensities'; nearest: intensity"):
         Selection().replaced_by({"intensities": [3, 4]})
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_prep.errors import FormatError
-from fer_prep.formats.bnt import RangeGrid, read_bnt, read_picture_name
+from fer_prep.formats.bnt import RangeGrid, read_bnt
 
 BACKGROUND = -1e9
 
@@ -56,12 +56,6 @@ def test_a_bad_value_in_any_plane_makes_the_point_invalid(plane, value):
 def test_the_name_may_have_any_length(name):
     data = bnt_bytes(planes(), name=name)
     assert read_bnt(data).image_name == name.rstrip(b"\0").decode()
-    assert read_picture_name(data[:400]) == name.rstrip(b"\0").decode()
-
-
-@pytest.mark.parametrize("length", [0, 5, 14, 20])
-def test_the_name_alone_is_empty_where_the_file_is_too_short_for_it(length):
-    assert not read_picture_name(bnt_bytes(planes())[:length])
 
 
 @pytest.mark.parametrize(

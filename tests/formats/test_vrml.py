@@ -270,16 +270,6 @@ WORDS += [
 ]
 
 
-@pytest.mark.parametrize("fields", ["", "field SFNode shown Group { }", "exposedField SFNode coord NULL"])
-def test_definitions_of_node_types_are_no_part_of_the_scene(fields):
-    proto = (
-        f"PROTO Face [ {fields} ] {{ Shape {{ geometry IndexedFaceSet {{ coord IS coord coordIndex [ 0 1 2 ] }} }} }}"
-    )
-    plain = vrml2()
-    mesh = read_vrml(plain.replace("DEF Scan", f"{proto}\nDEF Scan").encode())
-    np.testing.assert_array_equal(mesh.faces, read_vrml(plain.encode()).faces)
-
-
 def moved_copies(count: int, *, points: str = rows(VERTICES), brackets: bool = False) -> bytes:
     """One surface, and ``count`` further ones at other places that are made by USE."""
     shape = (
@@ -398,9 +388,9 @@ def test_texture_transforms_move_the_texture_coordinates():
         ("Shape { geometry ElevationGrid { xDimension 2 zDimension 2 height [ 0 0 0 0 ] } }", "ElevationGrid"),
         ("Shape { appearance Appearance { texture PixelTexture { image 1 1 1 0 } } }", "PixelTexture"),
         ("Billboard { children [ ] }", "Billboard"),
-        ("PROTO Face [ ] { Group { } } Face { }", "Face"),
-        ("PROTO Face [ field SFNode shown Group { } ] { Group { } } Face { }", "Face"),
-        ('EXTERNPROTO Face [ ] "faces.wrl#Face" Face { }', "Face"),
+        ("PROTO Face [ ] { Group { } }", "PROTO"),
+        ("PROTO Face [ field SFNode shown Group { } ] { Group { } } Face { }", "PROTO"),
+        ('EXTERNPROTO Face [ ] "faces.wrl#Face" Face { }', "EXTERNPROTO"),
     ],
 )
 def test_a_node_without_which_the_mesh_would_be_another_is_refused_by_name(added, named):

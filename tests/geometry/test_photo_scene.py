@@ -11,19 +11,19 @@ from fer_prep.geometry.photo_scene import PhotoScene
 PHOTO = np.random.default_rng(0).integers(0, 256, (512, 512, 3), dtype=np.uint8)
 
 
-def scene(find_points) -> PhotoScene:
+def scene(found_px) -> PhotoScene:
     mesh = sphere_cap(nodes=61)
     return PhotoScene(
-        mesh.vertices_mm - [0, 0, 80.0], faces=mesh.faces, photo=PHOTO, landmarks_mm=POINTS, find_points=find_points
+        mesh.vertices_mm - [0, 0, 80.0], faces=mesh.faces, photo=PHOTO, landmarks_mm=POINTS, found_px=found_px
     )
 
 
-def found_exactly(photo: np.ndarray) -> dict[str, np.ndarray]:
+def found_exactly() -> dict[str, np.ndarray]:
     return seen(true_camera())
 
 
 def test_the_photograph_is_kept_and_the_depth_lies_where_the_camera_sees_the_mesh() -> None:
-    made = scene(found_exactly)
+    made = scene(found_exactly())
     frame = made.view(np.eye(2, 3), size=512)
     np.testing.assert_array_equal(frame.rgb, PHOTO)
     corners = sphere_cap(nodes=61).vertices_mm[[0, 60, -61, -1]] - [0, 0, 80.0]
@@ -36,7 +36,7 @@ def test_the_photograph_is_kept_and_the_depth_lies_where_the_camera_sees_the_mes
 
 
 def test_heights_are_minus_the_distance_along_the_axis() -> None:
-    made = scene(found_exactly)
+    made = scene(found_exactly())
     frame = made.view(np.eye(2, 3), size=512)
     camera = made.solved.camera
     tip = np.array([[0.0, 0.0, 20.0]])
@@ -49,7 +49,7 @@ def test_heights_are_minus_the_distance_along_the_axis() -> None:
 def test_pixels_and_depth_give_back_points_in_the_cameras_frame() -> None:
     """The camera of the stored raster: x = (c − c₀) d / f, y = −(r − r₀) d / f, turned back by the roll."""
     turn = 0.4 * np.array([[np.cos(0.3), np.sin(0.3), 0.0], [-np.sin(0.3), np.cos(0.3), 150.0]])
-    made = scene(found_exactly)
+    made = scene(found_exactly())
     frame, camera = made.view(turn, size=256), made.solved.camera
     points = np.array([[0.0, 0.0, 20.0], [25.0, -31.0, 10.0]])
     pixels = made.project(points) @ turn[:, :2].T + turn[:, 2]
@@ -60,7 +60,7 @@ def test_pixels_and_depth_give_back_points_in_the_cameras_frame() -> None:
 
 
 def test_landmarks_residual_and_centre_are_in_photograph_pixels() -> None:
-    made = scene(found_exactly)
+    made = scene(found_exactly())
     np.testing.assert_allclose(made.landmarks["nose_tip"], seen(true_camera())["nose_tip"], atol=1.5)
     assert made.registration_residual_px < 0.6
     centre, whole = made.depth_centre(), made.view(np.eye(2, 3), size=512).valid
@@ -70,7 +70,7 @@ def test_landmarks_residual_and_centre_are_in_photograph_pixels() -> None:
 
 def test_colour_and_depth_turn_together() -> None:
     turn = np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 512.0]])  # a quarter turn: exact for both
-    made = scene(found_exactly)
+    made = scene(found_exactly())
     straight, turned = made.view(np.eye(2, 3), size=512), made.view(turn, size=512)
     np.testing.assert_array_equal(turned.rgb, np.rot90(straight.rgb))
     agree = turned.valid == np.rot90(straight.valid)
@@ -81,12 +81,10 @@ def test_colour_and_depth_turn_together() -> None:
 
 def test_a_photograph_without_a_face_is_refused() -> None:
     with pytest.raises(SampleError, match="a face in the photograph"):
-        scene(lambda photo: {})
+        scene({})
 
 
 def test_a_camera_that_explains_too_little_is_refused_with_the_worst_landmark() -> None:
-    def wrong(photo: np.ndarray) -> dict[str, np.ndarray]:
-        return {**seen(true_camera()), "mouth_left": np.array([300.0, 480.0]), "chin": np.array([100.0, 500.0])}
-
+    wrong = {**seen(true_camera()), "mouth_left": np.array([300.0, 480.0]), "chin": np.array([100.0, 500.0])}
     with pytest.raises(SampleError, match=r"explains the landmarks to 6\.1 pixels.*off"):
         scene(wrong)

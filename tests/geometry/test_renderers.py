@@ -161,10 +161,11 @@ def test_open3d_is_the_default() -> None:
 
 
 def test_an_unusable_renderer_says_why_and_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent() -> renderers.Renderer:
+    def absent(module: str) -> None:
         raise OSError("libGL.so.1: cannot open shared object file")
 
-    monkeypatch.setattr(renderers, "RENDERERS", {"broken": absent})
+    monkeypatch.setattr(renderers, "import_module", absent)
+    monkeypatch.setattr(renderers, "RENDERERS", {"broken": "broken:Broken"})
     monkeypatch.setattr(renderers, "INSTALL_HINTS", {"broken": "apt-get install libgl1"})
     with pytest.raises(InstallationError, match=r"libGL\.so\.1.*\n.*apt-get install libgl1"):
         choose_renderer("broken")

@@ -46,7 +46,7 @@ def test_the_manifest_knows_every_subject_and_recording():
     bu3dfe, bosphorus = load_manifest("bu3dfe"), load_manifest("bosphorus")
     assert len(bu3dfe.subjects) == 100
     assert {"F0001", "F0056", "M0044"} <= bu3dfe.subjects
-    assert len(bu3dfe.subjects) * len(bu3dfe.recordings) == 2500
+    assert len(bu3dfe.subjects) * len(bu3dfe.expected.recordings) == 2500
     assert {"bs000", "bs104"} <= bosphorus.subjects
     assert len(bosphorus.subjects) == 105
 

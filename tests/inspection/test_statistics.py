@@ -14,11 +14,9 @@ from fer_prep.emotions import EMOTIONS
 from fer_prep.inspection.statistics import (
     counts_csv,
     crosstab,
-    draw_distributions,
     measures,
     measures_table,
     outliers,
-    panels_of,
     subjects_table,
 )
 
@@ -44,13 +42,10 @@ def test_counts_by_class_and_dataset(data):
 def test_two_datasets_of_one_corpus_are_shown_apart_and_together(tmp_path):
     rows = make_rows({"bu3dfe": 1, "cald3r": 2, "mend3s": 3})
     with DatasetFile.open(write_global(tmp_path / "g.h5", rows)) as data:
-        shown = {title: int(of.sum()) for title, of in panels_of(data)}
-        assert shown == {"bu3dfe": 7, "cald3r": 14, "mend3s": 21, "cald3r+mend3s": 35, "all datasets": 42}
         assert crosstab(data, "corpus")[1]["fear"] == [1, 5]
 
 
 def test_a_dataset_alone_is_a_corpus_of_its_own(data):
-    assert [title for title, _ in panels_of(data)] == ["bu3dfe", "mend3s", "all datasets"]
     assert crosstab(data, "corpus") == crosstab(data, "dataset")
 
 
@@ -87,10 +82,3 @@ def test_an_unknown_measure_has_no_line(data):
 def test_an_outlier_is_named(data):
     named = [line for line in outliers(data, measures(data)) if line[1] == "eye distance"]
     assert {line[0] for line in named} == {ROWS[5]["id"]}
-
-
-def test_the_picture_is_a_png_and_repeats(data):
-    pytest.importorskip("matplotlib")
-    first = draw_distributions(data)
-    assert first.startswith(b"\x89PNG")
-    assert draw_distributions(data) == first

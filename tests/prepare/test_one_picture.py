@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fer_prep.errors import FormatError, SampleError
-from fer_prep.prepare.prepare_sample import prepare_picture, prepare_sample
+from fer_prep.prepare.prepare_sample import prepare_files, prepare_sample
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sources.cald3r_mend3s import cald3r
 
@@ -24,12 +24,12 @@ def test_the_pixels_are_those_of_the_dataset(sample_faces, framing):
     settings = PrepareSettings(size=96, framing=framing)
     expected = prepare_sample(sample, source=source, settings=settings)
     files = sample.files
-    rgb, depth = prepare_picture(files["rgb"], depth_file=files["depth"], framing=framing, size=96)
-    np.testing.assert_array_equal(rgb, expected.rgb)
-    np.testing.assert_array_equal(depth, expected.depth)
-    alone, nothing = prepare_picture(files["rgb"], framing=framing, size=96)
-    np.testing.assert_array_equal(alone, expected.rgb)
-    assert not nothing.any()
+    both = prepare_files(files, framing=framing, size=96)
+    np.testing.assert_array_equal(both.rgb, expected.rgb)
+    np.testing.assert_array_equal(both.depth, expected.depth)
+    alone = prepare_files({"rgb": files["rgb"]}, framing=framing, size=96)
+    np.testing.assert_array_equal(alone.rgb, expected.rgb)
+    assert alone.depth is None
 
 
 def test_the_depth_unit_is_that_of_the_camera(tmp_path):
@@ -37,25 +37,25 @@ def test_the_depth_unit_is_that_of_the_camera(tmp_path):
     recorded = np.full((32, 32), 5000, np.uint16)
     recorded[:, 16:] = 5100
     depth = save(tmp_path / "d.png", recorded)
-    _, stored = prepare_picture(rgb, depth_file=depth, framing="none", size=32, depth_unit_mm=1.0)
+    stored = prepare_files({"rgb": rgb, "depth": depth}, framing="none", size=32, depth_unit_mm=1.0).depth
     assert stored[5, 20] - stored[5, 5] == 100 * 100  # 100 mm in steps of 0.01 mm
 
 
 def test_what_cannot_be_prepared_is_named(tmp_path):
     grey = save(tmp_path / "grey.png", np.full((64, 64, 3), 127, np.uint8))
     with pytest.raises(SampleError, match="expected a face"):
-        prepare_picture(grey)
+        prepare_files({"rgb": grey})
     small = save(tmp_path / "small.png", np.ones((8, 8), np.uint16))
     with pytest.raises(SampleError, match="64 × 64; found 8 × 8"):
-        prepare_picture(grey, depth_file=small)
+        prepare_files({"rgb": grey, "depth": small})
     (tmp_path / "text.png").write_text("no picture")
     with pytest.raises(FormatError, match="PNG, BMP or JPEG"):
-        prepare_picture(tmp_path / "text.png")
+        prepare_files({"rgb": tmp_path / "text.png"})
 
 
 @pytest.mark.parametrize("unit_mm", [1.0, 0.01])
 def test_a_unit_that_makes_no_face_is_refused(sample_faces, unit_mm):
     files = cald3r().list_samples(sample_faces.tree).samples[0].files
     with pytest.raises(SampleError, match=f"a face in steps of {unit_mm:g} mm") as caught:
-        prepare_picture(files["rgb"], depth_file=files["depth"], size=96, depth_unit_mm=unit_mm)
+        prepare_files(files, size=96, depth_unit_mm=unit_mm)
     assert caught.value.path == files["depth"]

@@ -245,7 +245,8 @@ def test_names_that_would_overwrite_each_other_are_rejected(tree, out, monkeypat
     samples = (listing.samples[0], double, odd)
     monkeypatch.setattr(FakeSource, "list_samples", lambda self, root: replace(listing, samples=samples))
     summary = run(tree, out)
-    assert [rejection.source_file for rejection in summary.rejected] == ["deeper/F0000_anger.txt", "F0002_fear.txt"]
+    rejected = {rejection.source_file: rejection.reason for rejection in summary.rejected}
+    assert rejected == {"deeper/F0000_anger.txt": Reason.DUPLICATE, "F0002_fear.txt": Reason.BAD_NAME}
     assert len(summary.rows) == 1
 
 
@@ -255,7 +256,7 @@ def test_names_that_are_no_utf_8_do_not_break_the_tables(tree, out, monkeypatch)
     monkeypatch.setattr(FakeSource, "list_samples", lambda self, root: replace(listing, samples=(strange,)))
     run(tree, out)
     (rejection,) = PreparedFolder.open(out).rejections
-    assert rejection.source_file == "caf?.txt"
+    assert rejection.source_file == r"caf\udce9.txt"
 
 
 def test_an_empty_root_is_a_wrong_usage_and_makes_no_folder(tmp_path, out):
@@ -314,8 +315,10 @@ class RecordedSource(FakeSource):
 
 def test_the_depth_unit_is_judged_and_the_verdict_kept(tree, out, monkeypatch):
     first = run(tree, out, source=RecordedSource())
-    assert first.notes == [json.loads((out / "prepared.json").read_text())["depth_unit_check"]["text"]]
+    told = json.loads((out / "prepared.json").read_text())
+    assert first.notes == [told[check]["text"] for check in ("depth_unit_check", "registration_check")]
     monkeypatch.setattr("fer_prep.prepare.prepare_tree.check_depth_unit", None)
+    monkeypatch.setattr("fer_prep.prepare.prepare_tree.check_registration", None)
     assert run(tree, out, source=RecordedSource()).notes == first.notes
 
 

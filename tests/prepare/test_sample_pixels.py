@@ -122,9 +122,9 @@ def test_no_landmarks_at_all_needs_no_finder(sample):
     settings = PrepareSettings(size=64, framing="none", landmarks=FinderSpec(kinds=("none",)), mesh=False)
     scene = eyes_scene()
     assert find_landmarks(scene, sample=sample, settings=settings) is None
-    frame, framing = frame_scene(scene, None, settings=settings)
-    assert frame.rgb.shape == (64, 64, 3)
-    assert np.isnan(framing.roll_degrees)
+    framed = frame_scene(scene, None, sample=sample, settings=settings)
+    assert framed.frame.rgb.shape == (64, 64, 3)
+    assert np.isnan(framed.framing.roll_degrees)
 
 
 @pytest.mark.parametrize(

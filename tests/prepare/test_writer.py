@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_prep.atomic_files import stage_file
-from fer_prep.prepare.folder import JOURNAL, KINDS, sample_file
+from fer_prep.prepare.folder import KINDS, RECORDS, sample_file
 from fer_prep.prepare.folder_writer import Record, open_for_writing
 
 TEXTS = {"samples.csv": "samples\n", "prepared.json": "{}\n"}
@@ -49,31 +49,21 @@ def test_what_was_published_is_known_to_the_next_run(tmp_path):
         assert set(writer.known) == {"a"}
 
 
-def test_a_half_done_folder_has_no_description_and_a_whole_one_no_journal(tmp_path):
+def test_a_half_done_folder_has_no_description(tmp_path):
     write_whole(tmp_path, "a")
-    assert not (tmp_path / JOURNAL).exists()
     with open_for_writing(tmp_path, dataset="x") as writer:
         assert (tmp_path / "prepared.json").exists()
         publish(writer, tmp_path, "b")
         assert not (tmp_path / "prepared.json").exists()
-        assert (tmp_path / JOURNAL).exists()
 
 
-def test_a_journal_cut_in_the_middle_of_a_line_is_continued(tmp_path):
+def test_records_cut_in_the_middle_of_a_line_are_continued(tmp_path):
     write_part(tmp_path, "a", "b")
-    journal = tmp_path / JOURNAL
-    journal.write_bytes(journal.read_bytes()[:-7])
+    records = tmp_path / RECORDS
+    records.write_bytes(records.read_bytes()[:-7])
     assert write_part(tmp_path, "c") == {"a"}
     with open_for_writing(tmp_path, dataset="x") as writer:
         assert set(writer.known) == {"a", "c"}
-
-
-def test_killed_after_the_description_and_before_the_journal_goes(tmp_path):
-    whole = write_whole(tmp_path, "a")
-    (tmp_path / JOURNAL).write_text('{"dataset": "x"}\n')
-    with open_for_writing(tmp_path, dataset="x") as writer:
-        writer.finish(records=writer.known.values(), content=TEXTS)
-    assert snapshot(tmp_path) == whole
 
 
 def test_leftovers_of_killed_runs_are_gone_afterwards(tmp_path):
@@ -103,12 +93,12 @@ def test_what_the_dataset_no_longer_has_is_removed(tmp_path):
 
 
 @given(st.data())
-def test_a_journal_cut_anywhere_yields_whole_records_only(tmp_path_factory, data):
+def test_records_cut_anywhere_yield_whole_records_only(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("cut")
     write_part(folder, *"abcde")
-    text = (folder / JOURNAL).read_bytes()
+    text = (folder / RECORDS).read_bytes()
     cut = data.draw(st.integers(0, len(text)))
-    (folder / JOURNAL).write_bytes(text[:cut])
+    (folder / RECORDS).write_bytes(text[:cut])
     with open_for_writing(folder, dataset="x") as writer:
         assert list(writer.known) == list("abcde")[: max(text[:cut].count(b"\n") - 1, 0)]
 
@@ -123,12 +113,12 @@ def test_later_lines_win_and_the_records_are_sorted(tmp_path):
     assert snapshot(tmp_path) == write_whole(tmp_path, "a", "b", key="new")
 
 
-def test_a_journal_that_cannot_be_written_names_itself(tmp_path):
+def test_records_that_cannot_be_written_are_named(tmp_path):
     _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with open_for_writing(tmp_path, dataset="x") as writer:
-        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / JOURNAL).stat().st_size, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / RECORDS).stat().st_size, hard))
         try:
-            with pytest.raises(OSError, match=r"\.journal\.jsonl"):
+            with pytest.raises(OSError, match=r"\.records\.jsonl"):
                 publish(writer, tmp_path, "a")
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

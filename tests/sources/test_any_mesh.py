@@ -19,6 +19,7 @@ from fer_prep.errors import FormatError, SampleError
 from fer_prep.formats.images import read_rgb
 from fer_prep.formats.surface_file import has_colour, read_surface
 from fer_prep.formats.vrml import read_vrml
+from fer_prep.geometry.turns import set_upright_by
 from fer_prep.sample import Sample
 from fer_prep.sample_data import bu3dfe_tree
 from fer_prep.sources.any_mesh import load_mesh
@@ -61,14 +62,22 @@ def load(path: Path):
     return load_mesh(sample(path), renderer="open3d")
 
 
+def assert_in_place(scene, mesh: trimesh.Trimesh) -> None:
+    """Every extent is that of the mesh before it was turned."""
+    for extent in (np.min, np.max):
+        seen = extent(scene.geometry.vertices_mm, axis=0)
+        np.testing.assert_allclose(seen, extent(mesh.vertices, axis=0), atol=0.01)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", range(24))
 def test_a_face_turned_by_an_exporter_is_turned_back(face, tmp_path, number):
     turn, scale = TURNS[number], (1.0, 0.1, 0.001)[number % 3]
     turned(face, turn, scale=scale).export(tmp_path / "face.glb")
-    scene, frame = load(tmp_path / "face.glb")
-    assert frame.unit == ("mm", "cm", "m")[number % 3]
-    np.testing.assert_allclose(frame.turn @ turn, np.eye(3), atol=1e-9)
+    scene = load(tmp_path / "face.glb")
+    unit = ("mm", "cm", "m")[number % 3]
+    assert scene.set_right == {"measured in": unit, **set_upright_by(turn)}
+    assert_in_place(scene, face)
     low, high = scene.project(face.vertices).min(0), scene.project(face.vertices).max(0)
     assert low.min() > 0
     assert high.max() < 512
@@ -77,7 +86,7 @@ def test_a_face_turned_by_an_exporter_is_turned_back(face, tmp_path, number):
 def test_the_picture_of_a_textured_mesh_is_that_of_its_native_file(face, tmp_path):
     face.export(tmp_path / "face.obj")
     assert has_colour(tmp_path / "face.obj")
-    scene, _ = load(tmp_path / "face.obj")
+    scene = load(tmp_path / "face.obj")
     middle = scene.picture()[156:356, 156:356].astype(int)
     assert np.ptp(middle, axis=(0, 1)).min() > 60
     assert np.abs(middle - middle.mean(axis=2, keepdims=True)).mean() > 5, "skin is not grey"
@@ -88,25 +97,22 @@ def test_without_colour_the_face_is_found_on_clay(face, tmp_path, name):
     plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
     plain.export(tmp_path / name)
     assert not has_colour(tmp_path / name)
-    _, frame = load(tmp_path / name)
-    np.testing.assert_array_equal(frame.turn, np.eye(3))
+    assert_in_place(load(tmp_path / name), plain)
 
 
 def test_points_become_a_surface(face, tmp_path):
     points = trimesh.Trimesh(face.vertices, face.faces).sample(30_000, seed=0)
     np.savetxt(tmp_path / "face.xyz", points)
     surface = read_surface(tmp_path / "face.xyz")
-    _, frame = load(tmp_path / "face.xyz")
     assert len(surface.faces) > 30_000
-    assert frame.unit == "mm"
+    assert load(tmp_path / "face.xyz").set_right == {"measured in": "mm"}
 
 
 def test_the_inside_of_a_face_is_not_taken_for_one(face, tmp_path):
     """A face pressed inwards looks like one from the front, and from behind as well."""
     hollow = trimesh.Trimesh(face.vertices * (1, 1, -1), face.faces, process=True)
     hollow.export(tmp_path / "face.stl")
-    _, frame = load(tmp_path / "face.stl")
-    assert frame.turn[2, 2] == -1, "seen from behind, it is a face"
+    assert load(tmp_path / "face.stl").set_right["turned upright by"] == "180°", "seen from behind, it is a face"
 
 
 @pytest.mark.parametrize(
@@ -194,3 +200,77 @@ def test_meshes_without_colour_make_a_dataset_of_depth_alone(face, tmp_path):
         assert data.modalities == ("depth",)
         assert (data.read("depth", [0]) > 0).mean() > 0.4
         assert np.isfinite(data.column("left_eye")).all(), "found on clay"
+
+
+def ply_of_a_scanner(mesh: trimesh.Trimesh, path: Path) -> None:
+    """Binary, with the properties that scanners add: 8-bit colours, quality, confidence, flags of faces."""
+    vertices = np.zeros(
+        len(mesh.vertices),
+        [("place", "<f4", 3), ("rgba", "u1", 4), ("quality", "u1"), ("confidence", "<f4"), ("label", "<i2")],
+    )
+    vertices["place"], vertices["rgba"], vertices["confidence"] = mesh.vertices, (200, 160, 140, 255), 0.5
+    faces = np.zeros(len(mesh.faces), [("flags", "u1"), ("count", "u1"), ("corners", "<i4", 3)])
+    faces["count"], faces["corners"] = 3, mesh.faces
+    header = (
+        f"ply\nformat binary_little_endian 1.0\ncomment a scanner\nelement vertex {len(vertices)}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        "property uchar red\nproperty uchar green\nproperty uchar blue\nproperty uchar alpha\n"
+        "property uchar quality\nproperty float confidence\nproperty short label\n"
+        f"element face {len(faces)}\nproperty uchar flags\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    path.write_bytes(header.encode() + vertices.tobytes() + faces.tobytes())
+
+
+def test_further_properties_of_a_binary_ply_are_passed_over(face, tmp_path):
+    plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
+    ply_of_a_scanner(plain, tmp_path / "scan.ply")
+    assert has_colour(tmp_path / "scan.ply")
+    surface = read_surface(tmp_path / "scan.ply")
+    np.testing.assert_allclose(surface.vertices, plain.vertices, atol=1e-4)
+    np.testing.assert_array_equal(surface.faces, plain.faces)
+    assert (surface.colours == (200, 160, 140)).all()
+
+
+def test_vertices_that_are_no_numbers_are_holes(face, tmp_path):
+    plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
+    plain.vertices[np.argsort(plain.vertices[:, 1])[-200:]] = np.nan
+    plain.export(tmp_path / "face.ply")
+    scene = load(tmp_path / "face.ply")
+    assert np.isfinite(scene.geometry.used_vertices_mm).all()
+    assert scene.view(np.eye(2, 3), size=512).valid.mean() > 0.2
+
+
+def test_bad_meshes_are_rejected_by_name_and_the_rest_goes_on(face, tmp_path):
+    plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
+    point = np.zeros((1_000_000, 3), np.int32)
+    beside = turned(plain, np.eye(3))
+    beside.vertices += [230, 0, 0]
+    bad = {
+        "degenerate": trimesh.Trimesh(plain.vertices, point, process=False),
+        "house": turned(plain, np.eye(3), scale=77.0),
+        "not-numbers": trimesh.Trimesh(plain.vertices * np.nan, plain.faces, process=False),
+        "pea": turned(plain, np.eye(3), scale=0.008),
+        "two-faces": trimesh.util.concatenate([plain, beside]),
+    }
+    raw = folder(tmp_path / "raw", {"good.ply": plain, **{f"{name}.ply": mesh for name, mesh in bad.items()}})
+    with (raw / "samples.csv").open("a") as stream:
+        stream.write("no-faces.stl,x,happiness\nno-faces.obj,y,happiness\n")
+    (raw / "no-faces.stl").write_bytes(bytes(84))
+    (raw / "no-faces.obj").write_text("v 0 0 0\nv 1 0 0\n")
+    out = tmp_path / "prepared"
+    run("import", raw, "--dataset", "lab", "--out", out, "--size", 64, "--workers", 0, "--max-rejected", 1)
+    with (out / "rejected.csv").open(newline="") as stream:
+        found = {row["source_file"]: f"{row['reason']}: {row['found']}" for row in csv.DictReader(stream)}
+    assert found == {
+        "degenerate.ply": "unreadable: 1000000 faces without area",
+        "house.ply": found["house.ply"],
+        "no-faces.obj": found["no-faces.obj"],
+        "no-faces.stl": found["no-faces.stl"],
+        "not-numbers.ply": "no-depth: none in 12620 faces",
+        "pea.ply": found["pea.ply"],
+        "two-faces.ply": "no-face: 2 faces",
+    }
+    assert "in no unit" in found["house.ply"]
+    assert "in no unit" in found["pea.ply"]
+    with (out / "samples.csv").open(newline="") as stream:
+        assert [row["id"] for row in csv.DictReader(stream)] == ["lab/good"]

@@ -13,7 +13,7 @@ from fer_prep.sources.cald3r_mend3s import cald3r
 NAME = "M_010_1_anger"
 
 
-@pytest.mark.parametrize("mark", ["prepared.json", ".journal.jsonl"])
+@pytest.mark.parametrize("mark", ["prepared.json", ".records.jsonl"])
 def test_a_prepared_folder_inside_the_tree_is_no_raw_data(tmp_path, mark):
     root = write_bosphorus(tmp_path, "bs000_N_N_0")
     prepared = root / "out" / "rgb"

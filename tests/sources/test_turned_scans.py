@@ -12,13 +12,13 @@ from fer_prep.formats.bnd import read_bnd
 from fer_prep.formats.bnt import read_bnt
 from fer_prep.formats.bosphorus_landmarks import read_lm3
 from fer_prep.formats.vrml import read_vrml
+from fer_prep.geometry.turns import AXIS_TURNS, set_upright_by
 from fer_prep.prepare.prepare_sample import prepare_sample, prepare_scene
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sample_data import bosphorus_tree, bu3dfe_tree
 from fer_prep.sample_data.native_files import bnt_bytes
 from fer_prep.sources.bosphorus import Bosphorus
 from fer_prep.sources.bu3dfe import Bu3dfe
-from fer_prep.sources.marked_face import AXIS_TURNS, turned_degrees
 
 LOOK = np.array([[0.25, 0, 0], [0, 0.25, 0]])
 SOME_TURNS = [0, 1, 4, 7, 10, 13, 16, 19, 22]
@@ -68,7 +68,7 @@ def turn_grid(path, turn):
     grid = read_bnt(path.read_bytes())
     points = np.where(grid.valid[..., None], grid.points_mm @ turn.T, -1e9)
     planes = np.concatenate([points, np.where(grid.valid[..., None], grid.image_uv, -1e9)], axis=2)
-    path.write_bytes(bnt_bytes(np.moveaxis(planes, 2, 0), picture_name="scan.png"))
+    path.write_bytes(bnt_bytes(np.moveaxis(planes, 2, 0), picture_name=path.with_suffix(".png").name))
 
 
 def turn_lm3(path, turn):
@@ -97,7 +97,7 @@ def test_a_marked_mesh_is_set_upright(meshes, tmp_path, number, what):
         turn_bnd(sample.files["landmarks"], AXIS_TURNS[number])
     scene = Bu3dfe().load(sample)
     assert_alike(scene, untouched)
-    assert scene.turned_degrees == pytest.approx(turned_degrees(AXIS_TURNS[number]), abs=0.1)
+    assert scene.set_right == set_upright_by(AXIS_TURNS[number])
     points = scene.schemes["bu3dfe-83"]
     np.testing.assert_allclose(points.points_mm, untouched.schemes["bu3dfe-83"].points_mm, atol=0.01)
 
@@ -112,7 +112,7 @@ def test_a_marked_grid_is_set_upright(grids, tmp_path, number, what):
         turn_lm3(sample.files["landmarks_3d"], AXIS_TURNS[number])
     scene = Bosphorus().load(sample)
     assert_alike(scene, untouched)
-    assert scene.turned_degrees == pytest.approx(turned_degrees(AXIS_TURNS[number]), abs=0.1)
+    assert scene.set_right == set_upright_by(AXIS_TURNS[number])
 
 
 @pytest.mark.parametrize("number", [4, 10, 16])
@@ -142,7 +142,7 @@ def test_a_turn_is_said_with_the_sample(meshes, tmp_path):
     sample = in_folder(one(Bu3dfe(), meshes), tmp_path)
     turn_mesh(sample.files["mesh"], np.diag([-1.0, 1.0, -1.0]))
     prepared = prepare_sample(sample, source=Bu3dfe(), settings=PrepareSettings(size=64, mesh=False))
-    assert prepared.measured["landmarks_from"] == "dataset, mesh turned by 180°"
+    assert prepared.set_right == {"turned upright by": "180°"}
 
 
 def test_landmarks_that_lie_on_the_inside_of_a_face_are_refused(meshes):

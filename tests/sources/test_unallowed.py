@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 
 import cv2
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.landmark_set import LandmarkSet
 from fer_prep.outputs import consent, may_be_shown
 from fer_prep.sources import make_source
 
@@ -41,10 +43,9 @@ def test_who_is_named_by_the_list(tmp_path, text, hidden, said):
 
 @pytest.fixture
 def dataset(tmp_path):
-    rows = make_rows({"lab": 2})
-    return write_dataset(
-        tmp_path / "g.h5", [{**row, "publishable": int(number % 3 > 0)} for number, row in enumerate(rows)]
-    )
+    rows = [{**row, "publishable": int(number % 3 > 0)} for number, row in enumerate(make_rows({"lab": 2}))]
+    mesh = LandmarkSet(names=("chin", "nose"), points_px=np.full((len(rows), 2, 2), 9, np.float32))
+    return write_dataset(tmp_path / "g.h5", rows, landmarks={"mesh": mesh})
 
 
 def thumbnails(page, kind, size):
@@ -55,7 +56,7 @@ def thumbnails(page, kind, size):
 
 
 @pytest.mark.parametrize("asked", [False, True])
-def test_the_page_has_no_picture_of_them(dataset, asked):
+def test_the_page_has_neither_picture_nor_shape_of_them(dataset, asked):
     arguments = ["browse", str(dataset), "--out", str(dataset.with_suffix(".html"))]
     try:
         assert CliRunner().invoke(app, [*arguments, *["--show-all-subjects"] * asked]).exit_code == 0
@@ -67,6 +68,13 @@ def test_the_page_has_no_picture_of_them(dataset, asked):
             pictures = thumbnails(dataset.with_suffix(".html"), kind, data.height)[: data.n]
             flat = np.ptp(pictures[:, 8:-8, 8:-8].reshape(data.n, -1), axis=1) < 20
             assert (flat == (False if asked else ~shown)).all()
+        page = dataset.with_suffix(".html").read_text()
+        said = json.loads(re.search(r'id="samples">(.*?)</script>', page, re.DOTALL)[1])
+        points = np.frombuffer(base64.b64decode(re.search(r'id="landmarks-mesh">(.*?)<', page)[1]), np.uint8)
+        seen = (points.reshape(data.n, -1) > 0).any(axis=1)
+        eyes = np.array([eye[0] is not None for eye in said["columns"]["left_eye"]])
+        for drawn in (seen, eyes, np.array(said["relief"]) > 0):
+            np.testing.assert_array_equal(drawn, True if asked else shown)
 
 
 def test_a_file_that_says_nothing_of_it_shows_all(dataset):

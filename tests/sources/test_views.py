@@ -18,13 +18,14 @@ from fer_prep.folds.protocols import make_splits, read_protocol, recordings_of
 from fer_prep.formats.vrml import read_vrml
 from fer_prep.geometry.grid_scene import GridScene
 from fer_prep.geometry.stored_camera import StoredCamera
+from fer_prep.geometry.turns import view_turn
 from fer_prep.prepare.prepare_sample import load_view, prepare_sample, table_row
 from fer_prep.prepare.settings import PrepareSettings
 from fer_prep.sample_data import bu3dfe_tree
 from fer_prep.sources import make_source
 from fer_prep.sources.bosphorus import Bosphorus
 from fer_prep.sources.bu3dfe import Bu3dfe
-from fer_prep.sources.views import Views, view_turn
+from fer_prep.sources.views import Views
 
 SETTINGS = PrepareSettings(size=128, mesh=False)
 ANGLES = [(30, 0), (-30, 0), (0, 15), (-40, -20), (60, 10)]

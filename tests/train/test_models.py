@@ -9,9 +9,11 @@ import timm
 import torch
 
 from fer_prep.errors import UsageError
-from fer_train.data.inputs import INPUTS, Input
+from fer_train.data.inputs import INPUTS, Input, example_shape
+from fer_train.models import network_class
 from fer_train.models.backbone import Backbone
 from fer_train.models.encoder import TokenEncoder, make_aggregation
+from fer_train.models.network import ExpressionNetwork
 from fer_train.models.spatial_attention import SpatialAttention
 from fer_train.models.two_stream import TwoStreamNetwork
 
@@ -231,3 +233,64 @@ def test_a_picture_of_another_size_is_refused():
     network = make_network()
     with pytest.raises(UsageError, match=r"expected rgb images .*\(3, 64, 64\); found \(3, 80, 80\)"):
         network({"rgb": torch.zeros(1, 3, 80, 80), "depth": torch.zeros(1, 1, 64, 64)})
+
+
+def make_other(name: str, **settings) -> ExpressionNetwork:
+    torch.manual_seed(0)
+    return network_class(name)(classes=7, image_size=32, **settings)
+
+
+OTHERS = [
+    ("pointnet", ("points",)),
+    ("pointnet", ("bare-points",)),
+    ("voxnet", ("voxels",)),
+    ("voxnet", ("colour-voxels",)),
+]
+
+
+@pytest.mark.parametrize(("name", "inputs"), OTHERS)
+def test_networks_of_points_and_voxels_learn_with_all_they_have(name, inputs):
+    network = make_other(name, inputs=inputs, dropout=0.0)
+    torch.manual_seed(1)
+    given = {each: torch.randn(14, *example_shape(each, image_size=32)) for each in inputs}
+    labels = torch.arange(14) % 7
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    for step in range(30):
+        output = network(given)
+        loss = torch.nn.functional.cross_entropy(output.logits, labels)
+        optimiser.zero_grad()
+        loss.backward()
+        if not step:
+            without = [each for each, p in network.named_parameters() if p.grad is None or not bool(p.grad.any())]
+            assert without == []
+            assert output.features.shape == (14, network.feature_width)
+        optimiser.step()
+    assert loss.item() < 0.1
+
+
+def test_the_order_of_points_does_not_matter_and_a_point_twice_counts_once():
+    network = make_other("pointnet").eval()
+    points = torch.randn(2, 9, 50)
+    expected = network({"points": points}).logits
+    shuffled = points[:, :, torch.randperm(50)]
+    torch.testing.assert_close(network({"points": shuffled}).logits, expected)
+    torch.testing.assert_close(network({"points": torch.cat([points, shuffled], dim=2)}).logits, expected)
+
+
+@pytest.mark.parametrize("side", [8, 16, 32, 48])
+def test_any_number_of_voxels_will_do(side):
+    network = make_other("voxnet").eval()
+    assert network({"voxels": torch.zeros(1, 1, side, side, side)}).logits.shape == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message"),
+    [
+        ("pointnet", ("rgb",), r"takes points \(points, bare-points\); rgb are pictures"),
+        ("voxnet", ("points",), r"takes voxels \(voxels, colour-voxels\); points are points"),
+        ("two-stream", ("rgb", "voxels"), "takes pictures .*; voxels are voxels"),
+    ],
+)
+def test_a_network_refuses_inputs_of_another_kind(name, inputs, message):
+    with pytest.raises(UsageError, match=message):
+        make_other(name, inputs=inputs)

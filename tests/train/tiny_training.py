@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from fer_train.report.results import write_summary
 from fer_train.settings_file import override
 from fer_train.training.cross_validate import CrossValidation
 from fer_train.training.fold import FoldResult
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 SIZE = 32
 
@@ -86,7 +87,8 @@ def write_telling_data(
 def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> RunFolder:
     """A run folder as a finished run leaves it, with networks that have learned nothing: made in a second."""
     config = tiny_config(**changes)
-    run = RunFolder.create(folder, config=config)
+    run = RunFolder(folder)
+    run.begin(config, Task(data))
     inputs = config.model.input_names
     images = ImageDataset(data, inputs=inputs, image_size=SIZE)
     manifest = make_folds(images.file, folds=folds)
@@ -94,7 +96,8 @@ def untrained_run(folder: Path, data: Path, *, folds: int = 2, **changes) -> Run
     results = []
     for index, fold in enumerate(manifest.folds):
         torch.manual_seed(index)
-        normalisation = FoldNormalisation.fit(images, images.rows_of(fold.train), inputs=inputs)
+        train, settings = images.rows_of(fold.train), asdict(config.data)
+        normalisation = FoldNormalisation.fit(images, train, inputs=inputs, settings=settings)
         network = build_network(config.model, classes=len(images.classes), image_size=SIZE, pretrained=False)
         people = images.file.column("subject")[images.rows_of(fold.train)].tolist()
         description = describe(config, classes=images.classes, normalisation=normalisation, people=people)

@@ -10,8 +10,9 @@ graphics card.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from typing import Final, Protocol
 
 import numpy as np
@@ -36,25 +37,12 @@ class Renderer(Protocol):
         ...
 
 
-def _open3d() -> Renderer:
-    from fer_prep.geometry.renderers.open3d_renderer import Open3dRenderer
-
-    return Open3dRenderer()
-
-
-def _numpy() -> Renderer:
-    from fer_prep.geometry.renderers.numpy_renderer import NumpyRenderer
-
-    return NumpyRenderer()
-
-
-def _opengl() -> Renderer:
-    from fer_prep.geometry.renderers.opengl_renderer import OpenGlRenderer
-
-    return OpenGlRenderer()
-
-
-RENDERERS: Final[Mapping[str, Callable[[], Renderer]]] = {"open3d": _open3d, "numpy": _numpy, "opengl": _opengl}
+RENDERERS: Final[Mapping[str, str]] = {
+    "open3d": "open3d_renderer:Open3dRenderer",
+    "numpy": "numpy_renderer:NumpyRenderer",
+    "opengl": "opengl_renderer:OpenGlRenderer",
+}
+"""Name → what makes the back end, imported when it is asked for."""
 
 INSTALL_HINTS: Final[Mapping[str, str]] = {
     "open3d": "pip install 'fer-rgbd[prep]'; on a slim machine also: apt-get install libgl1 libegl1 libusb-1.0-0; "
@@ -68,7 +56,8 @@ INSTALL_HINTS: Final[Mapping[str, str]] = {
 def _working(name: str) -> Renderer | str:
     """The back end if it renders a probe rightly on this machine, or else the reason why not; found out once."""
     try:
-        renderer = RENDERERS[name]()
+        module, _, maker = RENDERERS[name].partition(":")
+        renderer: Renderer = getattr(import_module(f"{__name__}.{module}"), maker)()
         wrong = _probe(renderer)
     except Exception as error:  # third-party start-up fails in any way it likes: all of them mean "not usable here"
         return f"{type(error).__name__}: {error}".splitlines()[0]

@@ -15,7 +15,7 @@ from fer_prep.errors import UsageError
 from fer_train.analysis.compare import compare_runs
 from fer_train.cli.app import app
 from fer_train.metrics.predictions import Predictions
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 
 @pytest.fixture
@@ -42,11 +42,12 @@ def predictions_with(data, *, share_right, seed, ids=None):
 
 def write_run(folder, data, predictions, *, folds="{}"):
     """A finished run, as far as a comparison looks at it."""
-    run = RunFolder.create(folder, config=tiny_config())
+    run = RunFolder(folder)
+    run.begin(tiny_config(), Task(data))
     with DatasetFile.open(data) as file:
         run.write_json("summary.json", {"data_digest": file.data_digest, "protocol": "subject-kfold", "warnings": []})
     run.folds_file.write_text(folds)
-    run.write_predictions(predictions)
+    predictions.write(run.path / "predictions.csv")
     return run.path
 
 

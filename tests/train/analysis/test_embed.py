@@ -67,7 +67,7 @@ def test_the_command_draws_every_fold_in_its_own_space(tmp_path):
 def test_at_its_last_epoch_the_repeated_training_is_the_kept_network(tmp_path):
     data = write_telling_data(tmp_path / "global.h5", subjects=4)
     config = tiny_config(training__validations_per_epoch=1, model__dropout=0.2)
-    run = RunFolder.create(tmp_path / "run", config=config)
+    run = RunFolder(tmp_path / "run")
     train_and_report(data, config=config, folds=FoldChoice(number=2), run=run, only=1)
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     trained = TrainedRun.open(run.path, data, device=CPU)

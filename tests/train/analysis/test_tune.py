@@ -5,6 +5,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from tiny_training import TINY, tiny_config, write_telling_data
 from typer.testing import CliRunner
 
@@ -13,7 +14,7 @@ from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.splits import read_folds
 from fer_train.analysis.search_folds import make_search_folds
 from fer_train.analysis.search_settings import SearchSettings
-from fer_train.analysis.search_space import DEFAULT_SPACE, Choice, Range, parse_space
+from fer_train.analysis.search_space import DEFAULT_SPACE, parse_space
 from fer_train.analysis.tune import open_study, search
 from fer_train.cli.app import app
 from fer_train.settings_file import load_preset
@@ -117,9 +118,9 @@ def test_another_search_in_the_same_folder_is_refused(tmp_path):
 def test_a_space_is_read_from_the_command_line():
     texts = ["optimiser.fusion_rate=log:1e-4..1e-2", "model.encoder_depth=1..6", "loss.name=center,island"]
     assert parse_space(texts, config=tiny_config()) == {
-        "optimiser.fusion_rate": Range(low=1e-4, high=1e-2, log=True),
-        "model.encoder_depth": Range(low=1, high=6),
-        "loss.name": Choice(values=("center", "island")),
+        "optimiser.fusion_rate": FloatDistribution(1e-4, 1e-2, log=True),
+        "model.encoder_depth": IntDistribution(1, 6),
+        "loss.name": CategoricalDistribution(("center", "island")),
     }
     assert parse_space([], config=tiny_config()) == DEFAULT_SPACE
 

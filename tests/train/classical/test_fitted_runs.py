@@ -41,7 +41,7 @@ CPU = torch.device("cpu")
 
 def kfold(data, out, *, config=None, folds=2, say=lambda text: None) -> RunFolder:
     config = config or classical_config()
-    run = RunFolder.create(out, config=config)
+    run = RunFolder(out)
     train_and_report(data, config=config, folds=FoldChoice(number=folds), run=run, say=say)
     return run
 

@@ -92,7 +92,7 @@ def run(file, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     data = write_faces(folder / "global.h5")
     config = classical_config(model__blocks=f"landmarks-2d,features:{file}")
-    run = RunFolder.create(folder / "run", config=config)
+    run = RunFolder(folder / "run")
     train_and_report(data, config=config, folds=FoldChoice(number=2), run=run, baselines=True)
     return data, run
 

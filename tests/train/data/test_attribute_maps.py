@@ -23,7 +23,7 @@ from fer_train.data.normalise import FoldNormalisation
 from fer_train.inference.predictor import Predictor
 from fer_train.training.run_folder import RunFolder
 
-MAPS = {name: kind for name, kind in INPUTS.items() if kind.compute}
+MAPS = {name: kind for name, kind in INPUTS.items() if kind.compute and kind.kind == "pictures"}
 SIZES_MM = (0.7, 1.4, 3.0)
 
 
@@ -74,8 +74,8 @@ def test_tensors_give_what_numpy_gives(name, smoothing_mm):
 def test_a_network_gets_them_by_name_with_holes_at_0():
     depth = faces()
     moments = {name: [[value] * kind.channels for value in kind.typical] for name, kind in MAPS.items()}
-    normalise = FoldNormalisation(moments, smoothing_mm=3.5)
-    assert FoldNormalisation.from_dict(normalise.to_dict()).smoothing_mm == 3.5
+    normalise = FoldNormalisation(moments, settings={"smoothing_mm": 3.5, "points": 7})
+    assert FoldNormalisation.from_dict(normalise.to_dict()).settings == {"smoothing_mm": 3.5}
     inputs = normalise(images(depth))
     for name, kind in MAPS.items():
         assert inputs[name].shape == (3, kind.channels, 64, 64)
@@ -103,10 +103,19 @@ def test_turning_a_face_turns_its_normals():
     assert math.isclose(float(there.norm(dim=1)[valid[:, 0]].mean()), 1, abs_tol=1e-5)
 
 
-def test_a_run_looks_at_normals_in_memory_and_streamed(tmp_path):
+@pytest.mark.parametrize(
+    "looks_at",
+    [
+        {"model.inputs": "rgb,normals"},
+        {"model.network": "pointnet", "data.points": 100, "augmentation.depth_noise": 1.0},
+        {"model.network": "voxnet", "data.voxels": 16, "augmentation.depth_holes": 0.5},
+    ],
+    ids=["normals", "points", "voxels"],
+)
+def test_a_run_judges_alike_in_memory_and_streamed(tmp_path, looks_at):
     data = write_telling_data(tmp_path / "global.h5", subjects=4)
     words = ["fit", "--data", data, "--out", tmp_path / "run", "--fold", 0, "--manifest", folds_of(data)]
-    settings = TINY | {"model.inputs": "rgb,normals", "training.epochs": 1, "loss.name": "cross-entropy"}
+    settings = TINY | looks_at | {"training.epochs": 1, "loss.name": "cross-entropy"}
     words += [f"--set={name}={value}" for name, value in settings.items() if name != "name"]
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 0, (done.output, done.exception)
@@ -114,7 +123,7 @@ def test_a_run_looks_at_normals_in_memory_and_streamed(tmp_path):
     predictor = Predictor.load(run.fold(0), device=torch.device("cpu"))
     said = run.read_predictions()
     for memory in ("auto", "0"):
-        images = ImageDataset(data, inputs=("rgb", "normals"), memory=memory)
+        images = ImageDataset(data, inputs=run.config.model.input_names, memory=memory)
         found = predictor.judge(images, images.file.rows_of(said.ids))
         np.testing.assert_allclose(found, said.probabilities, atol=1e-4)
 

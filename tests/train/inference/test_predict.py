@@ -234,7 +234,7 @@ def trained_on(predictor, **preparation):
 
 def test_recorded_pictures_are_prepared_as_the_training_data_was(made, sample_faces):
     """Aligned here or by fer-prep beforehand: the same probabilities, on the command line and in Python."""
-    from fer_prep.prepare.prepare_sample import prepare_picture
+    from fer_prep.prepare.prepare_sample import prepare_files
 
     rgbd, _, _, _ = made
     predictor = Predictor.load(rgbd.path, device=CPU)
@@ -245,7 +245,8 @@ def test_recorded_pictures_are_prepared_as_the_training_data_was(made, sample_fa
     [plain] = predict(trained_on(predictor, framing="none"), rgb, depth=depth).predictions
     assert aligned.probabilities != plain.probabilities
     assert Classifier(eyes).predict(rgb, depth=depth) == [aligned]
-    pixels = prepare_picture(rgb, depth_file=depth, framing="eyes", size=64)
+    prepared = prepare_files({"rgb": rgb, "depth": depth}, framing="eyes", size=64)
+    pixels = prepared.rgb, prepared.depth
     folder = folder_of(pixels, made[3].parent / "aligned")
     [expected] = predict(predictor, folder, prepared=True).predictions
     assert aligned.probabilities == pytest.approx(expected.probabilities, abs=1e-6)

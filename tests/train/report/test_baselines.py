@@ -18,7 +18,7 @@ from fer_train.training.run_folder import RunFolder
 
 def trained(data, out, *, config=None, beside=True, only=None) -> RunFolder:
     config = config or tiny_config(data__image_size=SIZE, training__epochs=1)
-    run = RunFolder.create(out, config=config)
+    run = RunFolder(out)
     train_and_report(data, config=config, folds=FoldChoice(number=2), run=run, baselines=beside, only=only)
     return run
 

@@ -113,3 +113,31 @@ def test_the_page_shows_its_figures_and_fits_a_phone(trained, browser):
     assert [name for name in resources if not name.startswith("data:")] == []
     headline = browser.find_element("id", "overall_accuracy").text
     assert f"{trained.summary['overall_accuracy']['mean']:.1f} ±" in headline
+
+
+BESIDE = {
+    "majority": {"overall_accuracy": {"mean": 14.3, "std": 0.0, "ci95": None},
+                 "average_accuracy": {"mean": 14.3, "std": 0.0, "ci95": None},
+                 "difference": {"mean": -85.7, "ci95": [-85.7, -80.1]}},
+    "landmarks": {"impossible": "none of the blocks landmarks-2d can be computed of this dataset, without landmarks"},
+}  # fmt: skip
+SEEDS = {"values": [42, 1042, 2042]} | {
+    metric.key: {"mean": 50.0, "std": 12.3, "each": [40.0, 50.0, 60.0]} for metric in registry.METRICS
+}
+
+
+@pytest.mark.slow
+def test_tables_fit_a_desktop_and_scroll_on_a_phone_alone(trained, browser, monkeypatch):
+    monkeypatch.setitem(trained.summary, "baselines", BESIDE)
+    monkeypatch.setitem(trained.summary, "seeds", SEEDS)
+    before = page_of(trained)
+    results.write_report(trained)
+    fitting = "return [...document.querySelectorAll('.scroll')].map(box => box.scrollWidth <= box.clientWidth)"
+    for width in (1100, 800):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get(trained.run.report.as_uri())
+        found = browser.execute_script(fitting)
+        assert len(found) > 8
+        assert all(found), f"{found} at {width} pixels"
+    trained.run.report.write_text(before, encoding="utf-8")

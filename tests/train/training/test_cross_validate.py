@@ -30,7 +30,7 @@ LEARNING = {
 
 def run_kfold(folder, data, **changes):
     config = tiny_config(**LEARNING | changes)
-    run = RunFolder.create(folder, config=config)
+    run = RunFolder(folder)
     return run, train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
 
 

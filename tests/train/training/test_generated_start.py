@@ -55,7 +55,7 @@ def test_another_network_begins_from_nothing_and_says_so(tmp_path, capsys):
     config = override(load_preset("demo"), {"data.image_size": 32, "training.epochs": 1, "machine.device": "cpu"})
     config = replace(config, model=replace(config.model, with_classical=False, inputs="rgb"))
     data = write_telling_data(tmp_path / "global.h5", subjects=4)
-    run = RunFolder.create(tmp_path / "run", config=config)
+    run = RunFolder(tmp_path / "run")
     summary = train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
     assert "beginning from nothing: generated-v1 is another network (model.inputs 'rgb-relief' there, 'rgb' here" in (
         " ".join(capsys.readouterr().err.split())

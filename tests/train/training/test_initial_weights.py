@@ -103,7 +103,7 @@ def test_a_fold_that_would_judge_them_is_refused_before_any_is_trained(run, tmp_
         shared = people_trained_on(run.fold(0)).intersection(file.column("subject").tolist())
     assert shared, "the two files must share people for this test"
     config = tiny_config(model__weights=str(run.fold(0)), training__epochs=1)
-    refused = RunFolder.create(tmp_path / "refused", config=config)
+    refused = RunFolder(tmp_path / "refused")
     with pytest.raises(UsageError, match=f"was trained on {len(shared)} of the people who are to be judged"):
         cross_validate(other, config=config, folds=FoldChoice(number=3), run=refused)
     assert not list(refused.path.glob("fold-*"))

@@ -185,7 +185,7 @@ def test_a_loss_that_is_not_a_number_stops_with_step_samples_and_advice(start):
     assert not training.checkpoint.exists()
 
 
-def test_out_of_memory_says_which_micro_batch_fits(start):
+def test_out_of_memory_says_what_to_set(start):
     training = start(training__micro_batch_size=12)
 
     def greedy(_, inputs):
@@ -195,7 +195,7 @@ def test_out_of_memory_says_which_micro_batch_fits(start):
     training.state.network.register_forward_pre_hook(greedy)
     with pytest.raises(UsageError) as caught:
         training.run()
-    assert "micro_batch_size=3" in str(caught.value)
+    assert "micro_batch_size=6" in str(caught.value)
 
 
 def test_another_runtime_error_is_not_called_out_of_memory(start):

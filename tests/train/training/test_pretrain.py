@@ -25,7 +25,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("start")
     data = write_telling_data(folder / "generated.h5", subjects=20)
     config = start_settings(tiny_config(model__with_classical=True, training__epochs=1))
-    run = RunFolder.create(folder / "run", config=config)
+    run = RunFolder(folder / "run")
     pretrain(data, folder / "start.safetensors", config=config, run=run)
     return data, folder / "start.safetensors", run
 
@@ -48,7 +48,7 @@ def test_it_knows_its_people_and_they_are_not_judged(made, tmp_path):
     assert people_trained_on(start) < everybody
     config = tiny_config(model__weights=str(start))
     with pytest.raises(UsageError, match="was trained on"):
-        cross_validate(data, config=config, folds=FoldChoice(number=2), run=RunFolder.create(tmp_path, config=config))
+        cross_validate(data, config=config, folds=FoldChoice(number=2), run=RunFolder(tmp_path))
 
 
 def test_a_training_begins_from_it_and_learns_its_people(made, tmp_path):
@@ -56,7 +56,7 @@ def test_a_training_begins_from_it_and_learns_its_people(made, tmp_path):
     others = write_telling_data(tmp_path / "others.h5", subjects=4)
     changes = {"model__weights": str(start), "model__same_names": "strangers", "training__epochs": 1}
     config = tiny_config(**changes, optimiser__backbone_rate=1e-6, optimiser__fusion_rate=1e-6)
-    run = RunFolder.create(tmp_path / "run", config=config)
+    run = RunFolder(tmp_path / "run")
     cross_validate(others, config=config, folds=FoldChoice(number=2), run=run)
     network, _ = load_model(run.fold(0), device=torch.device("cpu"))
     begun, _ = load_model(start, device=torch.device("cpu"))

@@ -16,9 +16,8 @@ from torch import nn
 from training_programs import kill_after_checkpoints
 
 from fer_train.training import processes
-from fer_train.training.checkpoint import load_checkpoint
 from fer_train.training.machine import Machine
-from fer_train.training.processes import SharedBatchStatistics, own_parts, own_share
+from fer_train.training.processes import average_buffers, own_parts, own_share
 from fer_train.training.run_folder import RunFolder, read_history
 
 SETTINGS = TINY | {
@@ -52,47 +51,41 @@ def train(data: Path, out: Path, *options: str, processes: int) -> str:
     return done.stdout
 
 
-def assert_same_run(found: Path, expected: Path, *, folds: int = 2) -> None:
-    """Losses of every step, on either side, and predictions agree to 1e-4; running statistics and centers to 1 %."""
+def assert_same_numbers(found: Path, expected: Path, *, only: str = "", folds: int = 2) -> None:
+    """Those of every step agree to 1e-4, but for rounding; ``only`` the columns that begin so."""
     for index in range(folds):
         rows = [read_history(run / f"fold-{index}/history.csv") for run in (found, expected)]
         assert len(rows[0]) == len(rows[1])
-        for mine, theirs in zip(*rows, strict=True):
+        for each in zip(*rows, strict=True):
+            mine, theirs = ({name: value for name, value in row.items() if name.startswith(only)} for row in each)
+            assert mine
             assert mine == pytest.approx(theirs, rel=1e-4, abs=1e-4)
-        state, other = (load_checkpoint(run / f"fold-{index}/last.ckpt") for run in (found, expected))
-        for part in ("network", "loss", "ema"):
-            for name, value in state[part].items():
-                other_value = other[part][name]
-                if "tracked" in name:
-                    assert torch.equal(value, other_value), name
-                elif "running" in name or "center" in name:
-                    # Adam turns the rounding of gradients that should be 0 into steps; what they reach varies most
-                    assert (value - other_value).norm() <= 0.01 * other_value.norm(), name
-    probabilities = [RunFolder(run).read_predictions().probabilities for run in (found, expected)]
-    assert abs(probabilities[0] - probabilities[1]).max() < 1e-4
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_result_of_one(tmp_path):
+def test_two_processes_learn_as_one(tmp_path):
     """With dropout, island centers, averaged weights, an inner split, and last groups that leave one process idle."""
     data = write_telling_data(tmp_path / "global.h5", subjects=6)
     train(data, tmp_path / "one", processes=1)
     said = train(data, tmp_path / "two", processes=2)
     assert said.count("fold 0 (1 of 2): ") == 1  # one process talks
-    assert_same_run(tmp_path / "two", tmp_path / "one")
+    assert_same_numbers(tmp_path / "two", tmp_path / "one", only="train_")
     weights = [load_file(tmp_path / name / "fold-0/model.safetensors") for name in ("two", "one")]
     assert weights[0].keys() == weights[1].keys()
+    assert all(torch.isfinite(value).all() for value in weights[0].values())
 
 
 @pytest.mark.slow
 def test_two_processes_that_stream_and_are_killed_go_on_as_if_nothing_was(tmp_path):
     data = write_telling_data(tmp_path / "global.h5", subjects=6)
-    train(data, tmp_path / "one", processes=1)
-    broken, stream = tmp_path / "broken", "--data-memory=0"
+    whole, broken, stream = tmp_path / "whole", tmp_path / "broken", "--data-memory=0"
+    train(data, whole, processes=2)
     kill_after_checkpoints(command(data, broken, stream, processes=2), broken, count=3)
     said = train(data, broken, stream, "--resume", processes=2)
     assert "streamed, 2 reading threads" in said
-    assert_same_run(broken, tmp_path / "one")
+    assert_same_numbers(broken, whole)
+    probabilities = [RunFolder(run).read_predictions().probabilities for run in (broken, whole)]
+    assert abs(probabilities[0] - probabilities[1]).max() < 1e-4
 
 
 def refusal(monkeypatch, capsys, *options: str) -> str:
@@ -140,34 +133,12 @@ def test_shares_of_all_processes_are_the_rows(count, world):
     assert torch.equal(torch.cat(shares)[:count], rows)
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_gathered_statistics_are_those_of_one_process(world, monkeypatch):
-    """Processes played one after the other: what each would add to the sum is what ``summed`` gets."""
-    torch.manual_seed(0)
-    micro_batches = torch.randn(23, 3, 4, 4).tensor_split(5)
-    norm = nn.BatchNorm2d(3, momentum=0.3)
-    alone = nn.BatchNorm2d(3, momentum=0.3)
-    for batch in micro_batches:
-        alone(batch)
-    sums = []
-    for collecting in (True, False):
-
-        def summed(values, machine, *, collecting=collecting):
-            if collecting:
-                sums.append(values)
-            return sum(sums)
-
-        monkeypatch.setattr(processes, "summed", summed)
-        for rank in range(world):
-            replica = nn.BatchNorm2d(3, momentum=0.3)
-            replica.load_state_dict(norm.state_dict())
-            machine = one_of(world, rank)
-            statistics = SharedBatchStatistics(replica, machine)
-            statistics.begin(len(micro_batches))
-            for part in own_parts(list(micro_batches), machine):
-                replica(part.rows)
-                statistics.after(part)
-            statistics.end()
-    assert len(sums) == world
-    for name, value in alone.state_dict().items():
-        torch.testing.assert_close(replica.state_dict()[name], value, msg=name)
+def test_processes_judge_by_the_mean_of_their_statistics(monkeypatch):
+    monkeypatch.setattr(processes, "summed", lambda values, machine: 3 * values)
+    norm = nn.BatchNorm2d(3)
+    norm(torch.randn(4, 3, 2, 2))
+    mean, variance, count = norm.running_mean.clone(), norm.running_var.clone(), norm.num_batches_tracked.clone()
+    average_buffers(norm, one_of(2, 0))
+    torch.testing.assert_close(norm.running_mean, 1.5 * mean)
+    torch.testing.assert_close(norm.running_var, 1.5 * variance)
+    assert norm.num_batches_tracked == count

@@ -27,7 +27,7 @@ def trained(tmp_path_factory):
     """(a run of two folds, its data): to be copied, not changed."""
     place = tmp_path_factory.mktemp("bound")
     data, config = write_telling_data(place / "global.h5", subjects=6), tiny_config(**SHORT)
-    run = RunFolder.create(place / "run", config=config)
+    run = RunFolder(place / "run")
     train_and_report(data, config=config, folds=FoldChoice(number=2), run=run)
     return run.path, data
 

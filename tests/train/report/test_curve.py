@@ -10,8 +10,8 @@ from classical_data import classical_config, write_faces
 
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.folds.splits import read_folds
-from fer_train.analysis.curve import COLUMNS, curve
-from fer_train.report.results import train_and_report
+from fer_train.report import curve as module
+from fer_train.report.curve import COLUMNS, curve
 from fer_train.training.cross_validate import FoldChoice
 
 
@@ -20,14 +20,13 @@ def faces(tmp_path_factory):
     return write_faces(tmp_path_factory.mktemp("data") / "global.h5", subjects=8)
 
 
-def drawn(faces, out, *, counts, train=train_and_report, said=None):
+def drawn(faces, out, *, counts, said=None):
     return curve(
         faces,
         configs={"classical": classical_config()},
         counts=counts,
         folds=FoldChoice(number=2),
         out=out,
-        train=train,
         say=(said if said is not None else []).append,
     )
 
@@ -45,7 +44,7 @@ def test_it_ends_with_everybody(made):
 def test_people_are_nested_and_the_judged_are_the_same(made, faces):
     out, _ = made
     with DatasetFile.open(faces) as data:
-        found = [read_folds(out / f"{count}-people.folds.json", data=data) for count in (2, 3, 4)]
+        found = [read_folds(out / f"classical/{count}-people/folds.json", data=data) for count in (2, 3, 4)]
         whose = dict(zip(data.ids.tolist(), data.column("subject").tolist(), strict=True))
     for folds in zip(*(each.folds for each in found), strict=True):
         people = [{whose[name] for name in fold.train} for fold in folds]
@@ -65,8 +64,9 @@ def test_the_table_has_the_summaries_numbers(made):
     assert (out / "curve.png").is_file()
 
 
-def test_nothing_is_trained_twice(made, faces):
+def test_nothing_is_trained_twice(made, faces, monkeypatch):
     def never(*_args, **_settings):
         raise AssertionError("trained again")
 
-    assert drawn(faces, made[0], counts=[2, 3], train=never) == made[1]
+    monkeypatch.setattr(module, "train_and_report", never)
+    assert drawn(faces, made[0], counts=[2, 3]) == made[1]

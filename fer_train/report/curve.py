@@ -15,16 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_prep.atomic_files import write_atomically
+from fer_prep.csv_tables import write_table
 from fer_prep.dataset.reader import DatasetFile
 from fer_prep.errors import FoldsError, UsageError
-from fer_prep.folds.splits import Fold, FoldManifest, write_folds
-from fer_train.analysis.reproduce import Train
+from fer_prep.folds.splits import Fold, FoldManifest, validate
+from fer_prep.progress import Progress, silent
 from fer_train.config import Config
-from fer_train.csv_text import to_csv
 from fer_train.metrics.plots import new_figure, save_figure, tidy
 from fer_train.metrics.registry import METRICS
+from fer_train.report.results import train_and_report
 from fer_train.training.cross_validate import FoldChoice, Say, choose_folds
-from fer_train.training.run_folder import CONFIG, RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,8 +62,8 @@ def curve(
     counts: Sequence[int],
     folds: FoldChoice,
     out: Path,
-    train: Train,
     say: Say,
+    progress: Progress = silent,
 ) -> list[Point]:
     """Train each of ``configs`` (by name) from each number of people, and at last from all; write table and picture.
 
@@ -72,25 +73,29 @@ def curve(
         whole = choose_folds(file, folds=folds, say=say)
         subjects = dict(zip(file.ids.tolist(), file.column("subject").tolist(), strict=True))
         fewest = min(len({subjects[name] for name in fold.train}) for fold in whole.folds)
-        manifests: dict[int, Path] = {}
+        manifests: dict[int, FoldManifest] = {}
         for count in [*(n for n in sorted(set(counts)) if n < fewest), fewest]:
-            path = out / f"{count}-people.folds.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            manifest = with_people(whole, file, count=count)
             try:
-                write_folds(with_people(whole, file, count=count), path, data=file)
+                validate(manifest, file)
             except FoldsError as error:
                 say(f"{count} people: left out, {error.message}")
             else:
-                manifests[count] = path
+                manifests[count] = manifest
     if not manifests:
         raise UsageError("no number of people has every class in every training part", path=data_path)
     points: list[Point] = []
     for name, config in configs.items():
-        for count, path in manifests.items():
-            summary = _run(out / name / f"{count}-people", data_path, path, config=config, train=train)
+        for count, manifest in manifests.items():
+            run = RunFolder(out / name / f"{count}-people")
+            run.refuse_other(config, Task(data_path))
+            if not run.finished:
+                choice = FoldChoice(manifest=manifest)
+                train_and_report(data_path, config=config, folds=choice, run=run, say=say, progress=progress)
+            summary = run.read_summary()
             points.append(Point(network=name, people=count, summary=summary))
             say(f"{name}, {count} people: {METRICS[0].mean_text(summary[METRICS[0].key])} {METRICS[0].unit}")
-    write_atomically(out / "curve.csv", content=to_csv(COLUMNS, [list(point.cells()) for point in points]))
+    write_atomically(out / "curve.csv", content=write_table(COLUMNS, [list(point.cells()) for point in points]))
     save_figure(curve_figure(points), out / "curve.png")
     return points
 
@@ -115,18 +120,6 @@ def _people_in_turn(subjects: NDArray[np.str_], datasets: NDArray[np.str_], *, s
     queues = [rng.permutation(np.unique(subjects[datasets == name])).tolist() for name in np.unique(datasets)]
     longest = max(map(len, queues))
     return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]
-
-
-def _run(folder: Path, data: Path, manifest: Path, *, config: Config, train: Train) -> Mapping[str, Any]:
-    """The summary of a run that is finished already, or is gone on with, or is made."""
-    if (folder / CONFIG).exists():
-        run = RunFolder.open(folder)
-        run.refuse_other_settings(config)
-    else:
-        run = RunFolder.create(folder, config=config)
-    if not run.finished:
-        train(data, config=config, folds=FoldChoice(manifest=manifest), run=run)
-    return run.read_summary()
 
 
 def curve_figure(points: Sequence[Point]) -> Figure:

@@ -12,8 +12,8 @@ from fer_prep.errors import FerError, UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.resources import manifest_file
 from fer_train.analysis.experiment import Experiment, ExperimentRow, experiment_names, read_experiment
-from fer_train.analysis.reproduce import Reproduced, make_row_folds
 from fer_train.cli.app import app
+from fer_train.report.reproduce import Reproduced, make_row_folds
 from fer_train.settings_file import load_preset, override
 
 ONE_EPOCH = {"training.epochs": 1, "training.validations_per_epoch": 1, "loss.name": "cross-entropy"}
@@ -243,8 +243,10 @@ def test_unknown_names_and_keys_are_refused(tmp_path):
         read_experiment("table-8.8")
     path = tmp_path / "wrong.toml"
     path.write_text('title = "x"\nprotocl = "y"\n[[rows]]\nname = "a"\n')
-    with pytest.raises(UsageError, match="unknown key 'protocl'"):
+    with pytest.raises(UsageError, match="no setting called 'protocl'; nearest: protocol"):
         read_experiment(str(path))
-    path.write_text('title = "x"\n')
-    with pytest.raises(UsageError, match="at least one"):
-        read_experiment(str(path))
+    known = 'title = "x"\nplace = "y"\nprotocol = "a"\nthesis_protocol = "b"\nsource = "c"\n'
+    for rows, said in (("", "expected rows"), ("rows = []\n", "at least one")):
+        path.write_text(known + rows)
+        with pytest.raises(UsageError, match=said):
+            read_experiment(str(path))

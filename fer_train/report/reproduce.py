@@ -5,30 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.errors import FerError, UsageError
+from fer_prep.errors import UsageError
 from fer_prep.folds.protocols import read_protocol
 from fer_prep.folds.selection import Selection
-from fer_prep.folds.splits import FoldManifest, make_folds, write_folds
+from fer_prep.folds.splits import FoldManifest, make_folds
+from fer_prep.progress import Progress, silent
 from fer_train.analysis.experiment import OURS, SOURCES, THESIS, Experiment, ExperimentRow
 from fer_train.config import Config
 from fer_train.metrics.registry import METRICS
-from fer_train.settings_file import differences, load_preset, override, rename
+from fer_train.report.results import train_and_report
+from fer_train.settings_file import differences, load_preset, override
 from fer_train.training.cross_validate import FoldChoice, Say
-from fer_train.training.run_folder import RunFolder
+from fer_train.training.run_folder import RunFolder, Task
 
 SHOWN: Final = 4
-
-
-class Train(Protocol):
-    """Trains all folds of a run and writes its results (``fer_train.report.results.train_and_report``)."""
-
-    def __call__(self, data_path: Path, *, config: Config, folds: FoldChoice, run: RunFolder) -> dict[str, Any]:
-        """Return the summary."""
-        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +103,10 @@ def reproduce(
     folds: int | None = None,
     repeats: int | None = None,
     out: Path,
-    train: Train,
     say: Say = lambda text: None,
+    progress: Progress = silent,
 ) -> Reproduced:
-    """Run what the table needs by ``train``, each row in its own run folder in ``out``.
+    """Run what the table needs, each row in its own run folder in ``out``.
 
     What is finished there is not run again.
     """
@@ -120,22 +114,18 @@ def reproduce(
     summaries: list[dict[str, Any]] = []
     for number, row in enumerate(experiment.rows, start=1):
         say(f"row {number} of {len(experiment.rows)}: {row.name}")
-        settings = rename(override(config, row.settings), f"{experiment.name}-{row.folder}")
+        settings = override(config, {**row.settings, "name": f"{experiment.name}-{row.folder}"})
         with DatasetFile.open(data_path) as data:
             manifest = make_row_folds(experiment, row, data, protocol=name, folds=folds, repeats=repeats)
-            run = _open_or_create(out / row.folder, settings)
+            run = RunFolder(out / row.folder)
+            run.refuse_other(settings, Task(data_path))
             if run.finished:
                 summaries.append(_finished(run, manifest))
                 continue
-            path = out / f"{row.folder}.folds.json"
-            write_folds(manifest, path, data=data)
-        choice = FoldChoice(manifest=path)
-        try:
-            summary = train(data_path, config=settings, folds=choice, run=run)
-        except (FerError, ImportError, OSError):
-            run.discard_unstarted(path)
-            raise
-        summaries.append(summary)
+        choice = FoldChoice(manifest=manifest)
+        summaries.append(
+            train_and_report(data_path, config=settings, folds=choice, run=run, say=say, progress=progress)
+        )
     with DatasetFile.open(data_path) as data:
         framed_otherwise = tuple(experiment.framed_otherwise(data.settings))
     found = Reproduced(
@@ -171,14 +161,6 @@ def make_row_folds(
     if row.classes:
         base = base.replaced_by({"classes": list(row.classes)})
     return make_folds(data, protocol=protocol, folds=folds, repeats=repeats, selection=base)
-
-
-def _open_or_create(path: Path, config: Config) -> RunFolder:
-    if not path.exists():
-        return RunFolder.create(path, config=config)
-    run = RunFolder.open(path)
-    run.refuse_other_settings(config)
-    return run
 
 
 def _finished(run: RunFolder, manifest: FoldManifest) -> dict[str, Any]:
