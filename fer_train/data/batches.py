@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from fer_train.config import AugmentationSettings
 from fer_train.data.augment import Draws, augment_images, erase
@@ -61,7 +62,8 @@ class Batches:
             keys = sample_keys(there, seed=self.seed, epoch=epoch)
             draws = Draws.of(keys)
             images = augment_images(to_floats(stored) | {KEYS: keys}, draws, settings=self.augmentation)
-            yield self._batch(erase(self.normalisation(images), draws, settings=self.augmentation), rows)
+            batch = self._batch(erase(self.normalisation(images), draws, settings=self.augmentation), rows)
+            yield self._mixed(batch, draws) if self.augmentation.mixup else batch
 
     def validation(self, plan: Iterable[Tensor]) -> Iterator[Batch]:
         """Of one (B,) of rows after the other, as they are."""
@@ -72,6 +74,20 @@ class Batches:
     def ids_of(self, rows: Tensor) -> NDArray[np.str_]:
         """The sample ids of ``rows``."""
         return self.data.ids[rows.numpy()]
+
+    def _mixed(self, batch: Batch, draws: Draws) -> Batch:
+        """Each sample over the next one of the batch, and the targets likewise in shares."""
+        share = 1 - self.augmentation.mixup * draws.mixup  # (B,)
+        targets = batch.targets
+        if targets.ndim == 1:
+            targets = functional.one_hot(targets, len(self.data.classes)).float()
+
+        def mix(values: Tensor) -> Tensor:
+            own = share.reshape(-1, *[1] * (values.ndim - 1))
+            return own * values + (1 - own) * values.roll(1, dims=0)
+
+        inputs = {name: mix(values) for name, values in batch.inputs.items()}
+        return Batch(inputs=inputs, labels=batch.labels, targets=mix(targets))
 
     def _batch(self, inputs: Inputs, rows: Tensor) -> Batch:
         labels = self.data.labels_of(rows)

@@ -17,7 +17,7 @@ from torch import Tensor
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
 from fer_prep.validated import checked, parse_json, read_json
-from fer_train.classical.blocks import BLOCKS
+from fer_train.classical.blocks import BLOCKS, block_key
 from fer_train.config import Config, DataSettings, ModelSettings
 from fer_train.data.inputs import INPUTS, modalities_of
 from fer_train.data.normalise import FoldNormalisation
@@ -58,7 +58,7 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
         pretrained=pretrained and settings.pretrained,
         **arguments,
     )
-    if settings.classical_weight and not network.fitted:
+    if settings.with_classical and not network.fitted:
         arguments["inputs"] = modalities_of(settings.input_names)
         discriminants: Any = network_class("classical")
         network.classical = discriminants(classes=classes, image_size=image_size, **arguments)
@@ -193,7 +193,7 @@ def _description(content: Any, path: Path) -> ModelDescription:
     fitted = network_class(model.network).fitted
     expected = {} if fitted else {name: INPUTS[name].channels for name in model.input_names}
     values = {name: (each.mean, each.std) for name, each in stored.normalisation.items()}
-    classes = stored.classes
+    classes, blocks = stored.classes, {block_key(name) for name in model.blocks.split(",")}
     for right, what in (
         ({name: len(mean) for name, (mean, _) in values.items()} == expected, f"normalisation of {model.inputs}"),
         (all(len(mean) == len(std) for mean, std in values.values()), "as many normalisation.std as .mean"),
@@ -204,7 +204,7 @@ def _description(content: Any, path: Path) -> ModelDescription:
             "in normalisation what each input is computed with",
         ),
         (2 <= len(classes) == len(set(classes)), "two or more different classes"),
-        (not (fitted or model.classical_weight) or set(model.blocks.split(",")) <= set(BLOCKS), "known model.blocks"),
+        (not (fitted or model.with_classical) or blocks <= {*BLOCKS, "features"}, "known model.blocks"),
     ):
         if not right:
             raise UsageError(path=path, expected=what, found="others")
