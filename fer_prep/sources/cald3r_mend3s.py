@@ -199,7 +199,8 @@ class RgbdPairs(RgbdOptions):
         )
 
 
-cald3r, mend3s = partial(RgbdPairs, dataset="cald3r"), partial(RgbdPairs, dataset="mend3s")
+cald3r = partial(RgbdPairs, dataset="cald3r")
+mend3s = partial(RgbdPairs, dataset="mend3s")
 
 
 def _emotion(word: str) -> str | None:

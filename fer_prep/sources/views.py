@@ -39,9 +39,7 @@ class Views:
     def parse(cls, text: str) -> Views:
         """From what was typed; empty is the frontal view alone. Raises UsageError for anything that is no such text."""
         words = text.split()
-        given: dict[str, str] = {}
-        for word in words:
-            name, _, given[name] = word.partition("=")
+        given = {name: value for name, _, value in (word.partition("=") for word in words)}
         if len(given) < len(words) or not set(given) <= {"random", "yaw", "pitch"}:
             raise _no_views(text)
         drawn = given.pop("random", None)
