@@ -73,6 +73,7 @@ def class_distribution(data: DatasetFile, trees: Trees, *, datasets: Sequence[st
     axes.set_title(f"{len(chosen)} samples of {people} people", fontsize=10)
     axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     axes.tick_params(axis="x", rotation=30, labelsize=9)
+    axes.locator_params(axis="y", integer=True)
     axes.margins(y=0.12)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
