@@ -125,7 +125,7 @@ print(number - 1)
 def test_killed_at_any_write_the_same_command_goes_on(tmp_path):
     data = write_faces(tmp_path / "global.h5", subjects=4)
     preset = tmp_path / "classical.toml"
-    preset.write_text(config_to_toml(classical_config()))
+    preset.write_text(config_to_toml(classical_config(model__blocks="landmarks-2d")))
     program = [sys.executable, "-c", KILLED_AT_EVERY_WRITE, str(data), str(preset)]
     done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr[-3000:]
