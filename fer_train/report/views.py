@@ -48,7 +48,10 @@ def by_yaw(every: Predictions, *, data: DatasetFile) -> list[dict[str, Any]]:
     first. ``every`` are the answers to all views, the frontal ones among them.
     """
     rows = data.rows_of(every.ids)
-    yaw, subjects = np.rint(data.column(ANGLES[0])[rows]).astype(int), data.column("subject")[rows]
+    subjects = data.column("subject")[rows]
+    angles = data.column(ANGLES[0])[rows].tolist()
+    # without a suffix the angles say how a face was turned to look at the viewer
+    yaw = np.array([round(angle) if "@" in name else 0 for name, angle in zip(every.ids, angles, strict=True)])
     if len(np.unique(yaw)) > MOST_ANGLES:
         yaw = STEP_DEGREES * np.rint(yaw / STEP_DEGREES).astype(int)
     found: list[dict[str, Any]] = []
