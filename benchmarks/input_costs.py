@@ -77,7 +77,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     changes = {key: int(value) for key, _, value in (text.partition("=") for text in args.set)}
-    config = override(load_preset(args.preset), {"model.classical_weight": 0.0, **changes})
+    config = override(load_preset(args.preset), {"model.with_classical": False, "model.weights": "", **changes})
     rows = {name: Row(name, args.data, config) for name in INPUTS}
     for row in rows.values():
         row.time_once()  # warm up

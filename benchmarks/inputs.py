@@ -1,7 +1,7 @@
 """What each input tells of people who were not seen: one table of small networks, each alone, on the same folds.
 
-Every row is a cross-validated run by the product's own loop, with the same small network for pictures (preset ``demo``
-without discriminants beside it), ``pointnet`` and ``voxnet`` for what is none, the same epochs, augmentation and seed.
+Every row is a cross-validated run by the product's own loop, with the same small network for pictures (``SMALL`` on top
+of the preset ``demo``), ``pointnet`` and ``voxnet`` for what is none, the same epochs, augmentation and seed.
 Accuracy is out of fold, with a 95 % interval over people; the test is paired over people against RGB + depth, its p
 adjusted for the number of rows (``fer_train.metrics.resampling``). Runs that are finished in ``--out`` are kept.
 
@@ -44,7 +44,29 @@ ROWS: dict[str, dict[str, object]] = {
 }
 """The first is what the others are compared with."""
 SMALL: dict[str, object] = {
-    "model.classical_weight": 0.0,
+    "model.with_classical": False,
+    "model.weights": "",
+    "model.backbone": "test_resnet",
+    "model.fusion": "attention",
+    "model.spatial_attention": "lanet",
+    "model.aggregation": "encoder-mean",
+    "model.dropout": 0.0,
+    "model.token_width": 128,
+    "model.encoder_depth": 1,
+    "model.encoder_heads": 4,
+    "model.mlp_width": 256,
+    "optimiser.fusion_rate": 3e-4,
+    "optimiser.warm_up": 0.15,
+    "augmentation.rotation_degrees": 10.0,
+    "augmentation.scale": 0.0,
+    "augmentation.shift": 0.0,
+    "augmentation.brightness": 0.1,
+    "augmentation.contrast": 0.1,
+    "augmentation.saturation": 0.1,
+    "augmentation.mixup": 0.0,
+    "augmentation.erase": 0.0,
+    "training.batch_size": 16,
+    "training.micro_batch_size": 16,
     "data.image_size": 64,
     "data.points": 256,
     "machine.threads": 1,

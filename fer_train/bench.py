@@ -160,7 +160,7 @@ def _training(data: ImageDataset, rows: Tensor, *, config: Config, machine: Mach
     training = prepare_training(
         FoldRows(train=rows, val=rows),
         data=data,
-        config=replace(config, training=settings, model=replace(config.model, classical_weight=0.0)),
+        config=replace(config, training=settings, model=replace(config.model, with_classical=False)),
         machine=machine,
         seed=settings.seed,
         checkpoint=folder / "last.ckpt",

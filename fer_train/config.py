@@ -16,6 +16,7 @@ from fer_train.losses import LOSSES
 from fer_train.models import MODELS, OWN_INPUT
 
 BOTH: Final = "rgb,depth"
+RELIEF: Final = "rgb-relief"
 Fusion = Literal["attention", "sum", "concat", "attention-1d"]
 
 
@@ -29,7 +30,7 @@ class DataSettings:
     """Equalise the histogram of the luma, as the thesis's author did under the name illumination normalisation."""
     smoothing_mm: float = option(2.0, min=0.1)
     """How far around a pixel its normal and curvature are looked for: the standard deviation of the weights."""
-    points: int = option(1024, min=1)
+    points: int = option(1024, min=1, max=65536)
     """How many points ``points`` and ``bare-points`` have."""
     point_choice: Literal["random", "farthest"] = "random"
     """Which: any pixels that have depth, or one after the other the one that is farthest from all before, which covers
@@ -77,8 +78,9 @@ class ModelSettings:
     """Principal components of a block that the discriminant of ``classical`` takes, at most."""
     shrinkage: float = option(0.1, min=0, max=1)
     """How far that discriminant's covariance is drawn toward a multiple of the identity."""
-    classical_weight: float = option(0.0, min=0)
-    """Weight of ``classical``'s log-posteriors, fitted to the same people, beside the network's; 0 is without it."""
+    with_classical: bool = False
+    """Answer with the mean of the network's probabilities and of those of ``classical``, fitted to the same people;
+    what either counts is found on some of them, by a training of half the length that leaves those out."""
     mirror_average: bool = False
     """Answer with the mean of a picture's and of its mirror image's log-probabilities."""
     drop_path: float = option(0.0, min=0, max=1)
@@ -95,7 +97,7 @@ class ModelSettings:
     strangers who merely share a name, as those of sample data and of the real datasets do."""
 
     def __post_init__(self) -> None:
-        if self.network in OWN_INPUT and self.inputs == BOTH:
+        if self.network in OWN_INPUT and self.inputs in (BOTH, RELIEF):
             object.__setattr__(self, "inputs", OWN_INPUT[self.network])
 
     @property
@@ -187,12 +189,19 @@ class AugmentationSettings:
     """Largest rotation about the picture's centre, either way, uniform."""
     flip: float = option(0.5, min=0, max=1)
     """Probability of a left-right flip."""
+    scale: float = option(0.0, min=0)
+    """The picture is enlarged by at most 1 + this or shrunk likewise, uniform in the logarithm."""
+    shift: float = option(0.0, min=0, max=1)
+    """Largest shift right, left, up and down in shares of the side, uniform."""
     brightness: float = option(0.2, min=0, max=1)
     """RGB is multiplied by 1 ± this, uniform."""
     contrast: float = option(0.2, min=0, max=1)
     """Distance from the picture's mean luma is multiplied by 1 ± this, uniform."""
     saturation: float = option(0.2, min=0, max=1)
     """Distance from each pixel's luma is multiplied by 1 ± this, uniform."""
+    mixup: float = option(0.0, min=0, max=0.5)
+    """Another sample of the batch shines through with at most this share, uniform, and counts so much in the target
+    (Zhang et al., ICLR 2018, whose shares are of a beta distribution)."""
     depth_noise: float = option(0.0, min=0, max=50)
     """Standard deviation of a depth camera's error in mm at the nearest point of the face, 600 mm before the camera; it
     grows with the square of the distance."""

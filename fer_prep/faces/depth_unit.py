@@ -16,7 +16,8 @@ The distance between the eyes of adults is 55–70 mm. Two ways to measure it fr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -100,12 +101,7 @@ def check_depth_unit(
     ``load`` is a source's own; ``focal_px`` the focal length in pixels of the stored pictures, where it is known.
     """
     sizes: list[FaceSize] = []
-    step = max(1, len(samples) // FACES_LOOKED_AT)
-    for sample in samples[::step][:FACES_LOOKED_AT]:
-        try:
-            scene = load(sample)
-        except (SampleError, FormatError, OSError):
-            continue  # the batch will say so; here one face less
+    for sample, scene in readable(load, samples, most=FACES_LOOKED_AT):
         landmarks = finder.find(scene, sample=sample)
         if landmarks is None:
             continue
@@ -114,6 +110,15 @@ def check_depth_unit(
         if size is not None:
             sizes.append(size)
     return judge_depth_unit(sizes, depth_unit_mm=depth_unit_mm, focal_px=focal_px)
+
+
+def readable(
+    load: Callable[[Sample], Scene], samples: Sequence[Sample], *, most: int
+) -> Iterator[tuple[Sample, Scene]]:
+    """At most so many of the samples with their scenes, evenly spread; what cannot be read is said elsewhere."""
+    for sample in samples[:: max(1, len(samples) // most)][:most]:
+        with suppress(SampleError, FormatError, OSError):
+            yield sample, load(sample)
 
 
 def measure_face(z_mm: NDArray[np.floating], points: Mapping[str, Point]) -> FaceSize | None:

@@ -132,10 +132,10 @@ def surface_of_picture(scene: PictureScene, landmarks: Landmarks) -> tuple[GridS
     z_mm = np.where(scene.valid, scene.z_mm, np.nan)
     eyes = eye_centres(landmarks.points)
     eyes_mm = np.full(2, np.nan) if eyes is None else values_under(z_mm, np.stack(eyes), around=2)
-    if eyes is None or not np.isfinite(eyes_mm).all():
-        raise SampleError(
-            stage="frame", reason=Reason.NO_DEPTH, expected="depth under both eyes, to turn the face by", found="none"
-        )
+    if eyes is None or not (eyes_mm < 0).all():  # NaN compares false
+        expected = "depth under both eyes, to turn the face by, as a camera measures it"
+        found = "none" if np.isnan(eyes_mm).any() else "heights that are no distances from a camera"
+        raise SampleError(stage="frame", reason=Reason.NO_DEPTH, expected=expected, found=found)
     apart_px = float(np.hypot(*(eyes[0] - eyes[1])))
     focal_px = scene.focal_px
     if not math.isfinite(focal_px):

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_prep.errors import FormatError, SampleError
+from fer_prep.faces.depth_unit import readable
 from fer_prep.faces.picture_scene import FOREGROUND_MM, PictureScene
 from fer_prep.sample import Sample, Scene
 
@@ -55,16 +55,8 @@ class RegistrationVerdict:
 
 def check_registration(load: Callable[[Sample], Scene], samples: Sequence[Sample]) -> RegistrationVerdict:
     """Look at up to 24 pairs, evenly spread; those that cannot be read, or lack one of both, are none."""
-    step = max(1, len(samples) // PAIRS_LOOKED_AT)
-    scenes: list[PictureScene] = []
-    for sample in samples[::step][:PAIRS_LOOKED_AT]:
-        try:
-            scene = load(sample)
-        except (SampleError, FormatError, OSError):
-            continue  # the batch will say so
-        if isinstance(scene, PictureScene) and scene.valid.any() and scene.rgb.any():
-            scenes.append(scene)
-    return judge_registration(scenes)
+    scenes = (scene for _, scene in readable(load, samples, most=PAIRS_LOOKED_AT) if isinstance(scene, PictureScene))
+    return judge_registration([scene for scene in scenes if scene.valid.any() and scene.rgb.any()])
 
 
 def judge_registration(scenes: Sequence[PictureScene]) -> RegistrationVerdict:

@@ -183,7 +183,6 @@ def prepare_scene(
         framing=framing,
         frame=frame,
         mesh_finder=MediapipeFinder(task_file=settings.landmarks.task_file) if looks_for_mesh else None,
-        is_searched=_is_searched(settings),
     )
     return PreparedSample(
         rgb=rgb, depth=stored_depth, measured=measured, landmarks=landmarks, set_right=scene.set_right
@@ -213,11 +212,12 @@ def find_landmarks(scene: Scene, *, sample: Sample, settings: PrepareSettings) -
     """The landmarks that frame the face, in scene-raster pixels; None where there are none and that is allowed."""
     landmarks = make_finder(settings.landmarks).find(scene, sample=sample)
     if landmarks is None and settings.rejects_faceless:
+        is_searched = bool({*SEARCHING} & {*settings.landmarks.kinds})
         raise SampleError(
             stage="landmarks",
             reason=Reason.NO_FACE,
             expected=f"a face (landmarks by {', then '.join(settings.landmarks.kinds)})",
-            found="none in any attempt" if _is_searched(settings) else "no points of both eyes given for it",
+            found="none in any attempt" if is_searched else "no points of both eyes given for it",
         )
     return landmarks
 
@@ -251,11 +251,6 @@ def frame_scene(scene: Scene, landmarks: Landmarks | None, *, sample: Sample, se
     if settings.mask == "face-oval" and landmarks is not None:
         frame = _masked(frame, oval_mask(landmarks, framing.matrix, size=settings.size))
     return Framed(scene=scene, landmarks=landmarks, frame=frame, framing=framing, turn=turn)
-
-
-def _is_searched(settings: PrepareSettings) -> bool:
-    """Whether the search for landmarks looks into the picture where nothing else is known."""
-    return bool(set(SEARCHING) & set(settings.landmarks.kinds))
 
 
 def table_row(sample: Sample, measured: Mapping[str, Any], *, classes: Sequence[str]) -> Row:

@@ -52,16 +52,15 @@ def all_landmarks(
     framing: Framing,
     frame: Frame,
     mesh_finder: LandmarkFinder | None,
-    is_searched: bool,
 ) -> dict[str, LandmarkSet]:
     """Scheme → the sample's landmarks: the dataset's own, and the face mesh that ``mesh_finder`` looks for.
 
-    ``found`` framed the face; where its search looked into the picture (``is_searched``), nobody looks again. The
-    millimetres of the mesh are asked of the depth under every point.
+    ``found`` framed the face; where it has a face mesh, nobody looks again. The millimetres of the mesh are asked of
+    the depth under every point.
     """
     schemes = dict(scene.schemes)
     if mesh_finder is not None:
-        if not (found is None and is_searched) and (found is None or SCHEME not in found.schemes):
+        if found is None or SCHEME not in found.schemes:
             found = mesh_finder.find(scene, sample=sample)
         unknown = PointSet(names=SCHEME_NAMES, points_px=np.full((len(SCHEME_NAMES), 2), np.nan))
         mesh = unknown if found is None else found.schemes[SCHEME]

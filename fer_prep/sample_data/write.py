@@ -26,6 +26,8 @@ SETTINGS_FILE: Final = "sample_data.json"
 TRUTH_FILE: Final = "truth.csv"
 FORMAT_VERSION: Final = 1
 DEFAULT_INTENSITIES: Final = (3, 4)
+SEEDS_OF_STARTS: Final = {1907: "generated-v1"}
+"""Seeds whose people ``--registered`` made for a start of fer-train to learn from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +102,11 @@ def _checked_settings(*, subjects: int, seed: int, intensities: tuple[int, ...])
         raise UsageError(f"expected 1 to 100 subjects a dataset; found {subjects}")
     if seed < 0:
         raise UsageError(f"expected a seed of 0 or more; found {seed}")
+    if seed in SEEDS_OF_STARTS:
+        raise UsageError(
+            f"seed {seed} is kept for the people whom the start {SEEDS_OF_STARTS[seed]} has learned from",
+            hint="take another seed",
+        )
     if not intensities or not set(intensities) <= set(bu3dfe_tree.STRENGTHS):
         raise UsageError(f"expected intensities among 1, 2, 3, 4; found {', '.join(map(str, intensities)) or 'none'}")
     levels = sorted(set(intensities))

@@ -121,11 +121,17 @@ class Bosphorus(BosphorusOptions):
         for (folder, scan), files in scans.items():
             decision = self._decide(scan, facs)
             if decision is None:
-                rejections.append(_unknown_code(scan, files))
+                expected = f"one of {', '.join(EMOTION_CODES)} after E_"
+                rejections.append(_row(scan, files, reason=Reason.BAD_LABEL, expected=expected, found=scan.code))
             elif not decision.emotion:
-                left_out.append(_left_out(scan, files, decision))
+                expected = "a neutral face, an emotion, or an action unit that the policy maps"
+                row = _row(scan, files, reason=Reason.NOT_USED, expected=expected, found=decision.reason)
+                left_out.append(replace(row, stage="policy"))
             elif missing := self._missing(folder, scan, files):
-                rejections.append(_incomplete(scan, files, missing))
+                found = "no such file" + ("s" if len(missing) > 1 else "")
+                rejections.append(
+                    _row(scan, files, reason=Reason.MISSING_FILE, expected=" and ".join(missing), found=found)
+                )
             else:
                 sample = _sample(root, scan, files, decision)
                 samples.append(replace(sample, publishable=may_be_shown(scan.subject)))
@@ -199,32 +205,6 @@ def _sample(root: Path, scan: Scan, files: dict[str, str], decision: Decision) -
     )
 
 
-def _left_out(scan: Scan, files: dict[str, str], decision: Decision) -> Rejection:
-    return Rejection(
-        source_file=main_file(files),
-        sample_id=f"bosphorus/{scan.name}",
-        stage="policy",
-        expected="a neutral face, an emotion, or an action unit that the policy maps",
-        found=decision.reason,
-        reason=Reason.NOT_USED,
-    )
-
-
-def _incomplete(scan: Scan, files: dict[str, str], missing: list[str]) -> Rejection:
-    return Rejection(
-        source_file=main_file(files),
-        sample_id=f"bosphorus/{scan.name}",
-        reason=Reason.MISSING_FILE,
-        expected=" and ".join(missing),
-        found="no such file" + ("s" if len(missing) > 1 else ""),
-    )
-
-
-def _unknown_code(scan: Scan, files: dict[str, str]) -> Rejection:
-    return Rejection(
-        source_file=main_file(files),
-        sample_id=f"bosphorus/{scan.name}",
-        reason=Reason.BAD_LABEL,
-        expected=f"one of {', '.join(EMOTION_CODES)} after E_",
-        found=scan.code,
-    )
+def _row(scan: Scan, files: dict[str, str], *, reason: Reason, expected: str, found: str) -> Rejection:
+    name = f"bosphorus/{scan.name}"
+    return Rejection(source_file=main_file(files), sample_id=name, reason=reason, expected=expected, found=found)

@@ -111,14 +111,8 @@ def rows_as_called(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float
 
 
 def named_rows(points_mm: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """The named ones of the 83 points (83, 3); left is the side of larger x, inner is nearer to the other eye."""
+    """The named ones of the 83 points (83, 3); left is the side of larger x."""
     named = rows_as_called(points_mm)
-    for inner, outer, other in (
-        (LEFT_EYE_INNER, LEFT_EYE_OUTER, RIGHT_EYE_INNER),
-        (RIGHT_EYE_INNER, RIGHT_EYE_OUTER, LEFT_EYE_INNER),
-    ):
-        if np.linalg.norm(named[inner] - named[other]) > np.linalg.norm(named[outer] - named[other]):
-            named[inner], named[outer] = named[outer], named[inner]
     eyes = {name: point for name, point in named.items() if name not in (MOUTH_LEFT, MOUTH_RIGHT)}
     mouth = {name: named[name] for name in (MOUTH_LEFT, MOUTH_RIGHT)}
     # eyes and mouth are decided apart: public descriptions agree on the side of the eyes' rows only

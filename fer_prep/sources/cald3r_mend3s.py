@@ -22,6 +22,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -198,14 +199,7 @@ class RgbdPairs(RgbdOptions):
         )
 
 
-def cald3r(**options: Any) -> RgbdPairs:
-    """The source of CalD3r."""
-    return RgbdPairs(dataset="cald3r", **options)
-
-
-def mend3s(**options: Any) -> RgbdPairs:
-    """The source of MenD3s."""
-    return RgbdPairs(dataset="mend3s", **options)
+cald3r, mend3s = partial(RgbdPairs, dataset="cald3r"), partial(RgbdPairs, dataset="mend3s")
 
 
 def _emotion(word: str) -> str | None:

@@ -39,25 +39,20 @@ class Views:
     def parse(cls, text: str) -> Views:
         """From what was typed; empty is the frontal view alone. Raises UsageError for anything that is no such text."""
         words = text.split()
-        parts = [word.partition("=") for word in words]
-        given = {name: value for name, _, value in parts}
+        given: dict[str, str] = {}
+        for word in words:
+            name, _, given[name] = word.partition("=")
         if len(given) < len(words) or not set(given) <= {"random", "yaw", "pitch"}:
             raise _no_views(text)
         drawn = given.pop("random", None)
-        if drawn is None:
-            of = {name: _list(value, text) for name, value in given.items()}
-            views = cls(yaws=of.get("yaw", (0,)), pitches=of.get("pitch", (0,)))
-            count = len(views.yaws) * len(views.pitches)
-        else:
-            of = {name: _range(value, text) for name, value in given.items()}
-            if not re.fullmatch(r"[1-9]\d{0,3}", drawn, re.ASCII):
-                raise _no_views(text)
-            count = int(drawn)
-            views = cls(yaws=of.get("yaw", (0,)), pitches=of.get("pitch", (0,)), drawn=count)
-            there_are = len(set(product(views.yaws, views.pitches)) - {(0, 0)})
-            if count > there_are:
-                raise UsageError(f"--views {text!r}: {count} views are to be drawn of {there_are} in these ranges")
-        if count > MOST_VIEWS:
+        if drawn is not None and not re.fullmatch(r"[1-9]\d{0,3}", drawn, re.ASCII):
+            raise _no_views(text)
+        of = {name: _angles(value, text) for name, value in given.items()}
+        views = cls(yaws=of.get("yaw", (0,)), pitches=of.get("pitch", (0,)), drawn=int(drawn or 0))
+        there_are = len(set(product(views.yaws, views.pitches)) - {(0, 0)})
+        if views.drawn > there_are:
+            raise UsageError(f"--views {text!r}: {drawn} views are to be drawn of {there_are} in these ranges")
+        if (count := views.drawn or there_are) > MOST_VIEWS:
             raise UsageError(f"--views {text!r}: {count} views of every recording; at most {MOST_VIEWS}")
         return views
 
@@ -85,20 +80,15 @@ def with_views(listing: Listing, *, views: Views, seed: int) -> Listing:
     return replace(listing, samples=tuple(view for sample in listing.samples for view in all_of(sample)))
 
 
-def _list(value: str, text: str) -> tuple[int, ...]:
-    if not _LIST.fullmatch(value):
+def _angles(value: str, text: str) -> tuple[int, ...]:
+    """Degrees with commas between, or all from one to another."""
+    degrees: tuple[int, ...] = ()
+    if match := _RANGE.fullmatch(value):
+        degrees = tuple(range(int(match[1]), int(match[2]) + 1))
+    elif _LIST.fullmatch(value):
+        degrees = tuple(int(word) for word in value.split(","))
+    if not degrees:
         raise _no_views(text)
-    return _within(tuple(int(word) for word in value.split(",")), text)
-
-
-def _range(value: str, text: str) -> tuple[int, ...]:
-    match = _RANGE.fullmatch(value)
-    if match is None or int(match[1]) > int(match[2]):
-        raise _no_views(text)
-    return _within(tuple(range(int(match[1]), int(match[2]) + 1)), text)
-
-
-def _within(degrees: tuple[int, ...], text: str) -> tuple[int, ...]:
     if max(map(abs, degrees)) > LARGEST_DEGREES:
         raise UsageError(f"--views {text!r}: expected angles of at most {LARGEST_DEGREES}°")
     return degrees

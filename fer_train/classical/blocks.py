@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_prep.errors import UsageError, did_you_mean
+from fer_train.classical.frozen import frozen_network
 from fer_train.classical.landmarks import PLACES, POINTS, mirrored, shapes_2d, shapes_3d
 from fer_train.data.images import Images, luma_of
 
@@ -34,6 +36,8 @@ class Block:
     """D, how many numbers a sample has."""
     compute: Callable[[Mapping[str, NDArray[np.float32]]], NDArray[np.float32]]
     """A batch as arrays → (B, D)."""
+    digest: str = ""
+    """Of what it is computed with, besides the program."""
 
 
 def grey_histograms(images: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -85,6 +89,39 @@ BLOCKS: Final[dict[str, Block]] = {
     "depth-hog": Block(needs=("depth",), width=_HISTOGRAM, compute=depth_histograms),
 }
 
+FEATURES: Final = "features:"
+"""Before the name of an ONNX file: the block of a frozen network's features."""
+
+
+def block_named(name: str) -> Block:
+    """One of ``BLOCKS``, or ``features:FILE.onnx``; anything else is a UsageError."""
+    if name.startswith(FEATURES):
+        network = frozen_network(name.removeprefix(FEATURES))
+        return Block(
+            needs=("rgb",),
+            width=network.width,
+            compute=lambda images: network.features(images["rgb"]),
+            digest=network.digest,
+        )
+    if name not in BLOCKS:
+        raise UsageError(f"model.blocks: no {name!r}; {did_you_mean(name, (*BLOCKS, f'{FEATURES}FILE.onnx'))}")
+    return BLOCKS[name]
+
+
+def parse_blocks(text: str) -> tuple[str, ...]:
+    """``hog,features:net.onnx`` → the names; unknown and repeated ones are a UsageError."""
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        block_named(name)
+    if len({block_key(name) for name in names}) < len(names):
+        raise UsageError(f"model.blocks = {text!r}: expected every block once, and the features of one file")
+    return names
+
+
+def block_key(name: str) -> str:
+    """What a block is called among a model's weights, where a file's name would say where it lay."""
+    return name.partition(":")[0]
+
 
 def features_of(images: Images, blocks: Sequence[str]) -> dict[str, Tensor]:
     """A batch in [0, 1] → block → (B, 2, D) of the pictures and of their mirror images; NaN where there is nothing."""
@@ -93,7 +130,7 @@ def features_of(images: Images, blocks: Sequence[str]) -> dict[str, Tensor]:
     count = len(next(iter(images.values())))
     found: dict[str, Tensor] = {}
     for name in blocks:
-        block = BLOCKS[name]
+        block = block_named(name)
         values = np.full((count, 2, block.width), np.nan, np.float32)
         if all(need in images for need in block.needs):
             values = np.stack([block.compute(arrays) for arrays in both], axis=1)

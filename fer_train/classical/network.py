@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_prep.errors import UsageError
-from fer_train.classical.blocks import BLOCKS, features_of
+from fer_train.classical.blocks import block_key, block_named, features_of, parse_blocks
 from fer_train.data.images import Inputs
 from fer_train.models.network import ExpressionNetwork, NetworkOutput
 
 ENOUGH: Final = 6000
 """Pictures and mirror images that principal components are found from, at most: more take time and change little."""
+SURENESSES: Final = (1.0, 0.3, 0.1, 0.03, 0.01)
+"""Out of which that of the discriminants beside a network is chosen."""
+STEPS: Final = 100
+"""In which the share of that network is found (Dempster, Laird and Rubin, 1977)."""
 NO_SPREAD: Final = 1e-6
 """A feature whose deviation is no more than this does not vary, but for rounding."""
 
@@ -85,10 +89,20 @@ class ClassicalNetwork(ExpressionNetwork):
         inputs: Sequence[str],
         **_: Any,
     ) -> None:
-        names = [name for name in blocks.split(",") if set(BLOCKS[name].needs) & {"rgb", "depth"} <= set(inputs)]
+        kinds = {name: block_named(name) for name in parse_blocks(blocks)}
+        names = [name for name, kind in kinds.items() if set(kind.needs) & {"rgb", "depth"} <= set(inputs)]
         super().__init__(classes=classes, image_size=image_size, inputs=inputs, feature_width=classes * len(names))
         self.components, self.shrinkage = components, shrinkage
-        self.discriminants = nn.ModuleDict({name: Discriminant(BLOCKS[name].width, classes) for name in names})
+        self.blocks = names
+        self.discriminants = nn.ModuleDict(
+            {block_key(name): Discriminant(kinds[name].width, classes) for name in names}
+        )
+        self.share: Tensor
+        """Of a network beside these discriminants in the answer of both."""
+        self.sureness: Tensor
+        """What their log-posteriors are multiplied with there."""
+        self.register_buffer("share", torch.tensor(0.5))
+        self.register_buffer("sureness", torch.tensor(0.1))
 
     def fit(self, features: Mapping[str, Tensor], labels: NDArray[np.int64]) -> None:
         """From block → (n, 2, D) features of training pictures and their mirror images, and ``labels`` (n,)."""
@@ -121,9 +135,36 @@ class ClassicalNetwork(ExpressionNetwork):
     def forward(self, inputs: Inputs) -> NetworkOutput:
         """Images in [0, 1], and landmarks where they are known → NetworkOutput."""
         device = inputs[self.inputs[0]].device
-        found = features_of(inputs, list(self.discriminants))
+        found = features_of(inputs, self.blocks)
         logits, features = self.logits({name: values.to(device) for name, values in found.items()})
         return NetworkOutput(logits=logits, features=features, masks={})
 
+    def beside(self, network: Tensor, own: Tensor) -> Tensor:
+        """Log-probabilities (B, K) of a network and log-posteriors of these discriminants → of both together.
+
+        Probabilities are averaged, not their logarithms: discriminants of few people are far too sure of themselves,
+        and in a product the surer one decides alone.
+        """
+        shares = torch.stack([self.share, 1 - self.share]).log()
+        said = torch.stack([network.log_softmax(dim=1), (self.sureness * own).log_softmax(dim=1)], dim=2)
+        return (said + shares).logsumexp(dim=2)
+
+    def fit_share(self, network: Tensor, own: Tensor, labels: Tensor) -> None:
+        """The likeliest share and sureness by what both say, (n, K) each, of people that neither has learned from."""
+
+        def of_truth(said: Tensor) -> NDArray[np.float64]:
+            return said.double().softmax(dim=1).gather(1, labels[:, None])[:, 0].clamp(min=1e-12).numpy()
+
+        mine, best = of_truth(network), -np.inf
+        for sureness in SURENESSES:
+            theirs, share = of_truth(sureness * own), 0.5
+            for _ in range(STEPS):  # expectation and maximisation, with one more sample that speaks for either
+                share = ((share * mine / (share * mine + (1 - share) * theirs)).sum() + 1) / (len(mine) + 2)
+            likelihood = np.log(share * mine + (1 - share) * theirs).sum()
+            if likelihood > best:
+                best = likelihood
+                self.share, self.sureness = torch.tensor(float(share)), torch.tensor(sureness)
+
     def _discriminants(self) -> list[tuple[str, Discriminant]]:
-        return [(name, one) for name, one in self.discriminants.items() if isinstance(one, Discriminant)]
+        found = zip(self.blocks, self.discriminants.values(), strict=True)
+        return [(name, one) for name, one in found if isinstance(one, Discriminant)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from fer_prep.cli.console import note, print_json, print_table, progress_bar, say
 from fer_prep.cli.options import JsonOption, Options, manifest_names
 from fer_prep.errors import UsageError
+from fer_prep.options import option
 from fer_train.cli.app import app
 from fer_train.cli.options import (
     DATA,
@@ -29,52 +31,34 @@ if TYPE_CHECKING:
     from fer_train.training.run_folder import RunFolder, Task
 
 
-ManifestOption = Annotated[
-    Path | None, typer.Option(help="A fold manifest.", show_default="<data>.folds.json beside the data")
-]
-TrainingDataOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--data", help="The dataset: an HDF5 file of fer-prep merge.", show_default=f"{DATA}, or the resumed run's"
-    ),
-]
-OutOption = Annotated[Path | None, typer.Option("--out", help="The run folder.", show_default="runs/<time>-<name>")]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Continue the run in --out, or the newest unfinished one in runs/.")
-]
-BaselinesOption = Annotated[
-    bool,
-    typer.Option(
-        "--baselines/--no-baselines",
-        help="Hold the result against the most frequent class, landmarks, and the preset classical, on the same folds.",
-    ),
-]
-SeedsOption = Annotated[
-    int | None,
-    typer.Option(
-        "--seeds",
-        min=1,
-        help="Train everything so many times, each time with another seed: mean and spread over seeds beside folds.",
-        show_default="1, or the resumed run's",
-    ),
-]
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Which data a run learns from, and where it goes."""
+
+    data: Path | None = option(None, show_default=f"{DATA}, or the resumed run's")
+    """The dataset: an HDF5 file of fer-prep merge."""
+    manifest: Path | None = option(None, show_default="<data>.folds.json beside the data")
+    """A fold manifest."""
+    out: Path | None = option(None, show_default="runs/<time>-<name>")
+    """The run folder."""
+    resume: bool = option(False, name="--resume")
+    """Continue the run in --out, or the newest unfinished one in runs/."""
+    seeds: int | None = option(None, min=1, show_default="1, or the resumed run's")
+    """Train everything so many times, each time with another seed: mean and spread over seeds beside folds."""
+    baselines: bool = option(True, name="--baselines/--no-baselines")
+    """Hold the result against the most frequent class, landmarks, and the preset classical, on the same folds."""
 
 
 @app.command("kfold")
 @Options
 def kfold(
     *,
-    data: TrainingDataOption = None,
+    where: RunOptions,
     folds: Annotated[
         int | None, typer.Option(min=2, help="How many folds.", show_default="those of the manifest beside the data")
     ] = None,
-    manifest: ManifestOption = None,
     chosen: SettingsOptions,
     short: KfoldOptions,
-    out: OutOption = None,
-    resume: ResumeOption = False,
-    seeds: SeedsOption = None,
-    baselines: BaselinesOption = True,
 ) -> None:
     """Cross-validate: train one network a fold, judge it on the people it has not seen, write a report.
 
@@ -94,26 +78,20 @@ def kfold(
 
         torchrun --nproc-per-node 4 -m fer_train kfold --preset thesis --out runs/thesis
     """
-    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, seeds=seeds)
-    _train(run, config, task, manifest=manifest, folds=folds, baselines=baselines)
+    _train(where, chosen, short, folds=folds)
 
 
 @app.command("fit")
 @Options
 def fit(
     *,
-    data: TrainingDataOption = None,
+    where: RunOptions,
     fold: Annotated[
         int | None,
         typer.Option(min=0, help="Which fold of the manifest, counted from 0.", show_default="0, or the resumed run's"),
     ] = None,
-    manifest: ManifestOption = None,
     chosen: SettingsOptions,
     short: ShortOptions,
-    out: OutOption = None,
-    resume: ResumeOption = False,
-    seeds: SeedsOption = None,
-    baselines: BaselinesOption = True,
 ) -> None:
     """Train one fold alone: one split into people to learn from and people to be judged by.
 
@@ -123,9 +101,7 @@ def fit(
 
         fer-train fit --fold 2 --preset thesis --loss focal --out runs/focal-2
     """
-    alone = fold if resume else fold or 0
-    run, config, task = _open_run(chosen, short, out=out, resume=resume, data=data, seeds=seeds, fold=alone)
-    _train(run, config, task, manifest=manifest, baselines=baselines)
+    _train(where, chosen, short, fold=fold if where.resume else fold or 0)
 
 
 @app.command("pretrain")
@@ -200,26 +176,26 @@ def presets(
 
 
 def _train(
-    run: RunFolder,
-    config: Config,
-    task: Task,
+    where: RunOptions,
+    chosen: SettingsOptions,
+    short: ShortOptions,
     *,
-    manifest: Path | None,
     folds: int | None = None,
-    baselines: bool,
+    fold: int | None = None,
 ) -> None:
     """Train, then print the result table and where the report is."""
+    run, config, task = _open_run(where, chosen, short, fold=fold)
     from fer_train.report.results import train_and_report
     from fer_train.training.cross_validate import FoldChoice
 
     summary = train_and_report(
         task.data,
         config=config,
-        folds=FoldChoice(manifest=manifest, number=folds),
+        folds=FoldChoice(manifest=where.manifest, number=folds),
         run=run,
         only=task.fold,
         seeds=task.seeds,
-        baselines=baselines,
+        baselines=where.baselines,
         say=note,
         progress=progress_bar,
     )
@@ -230,31 +206,24 @@ def _train(
 
 
 def _open_run(
-    chosen: SettingsOptions,
-    short: ShortOptions,
-    *,
-    out: Path | None,
-    resume: bool,
-    data: Path | None,
-    seeds: int | None,
-    fold: int | None = None,
+    where: RunOptions, chosen: SettingsOptions, short: ShortOptions, *, fold: int | None
 ) -> tuple[RunFolder, Config, Task]:
     """The run folder, and the settings, data and fold to go on with; a resumed run has them all, and no others."""
     from fer_train.training.run_folder import RunFolder, Task, default_run_path, newest_unfinished_run
 
-    if launched_by_torchrun() and out is None:
+    if launched_by_torchrun() and where.out is None:
         raise UsageError("processes that share a training must agree on its run folder", hint="name one with --out")
-    run = RunFolder.open(out or newest_unfinished_run()) if resume else None
-    if run is not None:
+    if where.resume:
+        run = RunFolder.open(where.out or newest_unfinished_run())
         known = run.task
-        task = Task(data or known.data, known.fold if fold is None else fold, seeds or known.seeds)
+        task = Task(where.data or known.data, known.fold if fold is None else fold, where.seeds or known.seeds)
         require_data(task.data)
         config = make_config(chosen, short=short, base=run.config)
     else:
-        task = Task(data or DATA, fold, seeds or 1)
+        task = Task(where.data or DATA, fold, where.seeds or 1)
         refuse_early(task.data, chosen, short)
         config = make_config(chosen, short=short)
-        run = RunFolder(out or default_run_path(config.name))
+        run = RunFolder(where.out or default_run_path(config.name))
         if run.finished and run.report.exists():
             raise UsageError(
                 "there is a run in this folder already, and it is finished",
@@ -265,6 +234,6 @@ def _open_run(
     if is_first_process():
         if run.started:
             note(f"resuming {run.path}")
-        if resume or chosen.preset is not None:
+        if where.resume or chosen.preset is not None:
             say_if_no_gpu(config)
     return run, config, task

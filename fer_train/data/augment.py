@@ -1,9 +1,10 @@
 """Augmentation of whole batches on the device: the same geometry for every modality of a sample. For training only.
 
-In this order: rotation and flip of the images, colour jitter of those that have colour, a depth camera's noise and
-holes (``depth_sensor``), random erasing of depth, normalisation (elsewhere), random erasing of the network's other
-inputs. Every sample's numbers are functions of its key (``random_draws``), so they do not depend on the batch it is in,
-on the order of batches, or on the device.
+In this order: the images turned, flipped, enlarged and shifted, colour jitter of those that have colour, a depth
+camera's noise and holes (``depth_sensor``), random erasing of depth, normalisation (elsewhere), random erasing of the
+network's other inputs, mixup (in ``batches``). Every sample's numbers are functions of its key (``random_draws``), so
+they do not depend on the batch it is in, on the order of batches, or on the device; mixup takes the neighbour in the
+batch.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ class Draws(NamedTuple):
     aspect: Tensor
     top: Tensor
     left: Tensor
+    scale: Tensor
+    shift_x: Tensor
+    shift_y: Tensor
+    mixup: Tensor
 
     @classmethod
     def of(cls, keys: Tensor) -> Draws:
@@ -43,12 +48,14 @@ class Draws(NamedTuple):
 
 
 def augment_images(images: Images, draws: Draws, *, settings: AugmentationSettings) -> dict[str, Tensor]:
-    """Modality → (B, C, S, S) in [0, 1], rotated, flipped and jittered, depth also with noise and holes."""
+    """Modality → (B, C, S, S) in [0, 1], moved and jittered, depth also with noise and holes."""
     moved = dict(images)
-    if settings.rotation_degrees or settings.flip:
+    if settings.rotation_degrees or settings.flip or settings.scale or settings.shift:
         angle = math.radians(settings.rotation_degrees) * (2 * draws.rotation - 1)
         mirror = torch.where(draws.flip < settings.flip, -1.0, 1.0)
-        moved = move(images, angle=angle, mirror=mirror)
+        zoom = (1 + settings.scale) ** (2 * draws.scale - 1)
+        shift = settings.shift * (2 * torch.stack([draws.shift_x, draws.shift_y], dim=1) - 1)
+        moved = move(images, angle=angle, mirror=mirror, zoom=zoom, shift=shift)
     if settings.brightness or settings.contrast or settings.saturation:
         brightness = 1 + settings.brightness * (2 * draws.brightness - 1)
         contrast = 1 + settings.contrast * (2 * draws.contrast - 1)
@@ -64,14 +71,16 @@ def augment_images(images: Images, draws: Draws, *, settings: AugmentationSettin
     return moved
 
 
-def move(images: Images, *, angle: Tensor, mirror: Tensor) -> dict[str, Tensor]:
-    """Turn by ``angle`` (B,) radians about the centre, and flip where ``mirror`` (B,) is −1; bilinear.
+def move(images: Images, *, angle: Tensor, mirror: Tensor, zoom: Tensor, shift: Tensor) -> dict[str, Tensor]:
+    """Enlarge by ``zoom`` (B,), turn by ``angle`` (B,) radians about the centre, flip where ``mirror`` (B,) is −1, and
+    look ``shift`` (B, 2), right and down in shares of the side, beside it; bilinear.
 
     Colour beyond the border is its mirror image. Where there are holes, a value is the weighted mean of the valid
     pixels around the place, and valid where these have at least half of the weight; beyond the border there is none.
     """
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    rows = torch.stack([mirror * cos, -mirror * sin, zero]), torch.stack([sin, cos, zero])
+    cos, sin = angle.cos() / zoom, angle.sin() / zoom
+    right, down = 2 * shift.T  # the grid goes from −1 to 1
+    rows = torch.stack([mirror * cos, -mirror * sin, right]), torch.stack([sin, cos, down])
     matrices = torch.stack(rows).permute(2, 0, 1)  # (B, 2, 3), from output to input
     size = next(iter(images.values())).shape
     grid = functional.affine_grid(matrices, [size[0], 1, size[2], size[3]], align_corners=False)  # (B, S, S, 2)

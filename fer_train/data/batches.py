@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from fer_train.config import AugmentationSettings
 from fer_train.data.augment import Draws, augment_images, erase
 from fer_train.data.image_dataset import ImageDataset, to_device
 from fer_train.data.images import Inputs, images_of, to_floats
-from fer_train.data.inputs import KEYS
+from fer_train.data.inputs import INPUTS, KEYS
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys
 
@@ -61,7 +62,8 @@ class Batches:
             keys = sample_keys(there, seed=self.seed, epoch=epoch)
             draws = Draws.of(keys)
             images = augment_images(to_floats(stored) | {KEYS: keys}, draws, settings=self.augmentation)
-            yield self._batch(erase(self.normalisation(images), draws, settings=self.augmentation), rows)
+            batch = self._batch(erase(self.normalisation(images), draws, settings=self.augmentation), rows)
+            yield self._mixed(batch, draws) if self.augmentation.mixup else batch
 
     def validation(self, plan: Iterable[Tensor]) -> Iterator[Batch]:
         """Of one (B,) of rows after the other, as they are."""
@@ -72,6 +74,26 @@ class Batches:
     def ids_of(self, rows: Tensor) -> NDArray[np.str_]:
         """The sample ids of ``rows``."""
         return self.data.ids[rows.numpy()]
+
+    def _mixed(self, batch: Batch, draws: Draws) -> Batch:
+        """Each sample over the next one of the batch, and the targets likewise in shares."""
+        share = 1 - self.augmentation.mixup * draws.mixup  # (B,)
+        targets = batch.targets
+        if targets.ndim == 1:
+            targets = functional.one_hot(targets, len(self.data.classes)).float()
+
+        def mix(values: Tensor) -> Tensor:
+            own = share.reshape(-1, *[1] * (values.ndim - 1))
+            return own * values + (1 - own) * values.roll(1, dims=0)
+
+        def mix_points(values: Tensor) -> Tensor:
+            """Points (B, C, P) have no order: so many are the sample's own, the others the next one's."""
+            own = torch.arange(values.shape[2], device=values.device) < share[:, None] * values.shape[2]
+            return torch.where(own[:, None], values, values.roll(1, dims=0))
+
+        are_points = {name: INPUTS[name].kind == "points" for name in batch.inputs}
+        inputs = {name: (mix_points if are_points[name] else mix)(values) for name, values in batch.inputs.items()}
+        return Batch(inputs=inputs, labels=batch.labels, targets=mix(targets))
 
     def _batch(self, inputs: Inputs, rows: Tensor) -> Batch:
         labels = self.data.labels_of(rows)

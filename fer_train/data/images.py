@@ -84,7 +84,7 @@ def compute_input(name: str, images: Images, *, settings: Mapping[str, Any]) -> 
 
 def valid_of(name: str, images: Images) -> Tensor | None:
     """(B, 1, S, S) where the input ``name`` has a value; None where it has one everywhere, or is no picture."""
-    if INPUTS[name].kind != "pictures":
+    if INPUTS[name].kind != "pictures" or not INPUTS[name].has_holes:
         return None
     masks = [images[modality] > 0 for modality in INPUTS[name].stored if STORED[modality].holes]
     return torch.stack(masks).all(dim=0) if masks else None

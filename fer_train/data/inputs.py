@@ -47,7 +47,7 @@ class Input:
     """Something that a network can ask for."""
 
     stored: tuple[str, ...]
-    """The modalities that it is computed from; a picture has no value where one of them has a hole."""
+    """The modalities that it is computed from."""
     channels: int
     kind: Kind = "pictures"
     compute: str = ""
@@ -60,6 +60,8 @@ class Input:
     typical: tuple[float | tuple[float, ...], float | tuple[float, ...]] = (0.0, 1.0)
     """Of what is computed: what is subtracted, and what it is divided by, to be about as large as other inputs; for all
     channels or one by one."""
+    has_holes: bool = True
+    """Whether a picture has no value where one of its modalities has a hole; what fills them has one everywhere."""
 
 
 def _map(function: str, *, channels: int, typical: tuple[float, float]) -> Input:
@@ -109,6 +111,9 @@ INPUTS: Final[dict[str, Input]] = {
     "voxels": _surface("voxels", stored=("depth",), channels=1, kind="voxels", settings=("voxels",)),
     "colour-voxels": _surface(
         "colour_voxels", stored=("rgb", "depth"), channels=4, kind="voxels", settings=("voxels",)
+    ),
+    "rgb-relief": Input(
+        stored=("rgb", "depth"), channels=6, compute="fer_train.data.relief:colour_and_relief", has_holes=False
     ),
 }
 

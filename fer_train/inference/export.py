@@ -12,7 +12,7 @@ depth       (B, 1, H, W) f4     stored depth / 65535; 0 is no data, larger is fa
 ==========  ==================  ==================================================================
 
 A graph has those that its network's inputs are computed from. It is the network alone: discriminants
-beside it (``classical_weight``) and the mean over the mirror image are left out, which ``export.json`` says.
+beside it (``with_classical``) and the mean over the mirror image are left out, which ``export.json`` says.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def export_fold(run: Path, out: Path, *, fold: int = 0, onnx: bool = False) -> d
 def left_out(predictor: Predictor) -> list[str]:
     """Settings of ``[model]`` that add to the network's own answer, which is all that a graph gives."""
     settings = predictor.description.model
-    return [name for name in ("classical_weight", "mirror_average") if getattr(settings, name)]
+    return [name for name in ("with_classical", "mirror_average") if getattr(settings, name)]
 
 
 def require_onnx() -> None:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from fer_prep.errors import FerError, FormatError, InstallationError, UsageError
 from fer_prep.formats.images import read_depth, read_rgb
 from fer_prep.regular_files import read_bytes
-from fer_train.data.cameras import COLUMNS
 
 if TYPE_CHECKING:
     from fer_prep.prepare.folder import PreparedFolder
@@ -150,6 +149,8 @@ def read_picture(
     except FerError as error:
         error.path = error.path or next(iter(picture.files.values()))
         raise
+    from fer_train.data.cameras import COLUMNS  # here: what cannot be read is refused before PyTorch is loaded
+
     camera = {name: np.asarray(row[name]) for name in COLUMNS if name in row and np.isfinite(row[name]).all()}
     return arrays | camera
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from math import inf, isfinite
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,7 +17,7 @@ from torch import Tensor
 from fer_prep.atomic_files import replacing, write_atomically
 from fer_prep.errors import FerError, UsageError
 from fer_prep.validated import checked, parse_json, read_json
-from fer_train.classical.blocks import BLOCKS
+from fer_train.classical.blocks import BLOCKS, block_key
 from fer_train.config import Config, DataSettings, ModelSettings
 from fer_train.data.inputs import INPUTS, modalities_of
 from fer_train.data.normalise import FoldNormalisation
@@ -58,7 +58,7 @@ def build_network(settings: ModelSettings, *, classes: int, image_size: int, pre
         pretrained=pretrained and settings.pretrained,
         **arguments,
     )
-    if settings.classical_weight and not network.fitted:
+    if settings.with_classical and not network.fitted:
         arguments["inputs"] = modalities_of(settings.input_names)
         discriminants: Any = network_class("classical")
         network.classical = discriminants(classes=classes, image_size=image_size, **arguments)
@@ -157,15 +157,11 @@ def read_description(path: Path) -> ModelDescription:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StoredMoments:
-    """Mean and deviation of an input, a number a channel, and the settings of ``[data]`` that it is computed with."""
+class StoredMoments(DataSettings):
+    """Mean and deviation of an input, a number a channel, and those of the settings that it is computed with."""
 
     mean: list[float]
     std: list[float]
-    smoothing_mm: float | None = None
-    points: int | None = None
-    point_choice: Literal["random", "farthest"] | None = None
-    voxels: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,31 +185,26 @@ def _description(content: Any, path: Path) -> ModelDescription:
         found = f"{stored.format!r} version {stored.version!r}"
         raise UsageError(path=path, expected=f"{FORMAT!r} version {VERSION}", found=found)
     model = stored.model
-    computed_with: dict[str, Any] = {
-        name: value
-        for each in stored.normalisation.values()
-        for name, value in asdict(each).items()
-        if name not in ("mean", "std") and value is not None
-    }
     try:
-        Config(model=model, data=DataSettings(image_size=stored.image_size, **computed_with))  # limits, contradictions
+        for data in (DataSettings(image_size=stored.image_size), *stored.normalisation.values()):
+            Config(model=model, data=data)  # limits and contradictions
     except UsageError as error:
         raise UsageError(error.message, path=path, hint=error.hint) from None
     fitted = network_class(model.network).fitted
     expected = {} if fitted else {name: INPUTS[name].channels for name in model.input_names}
     values = {name: (each.mean, each.std) for name, each in stored.normalisation.items()}
-    classes = stored.classes
+    classes, blocks = stored.classes, {block_key(name) for name in model.blocks.split(",")}
     for right, what in (
         ({name: len(mean) for name, (mean, _) in values.items()} == expected, f"normalisation of {model.inputs}"),
-        (
-            {setting for name in expected for setting in INPUTS[name].settings} <= set(computed_with),
-            f"what {model.inputs} are computed with",
-        ),
         (all(len(mean) == len(std) for mean, std in values.values()), "as many normalisation.std as .mean"),
         (all(isfinite(m) for mean, _ in values.values() for m in mean), "finite normalisation.mean"),
         (all(0 < s < inf for _, std in values.values() for s in std), "positive normalisation.std"),
+        (
+            all(set(INPUTS[name].settings) <= set(content["normalisation"][name]) for name in values),
+            "in normalisation what each input is computed with",
+        ),
         (2 <= len(classes) == len(set(classes)), "two or more different classes"),
-        (not (fitted or model.classical_weight) or set(model.blocks.split(",")) <= set(BLOCKS), "known model.blocks"),
+        (not (fitted or model.with_classical) or blocks <= {*BLOCKS, "features"}, "known model.blocks"),
     ):
         if not right:
             raise UsageError(path=path, expected=what, found="others")

@@ -55,7 +55,7 @@ class ExpressionNetwork(nn.Module, ABC):
         self.classes, self.image_size, self.feature_width = classes, image_size, feature_width
         self.inputs: tuple[str, ...] = tuple(inputs)
         self.classical: ExpressionNetwork | None = None
-        """The discriminants whose answer is added to this network's, see ``model.classical_weight``."""
+        """The discriminants whose answer is added to this network's, see ``model.with_classical``."""
         self.backbones = nn.ModuleDict()
         """Input → Backbone: they learn at the lower rate, are given weights from files, and are explained."""
 

@@ -11,10 +11,14 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from fer_prep.errors import FerError
 from fer_prep.progress import Progress, silent
-from fer_train.data.image_dataset import ImageDataset
+from fer_train.classical.blocks import FEATURES as FROZEN
+from fer_train.classical.frozen import frozen_network
+from fer_train.data.image_dataset import ROWS_AT_ONCE, ImageDataset
+from fer_train.data.images import to_floats
 from fer_train.metrics.predictions import Predictions
 from fer_train.metrics.registry import METRICS, Metric
 from fer_train.metrics.resampling import AnswersByPerson, interval, paired_difference
@@ -51,6 +55,14 @@ def compute_baselines(
             found[name] = _entry(_fit(blocks, run, trained, end=end, progress=progress), trained, network)
         except FAILURES as error:
             found[name] = {"impossible": error.message if isinstance(error, FerError) else str(error)}
+    uses_blocks = own.network == "classical" or own.with_classical
+    for block in own.blocks.split(",") if uses_blocks else ():
+        path = block.strip().removeprefix(FROZEN)
+        if path != block.strip():
+            try:
+                found["frozen"] = _entry(_as_it_is(path, trained, end=end), trained, network)
+            except FAILURES as error:
+                found["frozen"] = {"impossible": error.message if isinstance(error, FerError) else str(error)}
     return found
 
 
@@ -59,6 +71,24 @@ def _most_frequent(result: FoldResult, trained: CrossValidation) -> FoldResult:
     train, _ = frontal_and_turned(trained.data.rows_of(trained.manifest.fold(result.index).train), trained.data)
     counts = torch.bincount(trained.data.labels[train], minlength=len(trained.manifest.classes)).double()
     return replace(result, probabilities=(counts / counts.sum()).repeat(len(result.labels), 1).numpy())
+
+
+def _as_it_is(path: str, trained: CrossValidation, *, end: float) -> list[FoldResult]:
+    """What the frozen network of ``path`` says itself, of pictures as large as they are stored."""
+    frozen, classes = frozen_network(path), trained.manifest.classes
+    data = ImageDataset(trained.data.file.path, inputs=("rgb",), classes=classes, memory="0")
+    results: list[FoldResult] = []
+    try:
+        for each in trained.results:
+            said: list[NDArray[np.float64]] = []
+            for images in data.batches(data.rows_of(each.ids).split(ROWS_AT_ONCE)):
+                if time.monotonic() > end:
+                    raise OutOfTime("it takes longer than a baseline may")
+                said.append(frozen.answers(to_floats(images)["rgb"], classes=classes))
+            results.append(replace(each, probabilities=np.concatenate(said)))
+        return results
+    finally:
+        data.close()
 
 
 def _fit(blocks: str, run: RunFolder, trained: CrossValidation, *, end: float, progress: Progress) -> list[FoldResult]:

@@ -19,6 +19,7 @@ from fer_train.metrics.predictions import Predictions
 from fer_train.metrics.registry import METRICS, confusion_matrix, missing_classes, score
 from fer_train.metrics.resampling import AnswersByPerson, interval
 from fer_train.training.fold import FoldResult
+from fer_train.training.initial_weights import begun_in_words
 
 GROUP_COLUMNS: Final = ("dataset", "gender", "intensity", "label_source")
 
@@ -61,7 +62,7 @@ def summarise(
         "samples": len(predictions.ids),
         "subjects": answers.people,
         "data_digest": data.data_digest,
-        "headline": f"Every fold is judged with the weights that {chosen}.",
+        "headline": f"Every fold is judged with the weights that {chosen}. {begun_in_words(config)}".strip(),
         "folds": folds,
         **{key: spread(folds, key) | {"ci95": ends} for key, ends in intervals.items()},
         "loss": spread(folds, "loss"),

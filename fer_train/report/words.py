@@ -64,6 +64,7 @@ BASELINES: Final = {
     "majority": "always the most frequent class",
     "landmarks": "a discriminant on landmarks in 2D",
     "classical": "landmarks and gradient histograms (classical)",
+    "frozen": "the network of model.blocks' features as it is",
 }
 """What a baseline is called."""
 

@@ -79,7 +79,7 @@ def cross_validate(
     with ExitStack() as held:
         with DatasetFile.open(data_path) as file:
             file.verify_tables()  # before folds are made of them
-            wants_features = fitted or config.model.classical_weight > 0
+            wants_features = fitted or config.model.with_classical
             if wants_features:
                 config = settle_blocks(config, file, say=say)
             refuse_absent_modalities(config.model.input_names, file)

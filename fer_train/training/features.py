@@ -17,9 +17,9 @@ from torch import Tensor
 
 from fer_prep.atomic_files import replacing
 from fer_prep.dataset.reader import DatasetFile
-from fer_prep.errors import FerError, UsageError, did_you_mean
+from fer_prep.errors import FerError, UsageError
 from fer_prep.progress import Progress, silent
-from fer_train.classical.blocks import BLOCKS, features_of
+from fer_train.classical.blocks import block_named, features_of, parse_blocks
 from fer_train.classical.landmarks import PLACES, SCHEME, landmarks_of
 from fer_train.config import Config
 from fer_train.data.image_dataset import ROWS_AT_ONCE, ImageDataset
@@ -43,14 +43,11 @@ def settle_blocks(config: Config, file: DatasetFile, *, say: Callable[[str], Non
     there = set(modalities)
     if SCHEME in file.landmark_schemes and not np.isnan(file.landmarks(SCHEME).points_px).all():
         there.add(PLACES)
-    wanted = [name.strip() for name in config.model.blocks.split(",")]
-    for name in wanted:
-        if name not in BLOCKS:
-            raise UsageError(f"model.blocks = {config.model.blocks!r}: {did_you_mean(name, BLOCKS)}")
-    kept = [name for name in wanted if set(BLOCKS[name].needs) <= there]
+    wanted = parse_blocks(config.model.blocks)
+    kept = [name for name in wanted if set(block_named(name).needs) <= there]
     for name in wanted:
         if name not in kept:
-            missing = ", ".join(sorted(set(BLOCKS[name].needs) - there)).replace(PLACES, f"landmarks {SCHEME}")
+            missing = ", ".join(sorted(set(block_named(name).needs) - there)).replace(PLACES, f"landmarks {SCHEME}")
             say(f"without {name}: this dataset has no {missing}, or it is not asked for")
     if not kept:
         raise UsageError(f"none of the blocks {config.model.blocks} can be computed of this dataset", path=file.path)
@@ -63,7 +60,7 @@ def compute_features(
     data: ImageDataset, blocks: Sequence[str], *, progress: Progress = silent, seconds: float = float("inf")
 ) -> dict[str, Tensor]:
     """``Features`` of all samples of ``data``; ``OutOfTime`` as soon as ``seconds`` will not be enough."""
-    found = {name: torch.empty(len(data), 2, BLOCKS[name].width) for name in blocks}
+    found = {name: torch.empty(len(data), 2, block_named(name).width) for name in blocks}
     plan = torch.arange(len(data)).split(ROWS_AT_ONCE)
     begin = time.monotonic()
     with progress("computing features", total=len(data)) as advance:
@@ -84,7 +81,13 @@ def kept_features(
     path: Path, data: ImageDataset, blocks: Sequence[str], *, progress: Progress, seconds: float = float("inf")
 ) -> dict[str, Tensor]:
     """``compute_features``, read from ``path`` where an earlier attempt has left those of the same data."""
-    made_of = json.dumps({"data": data.file.digest, "blocks": list(blocks), "image_size": data.image_size})
+    made_of = json.dumps(
+        {
+            "data": data.file.digest,
+            "blocks": {name: block_named(name).digest for name in blocks},
+            "image_size": data.image_size,
+        }
+    )
     try:
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
             kept: Any = file

@@ -24,7 +24,7 @@ def fit_network(config: Config, *, data: ImageDataset, features: Features, train
     )
     if not isinstance(network, ClassicalNetwork):
         raise TypeError(f"expected a network that is fitted, found {type(network).__name__}")
-    network.fit({name: features[name][train] for name in network.discriminants}, data.labels[train].numpy())
+    network.fit({name: features[name][train] for name in network.blocks}, data.labels[train].numpy())
     return network
 
 
@@ -44,7 +44,7 @@ def fit_fold(
     network = fit_network(config, data=data, features=features, train=train)
 
     def answer(chosen: Tensor) -> Tensor:
-        return network.logits({name: features[name][chosen] for name in network.discriminants})[0]
+        return network.logits({name: features[name][chosen] for name in network.blocks})[0]
 
     probabilities = answer(judged).double().softmax(dim=1)
     labels = data.labels[judged]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from fer_prep.atomic_files import write_atomically
 from fer_prep.digests import settings_digest
-from fer_prep.errors import UsageError
+from fer_prep.errors import FoldsError, UsageError
 from fer_prep.folds.splits import Fold, FoldManifest, make_inner_split
 from fer_prep.progress import Progress, silent
 from fer_train.classical.landmarks import landmarks_of
@@ -40,6 +41,9 @@ from fer_train.training.run_folder import history_to_csv
 from fer_train.training.views import Views, frontal_and_turned
 
 CHECKPOINT: Final = "last.ckpt"
+INNER_CHECKPOINT: Final = "share.ckpt"
+HELD_OUT: Final = 0.25
+"""Share of the training samples, by person, that say what a network counts beside discriminants."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,8 +155,12 @@ def prepare_training(
     seed: int,
     checkpoint: Path,
     features: Features | None = None,
+    share: bool = True,
 ) -> FoldTraining:
-    """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network."""
+    """Everything that is fitted to the training side: normalisation, class weights, and a freshly seeded network.
+
+    ``share``: find out what the network counts beside discriminants, by a training of its own.
+    """
     classes = len(data.classes)
     normalisation = FoldNormalisation.fit(
         data,
@@ -174,9 +182,20 @@ def prepare_training(
     bound_to = identity(rows, data=data, config=config, seed=seed)
     if isinstance(network.classical, ClassicalNetwork):
         # before the network is trained: what cannot be fitted is said at once
-        blocks = list(network.classical.discriminants)
-        found = features or compute_features(data, blocks)
-        network.classical.fit({name: found[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
+        blocks = network.classical.blocks
+        features = features or compute_features(data, blocks)
+        network.classical.fit({name: features[name][learnt_from] for name in blocks}, data.labels[learnt_from].numpy())
+        if share and not checkpoint.exists():
+            fit_share(
+                network.classical,
+                learnt_from,
+                data=data,
+                config=config,
+                machine=machine,
+                seed=seed,
+                checkpoint=checkpoint.with_name(INNER_CHECKPOINT),
+                features=features,
+            )
     weights = None
     if config.loss.class_weights == "balanced":
         weights = balanced_class_weights(data.labels[rows.train], classes=classes)
@@ -193,6 +212,44 @@ def prepare_training(
     )
     training.state.people, training.state.bound_to = sorted(people), bound_to
     return training
+
+
+def fit_share(
+    classical: ClassicalNetwork,
+    train: torch.Tensor,
+    *,
+    data: ImageDataset,
+    config: Config,
+    machine: Machine,
+    seed: int,
+    checkpoint: Path,
+    features: Features,
+) -> None:
+    """Choose what the network counts beside ``classical``, by some people of the rows ``train`` (n,).
+
+    Both learn from the others, the network for half as many epochs. Where those leave a class out, or are nobody,
+    nothing is learned, and both count the same.
+    """
+    try:
+        inner = make_inner_split(data.file, data.ids[train.numpy()].tolist(), share=HELD_OUT, seed=seed)
+    except FoldsError:  # a single person
+        return
+    rows = fold_rows(inner.train, inner.val, data=data, views=config.augmentation.views)
+    epochs = math.ceil(config.training.epochs / 2)
+    half = replace(config, training=replace(config.training, epochs=epochs, inner_split=0, early_stop=0))
+    counts = torch.bincount(data.labels[rows.train], minlength=len(data.classes))
+    if not len(rows.val) or not bool(counts.all()):
+        return
+    shared: Any = {"data": data, "config": half, "machine": machine, "seed": seed}
+    training = prepare_training(rows, checkpoint=checkpoint, features=features, share=False, **shared)
+    training.run()
+    beside = training.state.judged.classical
+    if not isinstance(beside, ClassicalNetwork):
+        raise TypeError(f"expected discriminants, found {type(beside).__name__}")
+    own, _ = beside.logits({name: features[name][rows.val] for name in beside.blocks})
+    classical.fit_share(_answers(training, rows.val, alone=True).cpu(), own, data.labels[rows.val])
+    if machine.first:
+        checkpoint.unlink(missing_ok=True)
 
 
 def identity(rows: FoldRows, *, data: ImageDataset, config: Config, seed: int) -> dict[str, str]:
@@ -255,8 +312,8 @@ def turned_views(
     )
 
 
-def _answers(training: FoldTraining, rows: Tensor) -> Tensor:
-    """(n, K) what the kept network, and the discriminants beside it, say of ``rows`` (n,)."""
+def _answers(training: FoldTraining, rows: Tensor, *, alone: bool = False) -> Tensor:
+    """(n, K) what the kept network, and the discriminants beside it unless it is ``alone``, say of ``rows`` (n,)."""
     network, data = training.state.judged, training.batches.data
     network.eval()
     plan = rows.split(training.config.machine.validation_batch_size)
@@ -264,7 +321,6 @@ def _answers(training: FoldTraining, rows: Tensor) -> Tensor:
     for part, stored in zip(plan, data.batches(plan), strict=True):
         images = to_floats(stored) | landmarks_of(data.file, part.numpy())
         with training.machine.autocast():
-            said.append(
-                answer(network, images, normalisation=training.batches.normalisation, settings=training.config.model)
-            )
+            settings, normalisation = training.config.model, training.batches.normalisation
+            said.append(answer(network, images, normalisation=normalisation, settings=settings, alone=alone))
     return torch.cat(said)

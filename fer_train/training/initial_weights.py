@@ -22,15 +22,17 @@ from fer_train.models.model_file import (
     DESCRIPTION,
     NOT_ARCHITECTURE,
     WEIGHTS,
+    ModelDescription,
     build_network,
     load_model,
     start_description,
 )
 from fer_train.models.network import ExpressionNetwork
 from fer_train.models.pretrained import load_backbone_weights
+from fer_train.models.starts import is_ours, start_path
 from fer_train.models.trained_people import people_trained_on
 
-BESIDE: Final = ("blocks", "components", "shrinkage", "classical_weight", "mirror_average")
+BESIDE: Final = ("blocks", "components", "shrinkage", "with_classical", "mirror_average")
 """Model settings of the discriminants beside a network, which are fitted anew, and of how it answers."""
 FREE: Final = (*NOT_ARCHITECTURE, *BESIDE, "dropout", "drop_path")
 """Model settings in which a trained fold may differ: no weight depends on them."""
@@ -78,7 +80,15 @@ def set_initial_weights(
         return set()
     refuse_known_people(settings, file, judged)
     trained, description = load_model(folder, device=torch.device("cpu"))
-    _refuse_other_architecture(folder, network, settings, found=description.model, found_size=trained.image_size)
+    if different := _differences(settings, network.image_size, there=description):
+        if is_ours(settings.weights):
+            say(f"beginning from nothing: {settings.weights} is another network ({'; '.join(different)})")
+            return set()
+        raise UsageError(
+            f"is another network: {'; '.join(different)}",
+            path=folder,
+            hint="train with the settings of its config.toml, or start from weights of this network",
+        )
     own = network.state_dict()
     taken = {
         name: value
@@ -109,25 +119,26 @@ def _trained_fold(settings: ModelSettings) -> Path | None:
     """The folder, or the one file of ``fer-train pretrain``, that ``settings.weights`` means; None where it is a file
     of another program, or nothing.
     """
-    path = Path(settings.weights).expanduser()
+    path = start_path(settings.weights)
     folder = path.parent if path.name == WEIGHTS and (path.parent / DESCRIPTION).is_file() else path
     return folder if settings.weights and (folder.is_dir() or start_description(folder) is not None) else None
 
 
-def _refuse_other_architecture(
-    folder: Path, network: ExpressionNetwork, settings: ModelSettings, *, found: ModelSettings, found_size: int
-) -> None:
-    here, there = asdict(settings), asdict(found)
-    different = [
-        f"model.{name} {there[name]!r} there, {here[name]!r} here"
-        for name in here
-        if name not in FREE and here[name] != there[name]
-    ]
-    if found_size != network.image_size:
-        different.append(f"data.image_size {found_size} there, {network.image_size} here")
-    if different:
-        raise UsageError(
-            f"is another network: {'; '.join(different)}",
-            path=folder,
-            hint="train with the settings of its config.toml, or start from weights of this network",
-        )
+def _differences(here: ModelSettings, image_size: int, *, there: ModelDescription) -> list[str]:
+    """In what a network of ``here`` is another than the trained one, in words."""
+    mine, its = (
+        {f"model.{name}": value for name, value in asdict(each).items() if name not in FREE}
+        for each in (here, there.model)
+    )
+    mine["data.image_size"], its["data.image_size"] = image_size, there.image_size
+    return [f"{name} {its[name]!r} there, {mine[name]!r} here" for name in mine if mine[name] != its[name]]
+
+
+def begun_in_words(config: Config) -> str:
+    """Where the network of these settings began, in a sentence for the report; empty where it learned from nothing."""
+    path = start_path(config.model.weights)
+    description = start_description(path)
+    if description is None or _differences(config.model, config.data.image_size, there=description):
+        return ""
+    whom = "generated people, as those of sample data are" if is_ours(config.model.weights) else "other people"
+    return f"The network began from {path.stem}, which had learned from {len(description.people)} {whom}."

@@ -11,6 +11,7 @@ import torch
 from fer_prep.progress import Progress, silent
 from fer_train.config import Config
 from fer_train.models.model_file import load_model, save_start
+from fer_train.models.starts import is_ours
 from fer_train.training.cross_validate import FoldChoice, Say, cross_validate
 from fer_train.training.fold import FoldResult
 from fer_train.training.run_folder import RunFolder
@@ -20,8 +21,12 @@ FOLDS_OF_PEOPLE: Final = 10
 
 
 def start_settings(config: Config) -> Config:
-    """The same without discriminants beside the network, which every training fits anew."""
-    return replace(config, name=f"pretrain-{config.name}", model=replace(config.model, classical_weight=0.0))
+    """The same without the start that comes with the program, whose place it is to take, and without discriminants
+    beside the network, which every training fits anew.
+    """
+    weights = "" if is_ours(config.model.weights) else config.model.weights
+    model = replace(config.model, weights=weights, with_classical=False)
+    return replace(config, name=f"pretrain-{config.name}", model=model)
 
 
 def pretrain(

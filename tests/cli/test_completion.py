@@ -15,7 +15,7 @@ from fer_prep.resources import manifest_names
 QUESTIONS = {
     "fer-prep render-": {"render-bu3dfe", "render-bosphorus"},
     "fer-prep align --fra": {"--framing"},
-    "fer-prep align --framing ": {"rotate", "rotate-only", "eyes", "none"},
+    "fer-prep align --framing ": {"rotate", "rotate-only", "eyes", "frontal", "none"},
     "fer-prep folds --protocol thesis-": {"thesis-5fold", "thesis-60-40", "thesis-80-20"},
     "fer-train kfold --loss c": {"cross-entropy", "center"},
     "fer-train presets ": set(manifest_names("presets")),

@@ -122,6 +122,7 @@ def half(path: str) -> Callable[[], object]:
 
 
 AGAIN = (IMPORT, MERGE)
+BOSPHORUS = "render-bosphorus --size 16 --workers 0 --landmarks dataset --renderer numpy --max-rejected 1"
 SHARDED = f"{MERGE} --shard-size 10"
 ADVICE = {
     # prepared folders
@@ -186,6 +187,12 @@ ADVICE = {
         f"render-bosphorus --root nowhere {PLAIN}",
         "give its place with --root",
         (f"render-bosphorus --root data/raw/BosphorusDB {PLAIN}",),
+        (trees,),
+    ),
+    "views of faces that are turned to the front": Advice(
+        f"{BOSPHORUS} --framing frontal --views yaw=0,10",
+        "leave --views out, or frame by rotate",
+        (f"{BOSPHORUS} --framing frontal", f"{BOSPHORUS} --framing rotate --views yaw=0,10"),
         (trees,),
     ),
     # tables to import

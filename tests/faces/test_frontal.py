@@ -94,7 +94,7 @@ def picture_of():
     return take
 
 
-@pytest.mark.parametrize(("turn", "most_degrees"), zip(TURNS, (3, 3, 8, 3), strict=True))
+@pytest.mark.parametrize(("turn", "most_degrees"), list(zip(TURNS, (3, 3, 8, 3), strict=True)))
 def test_a_turned_head_before_a_depth_camera_comes_back(picture_of, turn, most_degrees):
     """Of the one turned furthest the sensor has neither nose tip nor the far eye's corner."""
     left = undone(picture_of(turn), "mediapipe") @ turn_of(*turn) @ undone(picture_of((0, 0, 0)), "mediapipe").T
@@ -119,3 +119,9 @@ def test_a_picture_without_depth_is_rejected(picture_of):
     flat = replace(scene, valid=np.zeros_like(scene.valid))
     with pytest.raises(SampleError, match="depth under both eyes, to turn the face by"):
         undone(flat, "mediapipe")
+
+
+def test_heights_that_are_no_distances_are_rejected(picture_of):
+    scene = picture_of((0, 0, 0))
+    with pytest.raises(SampleError, match="heights that are no distances from a camera"):
+        undone(replace(scene, z_mm=scene.z_mm + np.float32(5000)), "mediapipe")

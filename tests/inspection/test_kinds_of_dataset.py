@@ -9,15 +9,17 @@ import re
 import h5py
 import numpy as np
 import pytest
-from dataset_factories import KINDS, write_kind
+from dataset_factories import KINDS, make_rows, write_kind, write_prepared
 from headless_browser import start_browser
 from typer.testing import CliRunner
 
 from fer_prep.cli.app import app
 from fer_prep.dataset.reader import DatasetFile
+from fer_prep.emotions import EMOTIONS
 from fer_prep.inspection.check_path import check_path
 from fer_prep.inspection.data_card import write_data_card
 from fer_prep.inspection.statistics import measures
+from fer_prep.merge.merge_folders import merge
 
 
 @pytest.fixture(params=KINDS)
@@ -111,6 +113,17 @@ def test_what_contradicts_the_format_is_named(tmp_path, kind, place, value, what
     findings = {finding.what: finding for finding in check_path(dataset).findings if finding.severity == "error"}
     with DatasetFile.open(dataset) as data:
         assert findings[what].items == (data.ids[where[0]],)
+
+
+@pytest.mark.parametrize(("framing", "fine"), [("frontal", True), ("rotate", False)])
+def test_a_turn_without_an_id_of_a_view_is_that_of_the_frontal_framing(tmp_path, framing, fine):
+    rows = [{**row, "yaw_degrees": 12.3, "pitch_degrees": -4.5} for row in make_rows({"lab": 2}, emotions=EMOTIONS[:3])]
+    folder = write_prepared(tmp_path / "lab", rows, framing=framing)
+    merge([folder], out=tmp_path / "g.h5", size=32)
+    report = check_path(tmp_path / "g.h5")
+    assert ("views" not in {finding.what for finding in report.findings if finding.severity == "error"}) == fine
+    said = json.loads(run("stats", tmp_path / "g.h5", "--json").stdout)
+    assert set(said["counts"]["view"]) == {""}
 
 
 def test_landmarks_are_drawn_on_the_pictures(tmp_path):

@@ -238,6 +238,14 @@ def test_an_interrupted_change_of_settings_never_mixes(tree, out, tmp_path):
     assert snapshot(out) == whole
 
 
+def test_views_have_no_frontal_framing(tree, out, monkeypatch):
+    listing = FakeSource().list_samples(tree)
+    view = replace(listing.samples[0], id=f"{listing.samples[0].id}@y+30p+0", yaw_degrees=30)
+    monkeypatch.setattr(FakeSource, "list_samples", lambda self, root: replace(listing, samples=(view,)))
+    with pytest.raises(UsageError, match="--framing frontal has the frontal view alone"):
+        run(tree, out, settings=replace(SETTINGS, framing="frontal"))
+
+
 def test_names_that_would_overwrite_each_other_are_rejected(tree, out, monkeypatch):
     listing = FakeSource().list_samples(tree)
     double = replace(listing.samples[0], source_file="deeper/F0000_anger.txt")

@@ -121,3 +121,9 @@ def _is_alive(process: int) -> bool:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+def test_people_whom_a_start_has_learned_from_stand_in_no_sample_data(tmp_path):
+    with pytest.raises(UsageError, match="seed 1907 is kept for the people whom the start generated-v1"):
+        write_sample_data(tmp_path / "raw", subjects=1, seed=1907)
+    assert not (tmp_path / "raw").exists()

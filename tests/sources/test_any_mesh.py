@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from itertools import permutations, product
 from pathlib import Path
 
@@ -178,7 +179,15 @@ def test_a_folder_of_meshes_is_imported_and_merged(face, tmp_path):
     plain = trimesh.Trimesh(face.vertices, face.faces, process=True)
     raw = folder(tmp_path / "raw", {"a.glb": face, "b.glb": coloured, "c.stl": plain})
     out = tmp_path / "prepared"
-    run("import", raw, "--dataset", "lab", "--out", out, "--size", 64, "--workers", 0, "--max-rejected", 0.5)
+    said = run("import", raw, "--dataset", "lab", "--out", out, "--size", 64, "--workers", 0, "--max-rejected", 0.5)
+    assert "lab: 1 recording(s) measured in m: lab/b" in said
+    told = json.loads((out / "prepared.json").read_text())["set_right"]
+    degrees = set_upright_by(TURNS[7])["turned upright by"]
+    assert told == {
+        "measured in m": ["lab/b"],
+        "measured in mm": ["lab/a"],
+        f"turned upright by {degrees}": ["lab/b"],
+    }
     with (out / "rejected.csv").open(newline="") as stream:
         (rejected,) = csv.DictReader(stream)
     assert (rejected["source_file"], rejected["reason"]) == ("c.stl", "no-colour")

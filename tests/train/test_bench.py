@@ -21,7 +21,7 @@ def test_json_has_the_promised_keys(tmp_path, monkeypatch, capsys):
     from fer_train.__main__ import main
 
     data = write_telling_data(tmp_path / "global.h5", subjects=6)
-    settings = [f"--set={key}={value}" for key, value in TINY.items() if "." in key]
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in TINY.items() if "." in key]
     arguments = ["--data", str(data), "--preset", "demo", "--rounds", "2", "--seconds", "0.05", "--json", *settings]
     monkeypatch.setattr(sys, "argv", ["fer-train", "bench", *arguments])
     with pytest.raises(SystemExit) as ended:

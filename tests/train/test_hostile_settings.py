@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shutil
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from tiny_training import SIZE, tiny_config, untrained_run, write_telling_data
 from fer_prep.errors import FerError, UsageError
 from fer_prep.resources import manifests_folder
 from fer_train.analysis.experiment import read_experiment
+from fer_train.data.inputs import INPUTS
+from fer_train.data.normalise import FoldNormalisation
 from fer_train.inference.predictor import Predictor
-from fer_train.models.model_file import DESCRIPTION, load_model
+from fer_train.models.model_file import DESCRIPTION, build_network, describe, load_model, save_model
 from fer_train.settings_file import config_to_toml, load_preset
 from fer_train.training.run_folder import PREDICTIONS, TASK
 
@@ -83,6 +86,22 @@ def test_a_small_description_makes_no_large_network(fold, section, key, value):
         load_model(folder, device=CPU)
     assert str(folder) in str(refused.value)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+@pytest.mark.parametrize("inputs", ["points", "voxels", "colour-voxels", "rgb,normals"])
+def test_a_description_keeps_what_inputs_are_computed_with(tmp_path, inputs):
+    """Whatever settings of ``[data]`` an input has, a network of it comes back from its folder."""
+    network = {"points": "pointnet", "voxels": "voxnet", "colour-voxels": "voxnet"}.get(inputs, "two-stream")
+    config = tiny_config(model__network=network, model__inputs=inputs, data__smoothing_mm=3.0, data__voxels=16)
+    kinds = {name: INPUTS[name] for name in config.model.input_names}
+    moments = {name: ([0.5] * kind.channels, [0.25] * kind.channels) for name, kind in kinds.items()}
+    normalisation = FoldNormalisation(moments, settings=asdict(config.data))
+    made = build_network(config.model, classes=2, image_size=SIZE, pretrained=False)
+    described = describe(config, classes=("a", "b"), normalisation=normalisation, people=["p"])
+    save_model(tmp_path, made.state_dict(), description=described)
+    _, again = load_model(tmp_path, device=CPU)
+    assert again.normalisation.to_dict() == normalisation.to_dict()
+    assert any(kind.settings for kind in kinds.values())
 
 
 @MANY

@@ -12,6 +12,7 @@ from fer_prep.errors import UsageError
 from fer_train.config import AugmentationSettings
 from fer_train.data.augment import Draws, augment_images, erase, move
 from fer_train.data.images import to_floats
+from fer_train.data.inputs import PIXEL_MM
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys, uniforms
 
@@ -25,6 +26,8 @@ LUMA = np.array([0.299, 0.587, 0.114])
 ALONE = {
     "rotation": {"rotation_degrees": 10.0},
     "flip": {"flip": 0.5},
+    "scale": {"scale": 0.3},
+    "shift": {"shift": 0.2},
     "brightness": {"brightness": 0.3},
     "contrast": {"contrast": 0.3},
     "saturation": {"saturation": 0.5},
@@ -33,7 +36,16 @@ ALONE = {
 TOGETHER = {key: value for one in ALONE.values() for key, value in one.items()}
 
 
-OFF = {"rotation_degrees": 0.0, "flip": 0.0, "brightness": 0.0, "contrast": 0.0, "saturation": 0.0, "erase": 0.0}
+OFF = {
+    "rotation_degrees": 0.0,
+    "flip": 0.0,
+    "scale": 0.0,
+    "shift": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "saturation": 0.0,
+    "erase": 0.0,
+}
 NORMALISATION = FoldNormalisation({"rgb": (RGB_MEAN, RGB_STD), "depth": ([DEPTH_MEAN], [DEPTH_STD])})
 
 
@@ -88,16 +100,16 @@ def look_up(plane: np.ndarray, x: float, y: float, *, mirrored: bool) -> float:
     return total
 
 
-def move_slowly(rgb, depth, valid, *, degrees: float, mirrored: bool):
-    """Rotate by ``degrees`` about the centre, then mirror what is looked up."""
+def move_slowly(rgb, depth, valid, *, degrees: float, mirrored: bool, zoom: float, shift: tuple[float, float]):
+    """Enlarge and rotate by ``degrees`` about the centre, mirror what is looked up, and look beside it."""
     out_rgb, out_depth, weight_out = np.zeros_like(rgb), np.zeros_like(depth), np.zeros_like(depth)
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     for row in range(H):
         for column in range(W):
-            dx, dy = column + 0.5 - W / 2, row + 0.5 - H / 2
+            dx, dy = (column + 0.5 - W / 2) / zoom, (row + 0.5 - H / 2) / zoom
             from_x, from_y = cos * dx - sin * dy, sin * dx + cos * dy
             from_x = -from_x if mirrored else from_x
-            x, y = from_x + W / 2 - 0.5, from_y + H / 2 - 0.5
+            x, y = from_x + (shift[0] + 0.5) * W - 0.5, from_y + (shift[1] + 0.5) * H - 0.5
             for channel in range(3):
                 out_rgb[channel, row, column] = look_up(rgb[channel], x, y, mirrored=True)
             weight = weight_out[row, column] = look_up(valid.astype(float), x, y, mirrored=False)
@@ -136,7 +148,12 @@ def reference(index: int, images: dict[str, torch.Tensor], settings: Augmentatio
     depth = images["depth"][index, 0].numpy() / 65535
     valid = depth > 0
     degrees = (2 * draw(index, 0) - 1) * settings.rotation_degrees
-    rgb, depth, weight = move_slowly(rgb, depth, valid, degrees=degrees, mirrored=draw(index, 1) < settings.flip)
+    zoom = math.exp((2 * draw(index, 10) - 1) * math.log(1 + settings.scale))
+    right, down = ((2 * draw(index, number) - 1) * settings.shift for number in (11, 12))
+    flipped = draw(index, 1) < settings.flip
+    rgb, depth, weight = move_slowly(
+        rgb, depth, valid, degrees=degrees, mirrored=flipped, zoom=zoom, shift=(right, down)
+    )
     factors = [
         1 + (2 * draw(index, number) - 1) * strength
         for number, strength in ((2, settings.brightness), (3, settings.contrast), (4, settings.saturation))
@@ -200,7 +217,8 @@ def moved(images: dict[str, torch.Tensor], *, degrees: float) -> dict[str, torch
     """Rotated by up to so much and half of them flipped."""
     draws = Draws.of(KEYS)
     mirror = torch.where(draws.flip < 0.5, -1.0, 1.0)
-    return move(images, angle=math.radians(degrees) * (2 * draws.rotation - 1), mirror=mirror)
+    angle = math.radians(degrees) * (2 * draws.rotation - 1)
+    return move(images, angle=angle, mirror=mirror, zoom=torch.ones(B), shift=torch.zeros(B, 2))
 
 
 def test_depth_is_never_mixed_with_no_data():
@@ -227,9 +245,17 @@ def test_all_modalities_get_the_same_geometry():
 
 def test_a_quarter_turn_moves_every_pixel_to_its_place():
     images = to_floats(make_images())
-    after = move(images, angle=torch.full((B,), math.pi / 2), mirror=torch.ones(B))
+    angle = torch.full((B,), math.pi / 2)
+    after = move(images, angle=angle, mirror=torch.ones(B), zoom=torch.ones(B), shift=torch.zeros(B, 2))
     for name, image in images.items():
         torch.testing.assert_close(after[name], image.transpose(2, 3).flip(2), atol=1e-5, rtol=0)
+
+
+def test_of_an_enlarged_picture_a_pixel_is_smaller():
+    images = {**to_floats(make_images()), PIXEL_MM: torch.full((B, 1, 1, 1), 2.0)}
+    zoom = torch.full((B,), 1.25)
+    after = move(images, angle=torch.zeros(B), mirror=torch.ones(B), zoom=zoom, shift=torch.zeros(B, 2))
+    torch.testing.assert_close(after[PIXEL_MM], torch.full((B, 1, 1, 1), 1.6))
 
 
 @pytest.mark.parametrize(

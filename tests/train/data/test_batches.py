@@ -42,3 +42,22 @@ def test_validation_changes_nothing_but_the_scale(batches):
     expected = batches.normalisation(to_floats(batches.data.images(ROWS)))
     for name in BOTH:
         assert torch.equal(found.inputs[name], expected[name])
+
+
+def test_mixup_shows_the_neighbour_as_much_as_the_target_says(batches):
+    mixed = Batches(
+        batches.data, normalisation=batches.normalisation, augmentation=AugmentationSettings(mixup=0.4), seed=7
+    )
+    [plain], [found] = batches.training([(0, ROWS)]), mixed.training([(0, ROWS)])
+    truth = torch.nn.functional.one_hot(plain.labels, len(batches.data.classes)).float()
+    share = found.targets.gather(1, plain.labels[:, None])[:, 0]
+    share = torch.where(plain.labels == plain.labels.roll(1), torch.nan, share)
+    told = ~share.isnan()
+    assert int(told.sum()) >= 2
+    assert bool(((share[told] >= 0.6) & (share[told] <= 1)).all())
+    for name in BOTH:
+        own = share.reshape(-1, 1, 1, 1)
+        expected = own * plain.inputs[name] + (1 - own) * plain.inputs[name].roll(1, dims=0)
+        torch.testing.assert_close(found.inputs[name][told], expected[told], atol=1e-5, rtol=1e-5)
+    expected = share[:, None] * truth + (1 - share)[:, None] * truth.roll(1, dims=0)
+    torch.testing.assert_close(found.targets[told], expected[told])

@@ -24,7 +24,7 @@ def made(tmp_path_factory):
     """Generated people, and a start that has learned from nine tenths of them."""
     folder = tmp_path_factory.mktemp("start")
     data = write_telling_data(folder / "generated.h5", subjects=20)
-    config = start_settings(tiny_config(model__classical_weight=1.0, training__epochs=1))
+    config = start_settings(tiny_config(model__with_classical=True, training__epochs=1))
     run = RunFolder(folder / "run")
     pretrain(data, folder / "start.safetensors", config=config, run=run)
     return data, folder / "start.safetensors", run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,7 +30,7 @@ SETTINGS = TINY | {
 
 
 def command(data: Path, out: Path, *options: str, processes: int) -> list[str]:
-    settings = [f"--set={key}={value}" for key, value in SETTINGS.items() if "." in key]
+    settings = [f"--set={key}={json.dumps(value)}" for key, value in SETTINGS.items() if "." in key]
     launcher = [sys.executable, "-m"]
     if processes > 1:
         launcher += ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"]
