@@ -17,7 +17,7 @@ from fer_train.config import AugmentationSettings
 from fer_train.data.augment import Draws, augment_images, erase
 from fer_train.data.image_dataset import ImageDataset, to_device
 from fer_train.data.images import Inputs, images_of, to_floats
-from fer_train.data.inputs import KEYS
+from fer_train.data.inputs import INPUTS, KEYS
 from fer_train.data.normalise import FoldNormalisation
 from fer_train.data.random_draws import sample_keys
 
@@ -86,7 +86,13 @@ class Batches:
             own = share.reshape(-1, *[1] * (values.ndim - 1))
             return own * values + (1 - own) * values.roll(1, dims=0)
 
-        inputs = {name: mix(values) for name, values in batch.inputs.items()}
+        def mix_points(values: Tensor) -> Tensor:
+            """Points (B, C, P) have no order: so many are the sample's own, the others the next one's."""
+            own = torch.arange(values.shape[2], device=values.device) < share[:, None] * values.shape[2]
+            return torch.where(own[:, None], values, values.roll(1, dims=0))
+
+        are_points = {name: INPUTS[name].kind == "points" for name in batch.inputs}
+        inputs = {name: (mix_points if are_points[name] else mix)(values) for name, values in batch.inputs.items()}
         return Batch(inputs=inputs, labels=batch.labels, targets=mix(targets))
 
     def _batch(self, inputs: Inputs, rows: Tensor) -> Batch:
