@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tiny_training import TINY, write_telling_data
+from tiny_training import TINY, as_options, write_telling_data
 from typer.testing import CliRunner
 
 from fer_prep.cli.app import app as prep_app
@@ -130,7 +130,7 @@ def test_a_batch_goes_the_way_of_the_text(tmp_path):
 
 def fit(data: Path, out: Path, **changes: object) -> None:
     settings = TINY | {"training.epochs": 1, "loss.name": "cross-entropy"} | changes
-    words = [word for name, value in settings.items() if name != "name" for word in ("--set", f"{name}={value}")]
+    words = as_options(settings)
     call(train_app, "fit", "--data", data, "--out", out, *words)
 
 
@@ -263,7 +263,7 @@ def test_the_loss_of_the_text_needs_its_file_and_one_line(tmp_path, monkeypatch)
 USE_OF_THE_NETWORK = """
 import sys
 from pathlib import Path
-from tiny_training import TINY, write_telling_data
+from tiny_training import TINY, as_options, write_telling_data
 from fer_prep.dataset.reader import DatasetFile
 from fer_train.cli.app import app
 from fer_train.library import load_model
@@ -271,7 +271,7 @@ from fer_train.library import load_model
 place = Path(sys.argv[1])
 data = write_telling_data(place / "global.h5", subjects=10)
 settings = TINY | {"training.epochs": 1, "model.network": "late-fusion", "model.inputs": "rgb,depth,chroma"}
-words = [word for name, value in settings.items() if name != "name" for word in ("--set", f"{name}={value}")]
+words = as_options(settings)
 app(["fit", "--data", str(data), "--out", str(place / "run"), *words], standalone_mode=False)
 model = load_model(place / "run", device="cpu")
 with DatasetFile.open(data) as file:

@@ -55,7 +55,6 @@ def summary(**changes: object) -> Callable[[], object]:
 
 
 def half_done() -> None:
-    (PREPARED / ".records.jsonl").rename(PREPARED / ".journal.jsonl")
     (PREPARED / "prepared.json").unlink()
 
 
@@ -149,6 +148,11 @@ ADVICE = {
         f"{IMPORT.replace('lab', 'other')} --out data/prepared/lab",
         "choose another --out",
         (f"{IMPORT.replace('lab', 'other')} --out data/prepared/other",),
+    ),
+    "the people of a start": Advice(
+        "sample-data --out raw --subjects 1 --seed 1907",
+        "take another seed",
+        ("sample-data --out raw --subjects 1 --intensities 1 --seed 3",),
     ),
     "no prepared folder": Advice("merge nowhere", "make one with fer-prep", (IMPORT, MERGE)),
     "none in the workspace": Advice(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,6 +52,12 @@ TINY = {
     "machine.device": "cpu",
     "machine.threads": 1,
 }
+
+
+def as_options(settings: dict[str, Any]) -> list[str]:
+    """``--set`` for each setting, as it is typed."""
+    words = (("--set", f"{name}={json.dumps(value)}") for name, value in settings.items() if name != "name")
+    return [word for pair in words for word in pair]
 
 
 def tiny_config(**changes) -> Config:
