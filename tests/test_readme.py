@@ -29,7 +29,7 @@ def shown_commands() -> list[tuple[str, str]]:
     """(page, command line) of each line in a shell block, and of each inline `fer-… …` span."""
     found = []
     for page in PAGES:
-        text = page.read_text(encoding="utf-8")
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
         lines = [line for block in re.findall(r"```sh\n(.*?)```", text, re.S) for line in block.splitlines()]
         lines += re.findall(r"`(fer-(?:prep|train) [^`]+)`", text)
         for line in lines:
