@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from dataset_factories import KINDS, make_rows, write_global, write_kind
+import trimesh
+from dataset_factories import KINDS, make_rows, write_dataset, write_global, write_kind
 from folder_snapshot import snapshot
 from typer.testing import CliRunner
 
@@ -242,6 +243,26 @@ class TestImport:
             ]
             if data.soft_labels is not None:
                 np.testing.assert_allclose(back.soft_labels[rows], data.soft_labels)
+
+    def test_faces_that_were_turned_frontally_come_back_as_recordings(self, tmp_path):
+        rows = [{**row, "yaw_degrees": 1.0621208, "pitch_degrees": -0.25} for row in make_rows({"lab": 2})]
+        data = write_dataset(tmp_path / "g.h5", rows)
+        assert run("export", data, "--out", tmp_path / "out").exit_code == 0
+        listing = TableSource(dataset="again", depth_unit_mm=0.01).list_samples(tmp_path / "out")
+        assert not listing.rejected
+        assert [(sample.yaw_degrees, sample.pitch_degrees) for sample in listing.samples] == [(0, 0)] * len(rows)
+
+    def test_one_coloured_mesh_does_not_cost_the_others(self, tmp_path):
+        lines = ["mesh,emotion,subject"]
+        for number in range(3):
+            mesh = trimesh.creation.icosphere(1)
+            if number == 1:
+                mesh.visual.vertex_colors = [200, 150, 120, 255]
+            mesh.export(tmp_path / f"{number}.ply")
+            lines.append(f"{number}.ply,anger,s{number}")
+        (tmp_path / "samples.csv").write_text("\n".join(lines))
+        listing = TableSource(dataset="lab").list_samples(tmp_path)
+        assert (len(listing.samples), listing.rejected, listing.modalities) == (3, (), ("depth",))
 
     def test_depth_of_any_offset_comes_back_to_the_last_step(self, tmp_path):
         """As prepared by the program itself: the nearest value is 1 or 2, the offset any number."""

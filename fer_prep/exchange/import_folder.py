@@ -40,6 +40,8 @@ _NAME_IN_WORDS: Final = "letters, digits and . _ + -, at most 160"
 _GENDERS: Final = {"": "", "f": "F", "female": "F", "woman": "F", "m": "M", "male": "M", "man": "M", "x": "X"}
 _UNIT: Final = r"([UL]FAU_)?[LR]?\d{1,2}[LR]?[A-EW]{0,2}"  # 12, L12B, 12LW; LFAU_12 as Bosphorus names its scans
 _ANGLE: Final = re.compile(r"[+-]?(180|1[0-7]\d|\d{1,2})(\.0*)?", re.ASCII)
+"""Of a view. Other degrees say how ``--framing frontal`` had turned an exported face: that is no view."""
+_DEGREES: Final = re.compile(rf"{_ANGLE.pattern}|[+-]?(1[0-7]\d|\d{{1,2}})\.\d+(e-\d+)?", re.ASCII)
 _WINDOWS: Final = re.compile(r"[A-Za-z]:")
 _LAST_FRAME: Final = 2**32 - 1
 _DATASET: Final = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -68,8 +70,8 @@ def _is_gender(cell: str) -> bool:
 
 _CHECKS: Final = (
     _Check("frame", _is_frame, Reason.BAD_NAME, f"a frame number from 0 to {_LAST_FRAME}"),
-    _Check("yaw_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
-    _Check("pitch_degrees", _ANGLE.fullmatch, Reason.BAD_NAME, "whole degrees from -180 to 180"),
+    _Check("yaw_degrees", _DEGREES.fullmatch, Reason.BAD_NAME, "degrees from -180 to 180"),
+    _Check("pitch_degrees", _DEGREES.fullmatch, Reason.BAD_NAME, "degrees from -180 to 180"),
     _Check("label_source", LABEL_SOURCES.__contains__, Reason.BAD_LABEL, f"one of {', '.join(LABEL_SOURCES)}"),
     _Check("intensity", _matches("[0-4]"), Reason.BAD_LABEL, "an intensity of 0 to 4"),
     _Check("gender", _is_gender, Reason.BAD_LABEL, "a gender F, M, X or nothing"),
@@ -258,6 +260,9 @@ class _Line:
         cells = self.cells
         if not self.file:
             yield Reason.MISSING_FILE, "a picture, a depth map or a mesh", "empty cells"
+        for column in ("yaw_degrees", "pitch_degrees"):
+            if "mesh" in self.files and (cell := cells.get(column, "")) and not _ANGLE.fullmatch(cell):
+                yield Reason.BAD_NAME, "whole degrees to turn a mesh by", f"{column} {cell!r}"
         for path in self.files.values():
             if self._is_outside(path):
                 yield Reason.BAD_NAME, "a path inside the folder, or --outside", self.file
@@ -359,6 +364,7 @@ def _modalities(root: Path, lines: Sequence[tuple[int, Cells]]) -> tuple[str, ..
     meshes = [root / cells["mesh"] for _, cells in lines if cells.get("mesh")]
     if meshes:
         named.add("depth")
-    if any(_is_file(mesh) and has_colour(mesh) for mesh in meshes):
+    # one coloured mesh among many must not cost the others
+    if meshes and 2 * sum(_is_file(mesh) and has_colour(mesh) for mesh in meshes) >= len(meshes):
         named.add("rgb")
     return tuple(name for name in MODALITIES if name in named)

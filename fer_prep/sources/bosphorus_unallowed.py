@@ -22,6 +22,8 @@ def read_unallowed(tree: RawTree) -> tuple[Callable[[str], bool], tuple[str, ...
     """Whether a subject (``bs000``) may be shown, and what there is to say about it."""
     files = [path for path in tree.files if name_of(path).lower() == NAME]
     people: set[int] = set()
+    if any(path.name.lower() == NAME and not path.is_file() for path in tree.root.iterdir()):
+        return _nobody, (f"{NAME} is no file: nobody is shown in pages and figures",)
     for path in files:
         try:
             lines = read_file(tree.root / path, reader=bytes).decode("utf-8-sig", errors="replace").splitlines()

@@ -48,10 +48,13 @@ class Preprocessing:
         """Of the ONNX file ``path``; a UsageError says what is missing or unknown."""
         beside = path.with_suffix(".toml")
         try:
-            return checked(cls, read_toml(beside), path=beside)
+            said = checked(cls, read_toml(beside), path=beside)
         except FileNotFoundError:
             hint = "size, mean, std, and classes: docs/explanation/few-people.md has an example"
             raise UsageError("expected it to say how the network wants its pictures", path=beside, hint=hint) from None
+        if min(said.std) <= 0 or said.size < 1:
+            raise UsageError(path=beside, expected="size and std above 0", found=f"{said.size}, {said.std}")
+        return said
 
 
 @final
@@ -79,12 +82,23 @@ class FrozenNetwork:
         self._says: str = model.graph.output[0].name
         there = {name for node in model.graph.node for name in (*node.input, *node.output)}
         if self._features not in there:
-            raise UsageError(f"has no tensor {self._features!r}; name one under features beside it", path=path)
+            found = f"none called {self._features!r}" if self._features else "no matrix product that it goes into"
+            hint = f'name it in {path.with_suffix(".toml").name}: features = "…"'
+            raise UsageError(path=path, expected="the tensor of its features", found=found, hint=hint)
         if self._features not in {output.name for output in model.graph.output}:
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(self._features))
         providers = ["CPUExecutionProvider"]
         self._session: Any = onnxruntime.InferenceSession(model.SerializeToString(), providers=providers)
-        self._input: str = self._session.get_inputs()[0].name
+        given = self._session.get_inputs()[0]
+        self._input: str = given.name
+        # names stand for whatever comes
+        batch, *shape = [length if isinstance(length, int) else None for length in given.shape] or [0]
+        size = self.how.size
+        fits = len(shape) == 3 and all(a in (None, b) for a, b in zip(shape, (3, size, size), strict=True))
+        if not fits or batch not in (None, 1):
+            expected = f"an input of (pictures, 3, {size}, {size}), pictures free or 1"
+            raise UsageError(path=path, expected=expected, found=str(tuple(given.shape)))
+        self._one_by_one = batch == 1
 
     @cached_property
     def width(self) -> int:
@@ -115,8 +129,12 @@ class FrozenNetwork:
         picture = (picture - mean) / std
         if self.how.order == "bgr":
             picture = picture.flip(1)
-        [found] = self._session.run([name], {self._input: picture.numpy()})
-        return np.asarray(found, np.float32).reshape(len(rgb), -1)
+        parts = picture.split(1) if self._one_by_one else [picture]
+        try:
+            found = [self._session.run([name], {self._input: part.numpy()})[0] for part in parts]
+        except Exception as error:  # ONNX Runtime's own types
+            raise UsageError(f"cannot be run on pictures of {size}²: {str(error)[:200]}", path=self.path) from error
+        return np.concatenate(found).astype(np.float32).reshape(len(rgb), -1)
 
 
 @lru_cache(maxsize=4)

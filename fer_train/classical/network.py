@@ -7,6 +7,7 @@ computed once, and looks at the pictures as they are and at the landmarks beside
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, final
 
@@ -28,6 +29,13 @@ STEPS: Final = 100
 """In which the share of that network is found (Dempster, Laird and Rubin, 1977)."""
 NO_SPREAD: Final = 1e-6
 """A feature whose deviation is no more than this does not vary, but for rounding."""
+
+
+def _moments(features: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and deviation (D,) of what is known of (n, D); NaN for what no sample has, which is no news."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.nanmean(features, axis=0), np.nanstd(features, axis=0)
 
 
 @final
@@ -52,7 +60,7 @@ class Discriminant(nn.Module):
         from sklearn.decomposition import PCA
         from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-        mean, deviation = np.nanmean(features, axis=0), np.nanstd(features, axis=0)
+        mean, deviation = _moments(features)
         scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > NO_SPREAD)
         values = np.nan_to_num((features - mean) * scale)
         some = values[np.random.default_rng(0).permutation(len(values))[:ENOUGH]] if len(values) > ENOUGH else values
@@ -115,7 +123,7 @@ class ClassicalNetwork(ExpressionNetwork):
                     hint="leave it out of model.blocks",
                 )
             values = features[name].numpy()[known]  # (n, 2, D)
-            if not (np.nanstd(values[:, 0], axis=0) > NO_SPREAD).any():
+            if not (_moments(values[:, 0])[1] > NO_SPREAD).any():
                 raise UsageError(f"the training pictures are all alike in {name}: there is nothing to learn")
             discriminant.fit(
                 values.reshape(-1, values.shape[2]),

@@ -41,6 +41,14 @@ def test_who_is_named_by_the_list(tmp_path, text, hidden, said):
     assert any(said in warning for warning in listing.warnings) if said else not listing.warnings
 
 
+def test_a_list_that_is_no_file_shows_nobody(tmp_path):
+    root = write_bosphorus(tmp_path, "bs000_N_N_0")
+    (root / "unallowed_subjects.txt").mkdir()
+    listing = make_source("bosphorus").list_samples(root)
+    assert [sample.publishable for sample in listing.samples] == [False]
+    assert "is no file: nobody is shown" in listing.warnings[0]
+
+
 @pytest.fixture
 def dataset(tmp_path):
     rows = [{**row, "publishable": int(number % 3 > 0)} for number, row in enumerate(make_rows({"lab": 2}))]

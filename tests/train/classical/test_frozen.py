@@ -69,6 +69,14 @@ def test_the_order_of_colours_is_as_the_file_says(file, tmp_path):
     np.testing.assert_allclose(FrozenNetwork(other).features(rgb.numpy()), expected, atol=1e-5)
 
 
+def test_a_graph_for_one_picture_at_a_time_is_asked_one_by_one(file, tmp_path):
+    one = tmp_path / "one.onnx"
+    torch.onnx.export(Published(), (torch.zeros(1, 3, 40, 40),), one, external_data=False, verbose=False)
+    one.with_suffix(".toml").write_text(HOW)
+    rgb = torch.rand(3, 3, 40, 40).numpy()
+    np.testing.assert_allclose(FrozenNetwork(one).features(rgb), FrozenNetwork(file).features(rgb), atol=1e-6)
+
+
 def test_answers_are_in_our_order_and_classes_that_only_one_side_has_get_nothing(file):
     rgb = torch.rand(5, 3, 40, 40)
     classes = ("anger", "fear", "neutral", "surprise")
@@ -121,7 +129,9 @@ def test_the_kept_model_answers_as_the_run_did(run):
         ("size = 40", "mean"),
         (HOW.replace("40", "'big'"), "size"),
         (HOW + "colour = 1", "colour"),
-        (HOW + 'features = "nowhere"', "no tensor 'nowhere'"),
+        (HOW + 'features = "nowhere"', "none called 'nowhere'"),
+        (HOW.replace("0.25", "0"), "std above 0"),
+        (HOW.replace("40", "41"), r"expected an input of \(pictures, 3, 41, 41\).*found \('?.*40, 40\)"),
         ("size = ", "not valid TOML"),
     ],
 )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from tiny_training import TINY, write_telling_data
+from tiny_training import TINY, as_options, write_telling_data
 from typer.testing import CliRunner
 
 from fer_prep.dataset.reader import DatasetFile
@@ -23,7 +23,7 @@ from fer_train.data.normalise import FoldNormalisation
 from fer_train.inference.predictor import Predictor
 from fer_train.training.run_folder import RunFolder
 
-MAPS = {name: kind for name, kind in INPUTS.items() if kind.compute and kind.kind == "pictures"}
+MAPS = {name: kind for name, kind in INPUTS.items() if "attribute_maps" in kind.compute}
 SIZES_MM = (0.7, 1.4, 3.0)
 
 
@@ -116,7 +116,7 @@ def test_a_run_judges_alike_in_memory_and_streamed(tmp_path, looks_at):
     data = write_telling_data(tmp_path / "global.h5", subjects=4)
     words = ["fit", "--data", data, "--out", tmp_path / "run", "--fold", 0, "--manifest", folds_of(data)]
     settings = TINY | looks_at | {"training.epochs": 1, "loss.name": "cross-entropy"}
-    words += [f"--set={name}={value}" for name, value in settings.items() if name != "name"]
+    words += as_options(settings)
     done = CliRunner().invoke(app, [str(word) for word in words])
     assert done.exit_code == 0, (done.output, done.exception)
     run = RunFolder.open(tmp_path / "run")
