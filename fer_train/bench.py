@@ -14,7 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -29,6 +29,8 @@ from torchvision.transforms import v2
 from fer_prep.errors import UsageError
 from fer_train.config import Config
 from fer_train.data.image_dataset import ImageDataset
+from fer_train.data.inputs import PIXEL_MM
+from fer_train.data.normalise import FoldNormalisation
 from fer_train.environment import describe_device
 from fer_train.models.model_file import build_network
 from fer_train.settings_file import override
@@ -222,6 +224,8 @@ def plain_loop(data: ImageDataset, rows: Tensor, *, config: Config, machine: Mac
     )
     network = build_network(config.model, classes=classes, image_size=config.data.image_size, pretrained=False)
     network.to(machine.device).train()
+    normalise = FoldNormalisation.fit(data, rows, inputs=config.model.input_names, settings=asdict(config.data))
+    normalise.to(machine.device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-4)
     scaler = torch.amp.GradScaler(machine.device.type, enabled=cuda)
 
@@ -235,7 +239,10 @@ def plain_loop(data: ImageDataset, rows: Tensor, *, config: Config, machine: Mac
         images = 0
         for inputs, labels in (next(batches) for _ in range(parts)):
             with torch.autocast(machine.device.type, torch.float16, enabled=cuda):
-                output = network({name: image.to(machine.device) for name, image in inputs.items()})
+                batch = {name: image.to(machine.device) for name, image in inputs.items()}
+                # how large a pixel is does not change what a step costs
+                batch[PIXEL_MM] = torch.ones(len(labels), 1, 1, 1, device=machine.device)
+                output = network(normalise(batch))
                 loss = cross_entropy(output.logits, labels.to(machine.device)) / parts
             scaler.scale(loss).backward()
             loss.item()
@@ -275,7 +282,7 @@ class PngFiles(Dataset[tuple[dict[str, Tensor], int]]):
             images.append(torch.from_numpy(pixels).permute(2, 0, 1))
         moved = self._erase(self._geometry(torch.cat(images))).split([len(image) for image in images])
         return {
-            name: (self._colour(image.clamp(0, 1)) - 0.5) / 0.25 if len(image) == 3 else (image - 0.1) / 0.1
+            name: self._colour(image.clamp(0, 1)) if len(image) == 3 else image
             for name, image in zip(self._modalities, moved, strict=True)
         }, self._labels[index]
 
@@ -285,8 +292,8 @@ def write_png_files(data: ImageDataset, rows: Tensor, folder: Path) -> list[int]
     for modality in data.modalities:
         (folder / modality).mkdir(parents=True)
     for start, images in zip(range(0, len(rows), 64), data.batches(rows.split(64)), strict=True):
-        for modality, stack in images.items():
-            for number, image in enumerate(stack.permute(0, 2, 3, 1).cpu().numpy()):
+        for modality in data.modalities:
+            for number, image in enumerate(images[modality].permute(0, 2, 3, 1).cpu().numpy()):
                 pixels = image if image.shape[2] == 3 else image[..., 0].astype(np.uint16)
                 Image.fromarray(pixels).save(folder / modality / f"{start + number}.png", compress_level=1)
     return data.labels[rows].clamp(min=0).tolist()
