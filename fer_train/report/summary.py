@@ -62,7 +62,7 @@ def summarise(
         "samples": len(predictions.ids),
         "subjects": answers.people,
         "data_digest": data.data_digest,
-        "headline": f"Every fold is judged with the weights that {chosen}. {begun_in_words(config)}".strip(),
+        "headline": _headline(config, chosen),
         "folds": folds,
         **{key: spread(folds, key) | {"ci95": ends} for key, ends in intervals.items()},
         "loss": spread(folds, "loss"),
@@ -122,6 +122,17 @@ def over_seeds(summaries: Mapping[int, Mapping[str, Any]]) -> dict[str, Any]:
         metric.key: spread(means, metric.key) | {"each": [one[metric.key] for one in means]} for metric in METRICS
     }
     return {"values": list(summaries), **spreads}
+
+
+def _headline(config: Config, chosen: str) -> str:
+    """What the numbers of the folds are, in sentences."""
+    sentences = [f"Every fold is judged with the weights that {chosen}.", begun_in_words(config)]
+    if config.model.with_classical:
+        sentences.append(
+            "Its answer is the mean of the network's and of classical's, weighted as people held out of the training "
+            "say; the curves of the training and the lines of its epochs are of the network alone."
+        )
+    return " ".join(filter(None, sentences))
 
 
 def _mean_confusion(counts: Sequence[list[list[int]]]) -> list[list[float]]:

@@ -44,6 +44,7 @@ def run(faces, tmp_path_factory):
 
 def test_both_together_know_what_one_epoch_of_the_network_does_not(run):
     assert run.read_summary()["overall_accuracy"]["mean"] > 90
+    assert "the mean of the network's and of classical's" in run.read_summary()["headline"]
 
 
 def test_the_kept_model_answers_as_the_run_did(run, faces):
