@@ -282,8 +282,9 @@ class _Line:
             yield Reason.BAD_LABEL, f"shares of annotators in the columns {SOFT}…, not all 0", found
         if "mesh" in self.files and len(self.files) > 1:
             yield Reason.MISMATCH, "a mesh, or pictures", f"files in the columns {', '.join(self.files)}"
+        has = self.has  # looks into a mesh
         for name in self.modalities:
-            if name not in self.has:
+            if name not in has:
                 yield {"rgb": Reason.NO_COLOUR, "depth": Reason.NO_DEPTH}[name], f"{name}, as other lines have", "none"
         for name, path in self.files.items():
             if not _is_file(path):

@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.geometry.attribute_maps import HEIGHT_MM, NEAREST_MM, RADIUS
-from fer_train.data.images import Images
-from fer_train.data.inputs import PIXEL_MM, STORED
+from fer_train.data.images import FULL_DEPTH_MM, Images
+from fer_train.data.inputs import PIXEL_MM
 
 LARGEST_SIGMA_PX: Final = 8.0
 """Kernels as wide as that are enough for pixels of a quarter of a millimetre."""
@@ -37,7 +36,7 @@ def derivatives(images: Images, smoothing_mm: float) -> Derivatives:
     """Of the depth of some images."""
     depth, pixel_mm = images["depth"], images[PIXEL_MM]
     mask = (depth > 0).float()
-    z = -depth * (STORED["depth"].maximum * UNIT_MM)
+    z = -depth * FULL_DEPTH_MM
     count = mask.sum(dim=(2, 3), keepdim=True).clamp(min=1)
     z = (z - (z * mask).sum(dim=(2, 3), keepdim=True) / count) * mask  # small numbers lose less
     fit = _PlaneFit(mask, sigma_px=smoothing_mm / pixel_mm)
@@ -117,7 +116,7 @@ def hha(images: Images, smoothing_mm: float) -> Tensor:
     """(B, 3, S, S) in [0, 1]: horizontal disparity, height, angle with up."""
     depth, pixel_mm = images["depth"], images[PIXEL_MM]
     valid = depth > 0
-    behind_mm = depth * (STORED["depth"].maximum * UNIT_MM)
+    behind_mm = depth * FULL_DEPTH_MM
     nearest = torch.where(valid, behind_mm, math.inf).amin(dim=(2, 3), keepdim=True)
     disparity = NEAREST_MM / (NEAREST_MM + behind_mm - nearest)
     row = torch.arange(depth.shape[2], device=depth.device, dtype=depth.dtype).reshape(1, 1, -1, 1)

@@ -19,9 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.geometry.attribute_maps import NEAREST_MM
-from fer_train.data.images import Images
+from fer_train.data.images import FULL_DEPTH_MM, Images, neighbours
 from fer_train.data.inputs import KEYS, PIXEL_MM, STORED
 from fer_train.data.random_draws import uniforms
 
@@ -49,11 +48,10 @@ def as_a_sensor_sees(images: Images, *, noise_mm: float, holes: float) -> dict[s
 
 def noisy(depth: Tensor, keys: Tensor, noise_mm: float) -> Tensor:
     """(B, 1, S, S) in [0, 1] with Gaussian noise; its nearest point is taken to be ``NEAREST_MM`` before the camera."""
-    steps_mm = STORED["depth"].maximum * UNIT_MM
     count = depth[0].numel()
     radius, angle = uniforms(keys ^ _NOISE, draws=2 * count).T.reshape(-1, 2, *depth.shape[1:]).unbind(1)
     normal = torch.sqrt(-2 * torch.log1p(-radius)) * torch.cos(2 * math.pi * angle)  # Box and Muller 1958
-    return depth + normal * (noise_mm / steps_mm) * (1 + depth * (steps_mm / NEAREST_MM)).square()
+    return depth + normal * (noise_mm / FULL_DEPTH_MM) * (1 + depth * (FULL_DEPTH_MM / NEAREST_MM)).square()
 
 
 def lost(images: Images, holes: float) -> Tensor:
@@ -72,10 +70,7 @@ def lost(images: Images, holes: float) -> Tensor:
 
 def _angle_degrees(depth: Tensor, pixel_mm: Tensor) -> Tensor:
     """(B, 1, S, S) between the surface's normal and the viewer; 0 where a neighbour has no depth."""
-    behind = depth * (STORED["depth"].maximum * UNIT_MM)
-    padded = functional.pad(behind, (1, 1, 1, 1), mode="replicate")
-    left, right = padded[..., 1:-1, :-2], padded[..., 1:-1, 2:]
-    above, below = padded[..., :-2, 1:-1], padded[..., 2:, 1:-1]
+    left, right, above, below = neighbours(depth * FULL_DEPTH_MM)
     there = (left > 0) & (right > 0) & (above > 0) & (below > 0)
     slope = torch.hypot(right - left, below - above) / (2 * pixel_mm)
     return torch.where(there, torch.rad2deg(torch.atan(slope)), 0.0)

@@ -12,7 +12,9 @@ from typing import Any, Final
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from fer_prep.depth_encoding import UNIT_MM
 from fer_prep.errors import UsageError
 from fer_train.data.inputs import INPUTS, PIXEL_MM, STORED
 from fer_train.data.resample import resize_depth, resize_rgb
@@ -23,6 +25,8 @@ Images = Mapping[str, Tensor]
 Inputs = Mapping[str, Tensor]
 """Name of an input → (B, …) float32, as the network takes it."""
 
+FULL_DEPTH_MM: Final = STORED["depth"].maximum * UNIT_MM
+"""How far behind the nearest point depth of 1 lies."""
 LUMA: Final = (0.299, 0.587, 0.114)
 """ITU-R BT.601 weights of R, G, B."""
 
@@ -88,6 +92,12 @@ def valid_of(name: str, images: Images) -> Tensor | None:
         return None
     masks = [images[modality] > 0 for modality in INPUTS[name].stored if STORED[modality].holes]
     return torch.stack(masks).all(dim=0) if masks else None
+
+
+def neighbours(values: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(B, C, S, S) → what is to the left, right, above and below of every pixel; beyond the border, the border."""
+    padded = functional.pad(values, (1, 1, 1, 1), mode="replicate")
+    return padded[..., 1:-1, :-2], padded[..., 1:-1, 2:], padded[..., :-2, 1:-1], padded[..., 2:, 1:-1]
 
 
 def luma_of(rgb: Tensor) -> Tensor:

@@ -11,9 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_prep.depth_encoding import UNIT_MM
-from fer_train.data.images import Images
-from fer_train.data.inputs import STORED
+from fer_train.data.images import FULL_DEPTH_MM, Images, neighbours
 
 RELIEF_MM: Final = 30.0
 SLOPE_MM: Final = 3.0
@@ -23,13 +21,11 @@ LIMIT: Final = 3.0
 
 def colour_and_relief(images: Images) -> Tensor:
     """(B, 6, S, S): red, green and blue; depth about its mean in the middle; its slopes to the right and downward."""
-    depth_mm = without_holes(images["depth"]) * (STORED["depth"].maximum * UNIT_MM)
+    depth_mm = without_holes(images["depth"]) * FULL_DEPTH_MM
     side = depth_mm.shape[-1]
     middle = depth_mm[..., side // 4 : -side // 4, side // 4 : -side // 4].mean(dim=(2, 3), keepdim=True)
-    border = functional.pad(depth_mm, (1, 1, 1, 1), mode="replicate")
-    right = border[..., 1:-1, 2:] - border[..., 1:-1, :-2]
-    down = border[..., 2:, 1:-1] - border[..., :-2, 1:-1]
-    slopes = torch.cat([right, down], dim=1) * (side / 96 / 2 / SLOPE_MM)
+    left, right, above, below = neighbours(depth_mm)
+    slopes = torch.cat([right - left, below - above], dim=1) * (side / 96 / 2 / SLOPE_MM)
     relief = torch.cat([(depth_mm - middle) / RELIEF_MM, slopes], dim=1)
     return torch.cat([(images["rgb"] - 0.45) / 0.25, relief.clamp(-LIMIT, LIMIT)], dim=1)
 

@@ -14,6 +14,7 @@ from fer_prep.dataset.reader import DatasetFile
 from fer_train.metrics.predictions import FIRST_COLUMNS, Predictions
 from fer_train.metrics.registry import METRICS
 from fer_train.metrics.resampling import AnswersByPerson, interval
+from fer_train.training.views import is_frontal
 
 VIEWS: Final = "views.csv"
 MOST_ANGLES: Final = 15
@@ -49,9 +50,8 @@ def by_yaw(every: Predictions, *, data: DatasetFile) -> list[dict[str, Any]]:
     """
     rows = data.rows_of(every.ids)
     subjects = data.column("subject")[rows]
-    angles = data.column(ANGLES[0])[rows].tolist()
     # without a suffix the angles say how a face was turned to look at the viewer
-    yaw = np.array([round(angle) if "@" in name else 0 for name, angle in zip(every.ids, angles, strict=True)])
+    yaw = np.where(is_frontal(np.array(every.ids)), 0, np.rint(data.column(ANGLES[0])[rows])).astype(int)
     if len(np.unique(yaw)) > MOST_ANGLES:
         yaw = STEP_DEGREES * np.rint(yaw / STEP_DEGREES).astype(int)
     found: list[dict[str, Any]] = []

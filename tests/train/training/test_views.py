@@ -9,7 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from dataset_factories import make_rows
+from dataset_factories import make_rows, write_dataset
 from tiny_training import SIZE, telling_pixels, tiny_config
 from training_on_rows import open_tiny
 
@@ -19,7 +19,9 @@ from fer_prep.folds.splits import make_folds, read_folds
 from fer_train.config import TrainingSettings
 from fer_train.environment import choose_device
 from fer_train.inference.evaluate import evaluate
+from fer_train.metrics.predictions import Predictions
 from fer_train.report.results import train_and_report
+from fer_train.report.views import by_yaw
 from fer_train.settings_file import load_preset, override
 from fer_train.training.cross_validate import FoldChoice
 from fer_train.training.fold import fold_rows
@@ -128,6 +130,19 @@ def test_a_turned_face_is_judged_by_the_fold_that_has_not_seen_the_person(run, p
     with (run.path / "views.csv").open(newline="") as stream:
         for row in csv.DictReader(stream):
             assert int(row["fold"]) == fold_of[recording(row["id"])]
+
+
+def test_a_face_that_was_turned_frontally_is_no_view(tmp_path):
+    rows = [{**row, "yaw_degrees": 16.2, "pitch_degrees": -3.5} for row in make_rows({"bu3dfe": 3})]
+    with DatasetFile.open(write_dataset(tmp_path / "frontal.h5", rows)) as data:
+        answers = Predictions(
+            classes=data.classes,
+            ids=tuple(data.ids.tolist()),
+            folds=np.zeros(data.n, np.int64),
+            labels=data.labels.astype(np.int64),
+            probabilities=np.eye(len(data.classes))[data.labels],
+        )
+        assert [(each["yaw_degrees"], each["samples"]) for each in by_yaw(answers, data=data)] == [(0, data.n)]
 
 
 def test_discriminants_learn_of_frontal_views_and_judge_the_others_too(path, tmp_path):
